@@ -1,0 +1,39 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`. The others are their parts.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+SCENARIO ?= scenarios/one-machine.toml
+OUT ?= results/$(basename $(notdir $(SCENARIO)))-$(shell date -u +%Y%m%dT%H%M%SZ)
+
+.PHONY: help run test check bench deps media build fuzz
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: deps media build ## install what is missing, build, stream a real video, print its latency (six minutes)
+	target/release/xrbench run $(SCENARIO) --out $(OUT)
+
+test: deps media ## every test: units, properties, whole processes
+	$(CARGO) test --locked --workspace
+
+check: deps ## formatting, lints, documentation; the fuzz targets build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
+	$(CARGO) check --locked --manifest-path fuzz/Cargo.toml --target-dir target --quiet
+
+bench: deps media build ## performance bounds, with their figures; wants a quiet machine
+	scripts/bench.sh
+
+fuzz: ## every fuzz target for a minute each (needs cargo-fuzz)
+	scripts/fuzz.sh
+
+deps: ## install what is missing from Debian
+	@scripts/deps.sh
+
+media: ## fetch the test video and check it
+	@scripts/media.sh
+
+build: ## optimised programs in target/release
+	$(CARGO) build --locked --release --workspace --bins

@@ -1,0 +1,314 @@
+//! The command line of xr-client, and its check before anything is opened.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use media::decode::ThreadType;
+use service::ConfigError;
+use service::args::Common;
+
+use crate::link;
+
+const EXAMPLES: &str = "\
+Examples:
+  Play for half a minute and print what was seen:
+    xr-client --url rtsp://127.0.0.1:8554/demo --duration 30s
+  Watch it in a window, over TCP:
+    xr-client --url rtsp://127.0.0.1:8554/demo --transport tcp --sink window
+  Record every frame's times, and the strips that `xrbench ocr` reads:
+    xr-client --url rtsp://127.0.0.1:8554/demo --frames frames.csv --strips strips
+  Report to a collector:
+    xr-client --url rtsp://streamer:8554/demo --collector http://collector:9094
+
+The client waits for a stream that is not there yet, and comes back by itself when the streamer or its host does.
+Exit codes: 0 done, 1 nothing was shown or the start failed, 64 the command line is wrong.";
+
+/// Plays an RTSP stream, stamps each frame as it is shown, and reports every frame.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "xr-client", version, after_help = EXAMPLES)]
+#[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9093")))]
+pub struct Args {
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "documented where it is defined; a comment here would become the program's help"
+    )]
+    pub common: Common,
+
+    /// The stream to play, as `rtsp://HOST[:PORT]/NAME`.
+    #[arg(long, env = "XR_URL", value_name = "URL")]
+    pub url: String,
+
+    /// How RTP travels; auto takes UDP, and TCP when no packet comes over UDP within a second.
+    #[arg(long, env = "XR_TRANSPORT", value_enum, default_value = "auto")]
+    pub transport: link::Choice,
+
+    /// Play this long, counted from the first frame, print a summary, and end; without it play until SIGTERM or ctrl-c.
+    #[arg(long, env = "XR_DURATION", value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+
+    /// Print the summary as one JSON document instead of a table.
+    #[arg(long, env = "XR_JSON")]
+    pub json: bool,
+
+    /// Where shown frames go: none (stamped and measured, not displayed), window, or record:PATH (.mkv or .mp4).
+    #[arg(long, env = "XR_SINK", value_name = "SINK", default_value = "none")]
+    pub sink: SinkChoice,
+
+    /// Post a record of every frame to this collector, as http://HOST:PORT.
+    #[arg(
+        long,
+        env = "XR_COLLECTOR",
+        value_name = "URL",
+        help_heading = "Records"
+    )]
+    pub collector: Option<String>,
+
+    /// The name under which frames are posted; unique for each process unless given.
+    #[arg(
+        long,
+        env = "XR_CLIENT_ID",
+        value_name = "ID",
+        help_heading = "Records"
+    )]
+    pub client_id: Option<String>,
+
+    /// Write a row for every frame to this CSV file; it is flushed every half second.
+    #[arg(long, env = "XR_FRAMES", value_name = "FILE", help_heading = "Records")]
+    pub frames: Option<PathBuf>,
+
+    /// Keep pictures of both stamps in this directory, for `xrbench ocr`: some 45 kB each.
+    #[arg(long, env = "XR_STRIPS", value_name = "DIR", help_heading = "Records")]
+    pub strips: Option<PathBuf>,
+
+    /// At most so many strips of frames whose blocks were read, and as many again of frames whose blocks were not.
+    #[arg(
+        long,
+        env = "XR_STRIPS_MAX",
+        value_name = "N",
+        default_value_t = 10_000,
+        help_heading = "Records"
+    )]
+    pub strips_max: u64,
+
+    /// Keep the strip of one frame in K; frames whose blocks were not read are always kept.
+    #[arg(long, env = "XR_STRIPS_EVERY", value_name = "K", default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(1..), help_heading = "Records")]
+    pub strips_every: u64,
+
+    /// The jitter buffer's delay in milliseconds. 0 tolerates no reordering: right for a LAN or an overlay; 5 to 20
+    /// for a WAN that reorders. Players' default is 2000.
+    #[arg(
+        long,
+        env = "XR_LATENCY_MS",
+        value_name = "MS",
+        default_value_t = 0,
+        help_heading = "Tuning"
+    )]
+    pub latency_ms: u32,
+
+    /// What the jitter buffer does to timestamps: none keeps the sender's; slave follows the sender's clock.
+    #[arg(
+        long,
+        env = "XR_BUFFER_MODE",
+        value_enum,
+        default_value = "none",
+        help_heading = "Tuning"
+    )]
+    pub buffer_mode: BufferMode,
+
+    /// Wait for each frame's presentation time, as players do; the consumption stamp is then taken after the wait.
+    #[arg(long, env = "XR_SYNC", value_name = "BOOL", default_value_t = false, num_args = 0..=1,
+        default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Tuning")]
+    pub sync: bool,
+
+    /// Decoder threads; 0 takes one a core.
+    #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(0..=64), help_heading = "Tuning")]
+    pub decoder_threads: u32,
+
+    /// What decoder threads share: slice, or frame, which holds back one frame a thread.
+    #[arg(long, env = "XR_DECODER_THREAD_TYPE", value_name = "TYPE", default_value_t = ThreadType::Slice, help_heading = "Tuning")]
+    pub decoder_thread_type: ThreadType,
+}
+
+/// Where shown frames go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkChoice {
+    /// Nowhere.
+    None,
+    /// On the screen.
+    Window,
+    /// Into a video file.
+    Record(PathBuf),
+}
+
+impl FromStr for SinkChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "none" => Ok(Self::None),
+            None if text == "window" => Ok(Self::Window),
+            Some(("record", path)) => {
+                let path = PathBuf::from(path);
+                match path.extension().and_then(|extension| extension.to_str()) {
+                    Some("mkv" | "mp4") => Ok(Self::Record(path)),
+                    _ => Err(
+                        "record a file that ends in .mkv or .mp4, as record:shown.mkv".to_owned(),
+                    ),
+                }
+            }
+            _ => Err("use none, window, or record:PATH".to_owned()),
+        }
+    }
+}
+
+/// rtspsrc's `buffer-mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BufferMode {
+    /// Only the RTP timestamps count.
+    None,
+    /// Follow the sender's clock.
+    Slave,
+    /// Buffer by fill level.
+    Buffer,
+    /// Follow the sender's clock, or buffer over TCP: rtspsrc's default.
+    Auto,
+    /// The clocks are synchronised.
+    Synced,
+}
+
+impl BufferMode {
+    /// The property's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Slave => "slave",
+            Self::Buffer => "buffer",
+            Self::Auto => "auto",
+            Self::Synced => "synced",
+        }
+    }
+}
+
+impl Args {
+    /// Checks what clap cannot.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_stream(&self.url)?;
+        if let Some(collector) = &self.collector {
+            check_collector(collector)?;
+        }
+        if let Some(id) = &self.client_id {
+            let sound = (1..=64).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+            if !sound {
+                return Err(ConfigError::new(
+                    "--client-id (XR_CLIENT_ID)",
+                    id,
+                    "a name is 1 to 64 letters, digits, dots, dashes and underscores",
+                    "Leave it out for a unique one.",
+                ));
+            }
+        }
+        if self.sink == SinkChoice::Window
+            && std::env::var_os("DISPLAY").is_none()
+            && std::env::var_os("WAYLAND_DISPLAY").is_none()
+        {
+            return Err(ConfigError::new(
+                "--sink (XR_SINK)",
+                "window",
+                "there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set",
+                "Run it in a desktop session, or use --sink none or --sink record:shown.mkv.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn check_stream(url: &str) -> Result<(), ConfigError> {
+    let wrong = |why: &str| {
+        ConfigError::new(
+            "--url (XR_URL)",
+            url,
+            why,
+            "Use rtsp://HOST:8554/NAME, with the feed's name from the renderer's --feed.",
+        )
+    };
+    let uri: http::Uri = url
+        .parse()
+        .map_err(|error| wrong(&format!("this is no URL: {error}")))?;
+    match uri.scheme_str() {
+        Some("rtsp") => {}
+        Some(other) => return Err(wrong(&format!("this client speaks rtsp, not {other}"))),
+        None => return Err(wrong("the scheme rtsp:// is missing")),
+    }
+    if uri.host().is_none_or(str::is_empty) {
+        return Err(wrong("the host is missing"));
+    }
+    // A port that is no port is none to this parser: only the text tells.
+    let tail = uri
+        .authority()
+        .map_or("", |authority| authority.as_str())
+        .rsplit(']')
+        .next()
+        .unwrap_or("");
+    if tail.contains(':') && uri.port_u16().is_none_or(|port| port == 0) {
+        return Err(wrong("the port is not between 1 and 65535"));
+    }
+    if uri.path().trim_matches('/').is_empty() {
+        return Err(wrong("the name of the stream is missing"));
+    }
+    Ok(())
+}
+
+fn check_collector(url: &str) -> Result<(), ConfigError> {
+    let wrong = |why: &str| {
+        ConfigError::new(
+            "--collector (XR_COLLECTOR)",
+            url,
+            why,
+            "Use http://HOST:9094, where `xrbench collect` listens.",
+        )
+    };
+    let uri: http::Uri = url
+        .parse()
+        .map_err(|error| wrong(&format!("this is no URL: {error}")))?;
+    match uri.scheme_str() {
+        Some("http") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(()),
+        Some("http") => Err(wrong("the host is missing")),
+        Some(other) => Err(wrong(&format!("a collector speaks http, not {other}"))),
+        None => Err(wrong("the scheme http:// is missing")),
+    }
+}
+
+/// Parses a span of time: a number and `ms`, `s`, `m` or `h`; seconds without a unit.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let teach = || "use a number and a unit, as 30s, 500ms, 1.5m or 2h".to_owned();
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds_a_unit = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3_600.0,
+        _ => return Err(teach()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| teach())?;
+    let span = Duration::try_from_secs_f64(number * seconds_a_unit).map_err(|_| teach())?;
+    if span.is_zero() {
+        return Err(
+            "a duration of nothing shows nothing; leave it out to play until SIGTERM".to_owned(),
+        );
+    }
+    Ok(span)
+}
+
+#[cfg(test)]
+#[path = "cli_tests.rs"]
+mod tests;

@@ -1,0 +1,118 @@
+//! Every flag's default and the answers to wrong values.
+
+use clap::Parser as _;
+
+use super::*;
+
+fn parse(more: &[&str]) -> Result<Args, clap::Error> {
+    let base = ["xr-client", "--url", "rtsp://127.0.0.1:8554/demo"];
+    Args::try_parse_from(base.iter().chain(more))
+}
+
+#[test]
+fn defaults_are_those_of_least_latency() {
+    let args = parse(&[]).unwrap();
+    assert_eq!(args.latency_ms, 0);
+    assert_eq!(args.buffer_mode, BufferMode::None);
+    assert!(!args.sync);
+    assert_eq!(args.decoder_threads, 1);
+    assert_eq!(args.sink, SinkChoice::None);
+    assert_eq!(args.transport, link::Choice::Auto);
+    assert_eq!(args.common.ops.unwrap().port(), 9093);
+    assert_eq!((args.strips_max, args.strips_every), (10_000, 1));
+    args.check().unwrap();
+}
+
+#[test]
+fn flags_take_their_documented_forms() {
+    let args = parse(&[
+        "--duration",
+        "30s",
+        "--sync",
+        "true",
+        "--sink",
+        "record:a/b.mkv",
+        "--buffer-mode",
+        "auto",
+    ])
+    .unwrap();
+    assert_eq!(args.duration, Some(Duration::from_secs(30)));
+    assert!(args.sync);
+    assert_eq!(args.sink, SinkChoice::Record("a/b.mkv".into()));
+    assert!(!parse(&["--sync", "false"]).unwrap().sync);
+    assert!(parse(&["--sync"]).unwrap().sync);
+}
+
+#[test]
+fn times_have_units() {
+    for (text, millis) in [
+        ("30s", 30_000),
+        ("500ms", 500),
+        ("1.5m", 90_000),
+        ("2h", 7_200_000),
+        ("3", 3_000),
+    ] {
+        assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+    }
+    for text in ["", "s", "-1s", "1e400s", "30 parsecs", "0s", "NaN"] {
+        assert!(duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn wrong_values_say_what_is_right() {
+    for (flags, says) in [
+        (["--sink", "screen"], "record:PATH"),
+        (["--sink", "record:a.avi"], ".mkv or .mp4"),
+        (["--transport", "quic"], "auto"),
+        (["--duration", "soon"], "30s"),
+        (["--strips-every", "0"], "1.."),
+        (["--decoder-thread-type", "both"], "slice or frame"),
+    ] {
+        let error = parse(&flags).unwrap_err().to_string();
+        assert!(error.contains(says), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn urls_are_checked_before_anything_is_opened() {
+    for (url, says) in [
+        ("http://127.0.0.1:8554/demo", "speaks rtsp, not http"),
+        ("127.0.0.1:8554/demo", "no URL"),
+        ("rtsp:///demo", ""),
+        ("rtsp://127.0.0.1:8554/", "name of the stream"),
+        ("rtsp://127.0.0.1:99999/demo", "between 1 and 65535"),
+        ("not a url", "no URL"),
+    ] {
+        let error = check_stream(url).unwrap_err().to_string();
+        assert!(
+            error.contains(says) && error.contains("--url (XR_URL)"),
+            "{url}: {error}"
+        );
+    }
+    check_stream("rtsp://streamer.default.svc/demo").unwrap();
+    check_stream("rtsp://[::1]:8554/demo?x=1").unwrap();
+    for (url, says) in [
+        ("ftp://a:1", "http, not ftp"),
+        ("a b", "no URL"),
+        ("/frames", "scheme"),
+    ] {
+        let error = check_collector(url).unwrap_err().to_string();
+        assert!(error.contains(says), "{url}: {error}");
+    }
+    check_collector("http://127.0.0.1:9094").unwrap();
+}
+
+#[test]
+fn client_ids_are_path_segments() {
+    for id in ["a/b", "", "ü", "a b"] {
+        assert!(
+            parse(&["--client-id", id]).unwrap().check().is_err(),
+            "{id:?}"
+        );
+    }
+    parse(&["--client-id", "client-1"])
+        .unwrap()
+        .check()
+        .unwrap();
+}

@@ -1,0 +1,251 @@
+//! Does what the [`Link`] decides: opens and closes sessions, listens to them, asks the server whether it lives.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use service::{Readiness, Shutdown};
+use timeline::UnixMicros;
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::link::{Action, Link, Transport};
+use crate::probe;
+use crate::session::{Event, Session, Settings, Surroundings};
+
+/// How often the link is asked: far below its shortest wait.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How long the end of the client waits for the server to be told.
+const FAREWELL: Duration = Duration::from_millis(400);
+
+/// Keeps a session with the streamer.
+#[derive(Debug)]
+pub struct Driver {
+    /// When to do what.
+    pub link: Link,
+    /// What every session has in common.
+    pub settings: Settings,
+    /// The stream, for the probe.
+    pub uri: http::Uri,
+    /// What a session needs.
+    pub around: Surroundings,
+    /// What the sessions say.
+    pub events: mpsc::Receiver<Event>,
+    /// What `/ready` says.
+    pub ready: Readiness,
+    /// Told of each transport that brought packets.
+    pub transport: watch::Sender<Option<Transport>>,
+    /// When the first picture came.
+    pub first_frame: watch::Receiver<Option<UnixMicros>>,
+}
+
+/// What changes while the driver runs.
+#[derive(Debug, Default)]
+struct State {
+    session: Option<Session>,
+    opened: u64,
+    /// The present session has brought packets.
+    alive: bool,
+    /// Some session has.
+    ever_alive: bool,
+    /// `/ready` says so.
+    ready: bool,
+    /// What was said last, so that a wait of minutes is one line.
+    said: Option<String>,
+    last_teardown: Option<JoinHandle<()>>,
+}
+
+impl Driver {
+    /// Runs until `shutdown`; then the session is closed and no picture follows.
+    pub async fn run(mut self, shutdown: Shutdown) {
+        let mut state = State::default();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (answers, mut probes) = mpsc::channel::<(u64, bool)>(4);
+        let mut ticks = 0_u64;
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.fired() => break,
+                Some(event) = self.events.recv() => self.hear(&mut state, event),
+                Some((session, alive)) = probes.recv() => {
+                    if state.session.as_ref().is_some_and(|present| present.number() == session)
+                        && self.link.probed(self.now(), alive) == Some(Action::Close)
+                    {
+                        self.end(&mut state, "the streamer is silent and answers no more");
+                    }
+                }
+                _ = tick.tick() => {
+                    ticks += 1;
+                    self.look(&mut state, ticks.is_multiple_of(25));
+                    match self.link.poll(self.now()) {
+                        Some(Action::Open(transport)) => self.open(&mut state, transport),
+                        Some(Action::Close) => self.end(&mut state, "closed"),
+                        Some(Action::Probe) => self.probe(&state, &answers),
+                        None => {}
+                    }
+                }
+            }
+        }
+        if let Some(session) = state.session.take() {
+            state.last_teardown = session.close();
+        }
+        if let Some(teardown) = state.last_teardown {
+            // The server is told while the rest drains; a server that does not listen is not waited for.
+            let join = tokio::task::spawn_blocking(move || teardown.join());
+            let _ = tokio::time::timeout(FAREWELL, join).await;
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.around.origin.elapsed()
+    }
+
+    fn open(&mut self, state: &mut State, transport: Transport) {
+        self.drop_session(state);
+        state.opened += 1;
+        match Session::open(state.opened, transport, &self.settings, &self.around) {
+            Ok(session) => {
+                tracing::debug!(
+                    transport = transport.as_str(),
+                    session = state.opened,
+                    "opening"
+                );
+                state.session = Some(session);
+            }
+            Err(error) => {
+                self.say(state, &error.to_string());
+                self.link.failed(self.now());
+            }
+        }
+    }
+
+    fn hear(&mut self, state: &mut State, event: Event) {
+        if let Event::Cause(why) = &event
+            && !state.alive
+        {
+            self.say(state, why);
+        }
+        let Some(present) = &state.session else {
+            return;
+        };
+        match event {
+            Event::Over(session, why) if session == present.number() => {
+                self.link.failed(self.now());
+                if why.contains("Failed to connect") {
+                    self.drop_session(state);
+                    self.find_cause();
+                } else {
+                    self.end(state, &why);
+                }
+            }
+            Event::Refused(session) if session == present.number() => {
+                let transport = self.link.transport().as_str();
+                let why = if self.link.refused(self.now()) {
+                    format!(
+                        "the streamer does not send over {transport}; trying the other transport"
+                    )
+                } else {
+                    format!(
+                        "the streamer does not send over {transport}; allow more with --transport auto"
+                    )
+                };
+                self.end(state, &why);
+            }
+            Event::Latency(session) if session == present.number() => present.recalculate_latency(),
+            Event::Over(..) | Event::Refused(_) | Event::Latency(_) | Event::Cause(_) => {}
+        }
+    }
+
+    /// Looks at the present session's signs of life, and now and then at its jitter buffer.
+    fn look(&mut self, state: &mut State, closely: bool) {
+        let Some(session) = &mut state.session else {
+            return;
+        };
+        if closely {
+            self.around
+                .metrics
+                .packets_late
+                .inc_by(session.late_packets());
+        }
+        let Some(last) = session.pulse().last() else {
+            return;
+        };
+        self.link.packets(last);
+        if !state.ready && self.first_frame.borrow().is_some() {
+            state.ready = true;
+            self.ready.set_ready();
+        }
+        if state.alive {
+            return;
+        }
+        state.alive = true;
+        state.said = None;
+        if std::mem::replace(&mut state.ever_alive, true) {
+            self.around.metrics.reconnects.inc();
+        }
+        self.around.metrics.playing.set(1);
+        let transport = self.link.transport();
+        self.transport.send_replace(Some(transport));
+        tracing::info!(
+            url = self.settings.url,
+            transport = transport.as_str(),
+            "playing"
+        );
+    }
+
+    fn probe(&self, state: &State, answers: &mpsc::Sender<(u64, bool)>) {
+        let Some(session) = &state.session else {
+            return;
+        };
+        let (number, uri, answers) = (session.number(), self.uri.clone(), answers.clone());
+        tokio::spawn(async move {
+            let alive = probe::alive(&uri).await;
+            // The driver may have ended.
+            let _ = answers.send((number, alive)).await;
+        });
+    }
+
+    /// rtspsrc says of every failed connection that it is a "Generic error".
+    fn find_cause(&self) {
+        let (uri, events) = (self.uri.clone(), self.around.events.clone());
+        tokio::spawn(async move {
+            if let Some(why) = probe::connect_error(&uri).await {
+                // A full queue has worse news.
+                let _ = events.try_send(Event::Cause(why));
+            }
+        });
+    }
+
+    fn end(&self, state: &mut State, why: &str) {
+        self.drop_session(state);
+        self.say(state, why);
+    }
+
+    fn drop_session(&self, state: &mut State) {
+        if let Some(mut session) = state.session.take() {
+            self.around
+                .metrics
+                .packets_late
+                .inc_by(session.late_packets());
+            state.last_teardown = session.close();
+        }
+        state.alive = false;
+        self.around.metrics.playing.set(0);
+    }
+
+    fn say(&self, state: &mut State, why: &str) {
+        state.ready = false;
+        self.ready.set_unready(why);
+        if state.said.as_deref() == Some(why) {
+            tracing::debug!(why, "still waiting");
+            return;
+        }
+        state.said = Some(why.to_owned());
+        tracing::warn!(
+            url = self.settings.url,
+            why,
+            "no stream; trying again until it comes"
+        );
+    }
+}

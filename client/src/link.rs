@@ -1,0 +1,255 @@
+//! When to open a session, over which transport, when to give it up, and when to look whether the server still lives.
+//!
+//! A state machine without a clock or a socket: the driver tells it what happened and what time it is, and does what it
+//! answers. Its aim is that a frame is on the screen again within two seconds of a streamer's or a renderer's restart,
+//! without throwing away a session that merely waits for its feed.
+
+use std::time::Duration;
+
+/// Which transports the command line allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Choice {
+    /// UDP, and TCP when no packet comes over UDP.
+    Auto,
+    /// RTP over UDP only.
+    Udp,
+    /// RTP interleaved with RTSP on its TCP connection only.
+    Tcp,
+}
+
+/// The transport of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// RTP over UDP.
+    Udp,
+    /// RTP interleaved with RTSP.
+    Tcp,
+}
+
+impl Transport {
+    /// The word in logs, metrics and the summary; also the value of rtspsrc's `protocols`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Udp => Self::Tcp,
+            Self::Tcp => Self::Udp,
+        }
+    }
+}
+
+/// The machine's time limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// The wait after a first failure; it doubles with each further one.
+    pub backoff_start: Duration,
+    /// The longest wait between two attempts.
+    pub backoff_cap: Duration,
+    /// How long a session may be silent before the server is looked at, and how often it is looked at then. With
+    /// [`Choice::Auto`] also how long a new session waits for its first packet before the other transport is tried.
+    pub silence: Duration,
+    /// How long a silent session of a living server is kept before a new one is tried. It doubles each time.
+    pub patience_start: Duration,
+    /// The longest patience.
+    pub patience_cap: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            backoff_start: Duration::from_millis(50),
+            backoff_cap: Duration::from_millis(500),
+            silence: Duration::from_secs(1),
+            patience_start: Duration::from_secs(4),
+            patience_cap: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What the driver must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Drop the present session, if there is one, and open another.
+    Open(Transport),
+    /// Drop the present session: the server is gone.
+    Close,
+    /// Ask the server, on a connection of its own, whether it lives; then call [`Link::probed`].
+    Probe,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// No session until then.
+    Waiting { until: Duration },
+    /// A session is open, or opening.
+    Open {
+        probe_at: Duration,
+        give_up_at: Duration,
+        last_life: Duration,
+        had_packet: bool,
+    },
+}
+
+/// The machine. Every time is counted from an origin that the driver chose.
+#[derive(Debug)]
+pub struct Link {
+    policy: Policy,
+    choice: Choice,
+    /// The transport of the present or the next session.
+    transport: Transport,
+    /// Packets have come over `transport` before, so that silence is not its fault.
+    proven: bool,
+    backoff: Duration,
+    patience: Duration,
+    /// How long a new session under [`Choice::Auto`] waits for its first packet.
+    first_packet: Duration,
+    state: State,
+}
+
+impl Link {
+    /// A link that wants to open its first session at once.
+    pub fn new(choice: Choice, policy: Policy) -> Self {
+        Self {
+            policy,
+            choice,
+            transport: if choice == Choice::Tcp {
+                Transport::Tcp
+            } else {
+                Transport::Udp
+            },
+            proven: false,
+            backoff: policy.backoff_start,
+            patience: policy.patience_start,
+            first_packet: policy.silence,
+            state: State::Waiting {
+                until: Duration::ZERO,
+            },
+        }
+    }
+
+    /// The transport of the present or the next session.
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// What is to be done at `now`, if anything.
+    pub fn poll(&mut self, now: Duration) -> Option<Action> {
+        match self.state {
+            State::Waiting { until } if now >= until => Some(self.open(now)),
+            State::Open {
+                give_up_at,
+                had_packet,
+                ..
+            } if now >= give_up_at => {
+                if self.choice == Choice::Auto && !self.proven && !had_packet {
+                    self.transport = self.transport.other();
+                    self.first_packet = (self.first_packet * 2).min(self.policy.patience_cap);
+                } else {
+                    self.patience = (self.patience * 2).min(self.policy.patience_cap);
+                }
+                Some(self.open(now))
+            }
+            State::Open {
+                probe_at,
+                give_up_at,
+                last_life,
+                had_packet,
+            } if now >= probe_at => {
+                let probe_at = now + self.policy.silence;
+                self.state = State::Open {
+                    probe_at,
+                    give_up_at,
+                    last_life,
+                    had_packet,
+                };
+                Some(Action::Probe)
+            }
+            State::Waiting { .. } | State::Open { .. } => None,
+        }
+    }
+
+    /// Packets came until `at`.
+    pub fn packets(&mut self, at: Duration) {
+        let State::Open { last_life, .. } = self.state else {
+            return;
+        };
+        // Told again what is known, or of a packet of an earlier session.
+        if at <= last_life {
+            return;
+        }
+        self.proven = true;
+        self.backoff = self.policy.backoff_start;
+        self.patience = self.policy.patience_start;
+        self.first_packet = self.policy.silence;
+        self.state = State::Open {
+            probe_at: at + self.policy.silence,
+            give_up_at: at + self.patience,
+            last_life: at,
+            had_packet: true,
+        };
+    }
+
+    /// The session ended by itself: refused, not found, the server closed the connection.
+    pub fn failed(&mut self, now: Duration) {
+        if matches!(self.state, State::Open { .. }) {
+            self.wait(now);
+        }
+    }
+
+    /// The answer to [`Action::Probe`]. A dead server's session is dropped, however silent its transport may stay.
+    pub fn probed(&mut self, now: Duration, alive: bool) -> Option<Action> {
+        let State::Open { last_life, .. } = self.state else {
+            return None;
+        };
+        // Packets that came while the probe was under way say more than the probe does.
+        if alive || now < last_life + self.policy.silence {
+            return None;
+        }
+        self.wait(now);
+        Some(Action::Close)
+    }
+
+    /// The server has the stream, but not over this transport. True if another one may be tried, at once.
+    pub fn refused(&mut self, now: Duration) -> bool {
+        if self.choice != Choice::Auto || self.proven || !matches!(self.state, State::Open { .. }) {
+            self.failed(now);
+            return false;
+        }
+        self.wait(now);
+        self.transport = self.transport.other();
+        true
+    }
+
+    fn wait(&mut self, now: Duration) {
+        self.state = State::Waiting {
+            until: now + self.backoff,
+        };
+        self.backoff = (self.backoff * 2).min(self.policy.backoff_cap);
+    }
+
+    fn open(&mut self, now: Duration) -> Action {
+        let trying = self.choice == Choice::Auto && !self.proven;
+        self.state = State::Open {
+            probe_at: now + self.policy.silence,
+            give_up_at: now
+                + if trying {
+                    self.first_packet
+                } else {
+                    self.patience
+                },
+            last_life: now,
+            had_packet: false,
+        };
+        Action::Open(self.transport)
+    }
+}
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;

@@ -1,0 +1,176 @@
+//! The client's metrics. The same counters feed the summary, so that the two can never differ.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use service::latency;
+
+use crate::track::Verdict;
+
+/// What became of things that go through a bounded queue.
+#[derive(Clone, Debug, Default)]
+pub struct Fates {
+    /// Written, sent or displayed.
+    pub kept: Counter,
+    /// Lost to a full queue, or to a disk or a peer that would not take them.
+    pub dropped: Counter,
+}
+
+/// Handles on every metric; clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Consumption minus generation time, of read and new frames.
+    pub latency: Histogram,
+    frames: Family<Outcome, Counter>,
+    /// Frame numbers that were skipped.
+    pub frames_lost: Counter,
+    /// RTP packets passed to the decoder.
+    pub packets_received: Counter,
+    /// RTP sequence numbers that never came.
+    pub packets_lost: Counter,
+    /// Packets that came after the jitter buffer had given them up.
+    pub packets_late: Counter,
+    /// Sessions opened after the first that carried packets.
+    pub reconnects: Counter,
+    /// Process start to first frame.
+    pub first_frame: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// Whether a session carries packets.
+    pub playing: Gauge,
+    /// Pictures whose packets' RTP timestamp is not the one that their stamp implies.
+    pub key_mismatches: Counter,
+    /// Processor nanoseconds of the streaming thread that reading, stamping, showing and reporting took.
+    pub player_ns: Counter,
+    /// Strips.
+    pub strips: Fates,
+    /// Rows of the frames file.
+    pub rows: Fates,
+    /// Records for the collector.
+    pub posts: Fates,
+    /// Pictures for the window or the recording.
+    pub screen: Fates,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Fate {
+    fate: &'static str,
+}
+
+impl Metrics {
+    /// Registers them all.
+    pub fn register(registry: &mut Registry) -> Self {
+        let frames = Family::<Outcome, Counter>::default();
+        for outcome in ["shown", "unread", "duplicate", "lost"] {
+            // Made now, so that a dashboard sees a zero and not a hole.
+            drop(frames.get_or_create(&Outcome { outcome }));
+        }
+        registry.register(
+            "xr_client_frames",
+            "Frames by outcome; a lost one is a skipped frame number",
+            frames.clone(),
+        );
+
+        let latency = latency::histogram();
+        registry.register(
+            "xr_client_latency_seconds",
+            "Generation to consumption of frames whose stamp was read",
+            latency.clone(),
+        );
+
+        let packets = Family::<Fate, Counter>::default();
+        registry.register("xr_client_packets", "RTP packets by fate", packets.clone());
+        let packet = |fate| packets.get_or_create_owned(&Fate { fate });
+
+        let reconnects = Counter::default();
+        registry.register(
+            "xr_client_reconnects",
+            "RTSP sessions opened after the first that carried packets",
+            reconnects.clone(),
+        );
+        let first_frame = Gauge::default();
+        registry.register(
+            "xr_client_first_frame_seconds",
+            "Process start to first decoded frame; 0 before it",
+            first_frame.clone(),
+        );
+        let playing = Gauge::default();
+        registry.register(
+            "xr_client_playing",
+            "1 while a session carries packets",
+            playing.clone(),
+        );
+        let key_mismatches = Counter::default();
+        registry.register(
+            "xr_client_key_mismatches",
+            "Frames whose RTP timestamp is not the one that their stamp implies: their stages cannot be joined",
+            key_mismatches.clone(),
+        );
+
+        let player_ns = Counter::default();
+        registry.register(
+            "xr_client_player_nanoseconds",
+            "Processor time of the streaming thread that reading, stamping, showing and reporting pictures took",
+            player_ns.clone(),
+        );
+
+        Self {
+            latency,
+            frames_lost: frames.get_or_create_owned(&Outcome { outcome: "lost" }),
+            frames,
+            packets_received: packet("received"),
+            packets_lost: packet("lost"),
+            packets_late: packet("late"),
+            reconnects,
+            first_frame,
+            playing,
+            key_mismatches,
+            player_ns,
+            strips: fates(
+                registry,
+                "xr_client_strips",
+                "Strips for OCR, written or dropped",
+            ),
+            rows: fates(
+                registry,
+                "xr_client_rows",
+                "Rows of the frames file, written or dropped",
+            ),
+            posts: fates(
+                registry,
+                "xr_client_posts",
+                "Frame records for the collector, taken or dropped",
+            ),
+            screen: fates(
+                registry,
+                "xr_client_screen",
+                "Pictures for the window or the recording, passed on or dropped",
+            ),
+        }
+    }
+
+    /// Counts a picture.
+    pub fn frame(&self, verdict: Verdict) {
+        let outcome = match verdict {
+            Verdict::Shown => "shown",
+            Verdict::Unread => "unread",
+            Verdict::Duplicate => "duplicate",
+        };
+        self.frames.get_or_create(&Outcome { outcome }).inc();
+    }
+}
+
+fn fates(registry: &mut Registry, name: &str, help: &str) -> Fates {
+    let family = Family::<Fate, Counter>::default();
+    registry.register(name, help, family.clone());
+    Fates {
+        kept: family.get_or_create_owned(&Fate { fate: "kept" }),
+        dropped: family.get_or_create_owned(&Fate { fate: "dropped" }),
+    }
+}

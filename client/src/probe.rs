@@ -1,0 +1,90 @@
+//! Whether an RTSP server answers at all, asked on a connection of its own, so that a silent session can be told from a
+//! dead server.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// How long the server may take.
+const LIMIT: Duration = Duration::from_millis(700);
+
+/// The port of RTSP (RFC 2326 section 3.2).
+const PORT: u16 = 554;
+
+/// Sends OPTIONS and waits for anything that begins like an RTSP answer.
+pub async fn alive(url: &http::Uri) -> bool {
+    tokio::time::timeout(LIMIT, ask(url)).await.unwrap_or(false)
+}
+
+/// Why no connection can be made; none if one can.
+pub async fn connect_error(url: &http::Uri) -> Option<String> {
+    let (host, port) = address(url)?;
+    let why = match tokio::time::timeout(LIMIT, TcpStream::connect((host, port))).await {
+        Ok(Ok(_)) => return None,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} ms", LIMIT.as_millis()),
+    };
+    Some(format!("cannot connect to {host}:{port}: {why}"))
+}
+
+fn address(url: &http::Uri) -> Option<(&str, u16)> {
+    let host = url.host()?.trim_start_matches('[').trim_end_matches(']');
+    Some((host, url.port_u16().unwrap_or(PORT)))
+}
+
+async fn ask(url: &http::Uri) -> bool {
+    let Some(address) = address(url) else {
+        return false;
+    };
+    let Ok(mut stream) = TcpStream::connect(address).await else {
+        return false;
+    };
+    let request = format!("OPTIONS {url} RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: xr-client\r\n\r\n");
+    if stream.write_all(request.as_bytes()).await.is_err() {
+        return false;
+    }
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).await.is_ok() && answer == *b"RTSP/"
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn server(answer: &'static [u8]) -> http::Uri {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 256];
+            let _ = stream.read(&mut request).await;
+            stream.write_all(answer).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        format!("rtsp://127.0.0.1:{port}/demo").parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn any_rtsp_answer_is_life() {
+        assert!(alive(&server(b"RTSP/1.0 401 Unauthorized\r\n\r\n").await).await);
+    }
+
+    #[tokio::test]
+    async fn silence_another_protocol_and_a_closed_port_are_not() {
+        assert!(!alive(&server(b"").await).await);
+        assert!(!alive(&server(b"HTTP/1.1 400 Bad Request\r\n\r\n").await).await);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let url = format!("rtsp://127.0.0.1:{port}/demo").parse().unwrap();
+        assert!(!alive(&url).await);
+        let why = connect_error(&url).await.unwrap();
+        assert!(
+            why.contains(&format!("127.0.0.1:{port}: Connection refused")),
+            "{why}"
+        );
+    }
+}

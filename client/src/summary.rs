@@ -1,0 +1,361 @@
+//! What the client says of a whole run: counts, latency, first frame, as a table and as JSON.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, Table, presets};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::link::Transport;
+use crate::track::Verdict;
+
+/// The longest latency that is told apart, in microseconds: a minute. What is longer counts as a minute.
+const LONGEST_US: u64 = 60_000_000;
+
+/// Collects samples, one picture at a time.
+#[derive(Debug)]
+pub struct Totals {
+    latency: Histogram<u64>,
+    sum_us: u128,
+    sum_squares_us: u128,
+    last_us: Option<u64>,
+    jitter_sum_us: u64,
+    jitter_count: u64,
+    counts: Counts,
+}
+
+/// How many pictures had which outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Distinct frames shown.
+    pub shown: u64,
+    /// Pictures whose stamp could not be read.
+    pub unread: u64,
+    /// Pictures that had been shown before.
+    pub duplicate: u64,
+    /// Shown frames whose stamp lies after the clock: the two hosts' clocks disagree. They are no samples.
+    pub negative: u64,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self {
+            latency: Histogram::new_with_bounds(1, LONGEST_US, 3)
+                .expect("constant bounds are in order"),
+            sum_us: 0,
+            sum_squares_us: 0,
+            last_us: None,
+            jitter_sum_us: 0,
+            jitter_count: 0,
+            counts: Counts::default(),
+        }
+    }
+}
+
+impl Totals {
+    /// Adds one picture; `latency_us` is the consumption time minus the generation time, of a read picture.
+    pub fn add(&mut self, verdict: Verdict, latency_us: Option<i64>) {
+        match verdict {
+            Verdict::Unread => self.counts.unread += 1,
+            Verdict::Duplicate => self.counts.duplicate += 1,
+            Verdict::Shown => {
+                self.counts.shown += 1;
+                match latency_us.map(u64::try_from) {
+                    Some(Ok(micros)) => self.sample(micros),
+                    Some(Err(_)) => self.counts.negative += 1,
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn sample(&mut self, micros: u64) {
+        self.latency.saturating_record(micros);
+        self.sum_us += u128::from(micros);
+        self.sum_squares_us += u128::from(micros) * u128::from(micros);
+        if let Some(last) = self.last_us.replace(micros) {
+            self.jitter_sum_us += micros.abs_diff(last);
+            self.jitter_count += 1;
+        }
+    }
+
+    /// The counts so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The distribution so far; none without a sample.
+    pub fn latency(&self) -> Option<LatencyUs> {
+        let samples = self.latency.len();
+        if samples == 0 {
+            return None;
+        }
+        let count = samples as f64;
+        let mean = self.sum_us as f64 / count;
+        let variance = (self.sum_squares_us as f64 / count - mean * mean).max(0.0);
+        let at = |quantile| self.latency.value_at_quantile(quantile);
+        Some(LatencyUs {
+            samples,
+            p50: at(0.50),
+            p90: at(0.90),
+            p95: at(0.95),
+            p99: at(0.99),
+            max: self.latency.max(),
+            mean,
+            stddev: variance.sqrt(),
+        })
+    }
+
+    /// The mean difference between the latencies of two successive frames, in microseconds.
+    pub fn jitter_us(&self) -> Option<f64> {
+        (self.jitter_count > 0).then(|| self.jitter_sum_us as f64 / self.jitter_count as f64)
+    }
+}
+
+/// A latency distribution, in microseconds; percentiles to three significant digits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names are the statistics")]
+pub struct LatencyUs {
+    pub samples: u64,
+    pub p50: u64,
+    pub p90: u64,
+    pub p95: u64,
+    pub p99: u64,
+    pub max: u64,
+    pub mean: f64,
+    pub stddev: f64,
+}
+
+/// What a run was, as `--json` prints it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The stream.
+    pub url: String,
+    /// The transport of the last session that carried packets.
+    pub transport: Option<Transport>,
+    /// Width and height of the pictures.
+    pub size: Option<(u32, u32)>,
+    /// From the first frame to the end, in seconds.
+    pub played_s: f64,
+    /// From the process's start to its first decoded frame, in microseconds.
+    pub first_frame_us: Option<u64>,
+    /// Outcomes.
+    pub frames: FramesOut,
+    /// End-to-end latency.
+    pub latency_us: Option<LatencyUs>,
+    /// Mean difference of successive latencies, in microseconds.
+    pub jitter_us: Option<f64>,
+    /// Mean processor time that the streaming thread spent on a picture after its decoding, in microseconds.
+    pub player_us: Option<f64>,
+    /// RTP packets.
+    pub packets: Packets,
+    /// Sessions opened after the first one that carried packets.
+    pub reconnects: u64,
+    /// What was written, and what was not.
+    pub records: Records,
+}
+
+/// Outcomes by frame number.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct FramesOut {
+    #[serde(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "flattened; each count is documented where it is defined"
+    )]
+    pub counts: Counts,
+    /// Numbers missing between the first and the last frame shown.
+    pub lost: u64,
+    /// How often the renderer began to count again.
+    pub renderer_restarts: u64,
+}
+
+/// RTP packets by fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Packets {
+    /// Passed to the decoder.
+    pub received: u64,
+    /// Missing by RTP sequence number.
+    pub lost: u64,
+    /// Came after the jitter buffer had given them up.
+    pub late: u64,
+}
+
+/// Records of frames, by fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Records {
+    /// Rows written to the frames file.
+    pub rows_written: u64,
+    /// Rows that a full queue or a full disk cost.
+    pub rows_dropped: u64,
+    /// Records that the collector took.
+    pub posted: u64,
+    /// Records that did not fit the queue while the collector was away, or were still queued at the end.
+    pub post_dropped: u64,
+    /// Strips written.
+    pub strips_kept: u64,
+    /// Strips that a full queue or a full disk cost.
+    pub strips_dropped: u64,
+    /// Pictures shown by the window or written to the recording.
+    pub screened: u64,
+    /// Pictures that the window or the encoder was too slow for.
+    pub screen_dropped: u64,
+}
+
+impl Summary {
+    /// The table for people.
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        let transport = self.transport.map_or("none", Transport::as_str);
+        let size = self
+            .size
+            .map_or_else(String::new, |(width, height)| format!(", {width}x{height}"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "{} over {transport}{size}, {:.1} s",
+            self.url, self.played_s
+        );
+
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_BORDERS_ONLY);
+        let frames = self.frames;
+        let mut row = |name: &str, value: String| {
+            table.add_row(vec![name.to_owned(), value]);
+        };
+        row("frames shown", frames.counts.shown.to_string());
+        row("frames lost", frames.lost.to_string());
+        row("frames unread", frames.counts.unread.to_string());
+        row("frames repeated", frames.counts.duplicate.to_string());
+        if frames.counts.negative > 0 {
+            row(
+                "frames from the future",
+                format!("{}: the clocks disagree", frames.counts.negative),
+            );
+        }
+        row(
+            "first frame",
+            self.first_frame_us
+                .map_or_else(|| "-".to_owned(), |us| millis(us as f64)),
+        );
+        if let Some(latency) = self.latency_us {
+            row("latency p50", millis(latency.p50 as f64));
+            row("latency p90", millis(latency.p90 as f64));
+            row("latency p95", millis(latency.p95 as f64));
+            row("latency p99", millis(latency.p99 as f64));
+            row("latency max", millis(latency.max as f64));
+            row("latency mean", millis(latency.mean));
+            row("latency stddev", millis(latency.stddev));
+        }
+        if let Some(jitter) = self.jitter_us {
+            row("jitter", millis(jitter));
+        }
+        row(
+            "packets",
+            format!(
+                "{} ({} lost, {} late)",
+                self.packets.received, self.packets.lost, self.packets.late
+            ),
+        );
+        row("reconnects", self.reconnects.to_string());
+        for (name, dropped) in [
+            ("rows dropped", self.records.rows_dropped),
+            ("records dropped", self.records.post_dropped),
+            ("strips dropped", self.records.strips_dropped),
+            ("pictures not displayed", self.records.screen_dropped),
+        ] {
+            if dropped > 0 {
+                row(name, dropped.to_string());
+            }
+        }
+        if let Some(column) = table.column_mut(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        let _ = writeln!(out, "{table}");
+        out
+    }
+}
+
+fn millis(micros: f64) -> String {
+    format!("{:.2} ms", micros / 1_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(samples: &[i64]) -> Totals {
+        let mut totals = Totals::default();
+        for &sample in samples {
+            totals.add(Verdict::Shown, Some(sample));
+        }
+        totals
+    }
+
+    #[test]
+    fn the_arithmetic_is_that_of_the_textbook() {
+        let totals = totals(&[1_000, 2_000, 3_000, 4_000, 5_000]);
+        let latency = totals.latency().unwrap();
+        assert_eq!(latency.samples, 5);
+        assert_eq!(latency.p50 / 10, 300, "three significant digits");
+        assert!((latency.mean - 3_000.0).abs() < 1e-9);
+        assert!((latency.stddev - 2_000_000_f64.sqrt()).abs() < 1e-6);
+        assert!((totals.jitter_us().unwrap() - 1_000.0).abs() < 1e-9);
+        assert!(latency.max.abs_diff(5_000) <= 5);
+    }
+
+    #[test]
+    fn only_read_and_new_frames_are_samples() {
+        let mut totals = totals(&[1_000]);
+        totals.add(Verdict::Unread, None);
+        totals.add(Verdict::Duplicate, Some(900_000));
+        totals.add(Verdict::Shown, Some(-5));
+        assert_eq!(
+            totals.counts(),
+            Counts {
+                shown: 2,
+                unread: 1,
+                duplicate: 1,
+                negative: 1
+            }
+        );
+        assert_eq!(totals.latency().unwrap().samples, 1);
+    }
+
+    #[test]
+    fn nothing_shown_has_no_latency_and_a_minute_is_the_most() {
+        assert!(Totals::default().latency().is_none());
+        let latency = totals(&[i64::MAX]).latency().unwrap();
+        assert!(latency.max >= LONGEST_US && latency.max < LONGEST_US + LONGEST_US / 100);
+    }
+
+    #[test]
+    fn the_table_names_what_was_dropped_and_hides_what_was_not() {
+        let mut summary = Summary {
+            url: "rtsp://h/n".to_owned(),
+            transport: Some(Transport::Udp),
+            size: Some((1280, 720)),
+            played_s: 10.0,
+            first_frame_us: Some(123_456),
+            frames: FramesOut::default(),
+            latency_us: totals(&[7_300]).latency(),
+            jitter_us: None,
+            player_us: Some(120.0),
+            packets: Packets::default(),
+            reconnects: 0,
+            records: Records::default(),
+        };
+        let table = summary.table();
+        assert!(
+            table.contains("rtsp://h/n over udp, 1280x720, 10.0 s"),
+            "{table}"
+        );
+        assert!(
+            table.contains("123.46 ms") && table.contains("7.30 ms"),
+            "{table}"
+        );
+        assert!(!table.contains("dropped"), "{table}");
+        summary.records.strips_dropped = 3;
+        assert!(summary.table().contains("strips dropped"));
+    }
+}

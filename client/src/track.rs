@@ -1,0 +1,124 @@
+//! Tells shown, duplicate, frozen and missing frames apart, by frame number.
+
+use std::collections::VecDeque;
+
+use timeline::{FrameNumber, Reading, UnixMicros};
+
+/// Pictures kept to recognise a repetition by: more than any decoder or jitter buffer can hold back.
+const REMEMBERED: usize = 64;
+
+/// What a picture turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A frame that was not shown before.
+    Shown,
+    /// A frame that was shown before: a repetition, or a picture that stands still.
+    Duplicate,
+    /// Its stamp could not be read: never a sample.
+    Unread,
+}
+
+/// Follows frame numbers. Numbers that a renderer skipped or the network lost count as lost until they appear.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    recent: VecDeque<(FrameNumber, UnixMicros)>,
+    newest: Option<(FrameNumber, UnixMicros)>,
+    lost: u64,
+    restarts: u64,
+}
+
+impl Tracker {
+    /// Judges the next picture.
+    pub fn judge(&mut self, reading: Reading) -> Verdict {
+        let Reading::Read { frame, generated } = reading else {
+            return Verdict::Unread;
+        };
+        if self.recent.contains(&(frame, generated)) {
+            return Verdict::Duplicate;
+        }
+        match self.newest {
+            None => self.newest = Some((frame, generated)),
+            Some((number, at)) if frame > number && generated >= at => {
+                self.lost += u64::from(frame.0 - number.0) - 1;
+                self.newest = Some((frame, generated));
+            }
+            // A lower number with a later time: another renderer process counts from 0 again. What the old one made and
+            // nobody saw is not known from here.
+            Some((_, at)) if generated > at => {
+                self.restarts += 1;
+                self.newest = Some((frame, generated));
+            }
+            // Out of order: it had been counted as lost.
+            Some(_) => self.lost = self.lost.saturating_sub(1),
+        }
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((frame, generated));
+        Verdict::Shown
+    }
+
+    /// Frame numbers between the first and the newest that were not shown.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// How often the numbers began again.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(frame: u32, generated: u64) -> Reading {
+        Reading::Read {
+            frame: FrameNumber(frame),
+            generated: UnixMicros(generated),
+        }
+    }
+
+    #[test]
+    fn gaps_are_lost_and_repetitions_are_not_shown_twice() {
+        let mut tracker = Tracker::default();
+        assert_eq!(tracker.judge(read(5, 100)), Verdict::Shown);
+        assert_eq!(tracker.judge(read(6, 110)), Verdict::Shown);
+        assert_eq!(tracker.judge(read(6, 110)), Verdict::Duplicate);
+        assert_eq!(tracker.judge(Reading::Unread), Verdict::Unread);
+        assert_eq!(tracker.judge(read(9, 140)), Verdict::Shown);
+        assert_eq!(tracker.lost(), 2);
+        assert_eq!(
+            tracker.judge(read(5, 100)),
+            Verdict::Duplicate,
+            "an old picture is not a new one"
+        );
+    }
+
+    #[test]
+    fn a_late_frame_is_no_longer_lost() {
+        let mut tracker = Tracker::default();
+        for (frame, at) in [(1, 10), (3, 30), (2, 20), (4, 40)] {
+            assert_eq!(tracker.judge(read(frame, at)), Verdict::Shown);
+        }
+        assert_eq!((tracker.lost(), tracker.restarts()), (0, 0));
+    }
+
+    #[test]
+    fn a_renderer_that_begins_again_is_no_freeze_and_no_loss() {
+        let mut tracker = Tracker::default();
+        for (frame, at) in [(1_000, 10), (1_001, 20), (0, 500), (1, 510), (3, 530)] {
+            assert_eq!(tracker.judge(read(frame, at)), Verdict::Shown);
+        }
+        assert_eq!((tracker.lost(), tracker.restarts()), (1, 1));
+    }
+
+    #[test]
+    fn the_same_number_at_another_time_is_another_frame() {
+        let mut tracker = Tracker::default();
+        assert_eq!(tracker.judge(read(7, 10)), Verdict::Shown);
+        assert_eq!(tracker.judge(read(7, 900)), Verdict::Shown);
+        assert_eq!(tracker.restarts(), 1);
+    }
+}

@@ -1,0 +1,15 @@
+//! xr-client as a process, against a real RTSP server that is another process and can be killed.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test's helpers fail the test, and its figures are for whoever reads it"
+)]
+
+mod client;
+mod collector;
+mod messages;
+mod outputs;
+mod play;
+mod recovery;
+mod server;

@@ -1,0 +1,164 @@
+//! What is wrong is said, with its cause and its remedy.
+
+use crate::client::{Client, await_rows, refuse};
+use crate::server::{Options, Server};
+
+#[test]
+fn a_wrong_command_line_exits_64() {
+    for (args, says) in [
+        (&["--url", "not a url"][..], "--url (XR_URL)"),
+        (
+            &["--url", "http://127.0.0.1:8554/demo"],
+            "speaks rtsp, not http",
+        ),
+        (
+            &["--url", "rtsp://127.0.0.1:8554"],
+            "the name of the stream is missing",
+        ),
+        (
+            &["--url", "rtsp://127.0.0.1/x", "--collector", "9094"],
+            "--collector (XR_COLLECTOR)",
+        ),
+        (
+            &["--url", "rtsp://127.0.0.1/x", "--sink", "window"],
+            "neither DISPLAY nor WAYLAND_DISPLAY",
+        ),
+        (
+            &[
+                "--url",
+                "rtsp://127.0.0.1/x",
+                "--transport",
+                "carrier-pigeon",
+            ],
+            "[possible values: auto, udp, tcp]",
+        ),
+        (&[], "--url <URL>"),
+    ] {
+        let ended = refuse(args);
+        assert_eq!(ended.status.code(), Some(64), "{args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(says), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_cannot_be_written_exits_1() {
+    for (args, says) in [
+        (
+            ["--frames", "/nonexistent/frames.csv"],
+            "/nonexistent/frames.csv of --frames",
+        ),
+        (["--frames", "/dev/full"], "/dev/full of --frames"),
+        (
+            ["--strips", "/dev/null/strips"],
+            "/dev/null/strips of --strips",
+        ),
+        (
+            ["--sink", "record:/nonexistent/shown.mkv"],
+            "/nonexistent/shown.mkv",
+        ),
+    ] {
+        let ended = refuse(
+            &[
+                &["--url", "rtsp://127.0.0.1:1/x", "--ops", "127.0.0.1:0"],
+                &args[..],
+            ]
+            .concat(),
+        );
+        assert_eq!(ended.status.code(), Some(1), "{args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(says), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_refused_port_is_waited_for_and_named() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let client = Client::start(&format!("rtsp://{closed}/demo"), &[]);
+    let begun = std::time::Instant::now();
+    while !client.ask("/ready").contains("Connection refused") {
+        assert!(
+            begun.elapsed() < crate::client::PATIENCE,
+            "{}",
+            client.ask("/ready")
+        );
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    let ended = client.terminate();
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("cannot connect to {closed}")),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended.status.success(),
+        "a service that is stopped did nothing wrong"
+    );
+    assert!(
+        ended.stderr.contains("trying again until it comes"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn nothing_shown_is_a_failure_of_a_measurement() {
+    let server = Server::start(Options::default());
+    let client = Client::start(
+        &server.url().replace("/test", "/nobody"),
+        &["--duration", "1s"],
+    );
+    let begun = std::time::Instant::now();
+    while !client.ask("/ready").contains("ot found") {
+        assert!(
+            begun.elapsed() < crate::client::PATIENCE,
+            "{}",
+            client.ask("/ready")
+        );
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    let ended = client.terminate();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("nothing was shown"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn an_unreachable_collector_is_said_at_start_and_frames_go_on() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let server = Server::start(Options::default());
+    let directory = tempfile::tempdir().unwrap();
+    let frames = directory.path().join("frames.csv");
+    let collector = format!("http://{closed}");
+    let client = Client::start(
+        &server.url(),
+        &[
+            "--collector",
+            &collector,
+            "--frames",
+            frames.to_str().unwrap(),
+        ],
+    );
+    await_rows(&frames, "frames are shown", |rows| rows.len() > 10);
+    let ended = client.terminate();
+    assert!(
+        ended.stderr.contains("does not take frames") && ended.stderr.contains("xrbench collect"),
+        "{}",
+        ended.stderr
+    );
+    let summary = ended.summary();
+    assert_eq!(summary["records"]["posted"], 0);
+    assert_eq!(
+        summary["records"]["post_dropped"], summary["frames"]["shown"],
+        "what was lost is counted: {summary}"
+    );
+}

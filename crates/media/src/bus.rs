@@ -1,0 +1,133 @@
+//! What a pipeline says on its bus, as errors that name the element and the cause.
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+/// A pipeline failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{element}: {cause}")]
+pub struct PipelineError {
+    /// The element that failed, by name.
+    pub element: String,
+    /// What it says; with the detail that GStreamer keeps for debugging where that says more.
+    pub cause: String,
+    /// Whether the stream's bytes are at fault, rather than the machine or the program.
+    pub bad_stream: bool,
+}
+
+/// What a program must know of a running pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BusEvent {
+    /// The pipeline does not go on.
+    Failed(PipelineError),
+    /// Something is wrong, and the pipeline goes on.
+    Warned(PipelineError),
+    /// The stream ended.
+    Ended,
+    /// An element's latency changed: whoever owns the pipeline should call `recalculate_latency`.
+    LatencyChanged,
+}
+
+/// What `message` means, if it matters here.
+pub fn event(message: &gst::Message) -> Option<BusEvent> {
+    use gst::MessageView;
+
+    match message.view() {
+        MessageView::Error(error) => Some(BusEvent::Failed(failure(
+            message,
+            &error.error(),
+            error.debug().as_deref(),
+        ))),
+        MessageView::Warning(warning) => Some(BusEvent::Warned(failure(
+            message,
+            &warning.error(),
+            warning.debug().as_deref(),
+        ))),
+        MessageView::Eos(_) => Some(BusEvent::Ended),
+        MessageView::Latency(_) => Some(BusEvent::LatencyChanged),
+        _ => None,
+    }
+}
+
+/// Calls `report` with every event of `pipeline`, in the thread that posted it: it must be quick and must not change the
+/// pipeline's state. Sending on a channel is what it is for. Nothing needs a main loop.
+pub fn watch(pipeline: &gst::Pipeline, report: impl Fn(BusEvent) + Send + Sync + 'static) {
+    let Some(bus) = pipeline.bus() else { return };
+    bus.set_sync_handler(move |_, message| {
+        if let Some(event) = event(message) {
+            report(event);
+        }
+        gst::BusSyncReply::Drop
+    });
+}
+
+/// Ends what [`watch`] began; whatever `report` holds is dropped.
+pub fn unwatch(pipeline: &gst::Pipeline) {
+    if let Some(bus) = pipeline.bus() {
+        bus.unset_sync_handler();
+    }
+}
+
+fn failure(message: &gst::Message, error: &gst::glib::Error, debug: Option<&str>) -> PipelineError {
+    let element = message
+        .src()
+        .map_or_else(|| "pipeline".to_owned(), |source| source.name().to_string());
+    let bad_stream = error.matches(gst::StreamError::Decode)
+        || error.matches(gst::StreamError::Demux)
+        || error.matches(gst::StreamError::Format)
+        || error.matches(gst::StreamError::TypeNotFound)
+        || error.matches(gst::StreamError::WrongType)
+        || error.matches(gst::StreamError::CodecNotFound);
+    // The debug text is "file.c(line): function (): /path/of/element:\ndetail"; only the detail is for people.
+    let detail = debug
+        .and_then(|text| text.split_once('\n'))
+        .map(|(_, detail)| detail.trim())
+        .filter(|d| !d.is_empty());
+    let cause = match detail {
+        Some(detail) => format!("{} ({detail})", error.message().trim()),
+        None => error.message().trim().to_owned(),
+    };
+    PipelineError {
+        element,
+        cause,
+        bad_stream,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_element_and_the_cause() {
+        crate::init().unwrap();
+        let pipeline = gst::Pipeline::new();
+        let source = gst::ElementFactory::make("filesrc")
+            .name("reader")
+            .property("location", "/nonexistent/film.mp4")
+            .build()
+            .unwrap();
+        let sink = crate::element("fakesink").unwrap();
+        pipeline.add_many([&source, &sink]).unwrap();
+        source.link(&sink).unwrap();
+        let (sender, events) = mpsc::channel();
+        watch(&pipeline, move |event| drop(sender.send(event)));
+        assert!(pipeline.set_state(gst::State::Playing).is_err());
+        let BusEvent::Failed(error) = events.recv().unwrap() else {
+            panic!("not an error")
+        };
+        assert_eq!(error.element, "reader");
+        assert!(error.cause.contains("/nonexistent/film.mp4"), "{error}");
+        unwatch(&pipeline);
+        pipeline.set_state(gst::State::Null).unwrap();
+        // It ends only because the handler, and with it the sender, is gone.
+        assert!(
+            events
+                .iter()
+                .all(|event| matches!(event, BusEvent::Failed(_)))
+        );
+    }
+}

@@ -1,0 +1,24 @@
+//! GStreamer building blocks that renderer, streamer and client share, and the only user of GStreamer beside them.
+//!
+//! A renderer's way: [`source`] yields pictures, [`pace`] says when one is due, [`generate`] draws the stamp, [`encode`]
+//! and [`packets`] make a frame's RTP packets, framed for a feed's body by [`framing`]; [`producer`] is the pipeline that
+//! joins them. A client's way: [`decode`].
+//!
+//! No clock is read here but through a function that the caller passes, so that a program's stamps all come from one
+//! place.
+
+pub mod bus;
+pub mod decode;
+mod element;
+pub mod encode;
+pub mod framing;
+pub mod generate;
+pub mod h264;
+pub mod pace;
+pub mod packets;
+pub mod producer;
+pub mod rtp;
+pub mod source;
+pub mod units;
+
+pub use element::{Error, element, init};

@@ -1,0 +1,140 @@
+//! The bounded queue between the thread that decodes and the thread that keeps time.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+
+use super::{SourceError, SourceSpec};
+use crate::units::VideoSize;
+
+/// Pictures kept ready: a quarter of a second at 60 a second, longer than the start of a file's next round takes.
+const MAX_PICTURES: usize = 16;
+/// The most memory that they may take; large pictures are fewer.
+const MAX_BYTES: u64 = 64 << 20;
+/// The fewest: below it every hiccup of the decoder costs a tick.
+const MIN_PICTURES: u64 = 4;
+/// How long a source may take until its first picture.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What [`Source::take`](super::Source::take) found.
+#[derive(Debug)]
+pub enum Taken {
+    /// The next picture.
+    Picture(gst::Buffer),
+    /// The source is behind: there is none yet.
+    NotYet,
+    /// There will be none any more: the end of the stream, or a failure.
+    Over(Result<(), SourceError>),
+}
+
+#[derive(Debug)]
+pub(super) struct ReadAhead {
+    state: Mutex<State>,
+    /// Signalled at every change.
+    changed: Condvar,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pictures: VecDeque<gst::Buffer>,
+    over: Option<Result<(), SourceError>>,
+    closed: bool,
+    /// The source has a time of its own: only its newest picture counts.
+    live: bool,
+}
+
+impl ReadAhead {
+    pub(super) fn new(size: VideoSize) -> Self {
+        let bytes = u64::from(size.width()) * u64::from(size.height()) * 3 / 2;
+        let fitting = (MAX_BYTES / bytes).max(MIN_PICTURES);
+        let capacity =
+            usize::try_from(fitting).map_or(MAX_PICTURES, |fitting| fitting.min(MAX_PICTURES));
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            capacity,
+        }
+    }
+
+    pub(super) fn set_live(&self) {
+        self.lock().live = true;
+    }
+
+    /// Appends a picture, waiting for room; a live source's older pictures make room instead. False once closed.
+    pub(super) fn push(&self, picture: gst::Buffer) -> bool {
+        let mut state = self.lock();
+        if state.live {
+            state.pictures.clear();
+        }
+        while state.pictures.len() >= self.capacity && !state.closed {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            return false;
+        }
+        state.pictures.push_back(picture);
+        self.changed.notify_all();
+        true
+    }
+
+    /// No further pictures will come; those that are here are still taken.
+    pub(super) fn end(&self, result: Result<(), SourceError>) {
+        let mut state = self.lock();
+        state.over.get_or_insert(result);
+        self.changed.notify_all();
+    }
+
+    /// Nobody takes pictures any more.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.pictures.clear();
+        self.changed.notify_all();
+    }
+
+    pub(super) fn take(&self) -> Taken {
+        let mut state = self.lock();
+        let Some(picture) = state.pictures.pop_front() else {
+            return state.over.clone().map_or(Taken::NotYet, Taken::Over);
+        };
+        self.changed.notify_all();
+        Taken::Picture(picture)
+    }
+
+    /// Waits until a picture is there, or until it is clear that none will be.
+    pub(super) fn wait_for_first(&self, spec: &SourceSpec) -> Result<(), SourceError> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.lock();
+        loop {
+            if !state.pictures.is_empty() {
+                return Ok(());
+            }
+            let silent = || SourceError::Silent {
+                source_name: spec.to_string(),
+                seconds: PATIENCE.as_secs(),
+            };
+            if let Some(over) = &state.over {
+                return over.clone().and_then(|()| Err(silent()));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(silent());
+            }
+            (state, _) = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is whole after every statement.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

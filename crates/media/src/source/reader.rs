@@ -1,0 +1,305 @@
+//! The pipeline behind a source, and the thread that loops it and hears why it fails.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+
+use super::film::{self, Film};
+use super::read_ahead::ReadAhead;
+use super::streams::{Streams, link_video};
+use super::{SourceError, SourceSpec};
+use crate::units::VideoSize;
+use crate::{bus, element};
+
+/// Priority of the threads that read ahead: below the encoder's 0, so that they use what it leaves; not so low that a busy
+/// machine starves them.
+const BACKGROUND_NICE: i32 = 5;
+
+/// Name of the message that ends the reader's thread.
+const STOP: &str = "xrbench-source-stop";
+
+pub(super) fn stop_message() -> gst::Message {
+    gst::message::Application::new(gst::Structure::new_empty(STOP))
+}
+
+/// Builds and starts the pipeline; it fills `pictures` until the message [`stop_message`] comes.
+pub(super) fn start(
+    spec: &SourceSpec,
+    size: VideoSize,
+    pictures: &Arc<ReadAhead>,
+    memory_bytes: u64,
+) -> Result<gst::Pipeline, SourceError> {
+    let pipeline = gst::Pipeline::new();
+    let info =
+        gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, size.width(), size.height())
+            .build()
+            .map_err(crate::Error::from)?;
+    let pool = pool(&info)?;
+    let looped = matches!(spec, SourceSpec::File(_));
+    let film = Film::new(if looped { memory_bytes } else { 0 });
+    let entrance = tail(&pipeline, info, &pool, pictures, film.clone())?;
+    let streams = Streams::default();
+    head(spec, &pipeline, &entrance, &streams, pictures)?;
+
+    let Some(bus) = pipeline.bus() else {
+        return Err(SourceError::Pipeline("a pipeline without a bus".to_owned()));
+    };
+    bus.set_sync_handler(|_, message| {
+        if let gst::MessageView::StreamStatus(status) = message.view()
+            && status.get().0 == gst::StreamStatusType::Enter
+        {
+            // Posted by the new thread itself. Without the lower priority pictures come all the same.
+            let _ = rustix::process::setpriority_process(None, BACKGROUND_NICE);
+        }
+        gst::BusSyncReply::Pass
+    });
+    // A failure is on the bus, with its cause, where the thread below reads it.
+    if let Ok(gst::StateChangeSuccess::NoPreroll) = pipeline.set_state(gst::State::Paused) {
+        pictures.set_live();
+    }
+    let _ = pipeline.set_state(gst::State::Playing);
+    let reader = Reader {
+        spec: spec.clone(),
+        pipeline: pipeline.clone(),
+        pictures: Arc::clone(pictures),
+        streams,
+        film,
+        pool,
+        seekable: true,
+    };
+    std::thread::Builder::new()
+        .name("xr-source".to_owned())
+        .spawn(move || reader.run(&bus))
+        .map_err(|error| SourceError::Pipeline(format!("no thread for the source: {error}")))?;
+    Ok(pipeline)
+}
+
+/// Converts, scales, copies: gives the element that raw video goes into.
+fn tail(
+    pipeline: &gst::Pipeline,
+    info: gst_video::VideoInfo,
+    pool: &gst::BufferPool,
+    pictures: &Arc<ReadAhead>,
+    film: Film,
+) -> Result<gst::Element, SourceError> {
+    let convert = element("videoconvertscale")?;
+    let caps = gst::Caps::builder("video/x-raw")
+        .field("format", "I420")
+        .field("width", info.width().cast_signed())
+        .field("height", info.height().cast_signed())
+        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+        .build();
+    let sink = gst_app::AppSink::builder()
+        .caps(&caps)
+        .sync(false)
+        .enable_last_sample(false)
+        .max_buffers(1)
+        .build();
+    let (pool, pictures) = (pool.clone(), Arc::clone(pictures));
+    sink.set_callbacks(
+        gst_app::AppSinkCallbacks::builder()
+            .new_sample(move |sink| {
+                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                let picture = copy(&sample, &info, &pool).ok_or(gst::FlowError::Error)?;
+                film.keep(&picture);
+                if pictures.push(picture) {
+                    Ok(gst::FlowSuccess::Ok)
+                } else {
+                    Err(gst::FlowError::Flushing)
+                }
+            })
+            .build(),
+    );
+    let chain = [convert.clone(), sink.upcast()];
+    pipeline.add_many(&chain).map_err(crate::Error::from)?;
+    gst::Element::link_many(&chain).map_err(crate::Error::from)?;
+    Ok(convert)
+}
+
+/// The buffers that pictures are copied into. They come back when the encoder is done with them.
+fn pool(info: &gst_video::VideoInfo) -> Result<gst::BufferPool, SourceError> {
+    let failed =
+        |error: gst::glib::BoolError| SourceError::Pipeline(format!("no picture buffers: {error}"));
+    let pool = gst::BufferPool::new();
+    let mut config = pool.config();
+    let size =
+        u32::try_from(info.size()).map_err(|error| SourceError::Pipeline(error.to_string()))?;
+    config.set_params(Some(&info.to_caps().map_err(failed)?), size, 4, 0);
+    pool.set_config(config).map_err(failed)?;
+    pool.set_active(true).map_err(failed)?;
+    Ok(pool)
+}
+
+fn copy(
+    sample: &gst::Sample,
+    info: &gst_video::VideoInfo,
+    pool: &gst::BufferPool,
+) -> Option<gst::Buffer> {
+    let theirs = gst_video::VideoInfo::from_caps(sample.caps()?).ok()?;
+    let from =
+        gst_video::VideoFrameRef::from_buffer_ref_readable(sample.buffer()?, &theirs).ok()?;
+    let mut ours = pool.acquire_buffer(None).ok()?;
+    let mut to = gst_video::VideoFrameRef::from_buffer_ref_writable(ours.get_mut()?, info).ok()?;
+    from.copy(&mut to).ok()?;
+    drop(to);
+    Some(ours)
+}
+
+/// What gives raw video, linked into `entrance`, at once or as soon as it is known.
+fn head(
+    spec: &SourceSpec,
+    pipeline: &gst::Pipeline,
+    entrance: &gst::Element,
+    streams: &Streams,
+    pictures: &Arc<ReadAhead>,
+) -> Result<(), SourceError> {
+    let first: gst::Element = match spec {
+        SourceSpec::File(path) => {
+            let decode = file(path, pipeline)?;
+            link_video(&decode, path, entrance, streams, pictures);
+            return Ok(());
+        }
+        SourceSpec::Test => {
+            let pattern = element("videotestsrc")?;
+            pattern.set_property_from_str("pattern", "smpte75");
+            pattern.set_property("horizontal-speed", 4_i32);
+            pattern
+        }
+        SourceSpec::Launch(line) => {
+            // The identity gives a line that ends in caps something to link them to.
+            let bin = gst::parse::bin_from_description(&format!("{line} ! identity"), true);
+            bin.map_err(|error| SourceError::Launch {
+                line: line.clone(),
+                cause: error.message().to_owned(),
+            })?
+            .upcast()
+        }
+    };
+    pipeline.add(&first).map_err(crate::Error::from)?;
+    first.link(entrance).map_err(|error| match spec {
+        SourceSpec::Launch(line) => SourceError::Launch {
+            line: line.clone(),
+            cause: format!("its end is not raw video ({})", error.message),
+        },
+        _ => SourceError::Pipeline(error.to_string()),
+    })
+}
+
+/// Adds what reads and decodes the file.
+fn file(path: &Path, pipeline: &gst::Pipeline) -> Result<gst::Element, SourceError> {
+    let unreadable = |cause: String| SourceError::Unreadable {
+        path: path.display().to_string(),
+        cause,
+    };
+    let opened = std::fs::File::open(path).and_then(|file| file.metadata());
+    if !opened
+        .map_err(|error| unreadable(error.to_string()))?
+        .is_file()
+    {
+        return Err(unreadable("it is not a file".to_owned()));
+    }
+    let source = element("filesrc")?;
+    let name = path
+        .to_str()
+        .ok_or_else(|| unreadable("its name is not UTF-8".to_owned()))?;
+    source.set_property("location", name);
+    let decode = element("decodebin")?;
+    pipeline
+        .add_many([&source, &decode])
+        .map_err(crate::Error::from)?;
+    source.link(&decode).map_err(crate::Error::from)?;
+    Ok(decode)
+}
+
+struct Reader {
+    spec: SourceSpec,
+    pipeline: gst::Pipeline,
+    pictures: Arc<ReadAhead>,
+    streams: Streams,
+    /// Whether the file can be wound back; else it is opened anew for each round.
+    seekable: bool,
+    film: Film,
+    pool: gst::BufferPool,
+}
+
+impl Reader {
+    fn run(mut self, bus: &gst::Bus) {
+        let _ = rustix::process::setpriority_process(None, BACKGROUND_NICE);
+        for message in bus.iter_timed(gst::ClockTime::NONE) {
+            match message.view() {
+                gst::MessageView::Application(message)
+                    if message.structure().is_some_and(|s| s.name() == STOP) =>
+                {
+                    break;
+                }
+                gst::MessageView::Eos(_) if matches!(self.spec, SourceSpec::File(_)) => {
+                    if let Some(pictures) = self.film.take() {
+                        // Nothing more is decoded, and nothing more comes on the bus.
+                        let _ = self.pipeline.set_state(gst::State::Null);
+                        film::play(&pictures, &self.pool, &self.pictures);
+                        break;
+                    }
+                    self.again();
+                }
+                gst::MessageView::Eos(_) => self.pictures.end(Ok(())),
+                gst::MessageView::Error(_) => {
+                    if let Some(bus::BusEvent::Failed(error)) = bus::event(&message) {
+                        self.pictures.end(Err(self.explain(&error)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        bus.unset_sync_handler();
+        // The program may be ending already; then nobody minds.
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+
+    /// The file is over: from the start again.
+    fn again(&mut self) {
+        if self.seekable {
+            let seek = self.pipeline.seek_simple(
+                gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT,
+                gst::ClockTime::ZERO,
+            );
+            if seek.is_ok() {
+                return;
+            }
+            // A file without an index: from then on it is opened anew each time.
+            tracing::debug!(source = %self.spec, "cannot seek; opened anew for each round");
+            self.seekable = false;
+        }
+        let reopened = self
+            .pipeline
+            .set_state(gst::State::Ready)
+            .and_then(|_| self.pipeline.set_state(gst::State::Playing));
+        if reopened.is_err() {
+            tracing::debug!(source = %self.spec, "the next round does not start");
+        }
+    }
+
+    /// The failure in the terms of who named the source.
+    fn explain(&self, error: &bus::PipelineError) -> SourceError {
+        let path = match &self.spec {
+            SourceSpec::File(path) => path.display().to_string(),
+            SourceSpec::Launch(line) => {
+                return SourceError::Launch {
+                    line: line.clone(),
+                    cause: error.to_string(),
+                };
+            }
+            SourceSpec::Test => return SourceError::Pipeline(error.to_string()),
+        };
+        if let Some(error) = self.streams.without_video(&path) {
+            return error;
+        }
+        SourceError::Broken {
+            path,
+            cause: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Sources over real files and real pipelines.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+use super::*;
+
+const SIZE: (u32, u32) = (640, 360);
+
+fn size() -> VideoSize {
+    VideoSize::new(SIZE.0, SIZE.1).unwrap()
+}
+
+/// Runs a launch line to its end: how the test's files are made.
+fn make(line: &str) {
+    crate::init().unwrap();
+    let pipeline = gst::parse::launch(line).unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let message = pipeline.bus().unwrap().timed_pop_filtered(
+        gst::ClockTime::from_seconds(30),
+        &[gst::MessageType::Eos, gst::MessageType::Error],
+    );
+    assert_eq!(message.unwrap().type_(), gst::MessageType::Eos, "{line}");
+    pipeline.set_state(gst::State::Null).unwrap();
+}
+
+/// A film of `frames` pictures, no two alike, with sound.
+fn film(folder: &Path, name: &str, frames: u32, mux: &str) -> PathBuf {
+    let path = folder.join(name);
+    make(&format!(
+        "videotestsrc pattern=ball num-buffers={frames} \
+         ! video/x-raw,width=640,height=360,framerate=25/1,format=I420 ! x264enc speed-preset=ultrafast key-int-max=5 ! h264parse ! {mux} name=mux \
+         ! filesink location={} audiotestsrc num-buffers=20 ! audioconvert ! avenc_aac ! aacparse ! mux.",
+        path.display()
+    ));
+    path
+}
+
+fn open(spec: &str) -> Result<Source, SourceError> {
+    crate::init().unwrap();
+    Source::open(&spec.parse().unwrap(), size(), 0)
+}
+
+fn next(source: &Source) -> gst::Buffer {
+    let begin = Instant::now();
+    loop {
+        match source.take() {
+            Taken::Picture(picture) => return picture,
+            Taken::NotYet => assert!(
+                begin.elapsed() < Duration::from_secs(10),
+                "no picture in 10 s"
+            ),
+            Taken::Over(result) => panic!("the source ended: {result:?}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Decoded anew in each round, and kept in memory: the same pictures in the same order, each once a round.
+#[test]
+fn a_film_is_looped_and_every_picture_is_ours_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = film(folder.path(), "film.mkv", 30, "matroskamux");
+    let spec = format!("file:{}", film.display()).parse().unwrap();
+    let mut rounds = Vec::new();
+    for memory_bytes in [0, 29 * 640 * 360 * 3 / 2, 30 * 640 * 360 * 3 / 2] {
+        let source = Source::open(&spec, size(), memory_bytes).unwrap();
+        let mut round = Vec::new();
+        for _ in 0..90 {
+            let mut picture = next(&source);
+            assert_eq!(picture.size(), 640 * 360 * 3 / 2);
+            let ours = picture.get_mut().expect("nobody else holds it");
+            let mut pixels = ours.map_writable().unwrap();
+            round.push(pixels.to_vec());
+            // As the stamp does: the next round must not show it.
+            pixels.fill(0);
+        }
+        rounds.extend(round.chunks(30).map(<[_]>::to_vec));
+    }
+    assert!(rounds[0].windows(2).all(|pair| pair[0] != pair[1]));
+    assert!(rounds.iter().all(|round| *round == rounds[0]));
+}
+
+#[test]
+fn a_film_without_an_index_is_looped_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("raw.h264");
+    make(&format!(
+        "videotestsrc num-buffers=12 ! video/x-raw,width=640,height=360,framerate=25/1 ! x264enc ! filesink location={}",
+        path.display()
+    ));
+    let source = open(&format!("file:{}", path.display())).unwrap();
+    for _ in 0..40 {
+        next(&source);
+    }
+}
+
+#[test]
+fn the_test_pattern_moves() {
+    let source = open("test").unwrap();
+    let (one, other) = (next(&source), next(&source));
+    assert_ne!(
+        one.map_readable().unwrap().as_slice(),
+        other.map_readable().unwrap().as_slice()
+    );
+}
+
+#[test]
+fn a_launch_line_ends_or_goes_on_as_it_says() {
+    let source =
+        open("gst:videotestsrc num-buffers=2 ! video/x-raw,width=320,height=240,format=RGB")
+            .unwrap();
+    next(&source);
+    next(&source);
+    let begin = Instant::now();
+    let over = loop {
+        match source.take() {
+            Taken::Over(result) => break result,
+            other => assert!(begin.elapsed() < Duration::from_secs(10), "{other:?}"),
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(over, Ok(()));
+}
+
+#[test]
+fn a_live_launch_line_keeps_only_the_newest_picture() {
+    let source = open("gst:videotestsrc is-live=true ! video/x-raw,framerate=100/1").unwrap();
+    next(&source);
+    // Ten pictures' time.
+    std::thread::sleep(Duration::from_millis(100));
+    let kept = std::iter::repeat_with(|| source.take())
+        .take_while(|taken| matches!(taken, Taken::Picture(_)));
+    assert!(kept.count() <= 2, "older ones make room");
+}
+
+#[test]
+fn wrong_files_are_refused_with_cause_and_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("noise.mp4"), vec![0x9e; 20_000]).unwrap();
+    std::fs::write(at("empty.mp4"), []).unwrap();
+    make(&format!(
+        "audiotestsrc num-buffers=50 ! wavenc ! filesink location={}",
+        at("tone.wav").display()
+    ));
+    let whole = film(folder.path(), "whole.mp4", 30, "mp4mux");
+    let bytes = std::fs::read(whole).unwrap();
+    // The index of an mp4 stands at its end.
+    std::fs::write(at("half.mp4"), &bytes[..bytes.len() / 2]).unwrap();
+
+    let refusal = |path: &Path| open(&format!("file:{}", path.display())).unwrap_err();
+    let cases = [
+        (at("none.mp4"), "No such file", "name a readable"),
+        (folder.path().to_owned(), "not a file", "name a readable"),
+        (at("noise.mp4"), "broken or no video", "ffprobe"),
+        (at("empty.mp4"), "broken or no video", "ffprobe"),
+        (at("half.mp4"), "broken or no video", "ffprobe"),
+        (at("tone.wav"), "no video, only audio/", "video stream"),
+    ];
+    for (path, cause, remedy) in cases {
+        let text = refusal(&path).to_string();
+        assert!(text.contains(cause) && text.contains(remedy), "{text}");
+        assert!(text.contains(path.to_str().unwrap()), "{text}");
+    }
+}
+
+#[test]
+fn wrong_launch_lines_are_refused_with_cause_and_remedy() {
+    for (line, cause) in [
+        ("nosuchelement", "nosuchelement"),
+        ("videotestsrc ! fakesink", "could not link fakesink"),
+        ("audiotestsrc", "not raw video"),
+        ("filesrc location=/nonexistent ! decodebin", "/nonexistent"),
+    ] {
+        let text = open(&format!("gst:{line}")).unwrap_err().to_string();
+        assert!(
+            text.contains(cause) && text.contains("gst-launch-1.0"),
+            "{line}: {text}"
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! Stopping: the first SIGTERM or SIGINT asks, everything in flight gets a bounded grace, a second signal ends at once.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// How long a service may take from the signal to its end.
+pub const GRACE: Duration = Duration::from_secs(3);
+
+/// Fires once, when the process is to stop. Clones fire together.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown(CancellationToken);
+
+impl Shutdown {
+    /// One that fires only when [`Shutdown::begin`] is called.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One that fires at the first SIGTERM or SIGINT. The second such signal ends the process at once.
+    ///
+    /// Must be called within a tokio runtime; fails when the signals cannot be caught.
+    pub fn from_signals() -> io::Result<Self> {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        let shutdown = Self::new();
+        let fired = shutdown.clone();
+        tokio::spawn(async move {
+            let first = next(&mut term, &mut int).await;
+            tracing::info!(signal = first.0, "stopping; a second signal ends at once");
+            fired.begin();
+            let second = next(&mut term, &mut int).await;
+            tracing::warn!(signal = second.0, "second signal: ending without draining");
+            end(128 + second.1);
+        });
+        Ok(shutdown)
+    }
+
+    /// Fires it.
+    pub fn begin(&self) {
+        self.0.cancel();
+    }
+
+    /// Whether it has fired.
+    pub fn has_fired(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Waits until it fires.
+    pub async fn fired(&self) {
+        self.0.cancelled().await;
+    }
+
+    /// The token inside, for what takes one.
+    pub fn token(&self) -> CancellationToken {
+        self.0.clone()
+    }
+
+    /// One that fires with this one, and can be fired alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(self.0.child_token())
+    }
+}
+
+/// Waits for `work` to end, at most `limit`; past it, warns that `what` was cut off, and returns none.
+pub async fn grace<T>(what: &str, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let done = tokio::time::timeout(limit, work).await.ok();
+    if done.is_none() {
+        tracing::warn!(
+            what,
+            limit_ms = limit.as_millis(),
+            "did not drain within its grace; cut off"
+        );
+    }
+    done
+}
+
+async fn next(
+    term: &mut tokio::signal::unix::Signal,
+    int: &mut tokio::signal::unix::Signal,
+) -> (&'static str, i32) {
+    tokio::select! {
+        _ = term.recv() => ("SIGTERM", 15),
+        _ = int.recv() => ("SIGINT", 2),
+    }
+}
+
+#[expect(
+    clippy::exit,
+    reason = "the second signal asks for exactly this: no destructor, no flush"
+)]
+fn end(code: i32) -> ! {
+    std::process::exit(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn grace_is_bounded() {
+        assert_eq!(grace("quick", GRACE, async { 7 }).await, Some(7));
+        let begun = tokio::time::Instant::now();
+        assert_eq!(
+            grace("endless", GRACE, std::future::pending::<()>()).await,
+            None
+        );
+        assert_eq!(begun.elapsed(), GRACE);
+    }
+
+    #[tokio::test]
+    async fn a_child_fires_with_its_parent_but_not_before_it() {
+        let parent = Shutdown::new();
+        let (one, two) = (parent.child(), parent.child());
+        one.begin();
+        assert!(one.has_fired() && !parent.has_fired() && !two.has_fired());
+        parent.begin();
+        two.fired().await;
+    }
+}

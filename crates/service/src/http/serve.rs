@@ -1,0 +1,256 @@
+//! The accept loop and one task a connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::task::TaskTracker;
+
+use super::problem::Problem;
+use super::slots::{Slot, Slots, Taken};
+use crate::drain::grace;
+use crate::{Shutdown, StartError};
+
+/// The bounds of one server.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Open connections. Each costs up to [`Limits::buffer_bytes`] and a few kilobytes more.
+    pub connections: usize,
+    /// The time in which a client must have sent the whole head of a request, and the longest a connection may idle
+    /// between two requests.
+    pub header_timeout: Duration,
+    /// The longest head of a request. A longer one is answered 431.
+    pub header_bytes: usize,
+    /// The read buffer of a connection, at least 8192 bytes; a slow handler of a body holds at most this much.
+    pub buffer_bytes: usize,
+    /// How long requests in flight may go on after the shutdown.
+    pub drain: Duration,
+    /// Where connections are counted.
+    pub counters: Connections,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            header_timeout: Duration::from_secs(10),
+            header_bytes: 16 * 1024,
+            buffer_bytes: 64 * 1024,
+            drain: Duration::from_secs(2),
+            counters: Connections::default(),
+        }
+    }
+}
+
+/// What becomes of a server's connections.
+#[derive(Clone, Debug, Default)]
+pub struct Connections {
+    open: Gauge,
+    accepted: Counter,
+    evicted: Counter,
+    refused: Counter,
+}
+
+impl Connections {
+    /// Registers them as `xr_http_connections` and so on; `listener` tells the servers of one process apart.
+    pub fn register(&self, registry: &mut Registry, listener: &'static str) {
+        let registry = registry.sub_registry_with_label(("listener".into(), listener.into()));
+        registry.register(
+            "xr_http_connections",
+            "Open HTTP connections",
+            self.open.clone(),
+        );
+        registry.register(
+            "xr_http_connections_accepted",
+            "HTTP connections accepted",
+            self.accepted.clone(),
+        );
+        registry.register(
+            "xr_http_connections_evicted",
+            "Connections that sent no request and made room for another",
+            self.evicted.clone(),
+        );
+        registry.register(
+            "xr_http_connections_refused",
+            "Connections closed because every one was in use",
+            self.refused.clone(),
+        );
+    }
+}
+
+/// Listens on `address`, which came from `origin`, as in `--http (XR_HTTP)`.
+pub fn listen(address: SocketAddr, origin: &str) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        // A restart must not wait for the last connections of its predecessor to leave TIME_WAIT.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(1024)
+    };
+    listen().map_err(|source| StartError::from_listen(address, origin, source))
+}
+
+/// Serves `router` until `shutdown` fires, then lets requests in flight finish within [`Limits::drain`].
+///
+/// Handlers may extract `ConnectInfo<SocketAddr>`.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
+    let slots = Slots::new(limits.connections);
+    let tasks = TaskTracker::new();
+    let cut = Shutdown::new();
+    let server = Arc::new(Server {
+        http: builder(&limits),
+        router: TowerToHyperService::new(router),
+        counters: limits.counters,
+        slots: Arc::clone(&slots),
+        shutdown: shutdown.clone(),
+        cut: cut.clone(),
+    });
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.fired() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                if let Some(slot) = server.admit(&stream, peer) {
+                    tasks.spawn(Arc::clone(&server).connection(stream, peer, slot));
+                }
+            }
+            Err(error) => wait_after(&error).await,
+        }
+    }
+    drop(listener);
+    tasks.close();
+    if grace("http connections", limits.drain, tasks.wait())
+        .await
+        .is_none()
+    {
+        cut.begin();
+    }
+}
+
+fn builder(limits: &Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_header_size(limits.header_bytes)
+        .max_buf_size(limits.buffer_bytes.max(8192))
+        .keep_alive(true);
+    http
+}
+
+struct Server {
+    http: http1::Builder,
+    router: TowerToHyperService<Router>,
+    counters: Connections,
+    slots: Arc<Slots>,
+    shutdown: Shutdown,
+    /// Fires when the grace is over.
+    cut: Shutdown,
+}
+
+impl Server {
+    fn admit(&self, stream: &TcpStream, peer: SocketAddr) -> Option<Slot> {
+        let slot = match self.slots.take() {
+            Taken::Free(slot) => slot,
+            Taken::Evicted(slot) => {
+                self.counters.evicted.inc();
+                slot
+            }
+            Taken::Full => {
+                self.counters.refused.inc();
+                tracing::debug!(%peer, "connection refused: all are in use");
+                refuse(stream);
+                return None;
+            }
+        };
+        self.counters.accepted.inc();
+        self.count_open();
+        Some(slot)
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
+        // Only a peer that is gone already refuses the option, and then the next read says so.
+        let _ = stream.set_nodelay(true);
+        let handle = service_fn(|mut request: Request<Incoming>| {
+            slot.speak();
+            request.extensions_mut().insert(ConnectInfo(peer));
+            self.router.call(request)
+        });
+        let mut connection =
+            std::pin::pin!(self.http.serve_connection(TokioIo::new(stream), handle));
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%peer, %error, "connection ended");
+                    }
+                    break;
+                }
+                () = self.shutdown.fired(), if !draining => {
+                    connection.as_mut().graceful_shutdown();
+                    draining = true;
+                }
+                () = slot.evicted() => break,
+                () = self.cut.fired() => break,
+            }
+        }
+        drop(slot);
+        self.count_open();
+    }
+
+    fn count_open(&self) {
+        self.counters
+            .open
+            .set(i64::try_from(self.slots.open()).unwrap_or(i64::MAX));
+    }
+}
+
+/// Tells the peer why it is turned away, as far as the socket's empty buffer takes it without waiting.
+fn refuse(stream: &TcpStream) {
+    let body = Problem::new(
+        hyper::StatusCode::SERVICE_UNAVAILABLE,
+        "too many connections",
+        "every connection of this server is in use",
+        "close connections that are not needed, or try again later",
+    )
+    .to_json();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        Problem::CONTENT_TYPE,
+        body.len()
+    );
+    // A courtesy: the peer learns the same from the closed connection.
+    let _ = stream.try_write(answer.as_bytes());
+}
+
+/// Some errors of `accept` are the peer's; the others, such as too many open files, go away only with time.
+async fn wait_after(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
+        return;
+    }
+    tracing::warn!(%error, "cannot accept connections; is `ulimit -n` too low?");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}

@@ -1,0 +1,227 @@
+//! The ops port of a process:
+//!
+//! | route | answer |
+//! | --- | --- |
+//! | `/live` | 200 while the process can answer at all |
+//! | `/ready` | 200, or 503 and the reason |
+//! | `/metrics` | every metric, as OpenMetrics text |
+//! | `/trace?after=N&limit=M` | a page of crossings as JSON ([`TracePage`](timeline::TracePage)) |
+//! | `/clock` | the times at which the request came and the answer went ([`ServerTimes`]) |
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use serde::Deserialize;
+use timeline::clock_exchange::ServerTimes;
+use tokio::task::JoinHandle;
+
+use crate::args::OPS_ORIGIN;
+use crate::http::{self, Limits, Problem};
+use crate::process::Process;
+use crate::trace::{MAX_PAGE, TraceRing};
+use crate::{Readiness, Shutdown, StartError, clock};
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What an ops port serves, while it is being put together.
+#[derive(Debug)]
+pub struct Ops {
+    /// Register the program's metrics here. Build and process metrics are in it already.
+    pub registry: Registry,
+    /// What `/trace` serves; without one it answers 404.
+    pub trace: Option<TraceRing>,
+    /// What `/ready` says; keep a clone to set it.
+    pub ready: Readiness,
+    limits: Limits,
+}
+
+impl Ops {
+    /// The ops port of `program`, which is not ready yet.
+    pub fn new(program: &'static str) -> Self {
+        let mut registry = Registry::default();
+        registry.register(
+            "xr_build",
+            "The program and its version",
+            Info::new(vec![
+                ("program", program),
+                ("version", env!("CARGO_PKG_VERSION")),
+            ]),
+        );
+        registry.register_collector(Box::new(Process::new()));
+        let limits = Limits::default();
+        limits.counters.register(&mut registry, "ops");
+        Self {
+            registry,
+            trace: None,
+            ready: Readiness::new(),
+            limits,
+        }
+    }
+
+    /// Binds `address`, which came from `--ops`, and serves from now on, also while the program drains: until the
+    /// [`OpsServer`] is stopped or dropped. Once `shutdown` has fired, `/ready` says so.
+    ///
+    /// Must be called within a tokio runtime.
+    #[expect(
+        clippy::unused_async,
+        reason = "a caller outside of a runtime is a type error this way"
+    )]
+    pub async fn bind(
+        self,
+        address: SocketAddr,
+        shutdown: &Shutdown,
+    ) -> Result<OpsServer, StartError> {
+        let listener = http::listen(address, OPS_ORIGIN)?;
+        let local = listener
+            .local_addr()
+            .map_err(|source| StartError::from_listen(address, OPS_ORIGIN, source))?;
+        let routes = routes(Shared {
+            registry: self.registry,
+            trace: self.trace,
+            ready: self.ready,
+            shutdown: shutdown.clone(),
+        });
+        let stop = Shutdown::new();
+        let task = tokio::spawn(http::serve(listener, routes, self.limits, stop.clone()));
+        Ok(OpsServer { local, stop, task })
+    }
+}
+
+/// A serving ops port. Keep it until the end of the program: dropping it closes the port.
+#[derive(Debug)]
+#[must_use = "dropping it closes the port"]
+pub struct OpsServer {
+    local: SocketAddr,
+    stop: Shutdown,
+    task: JoinHandle<()>,
+}
+
+impl OpsServer {
+    /// Where it listens: the port that was taken when port 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Closes the port, after the answers in flight.
+    pub async fn stop(mut self) {
+        self.stop.begin();
+        // It has no result, and a panic of it has been printed already.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for OpsServer {
+    fn drop(&mut self) {
+        self.stop.begin();
+    }
+}
+
+struct Shared {
+    registry: Registry,
+    trace: Option<TraceRing>,
+    ready: Readiness,
+    shutdown: Shutdown,
+}
+
+fn routes(shared: Shared) -> Router {
+    Router::new()
+        .route("/live", get(async || "live\n"))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/trace", get(trace))
+        .route("/clock", get(exchange))
+        .fallback(unknown)
+        .with_state(Arc::new(shared))
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    let reason = if shared.shutdown.has_fired() {
+        Some("stopping".to_owned())
+    } else {
+        shared.ready.reason()
+    };
+    match reason {
+        None => "ready\n".into_response(),
+        Some(reason) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {reason}\n"),
+        )
+            .into_response(),
+    }
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let mut text = String::new();
+    match encode(&mut text, &shared.registry) {
+        Ok(()) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(error) => Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "metrics cannot be written",
+            error.to_string(),
+            "this is a fault of the program: report it",
+        )
+        .into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TraceQuery {
+    #[serde(default)]
+    after: u64,
+    #[serde(default = "max_page")]
+    limit: usize,
+}
+
+const fn max_page() -> usize {
+    MAX_PAGE
+}
+
+async fn trace(
+    State(shared): State<Arc<Shared>>,
+    query: Result<Query<TraceQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|error| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "wrong query",
+            error.body_text(),
+            format!("ask /trace?after=N&limit=M with N the `next` of the last page, 0 at first, and M at most {MAX_PAGE}"),
+        )
+    })?;
+    let ring = shared.trace.as_ref().ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "no trace",
+            "this program sees no frames pass",
+            "ask the renderer, the streamer or the client",
+        )
+    })?;
+    Ok(Json(ring.page(query.after, query.limit)).into_response())
+}
+
+async fn exchange() -> Json<ServerTimes> {
+    let received_us = clock::now();
+    Json(ServerTimes {
+        received_us,
+        transmitted_us: clock::now(),
+    })
+}
+
+async fn unknown(uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no such route",
+        format!("the ops port has no {}", uri.path()),
+        "ask one of /live, /ready, /metrics, /trace, /clock",
+    )
+}

@@ -1,0 +1,6 @@
+//! The service crate at its boundary: real sockets, real HTTP, real processes and signals.
+
+mod boot;
+mod hostile;
+mod ops;
+mod talk;

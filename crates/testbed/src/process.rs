@@ -1,0 +1,340 @@
+//! The handles: a testbed, and each process in it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use thiserror::Error;
+use timeline::UnixMicros;
+use tokio::sync::watch;
+use tokio::time;
+
+use crate::Ready;
+use crate::log::Log;
+use crate::resources::Sample;
+use crate::spec::{Placement, Spec};
+use crate::supervise::{self, Shared};
+
+/// How many lines of a log an error shows.
+const SHOWN_LINES: usize = 12;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// The kernel did not tell.
+    Unknown,
+}
+
+impl Exit {
+    /// Ended by itself, and well.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Code(0))
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Unknown => f.write_str("ended"),
+        }
+    }
+}
+
+/// Something that happened to a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: UnixMicros,
+    /// To whom.
+    pub role: String,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened to a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It was started.
+    Started {
+        /// Its number.
+        pid: u32,
+    },
+    /// It said that it is ready.
+    Ready,
+    /// A signal was sent to it on purpose.
+    Signalled {
+        /// The signal's name.
+        signal: &'static str,
+    },
+    /// It ended.
+    Exited(Exit),
+}
+
+/// A process could not be started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Its log cannot be written.
+    #[error("cannot write the log {path}: {source}; free the disk or choose another folder")]
+    Log {
+        /// The log's file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The program cannot be run.
+    #[error("cannot start {role}: {program}: {source}")]
+    Spawn {
+        /// What it is in the scenario.
+        role: String,
+        /// The program's file.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A process was not ready in time.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NotReady {
+    /// It ended first.
+    #[error("{role} ended ({exit}) before it was ready; the end of its log:\n{tail}")]
+    Ended {
+        /// What it is in the scenario.
+        role: String,
+        /// How it ended.
+        exit: Exit,
+        /// The end of its log.
+        tail: String,
+    },
+    /// It runs, and has not said so.
+    #[error("{role} was not ready after {} s; the end of its log:\n{tail}", waited.as_secs_f64())]
+    Late {
+        /// What it is in the scenario.
+        role: String,
+        /// How long was waited.
+        waited: Duration,
+        /// The end of its log.
+        tail: String,
+    },
+}
+
+type EventFn = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Starts processes in one place.
+#[derive(Clone)]
+pub struct Testbed {
+    placement: Placement,
+    clock: fn() -> UnixMicros,
+    on_event: EventFn,
+}
+
+impl Testbed {
+    /// A testbed whose events are timed by `clock` and handed to `on_event`, on whichever thread sees them.
+    pub fn new(
+        placement: Placement,
+        clock: fn() -> UnixMicros,
+        on_event: impl Fn(Event) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            placement,
+            clock,
+            on_event: Arc::new(on_event),
+        }
+    }
+
+    /// Starts a process.
+    pub fn start(&self, spec: Spec) -> Result<Process, StartError> {
+        let log = Log::open(&spec.log, spec.log_limit_bytes).map_err(|source| StartError::Log {
+            path: spec.log.clone(),
+            source,
+        })?;
+        let (role, program) = (spec.role.clone(), spec.program.clone());
+        let (clock, on_event, emit_role) = (self.clock, Arc::clone(&self.on_event), role.clone());
+        let emit = move |kind| {
+            on_event(Event {
+                at: clock(),
+                role: emit_role.clone(),
+                kind,
+            });
+        };
+        let shared = Arc::new(Shared {
+            spec,
+            pid: Mutex::new(None),
+            exit: watch::Sender::new(None),
+            ready: watch::Sender::new(None),
+            log: Mutex::new(log),
+            used: Mutex::new(None),
+            emit: Box::new(emit),
+        });
+        let started_at = (self.clock)();
+        supervise::start(&shared, self.placement).map_err(|source| StartError::Spawn {
+            role,
+            program,
+            source,
+        })?;
+        Ok(Process {
+            testbed: self.clone(),
+            shared,
+            started_at,
+        })
+    }
+}
+
+impl fmt::Debug for Testbed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Testbed")
+            .field("placement", &self.placement)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A supervised process. Dropping it kills it.
+pub struct Process {
+    testbed: Testbed,
+    shared: Arc<Shared>,
+    started_at: UnixMicros,
+}
+
+impl Process {
+    /// What it was started from.
+    pub fn spec(&self) -> &Spec {
+        &self.shared.spec
+    }
+
+    /// When it was started.
+    pub fn started_at(&self) -> UnixMicros {
+        self.started_at
+    }
+
+    /// Its number, until it ends.
+    pub fn pid(&self) -> Option<u32> {
+        self.shared
+            .pid
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .map(|pid| pid.as_raw().cast_unsigned())
+    }
+
+    /// How it ended, if it has.
+    pub fn exit(&self) -> Option<Exit> {
+        *self.shared.exit.borrow()
+    }
+
+    /// What it had used when it ended; nothing before.
+    pub fn used(&self) -> Option<Sample> {
+        *self
+            .shared
+            .used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it ends, with everything that it wrote taken.
+    pub async fn exited(&self) -> Exit {
+        let mut exit = self.shared.exit.subscribe();
+        // The sender is in `shared`, which `self` holds.
+        exit.wait_for(Option::is_some)
+            .await
+            .map_or(Exit::Unknown, |exit| exit.unwrap_or(Exit::Unknown))
+    }
+
+    /// Waits for its ready line.
+    pub async fn ready(&self, patience: Duration) -> Result<Ready, NotReady> {
+        let mut ready = self.shared.ready.subscribe();
+        let said = async {
+            ready
+                .wait_for(Option::is_some)
+                .await
+                .ok()
+                .and_then(|ready| ready.clone())
+        };
+        tokio::select! {
+            biased;
+            Some(ready) = said => Ok(ready),
+            exit = self.exited() => {
+                let role = self.shared.spec.role.clone();
+                Err(NotReady::Ended { role, exit, tail: self.log_tail() })
+            }
+            () = time::sleep(patience) => {
+                let role = self.shared.spec.role.clone();
+                Err(NotReady::Late { role, waited: patience, tail: self.log_tail() })
+            }
+        }
+    }
+
+    /// The last lines of its standard error.
+    pub fn log_tail(&self) -> String {
+        self.shared
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last_lines(SHOWN_LINES)
+    }
+
+    /// Asks it to end by SIGTERM, and kills it when the grace is over.
+    pub async fn terminate(&self, grace: Duration) -> Exit {
+        self.end_by(Signal::SIGTERM, "SIGTERM", grace).await
+    }
+
+    /// The same by SIGINT, which some programs take for "finish your file".
+    pub async fn interrupt(&self, grace: Duration) -> Exit {
+        self.end_by(Signal::SIGINT, "SIGINT", grace).await
+    }
+
+    async fn end_by(&self, signal: Signal, name: &'static str, grace: Duration) -> Exit {
+        if self.exit().is_none() {
+            (self.shared.emit)(EventKind::Signalled { signal: name });
+            self.shared.signal(signal);
+        }
+        match time::timeout(grace, self.exited()).await {
+            Ok(exit) => exit,
+            Err(_) => self.kill().await,
+        }
+    }
+
+    /// Kills it by SIGKILL.
+    pub async fn kill(&self) -> Exit {
+        if self.exit().is_none() {
+            (self.shared.emit)(EventKind::Signalled { signal: "SIGKILL" });
+            self.shared.signal(Signal::SIGKILL);
+        }
+        self.exited().await
+    }
+
+    /// Starts it again on the addresses that it had, once it has ended; kills it first if it has not.
+    pub async fn restart(self) -> Result<Self, StartError> {
+        self.kill().await;
+        let ready = self.shared.ready.borrow().clone();
+        let spec = ready.map_or_else(
+            || self.shared.spec.clone(),
+            |ready| self.shared.spec.rebound(&ready),
+        );
+        self.testbed.start(spec)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.shared.signal(Signal::SIGKILL);
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("spec", self.spec())
+            .field("pid", &self.pid())
+            .finish_non_exhaustive()
+    }
+}

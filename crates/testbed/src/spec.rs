@@ -1,0 +1,189 @@
+//! What is to be started, and where.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use crate::Ready;
+
+/// Takes each line that the process prints on its standard output, without the line's end.
+pub type LineFn = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Where the processes of a scenario run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Placement {
+    /// On this host, beside the runner, on loopback.
+    #[default]
+    Host,
+}
+
+/// One process to start.
+#[derive(Clone)]
+pub struct Spec {
+    /// What it is in the scenario, for example `streamer`. Events, samples and logs carry this word.
+    pub role: String,
+    /// The program's file.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Added to the environment.
+    pub env: Vec<(String, String)>,
+    /// Variables whose names begin so are not handed down: what is meant for the runner is not meant for its processes.
+    pub env_remove: Option<String>,
+    /// Its standard error goes to this file.
+    pub log: PathBuf,
+    /// How many bytes of log are kept: the first half of it from the beginning, the rest from the end.
+    pub log_limit_bytes: usize,
+    /// A restart replaces the value after each of these flags by this key of the ready line, so that a process which
+    /// chose its port itself comes back on the same one.
+    pub rebind: Vec<(String, String)>,
+    /// Called with each line of the standard output.
+    pub on_line: Option<LineFn>,
+}
+
+impl Spec {
+    /// A process of 8 MiB of log at most.
+    pub fn new(
+        role: impl Into<String>,
+        program: impl Into<PathBuf>,
+        log: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            role: role.into(),
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            env_remove: None,
+            log: log.into(),
+            log_limit_bytes: 8 << 20,
+            rebind: Vec::new(),
+            on_line: None,
+        }
+    }
+
+    /// Appends arguments.
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a variable to the environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// See [`Spec::env_remove`].
+    #[must_use]
+    pub fn env_remove(mut self, prefix: impl Into<String>) -> Self {
+        self.env_remove = Some(prefix.into());
+        self
+    }
+
+    /// See [`Spec::rebind`].
+    #[must_use]
+    pub fn rebind(mut self, flag: impl Into<String>, key: impl Into<String>) -> Self {
+        self.rebind.push((flag.into(), key.into()));
+        self
+    }
+
+    /// See [`Spec::on_line`].
+    #[must_use]
+    pub fn on_line(mut self, take: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_line = Some(Arc::new(take));
+        self
+    }
+
+    /// The command line, program first.
+    pub fn command_line(&self) -> Vec<String> {
+        let mut line = vec![self.program.display().to_string()];
+        line.extend(self.args.iter().cloned());
+        line
+    }
+
+    /// The same process with the addresses that it chose.
+    pub(crate) fn rebound(&self, ready: &Ready) -> Self {
+        let mut again = self.clone();
+        for (flag, key) in &self.rebind {
+            let Some(value) = ready.text(key) else {
+                continue;
+            };
+            if let Some(at) = again.args.iter().position(|arg| arg == flag) {
+                if let Some(old) = again.args.get_mut(at + 1) {
+                    value.clone_into(old);
+                }
+            } else {
+                again.args.extend([flag.clone(), value.to_owned()]);
+            }
+        }
+        again
+    }
+
+    /// The command as the placement starts it, all but the hook between fork and exec.
+    pub(crate) fn command(&self, placement: Placement) -> Command {
+        match placement {
+            Placement::Host => {
+                let mut command = Command::new(&self.program);
+                if let Some(prefix) = &self.env_remove {
+                    let names = std::env::vars_os().map(|(name, _)| name);
+                    for name in
+                        names.filter(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
+                    {
+                        command.env_remove(name);
+                    }
+                }
+                command
+                    .args(&self.args)
+                    .envs(self.env.iter().map(|(name, value)| (name, value)))
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped())
+                    // Its own group: a Ctrl-C at the terminal is the runner's to pass on, in the right order.
+                    .process_group(0);
+                command
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Spec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spec")
+            .field("role", &self.role)
+            .field("command", &self.command_line())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_keeps_the_ports_that_were_drawn() {
+        let spec = Spec::new("streamer", "xr-streamer", "log")
+            .args(["--http", "127.0.0.1:0", "--log", "info"])
+            .rebind("--http", "http")
+            .rebind("--ops", "ops");
+        let ready = Ready::parse(
+            r#"{"event":"ready","program":"x","http":"127.0.0.1:4242","ops":"127.0.0.1:4243"}"#,
+        )
+        .expect("a ready line");
+        let args = spec.rebound(&ready).args;
+        assert_eq!(
+            args,
+            [
+                "--http",
+                "127.0.0.1:4242",
+                "--log",
+                "info",
+                "--ops",
+                "127.0.0.1:4243"
+            ]
+        );
+    }
+}

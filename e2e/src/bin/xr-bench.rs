@@ -1,0 +1,14 @@
+//! Prints every performance bound with its figure; exits 1 if one is missed.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    if e2e::bench::run(e2e::bench::Args::parse()).await {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

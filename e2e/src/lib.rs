@@ -1,0 +1,18 @@
+//! Whole processes on this host, for tests and benchmarks: a [`Lab`] starts the programs that were built beside the test, a
+//! [`Service`] answers on its ops port, [`until`] awaits what a test expects to see, [`run`] runs a program to its end, and a
+//! [`Viewer`] takes a stream without looking at its pictures.
+//!
+//! Everything here panics with the process's own words where a test cannot go on: it is for tests only.
+
+pub mod bench;
+mod command;
+mod lab;
+mod ops;
+mod records;
+mod viewer;
+
+pub use command::{Finished, run, run_in};
+pub use lab::{Ended, Lab, Service, binary, free_address, video};
+pub use ops::{Ops, until};
+pub use records::{Crossings, Journal, rows};
+pub use viewer::{Seen, Transport, Viewer};

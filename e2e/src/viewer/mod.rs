@@ -1,0 +1,117 @@
+//! A viewer that takes a stream and looks at no picture: RTSP (RFC 2326) as far as playing needs it, RTP over UDP or
+//! interleaved in the connection, and a count of sequence numbers. It is light, so that twenty of them leave the machine
+//! to the streamer, and it shares no code with the streamer or the client, so that it can contradict them.
+
+mod count;
+mod rtsp;
+mod udp;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use count::Count;
+pub use count::Seen;
+use rtsp::Connection;
+
+/// Between two signs of life; servers drop sessions after 30 or 60 s of silence.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How RTP travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// In the RTSP connection.
+    Tcp,
+}
+
+/// What the tasks of a viewer share.
+#[derive(Debug, Default)]
+struct Shared {
+    count: Mutex<Count>,
+    first_picture: watch::Sender<Option<Instant>>,
+}
+
+impl Shared {
+    /// Takes an RTP packet.
+    fn packet(&self, bytes: &[u8]) {
+        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        if count.packet(bytes) {
+            drop(count);
+            self.first_picture
+                .send_if_modified(|at| at.is_none() && at.replace(Instant::now()).is_none());
+        }
+    }
+}
+
+/// A session that plays. Dropping it closes its connection.
+#[derive(Debug)]
+pub struct Viewer {
+    shared: Arc<Shared>,
+    played_at: Instant,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Viewer {
+    /// Plays `url`. What went wrong is a sentence.
+    pub async fn play(url: &str, transport: Transport) -> Result<Self, String> {
+        let shared = Arc::<Shared>::default();
+        let mut connection = Connection::open(url, Arc::clone(&shared)).await?;
+        let sockets = match transport {
+            Transport::Udp => Some(udp::Pair::bind().map_err(|error| format!("UDP: {error}"))?),
+            Transport::Tcp => None,
+        };
+        let media = connection.describe().await?;
+        connection
+            .setup(&media, sockets.as_ref().map(udp::Pair::ports))
+            .await?;
+        let mut tasks = Vec::new();
+        if let Some(sockets) = sockets {
+            tasks.push(tokio::spawn(sockets.run(Arc::clone(&shared))));
+        }
+        let played_at = Instant::now();
+        connection.play().await?;
+        tasks.push(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(KEEP_ALIVE).await;
+                if connection.keep_alive().await.is_err() {
+                    return;
+                }
+            }
+        }));
+        Ok(Self {
+            shared,
+            played_at,
+            tasks,
+        })
+    }
+
+    /// From the sending of PLAY until the last packet of the first whole key frame; nothing if it does not come in time.
+    pub async fn first_picture(&self, patience: Duration) -> Option<Duration> {
+        let mut first = self.shared.first_picture.subscribe();
+        let at = timeout(patience, first.wait_for(Option::is_some))
+            .await
+            .ok()?
+            .ok()?;
+        at.map(|at| at - self.played_at)
+    }
+
+    /// What came so far.
+    pub fn seen(&self) -> Seen {
+        self.shared
+            .count
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .seen()
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}

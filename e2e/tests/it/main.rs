@@ -1,0 +1,16 @@
+//! Tests over whole processes, one binary. Each module says what belongs in it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what helpers of a test unwrap, the test asserts"
+)]
+
+mod bad_input;
+mod cli;
+mod drain;
+mod house;
+mod interop;
+mod pipeline;
+mod resilience;
+mod run;
+mod tools;

@@ -1,0 +1,273 @@
+//! `xrbench run` from the scenario file to the report, and what is left when somebody stops it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use e2e::{Lab, binary, run, until};
+use serde_json::Value;
+use testbed::Exit;
+
+use crate::tools::{PATIENCE, text};
+
+/// The smoke scenario takes half a minute on a quiet machine.
+const RUN_PATIENCE: Duration = Duration::from_mins(4);
+
+/// The workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("e2e lies in the workspace")
+        .to_owned()
+}
+
+fn smoke() -> String {
+    text(&root().join("scenarios/smoke.toml"))
+}
+
+fn json(path: &Path) -> Value {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The folders of the repetitions, from what `run.json` says was planned.
+fn repetitions(out: &Path) -> Vec<(Value, PathBuf)> {
+    let info = json(&out.join("run.json"));
+    let scenarios = info["scenarios"].as_array().expect("a list").clone();
+    let folders = scenarios.into_iter().flat_map(|scenario| {
+        let runs = scenario["runs"].as_u64().expect("a count");
+        let name = scenario["name"].as_str().expect("a name").to_owned();
+        (1..=runs).map(move |run| {
+            (
+                scenario.clone(),
+                PathBuf::from(&name).join(format!("run-{run}")),
+            )
+        })
+    });
+    folders
+        .map(|(scenario, folder)| (scenario, out.join(folder)))
+        .collect()
+}
+
+fn assert_valid(summary: &Value) {
+    let schema = json(&root().join("docs/summary.schema.json"));
+    let validator = jsonschema::validator_for(&schema).expect("the committed schema is one");
+    let wrong: Vec<String> = validator
+        .iter_errors(summary)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "summary.json is not what its schema says: {wrong:#?}"
+    );
+    let mut empty = summary.clone();
+    empty
+        .as_object_mut()
+        .expect("an object")
+        .remove("scenarios");
+    assert!(!validator.is_valid(&empty), "the schema takes anything");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn smoke_gives_a_whole_result() {
+    let lab = Lab::new();
+    let out = lab.path("out");
+    let finished = run(
+        binary("xrbench"),
+        &["run", &smoke(), "--out", &text(&out)],
+        RUN_PATIENCE,
+    )
+    .await;
+    let table = finished.well();
+    assert!(
+        table.contains("p50") && table.contains("762"),
+        "the table shows our figures and the paper's:\n{table}"
+    );
+
+    let summary = json(&out.join("summary.json"));
+    assert_valid(&summary);
+    assert_eq!(json(&out.join("run.json"))["state"], "finished");
+    let scenarios = summary["scenarios"].as_array().expect("a list");
+    assert!(!scenarios.is_empty());
+    let mut with_floor = 0;
+    for scenario in scenarios {
+        let name = &scenario["name"];
+        assert!(
+            scenario["frames"]["shown"].as_u64() >= Some(20),
+            "{name}: {scenario}"
+        );
+        assert!(
+            scenario["latency_us"]["p50"].as_f64() > Some(0.0),
+            "{name}: {scenario}"
+        );
+        assert!(
+            scenario["latency_us"]["p99"].as_f64() >= scenario["latency_us"]["p50"].as_f64(),
+            "{name}: {scenario}"
+        );
+        if scenario["pipeline"] == "ours" {
+            assert_eq!(scenario["ocr"]["disagree"], 0, "{name}: {scenario}");
+            assert!(
+                scenario["ocr"]["frames"].as_u64() > Some(0),
+                "{name}: {scenario}"
+            );
+            with_floor += usize::from(scenario["floor_us"]["p50"].as_f64() > Some(0.0));
+            assert!(
+                scenario["first_frame_us"].is_object() || scenario["first_frame_us"].is_number(),
+                "{scenario}"
+            );
+        }
+    }
+
+    assert!(with_floor > 0, "a scenario stands beside its floor");
+
+    for (scenario, folder) in repetitions(&out) {
+        for file in [
+            "meta.json",
+            "frames.csv",
+            "latency.hlog",
+            "resources.csv",
+            "host.csv",
+            "events.csv",
+            "logs",
+        ] {
+            // The reference's frames are known from OCR alone.
+            let is_reference = scenario["pipeline"]
+                .as_str()
+                .is_some_and(|kind| kind.starts_with("reference"));
+            let file = if is_reference && ["frames.csv", "latency.hlog"].contains(&file) {
+                "ocr.csv"
+            } else {
+                file
+            };
+            assert!(
+                folder.join(file).exists(),
+                "{} lacks {file}",
+                folder.display()
+            );
+        }
+        if scenario["pipeline"] != "ours" {
+            continue;
+        }
+        let rows = e2e::rows(&folder.join("frames.csv"));
+        let shown: Vec<_> = rows
+            .iter()
+            .filter(|row| row.outcome == timeline::frames_csv::Outcome::Shown)
+            .collect();
+        let complete = shown.iter().filter(|row| row.has_every_point()).count();
+        assert!(
+            (shown.len() - complete) * 1000 <= shown.len(),
+            "{complete} of {} have every point",
+            shown.len()
+        );
+        assert!(
+            rows.iter().all(|row| row.phase.is_some()),
+            "each row has its phase"
+        );
+    }
+    report_opens(&lab, &out.join("report.html")).await;
+
+    // The tables again, from the folder alone.
+    let again = run(binary("xrbench"), &["report", &text(&out)], PATIENCE)
+        .await
+        .well();
+    assert!(again.contains("p50"), "{again}");
+}
+
+/// One page, no network, no word of complaint on the browser's console.
+async fn report_opens(lab: &Lab, page: &Path) {
+    let html = std::fs::read_to_string(page).expect("a report");
+    for outside in ["src=\"http", "href=\"http", "@import", "url(http"] {
+        let is_link = outside.starts_with("href") && html.contains("<a href=\"http");
+        assert!(
+            is_link || !html.contains(outside),
+            "the report loads something: {outside}"
+        );
+    }
+    let (profile, picture) = (lab.path("chromium"), lab.path("report.png"));
+    let args = [
+        "--headless".to_owned(),
+        "--no-sandbox".to_owned(),
+        "--disable-gpu".to_owned(),
+        "--no-first-run".to_owned(),
+        "--disable-background-networking".to_owned(),
+        "--disable-component-update".to_owned(),
+        "--disable-sync".to_owned(),
+        format!("--user-data-dir={}", profile.display()),
+        "--virtual-time-budget=5000".to_owned(),
+        "--enable-logging=stderr".to_owned(),
+        "--window-size=1280,4000".to_owned(),
+        format!("--screenshot={}", picture.display()),
+        format!("file://{}", page.display()),
+    ];
+    let finished = run("chromium", &args, Duration::from_secs(90)).await;
+    let complaints: Vec<&str> = finished
+        .stderr
+        .lines()
+        .filter(|line| line.contains("CONSOLE"))
+        .collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    let png = std::fs::metadata(&picture)
+        .unwrap_or_else(|error| panic!("no picture: {error}; {finished}"));
+    assert!(
+        png.len() > 20_000,
+        "the picture of the report is empty: {} bytes",
+        png.len()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ctrl_c_leaves_can_be_read() {
+    let lab = Lab::new();
+    let out = lab.path("out");
+    let runner = lab.spawn(
+        "xrbench",
+        binary("xrbench"),
+        &["run", &smoke(), "--out", &text(&out)],
+    );
+    until("measured frames", PATIENCE, async || {
+        assert!(runner.exit().is_none(), "{}", runner.log_tail());
+        let first = std::fs::read_to_string(out.join("run.json")).ok()?;
+        let _: Value = serde_json::from_str(&first).expect("run.json is never half written");
+        let files = repetitions(&out)
+            .into_iter()
+            .map(|(_, folder)| folder.join("frames.csv"));
+        let lines =
+            files.filter_map(|file| Some(std::fs::read_to_string(file).ok()?.lines().count()));
+        (lines.max()? > 60).then_some(())
+    })
+    .await;
+    let exit = runner.interrupt(Duration::from_secs(30)).await;
+    assert_eq!(exit, Exit::Code(130), "{}", runner.log_tail());
+    assert_eq!(json(&out.join("run.json"))["state"], "interrupted");
+    let table = run(binary("xrbench"), &["report", &text(&out)], PATIENCE)
+        .await
+        .well();
+    assert!(table.contains("p50"), "{table}");
+    assert_valid(&json(&out.join("summary.json")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_scenario_file_is_understood() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(root().join("scenarios")).expect("the scenarios") {
+        let path = entry.expect("an entry").path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let plan = run(
+                binary("xrbench"),
+                &["run", &text(&path), "--dry-run"],
+                PATIENCE,
+            )
+            .await
+            .well();
+            assert!(
+                plan.contains("run-1") || plan.contains("xr-renderer"),
+                "{}: {plan}",
+                path.display()
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 3, "one-machine, ladder and smoke at least");
+}

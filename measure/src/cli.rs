@@ -1,0 +1,104 @@
+//! The command line of xrbench.
+
+use clap::{Parser, Subcommand};
+use service::logs::{Filter, Format};
+
+use crate::collect::cli::CollectArgs;
+use crate::doctor::DoctorArgs;
+use crate::ocr::cli::{OcrArgs, WorkerArgs};
+use crate::report::cli::ReportArgs;
+use crate::run::RunArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  xrbench doctor                              what this machine has and lacks, and the remedy
+  xrbench run scenarios/one-machine.toml      measure; prints a table, writes a folder
+  xrbench report results/one-machine-...      show a result again
+  source <(xrbench completions bash)          completions, for this shell
+
+Exit codes: 0 done, 1 failed, 64 the command line or a scenario file is wrong, 130 Ctrl-C.";
+
+/// Measures the latency of every frame of an XR video pipeline, end to end and stage by stage.
+#[derive(Debug, Parser)]
+#[command(name = "xrbench", version, propagate_version = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to log on stderr: error, warn, info, debug, trace, off, or directives such as info,measure=debug
+    #[arg(
+        long,
+        env = "XR_LOG",
+        value_name = "LEVEL",
+        default_value = "warn,measure=info",
+        global = true
+    )]
+    pub log: Filter,
+    /// How log lines are written
+    #[arg(
+        long,
+        env = "XR_LOG_FORMAT",
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        global = true
+    )]
+    pub log_format: Format,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What xrbench does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
+    Run(RunArgs),
+    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
+    Collect(CollectArgs),
+    /// Read the stamps of a result's strips, a folder of strips, or a video file, by OCR
+    Ocr(OcrArgs),
+    /// Read strips for another xrbench
+    #[command(hide = true)]
+    OcrWorker(WorkerArgs),
+    /// Show a result again: tables, summary.json, report.html
+    Report(ReportArgs),
+    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
+    Doctor(DoctorArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        assert!(
+            Cli::try_parse_from([
+                "xrbench",
+                "run",
+                "x.toml",
+                "--set",
+                "a=b",
+                "--only",
+                "c",
+                "--dry-run"
+            ])
+            .is_ok()
+        );
+        assert!(
+            Cli::try_parse_from(["xrbench", "collect", "--scrape", "a=h:1", "--scrape", "h:2"])
+                .is_ok()
+        );
+        assert!(Cli::try_parse_from(["xrbench", "ocr-worker"]).is_ok());
+        let error = Cli::try_parse_from(["xrbench", "collect", "--scrape", "nonsense"])
+            .expect_err("no address")
+            .to_string();
+        assert!(error.contains("127.0.0.1:9091"), "{error}");
+    }
+}

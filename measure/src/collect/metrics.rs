@@ -1,0 +1,191 @@
+//! What the collector shows at `/metrics`: the end-to-end latency and its stages, frames by outcome, and how well it hears.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use service::latency::{self, LatencyFamily};
+use timeline::Stage;
+use timeline::clock_exchange::Estimate;
+use timeline::frames_csv::FrameRow;
+
+use super::core::Taken;
+
+/// A frame's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// A stage of a frame's way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StageLabel {
+    stage: &'static str,
+}
+
+/// A service whose trace is pulled: as many as `--scrape` names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ServiceLabel {
+    service: String,
+}
+
+/// What became of a report.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ResultLabel {
+    result: &'static str,
+}
+
+/// The families. Clones share their values.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    latency: Histogram,
+    stages: LatencyFamily<StageLabel>,
+    frames: Family<OutcomeLabel, Counter>,
+    reports: Family<ResultLabel, Counter>,
+    waiting: Gauge,
+    offset: Family<ServiceLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    uncertainty: Family<ServiceLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    steps: Family<ServiceLabel, Counter>,
+    overwritten: Family<ServiceLabel, Counter>,
+    failures: Family<ServiceLabel, Counter>,
+}
+
+impl Metrics {
+    /// New families, registered.
+    pub fn register(registry: &mut Registry) -> Self {
+        let new = Self {
+            latency: latency::histogram(),
+            stages: latency::family(),
+            frames: Family::default(),
+            reports: Family::default(),
+            waiting: Gauge::default(),
+            offset: Family::default(),
+            uncertainty: Family::default(),
+            steps: Family::default(),
+            overwritten: Family::default(),
+            failures: Family::default(),
+        };
+        let registry = registry.sub_registry_with_prefix("xr_collector");
+        let s = Unit::Seconds;
+        registry.register_with_unit(
+            "latency",
+            "Generation to consumption",
+            s.clone(),
+            new.latency.clone(),
+        );
+        registry.register_with_unit(
+            "stage",
+            "A stage of a frame's way",
+            s.clone(),
+            new.stages.clone(),
+        );
+        registry.register("frames", "Frames by outcome", new.frames.clone());
+        registry.register(
+            "reports",
+            "Reports of clients: new, repeated, or skipped by the client",
+            new.reports.clone(),
+        );
+        registry.register(
+            "waiting_frames",
+            "Frames that wait for a point of their way",
+            new.waiting.clone(),
+        );
+        registry.register_with_unit(
+            "clock_offset",
+            "The service's clock minus ours",
+            s.clone(),
+            new.offset.clone(),
+        );
+        registry.register_with_unit(
+            "clock_uncertainty",
+            "How wrong that may be",
+            s,
+            new.uncertainty.clone(),
+        );
+        registry.register(
+            "clock_steps",
+            "Times that the service's clock was set",
+            new.steps.clone(),
+        );
+        registry.register(
+            "trace_overwritten",
+            "Crossings that were gone before they were pulled",
+            new.overwritten.clone(),
+        );
+        registry.register(
+            "trace_failures",
+            "Pulls of a trace that failed",
+            new.failures.clone(),
+        );
+        new
+    }
+
+    /// A frame's way is known.
+    pub fn row(&self, row: &FrameRow) {
+        self.frames
+            .get_or_create(&OutcomeLabel {
+                outcome: row.outcome.as_str(),
+            })
+            .inc();
+        let Some(latency_us) = row.latency_us() else {
+            return;
+        };
+        self.latency.observe(latency_us as f64 / 1e6);
+        for stage in Stage::ALL {
+            if let Some(us) = row.stage_us(stage) {
+                self.stages
+                    .get_or_create(&StageLabel {
+                        stage: stage.as_str(),
+                    })
+                    .observe(us as f64 / 1e6);
+            }
+        }
+    }
+
+    /// A post was taken.
+    pub fn taken(&self, taken: &Taken) {
+        for (result, count) in [
+            ("new", taken.new),
+            ("repeated", taken.repeated),
+            ("skipped", taken.skipped),
+        ] {
+            self.reports
+                .get_or_create(&ResultLabel { result })
+                .inc_by(count);
+        }
+    }
+
+    /// So many frames wait.
+    pub fn waiting(&self, frames: usize) {
+        self.waiting.set(i64::try_from(frames).unwrap_or(i64::MAX));
+    }
+
+    /// A service's clock was asked.
+    pub fn clock(&self, service: &str, estimate: Estimate, stepped: bool) {
+        let label = ServiceLabel {
+            service: service.to_owned(),
+        };
+        self.offset
+            .get_or_create(&label)
+            .set(estimate.offset_us as f64 / 1e6);
+        self.uncertainty
+            .get_or_create(&label)
+            .set(estimate.uncertainty_us as f64 / 1e6);
+        self.steps.get_or_create(&label).inc_by(u64::from(stepped));
+    }
+
+    /// A service's trace was pulled; `None` where it could not be.
+    pub fn pulled(&self, service: &str, overwritten: Option<u64>) {
+        let label = ServiceLabel {
+            service: service.to_owned(),
+        };
+        self.overwritten
+            .get_or_create(&label)
+            .inc_by(overwritten.unwrap_or(0));
+        self.failures
+            .get_or_create(&label)
+            .inc_by(u64::from(overwritten.is_none()));
+    }
+}

@@ -1,0 +1,22 @@
+//! The collector: takes every client's reports, pulls every service's trace, joins both per frame, and writes as it goes.
+//!
+//! ```text
+//! client  -- POST /frames/{id} --> reports --\
+//! renderer <-- GET /trace ------- scrape ----+--> core (join) --> files: frames.csv, latency.hlog
+//! streamer <-- GET /trace ------- scrape ----/        \---------> metrics, progress
+//! ```
+//!
+//! It runs inside `xrbench run`, and by itself as `xrbench collect`.
+
+pub mod cli;
+pub mod core;
+pub mod files;
+pub mod metrics;
+pub mod reports;
+pub mod scrape;
+mod server;
+
+pub use server::{Collector, OnEvent, Start};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! xrbench: runs scenarios, collects what every process saw of every frame, reads the stamps, and reports latency.
+//!
+//! It links no media framework, so that it builds and runs anywhere: where it must read video it starts ffmpeg. The
+//! subcommands meet only in the folder of a result ([`folder`]), which is written as a run goes.
+
+pub mod app;
+pub mod cli;
+pub mod collect;
+pub mod doctor;
+pub mod folder;
+pub mod ocr;
+pub mod reference;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod stats;
+pub mod summary;

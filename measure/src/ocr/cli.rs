@@ -1,0 +1,233 @@
+//! `xrbench ocr`.
+
+use std::{
+    io::{self, Write as _},
+    num::NonZero,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::{
+    bench,
+    folder::{Audit, Options, read_repetition, read_strips, read_video},
+    rule::Kind,
+    table::{self, Row},
+    worker,
+};
+use crate::folder::{RepetitionFolder, RunFolder};
+
+/// `xrbench ocr`'s arguments.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  xrbench ocr results/mine                 every repetition of a result; writes its ocr.csv files again
+  xrbench ocr strips/                      strips that `xr-client --strips strips/` kept; writes strips/ocr.csv
+  xrbench ocr recording.mkv                any video that shows both stamps; writes recording.mkv.ocr.csv
+  xrbench ocr --kind clock shown.mkv       a video with ffmpeg's clock in it (docs/reference.md)
+  xrbench ocr --bench                      how fast this machine reads, against one tesseract process a strip
+
+Rows: file, image, rtp_timestamp, both texts, frame, generated_us, consumed_us, latency_us (microseconds), status
+(read or unread), why, and whether the blocks say the same (yes, no, na).")]
+pub struct OcrArgs {
+    /// A result, a repetition, a folder of strips, a strips file (.pgm), or a video file
+    #[arg(required_unless_present = "bench")]
+    path: Option<PathBuf>,
+    /// What the lines are; results know it themselves
+    #[arg(long, value_enum, default_value = "stamp", env = "XR_OCR_KIND")]
+    kind: Kind,
+    /// Workers, one Tesseract each [default: one a core]
+    #[arg(long, env = "XR_OCR_WORKERS")]
+    workers: Option<NonZero<usize>>,
+    /// Read at most this many images, spread evenly; 0 for all
+    #[arg(long, default_value_t = 0, env = "XR_OCR_MAX")]
+    max: u64,
+    /// Where the rows go, instead of beside what was read
+    #[arg(long, value_name = "FILE.csv", env = "XR_OCR_OUT")]
+    out: Option<PathBuf>,
+    /// Print the counts as JSON
+    #[arg(long, env = "XR_JSON")]
+    json: bool,
+    /// Measure the speed of reading instead
+    #[arg(long, env = "XR_BENCH", conflicts_with = "path")]
+    bench: bool,
+    /// Rounds of the measurement
+    #[arg(long, env = "XR_ROUNDS", default_value_t = 3)]
+    rounds: u32,
+}
+
+/// The arguments of a worker, which xrbench starts itself.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct WorkerArgs {
+    /// What the lines are
+    #[arg(long, value_enum, default_value = "stamp")]
+    kind: Kind,
+}
+
+impl WorkerArgs {
+    /// Works until standard input ends.
+    pub fn run(self) -> anyhow::Result<()> {
+        worker::run(self.kind)
+    }
+}
+
+/// What was read from where.
+#[derive(Debug, Serialize)]
+struct Said {
+    path: PathBuf,
+    #[serde(flatten)]
+    audit: Audit,
+    /// Microseconds, of the images that were read; the middle one.
+    latency_p50_us: Option<u64>,
+    rows: PathBuf,
+}
+
+impl OcrArgs {
+    /// Reads, writes the rows, and prints what came of it.
+    ///
+    /// # Errors
+    /// Also when not a single image could be read, and when digits and blocks disagree on any.
+    pub fn run(self) -> anyhow::Result<()> {
+        let mut options = Options::here()?;
+        options.workers = self.workers.unwrap_or(options.workers);
+        options.max_images = self.max;
+        if self.bench {
+            return self.print_bench(&bench::run(&options, self.rounds.max(1))?);
+        }
+        let path = self.path.as_deref().context("name what to read")?;
+        let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template(
+            "{spinner} {pos} images, {per_sec}",
+        )?);
+        let said = self.read(path, &options, |images| bar.set_position(images))?;
+        bar.finish_and_clear();
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&said)?)?;
+        } else {
+            for said in &said {
+                let Audit {
+                    frames,
+                    unread,
+                    compared,
+                    disagree,
+                } = said.audit;
+                let p50 = match said.latency_p50_us {
+                    Some(us) => format!("{:.3} ms", us as f64 / 1e3),
+                    None => "unknown".into(),
+                };
+                writeln!(
+                    out,
+                    "{}: {frames} images, {unread} unread; {compared} compared with the blocks, {disagree} disagree; latency p50 {p50}; rows in {}",
+                    said.path.display(),
+                    said.rows.display()
+                )?;
+            }
+        }
+        let sum = |of: fn(&Audit) -> u64| said.iter().map(|said| of(&said.audit)).sum::<u64>();
+        ensure!(
+            sum(|audit| audit.frames) > sum(|audit| audit.unread),
+            "no image of {} could be read: does it show both stamps, and is --kind {} what they are?",
+            path.display(),
+            self.kind.as_str()
+        );
+        ensure!(
+            sum(|audit| audit.disagree) == 0,
+            "digits and blocks disagree: the rows with `no` in the column `blocks`"
+        );
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        path: &Path,
+        options: &Options,
+        mut done: impl FnMut(u64),
+    ) -> anyhow::Result<Vec<Said>> {
+        let run = RunFolder::new(path);
+        let one = RepetitionFolder::new(path);
+        let repetitions = if run.run_json().is_file() {
+            run.repetitions()?
+                .into_iter()
+                .map(|(_, folder)| folder)
+                .collect()
+        } else if one.meta_json().is_file() {
+            vec![one]
+        } else {
+            return Ok(vec![self.read_alone(path, options, done)?]);
+        };
+        let mut said = Vec::new();
+        for folder in repetitions {
+            let kept =
+                std::fs::read_dir(folder.strips()).is_ok_and(|mut files| files.next().is_some());
+            if !kept {
+                continue;
+            }
+            let audit = read_repetition(&folder, options, &mut done)?;
+            let rows = table::read(&folder.ocr_csv())?;
+            said.push(Said {
+                path: folder.root().to_owned(),
+                audit,
+                latency_p50_us: middle(&rows),
+                rows: folder.ocr_csv(),
+            });
+        }
+        if said.is_empty() {
+            bail!("no repetition of {} kept strips", path.display());
+        }
+        Ok(said)
+    }
+
+    fn read_alone(
+        &self,
+        path: &Path,
+        options: &Options,
+        done: impl FnMut(u64),
+    ) -> anyhow::Result<Said> {
+        let strips = path.is_dir() || path.extension().is_some_and(|extension| extension == "pgm");
+        let rows = if strips {
+            read_strips(path, self.kind, None, options, done)?
+        } else {
+            read_video(path, self.kind, options, done)?
+        };
+        let beside = || {
+            if path.is_dir() {
+                path.join("ocr.csv")
+            } else {
+                PathBuf::from(format!("{}.ocr.csv", path.display()))
+            }
+        };
+        let to = self.out.clone().unwrap_or_else(beside);
+        table::write(&to, &rows)?;
+        Ok(Said {
+            path: path.to_owned(),
+            audit: Audit::of(&rows),
+            latency_p50_us: middle(&rows),
+            rows: to,
+        })
+    }
+
+    fn print_bench(&self, rates: &bench::Rates) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(rates)?)?;
+        } else {
+            writeln!(
+                out,
+                "ocr: {:.0} strips/s by workers, {:.1} strips/s by one tesseract process a strip: ratio {:.1}; {:.2} % of images read right",
+                rates.pool_strips_per_s,
+                rates.process_strips_per_s,
+                rates.ratio,
+                rates.read_percent
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn middle(rows: &[Row]) -> Option<u64> {
+    let mut latencies: Vec<_> = rows.iter().filter_map(|row| row.latency_us).collect();
+    latencies.sort_unstable();
+    latencies.get(latencies.len().checked_sub(1)? / 2).copied()
+}

@@ -1,0 +1,71 @@
+//! Tests of: reference.
+
+use super::*;
+
+const DEFAULTS: Reference<'_> = Reference {
+    tuned: false,
+    source: "file:media/bigbuckbunny.mp4",
+    width: 640,
+    height: 360,
+    fps: 25,
+    bitrate_bps: 2_000_000,
+    transport: "udp",
+};
+
+fn quoted(command: &[String]) -> String {
+    command
+        .iter()
+        .map(|word| {
+            if word.contains([' ', '\'', '\\', '(', '*']) {
+                format!("\"{}\"", word.replace('\\', "\\\\"))
+            } else {
+                word.clone()
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The page that people copy command lines from shows exactly what is run.
+#[test]
+fn the_committed_command_lines_are_the_ones_that_are_run() {
+    let page = include_str!("../../../docs/reference.md");
+    for tuned in [false, true] {
+        let reference = Reference { tuned, ..DEFAULTS };
+        let render = reference
+            .render_command(
+                "http://127.0.0.1:8080/feeds/reference",
+                Path::new("render.progress"),
+            )
+            .expect("a source that ffmpeg reads");
+        let play = reference.play_command(
+            "rtsp://127.0.0.1:8554/reference",
+            Path::new("strips/strips-00000.pgm"),
+            Path::new("play.progress"),
+        );
+        for command in [render, play] {
+            let line = quoted(&command);
+            assert!(page.contains(&line), "docs/reference.md lacks:\n{line}");
+        }
+    }
+}
+
+#[test]
+fn only_what_ffmpeg_can_read_is_a_source() {
+    for source in ["gst:videotestsrc", "file:", "", "https://example.org/x"] {
+        let reference = Reference { source, ..DEFAULTS };
+        let error = reference
+            .render_command("http://127.0.0.1/feeds/x", Path::new("p"))
+            .expect_err("no source of ffmpeg");
+        assert!(error.to_string().contains(&format!("{source:?}")));
+    }
+    let small = Reference {
+        width: 160,
+        ..DEFAULTS
+    };
+    assert!(
+        small
+            .render_command("http://127.0.0.1/", Path::new("p"))
+            .is_err()
+    );
+}

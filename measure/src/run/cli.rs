@@ -1,0 +1,57 @@
+//! `xrbench run`'s command line.
+
+use std::path::PathBuf;
+
+use crate::scenario::Overrides;
+
+const EXAMPLES: &str = "\
+Examples:
+  xrbench run scenarios/one-machine.toml                     six minutes; the table is printed, the rest is in results/
+  xrbench run scenarios/one-machine.toml --only ours-udp-720p60 --set duration=10s --set runs=1
+  xrbench run scenarios/ladder.toml --out results/ladder
+  xrbench run scenarios/smoke.toml --dry-run                 every command line, and how long it would take
+
+--set takes a key of every scenario (duration=5s, client.latency_ms=20), of one scenario (NAME.duration=5s), or of the file
+(seed=7, disturbed.steal_percent=5). docs/scenarios.md has every key.
+Exit codes: 0 done, 1 something failed or yielded no samples, 64 the scenario file or the command line is wrong, 130
+Ctrl-C; the folder is readable in every case.";
+
+/// Run a scenario file, and write and print what it measured
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// The scenario file, in TOML
+    #[arg(value_name = "SCENARIO.toml")]
+    pub scenario: PathBuf,
+    /// Folder for the result; made if it is not there [default: results/NAME-TIME]
+    #[arg(long, env = "XR_OUT", value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Change a key of the file; may be given several times
+    #[arg(long, env = "XR_SET", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Run only this scenario, and its floor; may be given several times
+    #[arg(long, env = "XR_ONLY", value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Print what would be run, in which order and with which command lines, and run nothing
+    #[arg(long, env = "XR_DRY_RUN")]
+    pub dry_run: bool,
+    /// Print the summary, or the plan, as JSON
+    #[arg(long, env = "XR_JSON")]
+    pub json: bool,
+    /// Folder of xr-renderer, xr-streamer and xr-client [default: that of xrbench]
+    #[arg(long, env = "XR_BIN_DIR", value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+    /// Leave the strips unread; `xrbench ocr DIR` reads them later
+    #[arg(long, env = "XR_NO_OCR")]
+    pub no_ocr: bool,
+}
+
+impl RunArgs {
+    /// What of the command line changes the file.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            set: self.set.clone(),
+            only: self.only.clone(),
+        }
+    }
+}

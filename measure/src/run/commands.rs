@@ -1,0 +1,269 @@
+//! Command lines of a scenario's processes: pure, so that `--dry-run` prints what a run would start.
+
+use std::path::{Path, PathBuf};
+
+use crate::folder::RepetitionFolder;
+use crate::reference::Reference;
+use crate::scenario::{Scenario, Span};
+
+/// The name of the feed in every run.
+const FEED: &str = "xr";
+
+/// Where the programs are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programs {
+    /// xr-renderer.
+    pub renderer: PathBuf,
+    /// xr-streamer.
+    pub streamer: PathBuf,
+    /// xr-client.
+    pub client: PathBuf,
+}
+
+/// Where the processes of a run found each other. Before the run, words that stand for it.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The streamer's port for feeds.
+    pub http: String,
+    /// The streamer's port for viewers.
+    pub rtsp: String,
+    /// The collector.
+    pub collector: String,
+}
+
+impl Places {
+    /// What `--dry-run` prints: the ports are drawn by the processes themselves.
+    pub fn unknown() -> Self {
+        let port = |what: &str| format!("127.0.0.1:<{what} port>");
+        Self {
+            http: port("http"),
+            rtsp: port("rtsp"),
+            collector: port("collector"),
+        }
+    }
+
+    /// The feed's URL.
+    pub fn feed(&self) -> String {
+        format!("http://{}/feeds/{FEED}", self.http)
+    }
+
+    /// The list of feeds.
+    pub fn feeds(&self) -> String {
+        format!("http://{}/feeds", self.http)
+    }
+
+    /// The stream's URL.
+    pub fn stream(&self) -> String {
+        format!("rtsp://{}/{FEED}", self.rtsp)
+    }
+}
+
+/// xr-streamer's arguments.
+pub fn streamer(scenario: &Scenario) -> Vec<String> {
+    let settings = &scenario.streamer;
+    let mut args = words("--http 127.0.0.1:0 --rtsp 127.0.0.1:0 --ops 127.0.0.1:0");
+    args.push(format!("--rtp-sync={}", settings.rtp_sync));
+    args.push(format!(
+        "--factory-latency-ms={}",
+        settings.factory_latency_ms
+    ));
+    args
+}
+
+/// xr-renderer's arguments, as a renderer.
+pub fn renderer(scenario: &Scenario, places: &Places) -> Vec<String> {
+    let mut args = codec(scenario);
+    args.extend([
+        "--feed".into(),
+        places.feed(),
+        format!("--rtp-mtu={}", scenario.renderer.rtp_mtu),
+    ]);
+    args
+}
+
+/// xr-renderer's arguments, as the floor.
+pub fn floor(scenario: &Scenario, folder: &RepetitionFolder) -> Vec<String> {
+    let mut args = codec(scenario);
+    let duration = Span(scenario.warmup.0 + scenario.duration.0);
+    args.extend([
+        "--floor".into(),
+        display(&folder.frames_csv()),
+        "--duration".into(),
+        duration.to_string(),
+    ]);
+    args
+}
+
+/// xr-client's arguments.
+pub fn client(scenario: &Scenario, places: &Places, folder: &RepetitionFolder) -> Vec<String> {
+    let settings = &scenario.client;
+    let mut args = words("--sink none --ops 127.0.0.1:0 --url");
+    args.extend([
+        places.stream(),
+        "--transport".into(),
+        scenario.transport.to_string(),
+    ]);
+    args.extend(["--collector".into(), format!("http://{}", places.collector)]);
+    args.extend([
+        format!("--latency-ms={}", settings.latency_ms),
+        format!("--buffer-mode={}", settings.buffer_mode),
+        format!("--sync={}", settings.sync),
+        format!("--decoder-threads={}", settings.decoder_threads),
+        format!("--decoder-thread-type={}", settings.decoder_thread_type),
+    ]);
+    if scenario.ocr.max_frames > 0 {
+        args.extend(["--strips".into(), display(&folder.strips())]);
+        args.push(format!("--strips-max={}", scenario.ocr.max_frames));
+        args.push(format!("--strips-every={}", strips_every(scenario)));
+    }
+    args
+}
+
+/// ffmpeg as the reference's renderer and its player, programs first.
+pub fn reference(
+    scenario: &Scenario,
+    places: &Places,
+    folder: &RepetitionFolder,
+) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+    let transport = scenario.transport.to_string();
+    let reference = Reference {
+        tuned: scenario.pipeline == crate::folder::Pipeline::ReferenceTuned,
+        source: &scenario.source,
+        width: scenario.size.width,
+        height: scenario.size.height,
+        fps: scenario.fps,
+        bitrate_bps: scenario.bitrate.bps(),
+        transport: &transport,
+    };
+    let [render, play] = progress_files(folder);
+    Ok((
+        reference.render_command(&places.feed(), &render)?,
+        reference.play_command(&places.stream(), &strips_file(folder), &play),
+    ))
+}
+
+/// Where ffmpeg writes its progress: the renderer, the player.
+pub fn progress_files(folder: &RepetitionFolder) -> [PathBuf; 2] {
+    ["renderer", "client"].map(|role| folder.logs().join(format!("{role}.progress")))
+}
+
+/// The one file of strips that the reference's player writes.
+pub fn strips_file(folder: &RepetitionFolder) -> PathBuf {
+    folder.strips().join("strips-00000.pgm")
+}
+
+/// One strip of so many, so that the kept ones are spread over the whole time.
+fn strips_every(scenario: &Scenario) -> u64 {
+    let seconds = scenario.warmup.as_secs_f64() + scenario.duration.as_secs_f64();
+    let frames = seconds * f64::from(scenario.fps);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at most 10^6 s of 240 frames"
+    )]
+    let every = (frames / f64::from(scenario.ocr.max_frames.max(1))).ceil() as u64;
+    every.max(1)
+}
+
+fn codec(scenario: &Scenario) -> Vec<String> {
+    let settings = &scenario.renderer;
+    let mut args = words("--ops 127.0.0.1:0 --source");
+    args.extend([
+        scenario.source.clone(),
+        format!("--size={}", scenario.size),
+        format!("--fps={}", scenario.fps),
+        format!("--bitrate={}", scenario.bitrate),
+        format!("--preset={}", settings.preset),
+        format!("--tune={}", settings.tune),
+        format!("--gop={}", settings.gop),
+    ]);
+    args
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(ToOwned::to_owned).collect()
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// A command line as a shell would take it.
+pub fn shell(command: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%<>".contains(c);
+    let quoted = command.iter().map(|word| {
+        if !word.is_empty() && word.chars().all(plain) && !word.contains(['<', '>']) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Overrides, parse};
+
+    fn scenario(rest: &str) -> Scenario {
+        let text = format!("schema = 1\nname = \"x\"\n[[scenario]]\nname = \"s\"\n{rest}");
+        parse(&text, "x.toml", &Overrides::default())
+            .expect("a scenario")
+            .scenario
+            .remove(0)
+    }
+
+    #[test]
+    fn settings_become_flags() {
+        let scenario = scenario(
+            "fps = 30\nduration = \"8s\"\nwarmup = \"2s\"\nsize = \"640x360\"\ntransport = \"tcp\"\n\
+             client = { latency_ms = 2000, sync = true, buffer_mode = \"slave\", decoder_threads = 2 }\n\
+             streamer = { rtp_sync = true, factory_latency_ms = 200 }\nocr = { max_frames = 100 }",
+        );
+        let folder = RepetitionFolder::new("/out/s/run-1");
+        let places = Places {
+            http: "h:1".into(),
+            rtsp: "h:2".into(),
+            collector: "h:3".into(),
+        };
+        let client = shell(&client(&scenario, &places, &folder));
+        for part in [
+            "--url rtsp://h:2/xr --transport tcp --collector http://h:3",
+            "--latency-ms=2000 --buffer-mode=slave --sync=true --decoder-threads=2",
+            "--strips /out/s/run-1/strips --strips-max=100 --strips-every=3",
+        ] {
+            assert!(client.contains(part), "{client}");
+        }
+        assert!(shell(&streamer(&scenario)).ends_with("--rtp-sync=true --factory-latency-ms=200"));
+        let renderer = shell(&renderer(&scenario, &places));
+        assert!(
+            renderer.contains("--source test --size=640x360 --fps=30 --bitrate=6M"),
+            "{renderer}"
+        );
+        assert!(
+            renderer.contains("--feed http://h:1/feeds/xr"),
+            "{renderer}"
+        );
+        assert!(
+            shell(&floor(&scenario, &folder))
+                .ends_with("--floor /out/s/run-1/frames.csv --duration 10s")
+        );
+    }
+
+    #[test]
+    fn shells_take_what_is_printed() {
+        let words = ["echo", "it's", "a b", "", "$HOME", "--x=<y>"].map(ToOwned::to_owned);
+        let line = shell(&words);
+        let output = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(&line)
+            .output()
+            .expect("a shell");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "it's a b  $HOME --x=<y>\n",
+            "{line}"
+        );
+    }
+}

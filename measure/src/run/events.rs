@@ -1,0 +1,88 @@
+//! `events.csv`: starts, ends, signals, restarts, clock steps, disturbed seconds; a line each, written at once.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use service::clock;
+use timeline::UnixMicros;
+
+use crate::collect::files::cannot_write;
+
+/// Writes events. Clones write to the same file.
+#[derive(Clone, Debug)]
+pub struct Events {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    writer: csv::Writer<File>,
+    path: PathBuf,
+    failure: Option<String>,
+}
+
+impl Events {
+    /// Creates the file.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| cannot_write(path))?;
+        let mut writer = csv::Writer::from_writer(file);
+        writer.write_record(["time_us", "event", "who", "detail"])?;
+        writer.flush().with_context(|| cannot_write(path))?;
+        Ok(Self {
+            inner: Arc::new(Mutex::new(Inner {
+                writer,
+                path: path.to_owned(),
+                failure: None,
+            })),
+        })
+    }
+
+    /// Writes an event that happens now.
+    pub fn now(&self, event: &str, who: &str, detail: &str) {
+        self.at(clock::now(), event, who, detail);
+    }
+
+    /// Writes an event.
+    pub fn at(&self, at: UnixMicros, event: &str, who: &str, detail: &str) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = at.to_string();
+        let written = inner
+            .writer
+            .write_record([time.as_str(), event, who, detail])
+            .map_err(Into::into);
+        if let Err(error) = written.and_then(|()| inner.writer.flush()) {
+            let failure = format!("{}: {error}", cannot_write(&inner.path));
+            inner.failure.get_or_insert(failure);
+        }
+    }
+
+    /// Why the file could not be written on, if that happened.
+    pub fn failure(&self) -> Option<String> {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .failure
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_there_at_once() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("events.csv");
+        let events = Events::create(&path).expect("created");
+        events.at(UnixMicros(5), "exited", "client", "exit 1, \"why\"");
+        let text = std::fs::read_to_string(&path).expect("there");
+        assert_eq!(
+            text,
+            "time_us,event,who,detail\n5,exited,client,\"exit 1, \"\"why\"\"\"\n"
+        );
+        assert_eq!(events.failure(), None);
+    }
+}

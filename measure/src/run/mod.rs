@@ -1,0 +1,27 @@
+//! `xrbench run`: a scenario file becomes a folder of results.
+//!
+//! ```text
+//! load -> plan -> for each repetition in turn: start, first frame, warm up, measure, stop, join -> read strips -> summary
+//! ```
+
+pub mod cli;
+pub mod commands;
+mod dry;
+pub mod events;
+pub mod finish;
+mod floor;
+pub mod host;
+pub mod machine;
+mod ours;
+pub mod plan;
+pub mod programs;
+mod reference;
+pub mod repetition;
+pub mod sampler;
+mod show;
+mod strips;
+pub mod timer;
+mod whole;
+
+pub use cli::RunArgs;
+pub use whole::{Interrupted, run};

@@ -1,0 +1,265 @@
+//! Which repetition follows which: pure, drawn from the file's seed.
+//!
+//! Repetitions of different scenarios are interleaved, so that a machine that gets slower does so for all of them. A
+//! floor's repetitions are spread between those of the pipelines that are compared with it, and never beside one.
+
+use std::time::Duration;
+
+use crate::folder::{Pipeline, ScenarioInfo, Slot};
+use crate::scenario::{File, Renderer, Scenario};
+
+/// What a floor runs: as the scenario that it was asked for by, but the codec alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloorRun {
+    /// `floor-1280x720-60`, and `-2` and so on for others of the same size and rate.
+    pub name: String,
+    /// The scenario whose source, size, rate and settings it has, with its own number and length of repetitions.
+    pub like: Scenario,
+}
+
+/// What will be run, in which order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The floors.
+    pub floors: Vec<FloorRun>,
+    /// For each scenario of the file, the name of its floor.
+    pub floor_of: Vec<Option<String>>,
+    /// The repetitions in their order.
+    pub order: Vec<Slot>,
+}
+
+/// What a repetition runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Job<'a> {
+    /// A pipeline.
+    Pipeline(&'a Scenario),
+    /// The codec alone.
+    Floor(&'a FloorRun),
+}
+
+impl Plan {
+    /// Plans a file.
+    pub fn new(file: &File) -> Self {
+        let (floors, floor_of) = floors(&file.scenario);
+        let mut random = fastrand::Rng::with_seed(file.seed);
+        let mut groups: Vec<Vec<Slot>> = Vec::new();
+        let names: Vec<Option<&str>> = floors
+            .iter()
+            .map(|floor| Some(floor.name.as_str()))
+            .chain([None])
+            .collect();
+        for name in names {
+            let members: Vec<&Scenario> = (file.scenario.iter().zip(&floor_of))
+                .filter(|(_, floor)| floor.as_deref() == name)
+                .map(|(scenario, _)| scenario)
+                .collect();
+            let pipelines = rounds(&members, &mut random);
+            let floor = floors
+                .iter()
+                .find(|floor| Some(floor.name.as_str()) == name);
+            groups.push(alternate(pipelines, floor));
+        }
+        Self {
+            order: interleave(groups, &mut random),
+            floors,
+            floor_of,
+        }
+    }
+
+    /// What is in the folder: every floor before the first scenario that is compared with it.
+    pub fn scenarios(&self, file: &File) -> Vec<ScenarioInfo> {
+        let mut infos: Vec<ScenarioInfo> = Vec::new();
+        for (scenario, floor) in file.scenario.iter().zip(&self.floor_of) {
+            let named = self
+                .floors
+                .iter()
+                .find(|run| Some(&run.name) == floor.as_ref());
+            if let Some(run) = named
+                && !infos.iter().any(|info| info.name == run.name)
+            {
+                let (name, runs) = (run.name.clone(), run.like.runs);
+                infos.push(ScenarioInfo {
+                    name,
+                    pipeline: Pipeline::Floor,
+                    floor: None,
+                    runs,
+                });
+            }
+            infos.push(ScenarioInfo {
+                name: scenario.name.clone(),
+                pipeline: scenario.pipeline,
+                floor: floor.clone(),
+                runs: scenario.runs,
+            });
+        }
+        infos
+    }
+
+    /// What a slot of the order runs.
+    ///
+    /// # Panics
+    /// When `slot` is not from this plan, or `file` not the one that it was made from.
+    pub fn job<'a>(&'a self, file: &'a File, slot: &Slot) -> Job<'a> {
+        let floor = self
+            .floors
+            .iter()
+            .find(|floor| floor.name == slot.scenario)
+            .map(Job::Floor);
+        let pipeline = || {
+            file.scenario
+                .iter()
+                .find(|scenario| scenario.name == slot.scenario)
+                .map(Job::Pipeline)
+        };
+        floor
+            .or_else(pipeline)
+            .expect("the order holds only what the plan was made from")
+    }
+}
+
+impl<'a> Job<'a> {
+    /// The settings: those of the scenario, or of the one that a floor is like.
+    pub const fn settings(&self) -> &'a Scenario {
+        match self {
+            Self::Pipeline(scenario) => scenario,
+            Self::Floor(floor) => &floor.like,
+        }
+    }
+
+    /// How long one repetition probably takes.
+    pub fn expected(&self) -> Duration {
+        let scenario = self.settings();
+        // Measured: to the first frame, and from the end of measuring to the last file.
+        let around_ms = match self {
+            Self::Floor(_) => 700,
+            Self::Pipeline(scenario) => match scenario.pipeline {
+                Pipeline::Reference => 9_000,
+                Pipeline::ReferenceTuned => 4_000,
+                Pipeline::Ours | Pipeline::Floor => 1_500 + u64::from(scenario.client.latency_ms),
+            },
+        };
+        scenario.warmup.0 + scenario.duration.0 + Duration::from_millis(around_ms)
+    }
+}
+
+/// Two scenarios share a floor where the codec does the same work in both.
+fn same_codec(one: &Scenario, other: &Scenario) -> bool {
+    let encoder = |renderer: &Renderer| (renderer.preset, renderer.tune, renderer.gop);
+    (one.size, one.fps, &one.source) == (other.size, other.fps, &other.source)
+        // The reference has an encoder of its own: it is compared with what ours could do at that size.
+        && (one.pipeline.is_reference()
+            || other.pipeline.is_reference()
+            || (one.bitrate.bps(), encoder(&one.renderer), one.client.decoder_threads)
+                == (other.bitrate.bps(), encoder(&other.renderer), other.client.decoder_threads))
+}
+
+fn floors(scenarios: &[Scenario]) -> (Vec<FloorRun>, Vec<Option<String>>) {
+    let mut floors: Vec<FloorRun> = Vec::new();
+    // Ours first, so that a floor has our settings where both need it.
+    let mut in_turn: Vec<usize> = (0..scenarios.len()).collect();
+    in_turn.sort_by_key(|&index| scenarios[index].pipeline.is_reference());
+    let mut floor_of = vec![None; scenarios.len()];
+    for index in in_turn {
+        let scenario = &scenarios[index];
+        let Some(asked) = scenario.floor else {
+            continue;
+        };
+        if asked.runs == 0 {
+            continue;
+        }
+        let at = floors
+            .iter()
+            .position(|floor| same_codec(&floor.like, scenario))
+            .unwrap_or_else(|| {
+                let base = format!("floor-{}-{}", scenario.size, scenario.fps);
+                let taken = floors
+                    .iter()
+                    .filter(|floor| floor.name.starts_with(&base))
+                    .count();
+                let name = if taken == 0 {
+                    base
+                } else {
+                    format!("{base}-{}", taken + 1)
+                };
+                let like = Scenario {
+                    runs: 0,
+                    duration: asked.duration,
+                    ..scenario.clone()
+                };
+                floors.push(FloorRun { name, like });
+                floors.len() - 1
+            });
+        let like = &mut floors[at].like;
+        like.runs = like.runs.max(asked.runs);
+        like.duration = like.duration.max(asked.duration);
+        floor_of[index] = Some(floors[at].name.clone());
+    }
+    (floors, floor_of)
+}
+
+/// Round by round, each scenario once a round, in an order that is drawn anew for each.
+fn rounds(members: &[&Scenario], random: &mut fastrand::Rng) -> Vec<Slot> {
+    let most = members
+        .iter()
+        .map(|scenario| scenario.runs)
+        .max()
+        .unwrap_or(0);
+    let mut slots = Vec::new();
+    for run in 1..=most {
+        let mut round: Vec<&&Scenario> = members
+            .iter()
+            .filter(|scenario| run <= scenario.runs)
+            .collect();
+        random.shuffle(&mut round);
+        slots.extend(round.iter().map(|scenario| Slot {
+            scenario: scenario.name.clone(),
+            run,
+        }));
+    }
+    slots
+}
+
+/// Puts the floor's repetitions between the pipelines', evenly, and one before all of them.
+fn alternate(pipelines: Vec<Slot>, floor: Option<&FloorRun>) -> Vec<Slot> {
+    let Some(floor) = floor else { return pipelines };
+    let (runs, count) = (floor.like.runs as usize, pipelines.len());
+    let before = |run: usize| run * count.max(1) / runs;
+    let mut slots = Vec::new();
+    let mut next = 0;
+    let mut put = |slots: &mut Vec<Slot>, up_to: usize| {
+        while next < runs && before(next) <= up_to {
+            next += 1;
+            slots.push(Slot {
+                scenario: floor.name.clone(),
+                run: u32::try_from(next).unwrap_or(u32::MAX),
+            });
+        }
+    };
+    for (at, pipeline) in pipelines.into_iter().enumerate() {
+        put(&mut slots, at);
+        slots.push(pipeline);
+    }
+    put(&mut slots, usize::MAX);
+    slots
+}
+
+/// Merges groups so that each is spread over the whole run; inside a group the order stays.
+fn interleave(groups: Vec<Vec<Slot>>, random: &mut fastrand::Rng) -> Vec<Slot> {
+    let mut placed: Vec<(f64, usize, Slot)> = Vec::new();
+    for (index, group) in groups.into_iter().enumerate() {
+        let shift = random.f64();
+        let step = 1.0 / group.len().max(1) as f64;
+        placed.extend(
+            group
+                .into_iter()
+                .enumerate()
+                .map(|(at, slot)| ((at as f64 + shift) * step, index, slot)),
+        );
+    }
+    placed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    placed.into_iter().map(|(_, _, slot)| slot).collect()
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,240 @@
+//! Tests of: scenario load.
+
+use super::*;
+use crate::scenario::Transport;
+
+const TWO: &str = r#"
+schema = 1
+name = "two"
+[defaults]
+source = "test"
+warmup = "1s"
+client.latency_ms = 20
+[[scenario]]
+name = "udp"
+duration = "3s"
+floor = { runs = 2 }
+[[scenario]]
+name = "tcp"
+transport = "tcp"
+client = { sync = true }
+"#;
+
+fn read(text: &str, set: &[&str]) -> Result<File, ConfigError> {
+    let set = set.iter().map(ToString::to_string).collect();
+    parse(
+        text,
+        "two.toml",
+        &Overrides {
+            set,
+            only: Vec::new(),
+        },
+    )
+}
+
+fn error(text: &str, set: &[&str]) -> String {
+    read(text, set).expect_err("a mistake").to_string()
+}
+
+#[test]
+fn defaults_reach_every_scenario_and_yield_to_it() {
+    let file = read(TWO, &[]).expect("a scenario file");
+    let [udp, tcp] = &file.scenario[..] else {
+        panic!("two scenarios")
+    };
+    assert_eq!(
+        (udp.warmup, udp.duration, udp.client.latency_ms),
+        (Span::seconds(1), Span::seconds(3), 20)
+    );
+    assert_eq!(
+        (tcp.transport, tcp.client.latency_ms, tcp.client.sync),
+        (Transport::Tcp, 20, true)
+    );
+    let floor = udp.floor.expect("a floor");
+    assert_eq!((floor.runs, floor.duration), (2, Span::seconds(10)));
+    assert_eq!(tcp.floor, None);
+}
+
+#[test]
+fn set_reaches_one_all_or_the_file() {
+    let file = read(
+        TWO,
+        &[
+            "udp.duration=9s",
+            "client.latency_ms=5",
+            "seed=7",
+            "fps=30",
+            "defaults.bitrate=1M",
+        ],
+    )
+    .expect("a scenario file");
+    assert_eq!(file.seed, 7);
+    assert_eq!(file.scenario[0].duration, Span::seconds(9));
+    assert!(
+        file.scenario
+            .iter()
+            .all(|s| s.client.latency_ms == 5 && s.fps == 30 && s.bitrate.bps() == 1_000_000)
+    );
+    assert!(file.scenario[1].client.sync, "what is beside the key stays");
+    assert!(
+        error(TWO, &["fps"]).contains("--set"),
+        "{}",
+        error(TWO, &["fps"])
+    );
+    assert!(error(TWO, &["duratino=5s"]).contains("`duration`"));
+}
+
+#[test]
+fn set_wins_over_a_value_that_the_scenario_has() {
+    let file = read(TWO, &["duration=8s"]).expect("a scenario file");
+    assert!(
+        file.scenario
+            .iter()
+            .all(|scenario| scenario.duration == Span::seconds(8))
+    );
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_known_one() {
+    for (wrong, right, place) in [
+        ("duraton = \"3s\"", "`duration`", "scenario udp.duraton"),
+        (
+            "renderer = { presett = \"fast\" }",
+            "`preset`",
+            "scenario udp.renderer.presett",
+        ),
+        (
+            "ocr = { frames = 3 }",
+            "`max_frames`",
+            "scenario udp.ocr.frames",
+        ),
+        ("floor = { run = 3 }", "`runs`", "scenario udp.floor.run"),
+    ] {
+        let text = format!("schema = 1\nname = \"x\"\n[[scenario]]\nname = \"udp\"\n{wrong}\n");
+        let error = error(&text, &[]);
+        assert!(
+            error.contains(right) && error.contains(place) && error.contains("two.toml"),
+            "{error}"
+        );
+    }
+    let top = error(
+        "schema = 1\nname = \"x\"\nseeds = 2\n[[scenario]]\nname = \"a\"\n",
+        &[],
+    );
+    assert!(top.contains("`seed`"), "{top}");
+    let defaults = error(
+        "schema = 1\nname = \"x\"\n[defaults]\nwarm_up = \"1s\"\n[[scenario]]\nname = \"a\"\n",
+        &[],
+    );
+    assert!(
+        defaults.contains("`warmup`") && defaults.contains("defaults.warm_up"),
+        "{defaults}"
+    );
+}
+
+#[test]
+fn a_bad_value_names_its_key_and_what_would_be_right() {
+    for (wrong, parts) in [
+        (
+            "transport = \"upd\"",
+            ["scenario udp.transport", "did you mean `udp`?", "\"upd\""],
+        ),
+        (
+            "pipeline = \"refernce\"",
+            [
+                "scenario udp.pipeline",
+                "did you mean `reference`?",
+                "\"refernce\"",
+            ],
+        ),
+        (
+            "renderer = { preset = \"ultrafats\" }",
+            ["scenario udp.renderer.preset", "`ultrafast`", "medium"],
+        ),
+        (
+            "client = { buffer_mode = \"non\" }",
+            ["scenario udp.client.buffer_mode", "`none`", "slave"],
+        ),
+        (
+            "size = \"320x240\"",
+            ["scenario udp.size", "at least 640x360", "320x240"],
+        ),
+        (
+            "duration = \"30\"",
+            ["scenario udp.duration", "\"30s\"", "unit"],
+        ),
+        ("duration = 30", ["scenario udp.duration", "string", "30"]),
+        (
+            "bitrate = \"lots\"",
+            ["scenario udp.bitrate", "\"6M\"", "lots"],
+        ),
+        ("fps = -1", ["scenario udp.fps", "-1", "u32"]),
+        ("fps = 0", ["scenario udp.fps", "1 to 240", "0"]),
+        ("runs = 0", ["scenario udp.runs", "1 to 1000", "0"]),
+        (
+            "source = \"bbb.mp4\"",
+            ["scenario udp.source", "file:PATH", "bbb.mp4"],
+        ),
+        (
+            "pipeline = \"floor\"",
+            ["scenario udp.pipeline", "floor = {}", "floor"],
+        ),
+    ] {
+        let text = format!("schema = 1\nname = \"x\"\n[[scenario]]\nname = \"udp\"\n{wrong}\n");
+        let error = error(&text, &[]);
+        assert!(
+            parts.iter().all(|part| error.contains(part)),
+            "{wrong}: {error}"
+        );
+    }
+}
+
+#[test]
+fn the_file_itself_is_checked() {
+    assert!(error("schema = 2\nname = \"x\"", &[]).contains("version 1"));
+    assert!(error("name = \"x\"", &[]).contains("schema = 1"));
+    assert!(error("schema = 1\nname = \"x\"", &[]).contains("[[scenario]]"));
+    assert!(error("schema = = 1", &[]).contains("no TOML"));
+    assert!(error("schema = 1\n[[scenario]]\nname = \"a\"", &[]).contains("name"));
+    let twice = error(
+        "schema = 1\nname = \"x\"\n[[scenario]]\nname = \"a\"\n[[scenario]]\nname = \"a\"",
+        &[],
+    );
+    assert!(twice.contains("two scenarios"), "{twice}");
+    let folder = error(
+        "schema = 1\nname = \"x\"\n[[scenario]]\nname = \"../a\"",
+        &[],
+    );
+    assert!(folder.contains("names a folder"), "{folder}");
+}
+
+#[test]
+fn only_selects_by_name() {
+    let overrides = Overrides {
+        set: Vec::new(),
+        only: vec!["tcp".into()],
+    };
+    let file = parse(TWO, "two.toml", &overrides).expect("a scenario file");
+    assert_eq!(
+        file.scenario
+            .iter()
+            .map(|s| s.name.as_str())
+            .collect::<Vec<_>>(),
+        ["tcp"]
+    );
+    let overrides = Overrides {
+        set: Vec::new(),
+        only: vec!["tpc".into()],
+    };
+    let error = parse(TWO, "two.toml", &overrides)
+        .expect_err("no such scenario")
+        .to_string();
+    assert!(error.contains("did you mean `tcp`?"), "{error}");
+}
+
+#[test]
+fn what_is_written_down_can_be_read_again() {
+    let file = read(TWO, &[]).expect("a scenario file");
+    let text = toml::to_string(&file).expect("TOML");
+    assert_eq!(read(&text, &[]).expect("the same"), file);
+}

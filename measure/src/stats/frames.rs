@@ -1,0 +1,224 @@
+//! From a repetition's rows to its figures: from `frames.csv` where the blocks were read, from `ocr.csv` for ffmpeg.
+
+use std::collections::HashSet;
+
+use timeline::{
+    Point, RtpTimestamp, Stage,
+    frames_csv::{FrameRow, Outcome, Phase},
+};
+
+use super::{Counts, Disturbances, Latency, Measured, Sample, Stages, Window};
+use crate::ocr::table::{Row, RowStatus};
+
+/// Counts of a part of the frames, while rows come in.
+#[derive(Debug, Default)]
+struct Part {
+    shown: u64,
+    unread: u64,
+    duplicate: u64,
+    histogram: timeline::hist::LatencyHistogram,
+    generated: HashSet<RtpTimestamp>,
+}
+
+impl Part {
+    fn close(self, scheduled: f64, seconds: f64, generated: Option<u64>) -> Latency {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "rate x seconds is positive and far below 2^53"
+        )]
+        let scheduled = scheduled.round().max(0.0) as u64;
+        Latency {
+            frames: Counts {
+                scheduled,
+                generated,
+                shown: self.shown,
+                lost: scheduled.saturating_sub(self.shown),
+                unread: self.unread,
+                duplicate: self.duplicate,
+            },
+            histogram: self.histogram,
+            seconds,
+        }
+    }
+}
+
+/// Takes the rows of one repetition's `frames.csv`.
+#[derive(Debug)]
+pub struct FromRows<'a> {
+    window: Window,
+    disturbances: Option<&'a Disturbances>,
+    numbers: HashSet<u32>,
+    all: Part,
+    undisturbed: Part,
+    stages: Stages,
+    samples: Vec<Sample>,
+}
+
+impl<'a> FromRows<'a> {
+    /// Nothing yet of the frames generated in `window`. Without `disturbances` nobody watched the machine.
+    pub fn new(window: Window, disturbances: Option<&'a Disturbances>) -> Self {
+        Self {
+            window,
+            disturbances,
+            numbers: HashSet::new(),
+            all: Part::default(),
+            undisturbed: Part::default(),
+            stages: Stages::default(),
+            samples: Vec::new(),
+        }
+    }
+
+    /// Takes a row; one of the warm-up, or of another time, counts nowhere.
+    pub fn push(&mut self, row: &FrameRow) {
+        let at = |point| row.at(point).map(|at| at.0);
+        let generated = at(Point::Generated);
+        // What has no readable generation time is placed by the first time that is known of it.
+        let placed = Point::ALL.into_iter().find_map(at);
+        let measured = match generated.or(placed) {
+            Some(time) => self.window.contains(time) && row.phase != Some(Phase::Warmup),
+            None => row.phase == Some(Phase::Measured),
+        };
+        if !measured {
+            return;
+        }
+        let disturbed = row.disturbed.unwrap_or_else(|| {
+            let time = at(Point::Decoded).or(placed);
+            self.disturbances
+                .zip(time)
+                .is_some_and(|(disturbances, time)| disturbances.contains(time))
+        });
+        let fresh = match (row.outcome, row.frame) {
+            (Outcome::Shown, Some(frame)) => self.numbers.insert(frame.0),
+            _ => false,
+        };
+        for (part, counts) in [(&mut self.all, true), (&mut self.undisturbed, !disturbed)] {
+            if !counts {
+                continue;
+            }
+            if generated.is_some() {
+                part.generated.insert(row.rtp_timestamp);
+            }
+            match row.outcome {
+                Outcome::Shown if fresh => {
+                    part.shown += 1;
+                    if let Some(latency) = row.latency_us() {
+                        part.histogram.record(latency);
+                    }
+                }
+                Outcome::Shown | Outcome::Duplicate => part.duplicate += 1,
+                Outcome::Unread => part.unread += 1,
+                Outcome::Lost => {}
+            }
+        }
+        if fresh {
+            self.sample(row, disturbed);
+        }
+    }
+
+    fn sample(&mut self, row: &FrameRow, disturbed: bool) {
+        let (Some(generated), Some(latency_us)) = (row.at(Point::Generated), row.latency_us())
+        else {
+            return;
+        };
+        self.samples.push(Sample {
+            generated_us: generated.0,
+            latency_us,
+            disturbed,
+        });
+        let mut sum = 0;
+        let mut codec = 0;
+        for (stage, histogram) in Stage::ALL.into_iter().zip(&mut self.stages.histograms) {
+            if let Some(stage_us) = row.stage_us(stage) {
+                histogram.record(stage_us);
+                sum += stage_us;
+                codec += if stage.is_codec() { stage_us } else { 0 };
+            }
+        }
+        if row.has_every_point() {
+            self.stages.complete += 1;
+            self.stages.max_gap_us = self.stages.max_gap_us.max(sum.abs_diff(latency_us));
+            self.stages.codec_us += codec;
+            self.stages.latency_us += latency_us;
+        }
+    }
+
+    /// The figures, with the schedule's `fps` frames a second.
+    pub fn close(mut self, fps: f64) -> Measured {
+        self.samples.sort_by_key(|sample| sample.generated_us);
+        let seconds = self.window.seconds();
+        let quiet_s = self
+            .disturbances
+            .map(|disturbances| (seconds - disturbances.seconds_in(self.window)).max(0.0));
+        let generated = |part: &Part| Some(part.generated.len() as u64);
+        let (all, undisturbed) = (generated(&self.all), generated(&self.undisturbed));
+        Measured {
+            all: self.all.close(fps * seconds, seconds, all),
+            undisturbed: quiet_s
+                .map(|quiet_s| self.undisturbed.close(fps * quiet_s, quiet_s, undisturbed)),
+            stages: self.stages,
+            samples: self.samples,
+        }
+    }
+}
+
+/// Takes the rows of one repetition's `ocr.csv`, for ffmpeg, of which nothing else is known.
+#[derive(Debug)]
+pub struct FromOcr;
+
+impl FromOcr {
+    /// The figures. An unread picture counts as one shown frame, in the second of the last one that was read.
+    pub fn measure(
+        rows: &[Row],
+        window: Window,
+        disturbances: Option<&Disturbances>,
+        fps: f64,
+    ) -> Measured {
+        let (mut all, mut quiet) = (Part::default(), Part::default());
+        let mut samples = Vec::new();
+        let mut seen = HashSet::new();
+        let mut last = None;
+        for row in rows {
+            let read = row.status == RowStatus::Read;
+            let times = row.generated_us.zip(row.latency_us).filter(|_| read);
+            last = times.map(|(generated, _)| generated).or(last);
+            let Some(at_us) = last.filter(|at_us| window.contains(*at_us)) else {
+                continue;
+            };
+            let disturbed = disturbances.is_some_and(|disturbances| disturbances.contains(at_us));
+            for (part, counts) in [(&mut all, true), (&mut quiet, !disturbed)] {
+                match times {
+                    _ if !counts => {}
+                    None => {
+                        part.unread += 1;
+                        part.shown += 1;
+                    }
+                    Some((generated, _)) if seen.contains(&generated) => part.duplicate += 1,
+                    Some((_, latency)) => {
+                        part.shown += 1;
+                        part.histogram.record(latency.cast_signed());
+                    }
+                }
+            }
+            if let Some((generated_us, latency)) = times
+                && seen.insert(generated_us)
+            {
+                samples.push(Sample {
+                    generated_us,
+                    latency_us: latency.cast_signed(),
+                    disturbed,
+                });
+            }
+        }
+        let seconds = window.seconds();
+        Measured {
+            all: all.close(fps * seconds, seconds, None),
+            undisturbed: disturbances.map(|disturbances| {
+                let quiet_s = (seconds - disturbances.seconds_in(window)).max(0.0);
+                quiet.close(fps * quiet_s, quiet_s, None)
+            }),
+            stages: Stages::default(),
+            samples,
+        }
+    }
+}

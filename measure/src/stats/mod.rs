@@ -1,0 +1,191 @@
+//! What a repetition's frames say, as counts and merged histograms. Pure: rows and times come in, figures go out.
+//!
+//! A frame belongs to the time at which it was generated. Repetitions are merged by adding counts and histograms, never
+//! by averaging percentiles.
+
+mod bootstrap;
+mod frames;
+pub mod host;
+
+use serde::{Deserialize, Serialize};
+use timeline::{
+    Stage,
+    hist::{Figures, LatencyHistogram},
+};
+
+pub use bootstrap::p50_interval;
+pub use frames::{FromOcr, FromRows};
+pub use host::Disturbances;
+
+/// A microsecond interval of the wall clock, its end not in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Microseconds since the Unix epoch.
+    pub from_us: u64,
+    /// Microseconds since the Unix epoch.
+    pub to_us: u64,
+}
+
+impl Window {
+    /// Whether `at_us` is in it.
+    pub const fn contains(self, at_us: u64) -> bool {
+        self.from_us <= at_us && at_us < self.to_us
+    }
+
+    /// Its length in seconds.
+    pub const fn seconds(self) -> f64 {
+        self.to_us.saturating_sub(self.from_us) as f64 / 1e6
+    }
+}
+
+/// Frames by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Rate x measured seconds.
+    pub scheduled: u64,
+    /// Distinct frames that the renderer stamped; unknown for ffmpeg, which does not say.
+    pub generated: Option<u64>,
+    /// Distinct frames that were shown: by number, or, for ffmpeg, by generation time and unread pictures.
+    pub shown: u64,
+    /// Scheduled minus shown; frames that were never produced are among them.
+    pub lost: u64,
+    /// Pictures whose stamp could not be read or was not believed.
+    pub unread: u64,
+    /// Pictures of frames that had been shown before.
+    pub duplicate: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.scheduled += other.scheduled;
+        self.generated = self
+            .generated
+            .zip(other.generated)
+            .map(|(one, two)| one + two);
+        self.shown += other.shown;
+        self.lost += other.lost;
+        self.unread += other.unread;
+        self.duplicate += other.duplicate;
+    }
+}
+
+/// The latency of one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Generation, microseconds since the Unix epoch.
+    pub generated_us: u64,
+    /// Microseconds; negative where clocks disagree.
+    pub latency_us: i64,
+    /// Whether the machine was disturbed in that second.
+    pub disturbed: bool,
+}
+
+/// Frames and their latency.
+#[derive(Clone, Debug, Default)]
+pub struct Latency {
+    /// Frames by what became of them.
+    pub frames: Counts,
+    /// The latency of those that were read, in microseconds.
+    pub histogram: LatencyHistogram,
+    /// Measured seconds that these frames are of.
+    pub seconds: f64,
+}
+
+impl Latency {
+    fn merge(&mut self, other: &Self) {
+        self.frames.add(&other.frames);
+        // Two histograms of a run's size cannot overflow one.
+        let _: Result<(), _> = self.histogram.merge(&other.histogram);
+        self.seconds += other.seconds;
+    }
+}
+
+/// Where the time went, over the frames of which every point is known.
+#[derive(Clone, Debug, Default)]
+pub struct Stages {
+    /// In the order of [`Stage::ALL`], microseconds. A stage has a sample of every frame of which both ends are known.
+    pub histograms: [LatencyHistogram; 5],
+    /// Frames with every point.
+    pub complete: u64,
+    /// The largest difference between a complete frame's latency and the sum of its stages, in microseconds.
+    pub max_gap_us: u64,
+    /// Sum over the complete frames, in microseconds.
+    codec_us: i64,
+    /// Sum over the complete frames, in microseconds.
+    latency_us: i64,
+}
+
+impl Stages {
+    /// The codec's part of the latency, from 0 to 1, over all complete frames together.
+    pub fn codec_share(&self) -> Option<f64> {
+        (self.latency_us > 0).then(|| self.codec_us as f64 / self.latency_us as f64)
+    }
+
+    /// The figures of a stage; none where no frame has both of its ends.
+    pub fn figures(&self, stage: Stage) -> Option<Figures> {
+        self.histograms.get(stage as usize)?.figures()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (histogram, others) in self.histograms.iter_mut().zip(&other.histograms) {
+            let _: Result<(), _> = histogram.merge(others);
+        }
+        self.complete += other.complete;
+        self.max_gap_us = self.max_gap_us.max(other.max_gap_us);
+        self.codec_us += other.codec_us;
+        self.latency_us += other.latency_us;
+    }
+}
+
+/// One repetition's figures, or several merged.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// Every measured frame.
+    pub all: Latency,
+    /// Those of seconds in which the machine was not disturbed; none where nobody watched it.
+    pub undisturbed: Option<Latency>,
+    /// Where the time went; empty for ffmpeg.
+    pub stages: Stages,
+    /// Every sample, in the order of generation within a repetition.
+    pub samples: Vec<Sample>,
+}
+
+impl Measured {
+    /// Adds another repetition of the same scenario.
+    pub fn merge(&mut self, other: Self) {
+        let first = self.all.seconds == 0.0 && self.samples.is_empty();
+        if first {
+            *self = other;
+            return;
+        }
+        self.all.merge(&other.all);
+        self.undisturbed = match (self.undisturbed.take(), &other.undisturbed) {
+            (Some(mut one), Some(two)) => {
+                one.merge(two);
+                Some(one)
+            }
+            _ => None,
+        };
+        self.stages.merge(&other.stages);
+        self.samples.extend(other.samples);
+    }
+
+    /// The figures of every measured frame; none without samples.
+    pub fn figures(&self) -> Option<Figures> {
+        self.all.histogram.figures()
+    }
+
+    /// Of a floor: how far its p50 is from the sum of its own encode p50 and decode p50, in microseconds. The figures of a
+    /// floor are believed below 1000.
+    pub fn codec_gap_us(&self) -> Option<u64> {
+        let encode = self.stages.figures(Stage::Encode)?;
+        let decode = self.stages.figures(Stage::Decode)?;
+        Some(self.figures()?.p50.abs_diff(encode.p50 + decode.p50))
+    }
+}
+
+/// Largest gap between a floor's p50 and its parts for the floor to be believed, in microseconds.
+pub const MAX_FLOOR_GAP_US: u64 = 1_000;
+
+#[cfg(test)]
+mod tests;

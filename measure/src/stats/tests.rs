@@ -1,0 +1,188 @@
+//! Tests of: stats.
+
+use proptest::prelude::*;
+use timeline::{
+    FrameNumber, Point, RtpTimestamp, UnixMicros,
+    frames_csv::{FrameRow, Outcome, Phase},
+};
+
+use super::*;
+use crate::ocr::table::{Row, RowStatus};
+
+const START: u64 = 1_795_000_000_000_000;
+const WINDOW: Window = Window {
+    from_us: START,
+    to_us: START + 10_000_000,
+};
+
+/// Frame `number` of 60 a second, with stages of 4000, 300, 50, 250 and 900 microseconds.
+fn row(number: u32, outcome: Outcome) -> FrameRow {
+    let generated = UnixMicros(START + u64::from(number) * 1_000_000 / 60);
+    let mut row = FrameRow::new(RtpTimestamp::from_generated(generated), outcome);
+    row.phase = Some(Phase::Measured);
+    let mut at = generated.0;
+    for (point, after) in Point::ALL.into_iter().zip([0, 4_000, 300, 50, 250, 900]) {
+        at += after;
+        row.set(point, UnixMicros(at));
+    }
+    if outcome == Outcome::Shown {
+        row.frame = Some(FrameNumber(number));
+    }
+    row
+}
+
+fn measure(rows: &[FrameRow], disturbances: Option<&Disturbances>) -> Measured {
+    let mut from = FromRows::new(WINDOW, disturbances);
+    for row in rows {
+        from.push(row);
+    }
+    from.close(60.0)
+}
+
+#[test]
+fn frames_are_counted_by_what_became_of_them() {
+    let mut rows: Vec<_> = (0..600).map(|number| row(number, Outcome::Shown)).collect();
+    rows.remove(17);
+    rows[20] = row(21, Outcome::Lost);
+    rows[30] = row(31, Outcome::Unread);
+    rows.push(row(40, Outcome::Duplicate));
+    rows.push(row(41, Outcome::Shown));
+    let mut warmup = row(0, Outcome::Shown);
+    warmup.frame = Some(FrameNumber(4_000));
+    warmup.phase = Some(Phase::Warmup);
+    rows.push(warmup);
+    let mut late = row(600, Outcome::Shown);
+    late.phase = None;
+    rows.push(late);
+    let measured = measure(&rows, None);
+    assert_eq!(
+        measured.all.frames,
+        Counts {
+            scheduled: 600,
+            generated: Some(599),
+            shown: 597,
+            lost: 3,
+            unread: 1,
+            duplicate: 2,
+        }
+    );
+    assert_eq!(measured.samples.len(), 597);
+    assert!(measured.undisturbed.is_none(), "nobody watched");
+}
+
+#[test]
+fn stages_sum_to_the_latency_and_say_what_is_codec() {
+    let rows: Vec<_> = (0..600).map(|number| row(number, Outcome::Shown)).collect();
+    let measured = measure(&rows, None);
+    let stages = &measured.stages;
+    assert_eq!((stages.complete, stages.max_gap_us), (600, 0));
+    let share = stages.codec_share().expect("samples");
+    assert!((share - 4_900.0 / 5_500.0).abs() < 1e-9, "{share}");
+    let sum: u64 = Stage::ALL
+        .into_iter()
+        .filter_map(|stage| Some(stages.figures(stage)?.p50))
+        .sum();
+    let p50 = measured.figures().expect("samples").p50;
+    assert!(sum.abs_diff(p50) <= 10, "{sum} {p50}");
+    assert!(
+        measured.codec_gap_us().expect("both") > 500,
+        "the path's 600 us are missing"
+    );
+}
+
+#[test]
+fn a_frame_without_a_point_is_a_sample_but_not_complete() {
+    let mut missing = row(5, Outcome::Shown);
+    missing.points[Point::Relayed as usize] = None;
+    let measured = measure(&[row(4, Outcome::Shown), missing], None);
+    assert_eq!(measured.samples.len(), 2);
+    assert_eq!(measured.stages.complete, 1);
+    assert_eq!(
+        measured.stages.histograms[Stage::Encode as usize].count(),
+        2
+    );
+    assert_eq!(measured.stages.histograms[Stage::Relay as usize].count(), 1);
+}
+
+#[test]
+fn disturbed_seconds_are_left_out_of_the_second_figure() {
+    let second = |n: u64| Window {
+        from_us: START + n * 1_000_000,
+        to_us: START + (n + 1) * 1_000_000,
+    };
+    let disturbances = Disturbances::new(vec![second(3), second(7)]);
+    // Half of the frames of second 3 are lost.
+    let rows: Vec<_> = (0..600)
+        .filter(|number| !(180..210).contains(number))
+        .map(|number| row(number, Outcome::Shown))
+        .collect();
+    let measured = measure(&rows, Some(&disturbances));
+    assert_eq!(measured.all.frames.lost, 30);
+    let quiet = measured.undisturbed.expect("watched");
+    assert_eq!((quiet.frames.scheduled, quiet.frames.lost), (480, 0));
+    assert_eq!(quiet.histogram.count(), 480);
+    assert!((quiet.seconds - 8.0).abs() < 1e-9);
+}
+
+#[test]
+fn ffmpeg_is_known_from_its_clock_alone() {
+    let picture = |n: u64, status, latency| Row {
+        generated_us: Some(START + n * 40_000),
+        latency_us: Some(latency),
+        status,
+        ..Row::default()
+    };
+    let mut rows: Vec<_> = (0..250)
+        .map(|n| picture(n, RowStatus::Read, 800_000))
+        .collect();
+    rows[9] = Row::default();
+    rows[10] = picture(10, RowStatus::Unread, 1);
+    rows.push(picture(249, RowStatus::Read, 840_000));
+    rows.push(picture(251, RowStatus::Read, 9));
+    let measured = FromOcr::measure(&rows, WINDOW, None, 25.0);
+    assert_eq!(
+        measured.all.frames,
+        Counts {
+            scheduled: 250,
+            generated: None,
+            shown: 250,
+            lost: 0,
+            unread: 2,
+            duplicate: 1,
+        }
+    );
+    let figures = measured.figures().expect("samples");
+    assert_eq!(figures.count, 248);
+    assert!(figures.max.abs_diff(800_000) < 1_000, "{}", figures.max);
+}
+
+proptest! {
+    /// Percentiles of repetitions together are those of all their samples, whatever is in which.
+    #[test]
+    fn merging_is_measuring_together(latencies in prop::collection::vec(0..50_000_u64, 1..80), cut in 0..80_usize) {
+        let rows: Vec<_> = (0..).zip(&latencies).map(|(number, latency)| {
+            let mut row = row(number, Outcome::Shown);
+            let generated = row.at(Point::Generated).expect("set").0;
+            row.set(Point::Decoded, UnixMicros(generated + latency));
+            row
+        }).collect();
+        let (one, two) = rows.split_at(cut.min(rows.len()));
+        let mut merged = Measured::default();
+        merged.merge(measure(one, None));
+        merged.merge(measure(two, None));
+        prop_assert_eq!(&merged.all.histogram, &measure(&rows, None).all.histogram);
+        prop_assert_eq!(merged.samples.len(), rows.len());
+    }
+
+    /// Whatever rows come, the counts fit together.
+    #[test]
+    fn counts_fit_together(rows in prop::collection::vec((0..700_u32, 0..4_usize), 0..300)) {
+        let outcomes = [Outcome::Shown, Outcome::Unread, Outcome::Duplicate, Outcome::Lost];
+        let rows: Vec<_> = rows.into_iter().map(|(number, outcome)| row(number, outcomes[outcome])).collect();
+        let measured = measure(&rows, None);
+        let frames = measured.all.frames;
+        prop_assert_eq!(frames.shown + frames.lost, frames.scheduled);
+        prop_assert!(frames.shown <= frames.generated.unwrap_or(0));
+        prop_assert_eq!(measured.figures().map_or(0, |figures| figures.count), frames.shown);
+    }
+}

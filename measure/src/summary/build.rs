@@ -1,0 +1,309 @@
+//! From what was loaded to what is said.
+
+use std::collections::BTreeMap;
+
+use timeline::Stage;
+
+use super::{
+    Comparison, FloorSummary, FloorUs, FrameCounts, LatencyUs, OcrCounts, Paper, Points, Runs,
+    ScenarioSummary, StageUs, Summary, Undisturbed, UndisturbedFloor,
+    load::{Loaded, LoadedRun, LoadedScenario},
+};
+use crate::{
+    folder::{Pipeline, SCHEMA_VERSION},
+    stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, p50_interval},
+};
+
+/// What the loaded result says.
+pub fn build(loaded: &Loaded) -> Summary {
+    let seed = loaded.info.seed;
+    let merged: Vec<(&LoadedScenario, Measured)> = loaded
+        .scenarios
+        .iter()
+        .map(|scenario| (scenario, scenario.merged()))
+        .collect();
+    let floors: Vec<_> = merged
+        .iter()
+        .filter(|(scenario, _)| scenario.info.pipeline == Pipeline::Floor)
+        .collect();
+    let floor = |name: &str| floors.iter().find(|(one, _)| one.info.name == name);
+    let scenarios: Vec<_> = merged
+        .iter()
+        .filter(|(one, _)| one.info.pipeline != Pipeline::Floor && !one.runs.is_empty())
+        .map(|(one, measured)| {
+            let floor = one.info.floor.as_deref().and_then(floor);
+            scenario(
+                one,
+                measured,
+                floor.map(|(floor, of)| (floor.info.name.as_str(), of)),
+                seed,
+            )
+        })
+        .collect();
+    Summary {
+        schema_version: SCHEMA_VERSION,
+        name: loaded.info.name.clone(),
+        state: loaded.info.state,
+        started_us: loaded.info.started_us,
+        ended_us: loaded.info.ended_us,
+        machine: loaded.info.machine.clone(),
+        versions: loaded.info.versions.clone(),
+        comparisons: comparisons(&scenarios),
+        scenarios,
+        floors: floors
+            .into_iter()
+            .filter(|(one, _)| !one.runs.is_empty())
+            .map(|(one, measured)| floor_alone(one, measured, seed))
+            .collect(),
+        paper: Paper::figures(),
+    }
+}
+
+fn scenario(
+    one: &LoadedScenario,
+    measured: &Measured,
+    floor: Option<(&str, &Measured)>,
+    seed: u64,
+) -> ScenarioSummary {
+    let meta = one
+        .runs
+        .first()
+        .map(|run| run.meta.clone())
+        .unwrap_or_default();
+    let ours = !one.info.pipeline.is_reference();
+    let overloaded = one.runs.iter().any(|run| run.meta.overloaded);
+    let ocr = one
+        .runs
+        .iter()
+        .fold(OcrCounts::default(), |sum, run| OcrCounts {
+            frames: sum.frames + run.ocr.frames,
+            unread: sum.unread + run.ocr.unread,
+            compared: sum.compared + run.ocr.compared,
+            disagree: sum.disagree + run.ocr.disagree,
+        });
+    let mut summary = ScenarioSummary {
+        name: one.info.name.clone(),
+        pipeline: one.info.pipeline,
+        width: meta.width,
+        height: meta.height,
+        fps: meta.fps,
+        bitrate_bps: meta.bitrate_bps,
+        transport: meta.transport,
+        runs: runs(one),
+        measured_s: measured.all.seconds,
+        frames: measured.all.frames.into(),
+        latency_us: latency(&measured.all, &measured.samples, seed),
+        undisturbed: measured.undisturbed.as_ref().map(|quiet| {
+            let samples: Vec<_> = measured
+                .samples
+                .iter()
+                .filter(|sample| !sample.disturbed)
+                .copied()
+                .collect();
+            Undisturbed {
+                seconds: quiet.seconds,
+                frames: quiet.frames.into(),
+                latency_us: latency(quiet, &samples, seed),
+            }
+        }),
+        floor_us: floor.and_then(|(name, floor)| floor_beside(name, floor)),
+        stages_us: ours.then(|| stages(&measured.stages)),
+        codec_share: measured.stages.codec_share(),
+        points: ours.then(|| points(measured)),
+        ocr,
+        first_frame_us: first_frame(one),
+        overloaded,
+        notes: one.runs.iter().flat_map(|run| run.notes.clone()).collect(),
+    };
+    summary.notes.extend(warnings(&summary, &one.runs));
+    summary
+}
+
+/// What the figures themselves give reason to say.
+fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if summary.latency_us.is_none() {
+        notes.push("no frame was measured".into());
+    }
+    if summary.ocr.disagree > 0 {
+        notes.push(format!(
+            "digits and blocks disagree on {} frames: one of the instruments is wrong",
+            summary.ocr.disagree
+        ));
+    }
+    if summary.ocr.frames == 0 {
+        notes.push("no strip was read: nothing audits the blocks".into());
+    }
+    if let Some(points) = &summary.points
+        && summary.frames.shown > 0
+        && points.complete_share < 0.999
+    {
+        notes.push(format!(
+            "{:.2} % of the shown frames have every point; the stages are of those",
+            points.complete_share * 100.0
+        ));
+    }
+    if let Some(gap) = summary.floor_us.as_ref().and_then(|floor| floor.codec_gap)
+        && gap > MAX_FLOOR_GAP_US
+    {
+        notes.push(format!(
+            "the floor's p50 is {gap} us away from the sum of its own encode and decode: do not compare with it"
+        ));
+    }
+    let watched = runs.iter().any(|run| run.disturbances.is_some());
+    if let Some(quiet) = summary.undisturbed.as_ref().filter(|_| watched) {
+        let disturbed = summary.measured_s - quiet.seconds;
+        if disturbed > 0.0 {
+            notes.push(format!(
+                "the machine was disturbed in {disturbed:.0} of {:.0} measured seconds",
+                summary.measured_s
+            ));
+        }
+    }
+    notes
+}
+
+fn floor_alone(one: &LoadedScenario, measured: &Measured, seed: u64) -> FloorSummary {
+    let codec_gap_us = measured.codec_gap_us();
+    let mut notes: Vec<_> = one.runs.iter().flat_map(|run| run.notes.clone()).collect();
+    if codec_gap_us.is_some_and(|gap| gap > MAX_FLOOR_GAP_US) {
+        notes.push(
+            "its p50 is more than 1 ms away from the sum of its own encode and decode".into(),
+        );
+    }
+    FloorSummary {
+        name: one.info.name.clone(),
+        runs: runs(one),
+        frames: measured.all.frames.into(),
+        latency_us: latency(&measured.all, &measured.samples, seed),
+        // What lies between the two has no length: the floor has one point for the end of one and the start of the other.
+        stages_us: stages(&measured.stages)
+            .into_iter()
+            .filter(|(name, _)| {
+                Stage::ALL
+                    .iter()
+                    .any(|stage| stage.is_codec() && stage.as_str() == name)
+            })
+            .collect(),
+        codec_gap_us,
+        notes,
+    }
+}
+
+fn floor_beside(name: &str, floor: &Measured) -> Option<FloorUs> {
+    let figures = floor.figures()?;
+    let quiet = floor
+        .undisturbed
+        .as_ref()
+        .and_then(|quiet| quiet.histogram.figures());
+    Some(FloorUs {
+        name: name.to_owned(),
+        count: figures.count,
+        p50: figures.p50,
+        p90: figures.p90,
+        p99: figures.p99,
+        undisturbed: quiet.map(|quiet| UndisturbedFloor {
+            p50: quiet.p50,
+            p99: quiet.p99,
+        }),
+        codec_gap: floor.codec_gap_us(),
+    })
+}
+
+fn runs(one: &LoadedScenario) -> Runs {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Runs {
+        begun: count(one.runs.len()),
+        completed: count(one.runs.iter().filter(|run| run.meta.complete).count()),
+    }
+}
+
+fn latency(of: &Latency, samples: &[Sample], seed: u64) -> Option<LatencyUs> {
+    Some(LatencyUs {
+        figures: of.histogram.figures()?,
+        p50_interval: p50_interval(samples, seed).map(|(low, high)| [low, high]),
+    })
+}
+
+fn stages(stages: &Stages) -> BTreeMap<String, StageUs> {
+    Stage::ALL
+        .into_iter()
+        .filter_map(|stage| {
+            let figures = stages.figures(stage)?;
+            let of = StageUs {
+                count: figures.count,
+                p50: figures.p50,
+                p90: figures.p90,
+                p99: figures.p99,
+                mean: figures.mean,
+            };
+            Some((stage.as_str().to_owned(), of))
+        })
+        .collect()
+}
+
+fn points(measured: &Measured) -> Points {
+    let shown = measured.all.frames.shown;
+    Points {
+        complete: measured.stages.complete,
+        complete_share: if shown == 0 {
+            0.0
+        } else {
+            measured.stages.complete as f64 / shown as f64
+        },
+        max_gap_us: measured.stages.max_gap_us,
+    }
+}
+
+fn first_frame(one: &LoadedScenario) -> Option<u64> {
+    let mut times: Vec<u64> = one
+        .runs
+        .iter()
+        .filter_map(|run| {
+            let started = run.meta.client_started_us?;
+            u64::try_from(run.meta.first_frame_us?.micros_since(started)).ok()
+        })
+        .collect();
+    times.sort_unstable();
+    times.get(times.len().checked_sub(1)? / 2).copied()
+}
+
+/// Every scenario of ours with every reference of the same size and rate.
+fn comparisons(scenarios: &[ScenarioSummary]) -> Vec<Comparison> {
+    let mut found = Vec::new();
+    for ours in scenarios
+        .iter()
+        .filter(|one| one.pipeline == Pipeline::Ours)
+    {
+        for reference in scenarios.iter().filter(|one| one.pipeline.is_reference()) {
+            let alike = ours.width == reference.width
+                && ours.height == reference.height
+                && (ours.fps - reference.fps).abs() < 1e-6;
+            if let (true, Some(of_ours), Some(of_reference)) =
+                (alike, &ours.latency_us, &reference.latency_us)
+                && of_ours.figures.p50 > 0
+            {
+                found.push(Comparison {
+                    ours: ours.name.clone(),
+                    reference: reference.name.clone(),
+                    p50_ratio: of_reference.figures.p50 as f64 / of_ours.figures.p50 as f64,
+                    sustained: !reference.overloaded,
+                });
+            }
+        }
+    }
+    found
+}
+
+impl From<Counts> for FrameCounts {
+    fn from(counts: Counts) -> Self {
+        Self {
+            scheduled: counts.scheduled,
+            generated: counts.generated,
+            shown: counts.shown,
+            lost: counts.lost,
+            unread: counts.unread,
+            duplicate: counts.duplicate,
+        }
+    }
+}

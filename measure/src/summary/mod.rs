@@ -1,0 +1,266 @@
+//! `summary.json`: what a result says, built from its folder. `docs/summary.schema.json` is its schema.
+//!
+//! Names say units: `_us` microseconds, `_s` seconds, `_bps` bits a second; shares are from 0 to 1; counts have none.
+
+mod build;
+mod load;
+mod paper;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use timeline::{UnixMicros, hist::Figures};
+
+use crate::folder::{Machine, Pipeline, RunState};
+
+pub use build::build;
+pub use load::{Loaded, LoadedRun, LoadedScenario, load};
+pub use paper::{Paper, PaperScenario};
+
+/// What a result says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// [`crate::folder::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The scenario file's own name.
+    pub name: String,
+    /// How far the run got.
+    pub state: RunState,
+    /// When it began.
+    pub started_us: UnixMicros,
+    /// When it ended; null while it goes on.
+    pub ended_us: Option<UnixMicros>,
+    /// What it was on.
+    pub machine: Machine,
+    /// Versions of every program that took part.
+    pub versions: BTreeMap<String, String>,
+    /// What was measured, in the order of the scenario file.
+    pub scenarios: Vec<ScenarioSummary>,
+    /// The codec alone, as often as it was measured.
+    pub floors: Vec<FloorSummary>,
+    /// Ours against ffmpeg at the same size and rate.
+    pub comparisons: Vec<Comparison>,
+    /// The papers' figures.
+    pub paper: Paper,
+}
+
+/// One scenario, its repetitions merged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScenarioSummary {
+    /// Its name.
+    pub name: String,
+    /// What it measured.
+    pub pipeline: Pipeline,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames a second, scheduled.
+    pub fps: f64,
+    /// The encoder's target, bits a second.
+    pub bitrate_bps: u64,
+    /// How RTP travelled.
+    pub transport: String,
+    /// Repetitions that were begun, and those that were completed.
+    pub runs: Runs,
+    /// Measured seconds, all repetitions together.
+    pub measured_s: f64,
+    /// Frames by what became of them.
+    pub frames: FrameCounts,
+    /// Null when there is no sample.
+    pub latency_us: Option<LatencyUs>,
+    /// The same without disturbed seconds; null where nobody watched the machine.
+    pub undisturbed: Option<Undisturbed>,
+    /// The codec alone, alternated with this scenario; null where none was measured.
+    pub floor_us: Option<FloorUs>,
+    /// Where the time went; null for ffmpeg, which does not say.
+    pub stages_us: Option<BTreeMap<String, StageUs>>,
+    /// The codec's part of the latency of the frames with every point, 0 to 1.
+    pub codec_share: Option<f64>,
+    /// Whether the stages can be trusted; null for ffmpeg.
+    pub points: Option<Points>,
+    /// What Tesseract read.
+    pub ocr: OcrCounts,
+    /// From the client's start to its first shown frame: the median of the repetitions. Null where unknown.
+    pub first_frame_us: Option<u64>,
+    /// ffmpeg could not keep its own pace in one repetition at least.
+    pub overloaded: bool,
+    /// What a reader must know before trusting the figures.
+    pub notes: Vec<String>,
+}
+
+/// Repetitions.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Runs {
+    /// Begun.
+    pub begun: u32,
+    /// Completed.
+    pub completed: u32,
+}
+
+/// Frames by what became of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameCounts {
+    /// Rate x measured seconds.
+    pub scheduled: u64,
+    /// Distinct frames that were stamped; null for ffmpeg, which does not say.
+    pub generated: Option<u64>,
+    /// Distinct frames that were shown.
+    pub shown: u64,
+    /// Scheduled minus shown.
+    pub lost: u64,
+    /// Pictures whose stamp could not be read.
+    pub unread: u64,
+    /// Pictures of frames that had been shown before.
+    pub duplicate: u64,
+}
+
+/// A latency, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LatencyUs {
+    /// The distribution.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// The p50 lies in it with 95 % confidence (block bootstrap over seconds); null below five seconds.
+    pub p50_interval: Option<[i64; 2]>,
+}
+
+/// Figures without the disturbed seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Undisturbed {
+    /// Seconds that were not disturbed.
+    pub seconds: f64,
+    /// Frames of those seconds.
+    pub frames: FrameCounts,
+    /// Their latency; null when every second was disturbed.
+    pub latency_us: Option<LatencyUs>,
+}
+
+/// A floor, as it stands beside a scenario.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FloorUs {
+    /// Its name.
+    pub name: String,
+    /// Samples, all repetitions merged.
+    pub count: u64,
+    /// Half of the frames took at most this.
+    pub p50: u64,
+    /// 90 in 100.
+    pub p90: u64,
+    /// 99 in 100.
+    pub p99: u64,
+    /// Without disturbed seconds; null where nobody watched the machine.
+    pub undisturbed: Option<UndisturbedFloor>,
+    /// How far the p50 is from the sum of its own encode p50 and decode p50; the floor is believed up to 1000.
+    pub codec_gap: Option<u64>,
+}
+
+/// A floor's figures without the disturbed seconds, microseconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct UndisturbedFloor {
+    /// Half of the frames took at most this.
+    pub p50: u64,
+    /// 99 in 100.
+    pub p99: u64,
+}
+
+/// A stage, microseconds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct StageUs {
+    /// Frames of which both ends are known.
+    pub count: u64,
+    /// Half of the frames took at most this.
+    pub p50: u64,
+    /// 90 in 100.
+    pub p90: u64,
+    /// 99 in 100.
+    pub p99: u64,
+    /// The mean: those of the stages sum to that of the latency.
+    pub mean: f64,
+}
+
+/// Whether the stages can be trusted.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Points {
+    /// Frames with every point.
+    pub complete: u64,
+    /// Their share of the shown frames, 0 to 1.
+    pub complete_share: f64,
+    /// The largest difference between such a frame's latency and the sum of its stages.
+    pub max_gap_us: u64,
+}
+
+/// What Tesseract read, in images.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct OcrCounts {
+    /// Tried.
+    pub frames: u64,
+    /// Not read, or not believed.
+    pub unread: u64,
+    /// Compared with the blocks.
+    pub compared: u64,
+    /// Digits and blocks say different things.
+    pub disagree: u64,
+}
+
+/// A floor by itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FloorSummary {
+    /// Its name.
+    pub name: String,
+    /// Repetitions.
+    pub runs: Runs,
+    /// Frames by what became of them.
+    pub frames: FrameCounts,
+    /// Null when there is no sample.
+    pub latency_us: Option<LatencyUs>,
+    /// Where the time went.
+    pub stages_us: BTreeMap<String, StageUs>,
+    /// How far the p50 is from the sum of its own encode p50 and decode p50.
+    pub codec_gap_us: Option<u64>,
+    /// What a reader must know before trusting the figures.
+    pub notes: Vec<String>,
+}
+
+/// Ours against ffmpeg.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Our scenario.
+    pub ours: String,
+    /// ffmpeg's.
+    pub reference: String,
+    /// The reference's p50 over ours.
+    pub p50_ratio: f64,
+    /// Whether the reference kept its own pace.
+    pub sustained: bool,
+}
+
+impl Summary {
+    /// Fails, naming them, when scenarios that were begun have no sample: a run that measured nothing is no success.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let scenarios = self
+            .scenarios
+            .iter()
+            .map(|one| (&one.name, &one.latency_us));
+        let floors = self.floors.iter().map(|one| (&one.name, &one.latency_us));
+        let empty: Vec<_> = scenarios
+            .chain(floors)
+            .filter(|(_, latency)| latency.is_none())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        anyhow::ensure!(
+            empty.is_empty(),
+            "no frame was measured in {}: their logs are under NAME/run-K/logs/",
+            empty.join(", ")
+        );
+        Ok(())
+    }
+
+    /// The scenario of that name.
+    pub fn scenario(&self, name: &str) -> Option<&ScenarioSummary> {
+        self.scenarios.iter().find(|scenario| scenario.name == name)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,154 @@
+//! One HTTP connection to the streamer, tuned so that a stalled peer is noticed instead of buffered for.
+
+use std::io;
+use std::time::Duration;
+
+use http::{Request, Response, header};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use service::Secret;
+use service::http::Problem;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use super::FeedUrl;
+use super::body::RequestBody;
+
+/// How long one address may take to accept.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Bytes that may wait in the kernel without having been sent: about one frame. What has been sent and is on its way is
+/// not limited by it, so that a long path keeps its throughput.
+const UNSENT_BYTES: u32 = 16 * 1024;
+/// After this long without an acknowledgement the peer is taken for gone: a node that vanished sends no reset.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
+/// hyper's own buffer, at its least: frames wait in the outbox, where they can still be dropped.
+const WRITE_BUFFER_BYTES: usize = 8 * 1024;
+/// The most that is read of a refusal.
+const REFUSAL_BYTES: usize = 64 * 1024;
+/// How long a refusal's body may take.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
+/// A connection that can take one request.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Takes the request.
+    pub(super) sender: http1::SendRequest<RequestBody>,
+    /// Moves the bytes; must be polled until it ends.
+    pub(super) driver: http1::Connection<TokioIo<TcpStream>, RequestBody>,
+}
+
+/// Connects to `url`, trying each of its addresses.
+pub(super) async fn dial(url: &FeedUrl) -> io::Result<Connection> {
+    let addresses = tokio::net::lookup_host((url.host(), url.port())).await?;
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+        match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(stream) => return open(stream).await,
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+async fn open(stream: TcpStream) -> io::Result<Connection> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    let (sender, driver) = http1::Builder::new()
+        .max_buf_size(WRITE_BUFFER_BYTES)
+        .writev(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    Ok(Connection { sender, driver })
+}
+
+/// The request that carries the feed.
+pub(super) fn put(
+    url: &FeedUrl,
+    token: &Secret,
+    sprop: Option<&str>,
+    body: RequestBody,
+) -> Request<RequestBody> {
+    let mut kind =
+        "application/x-rtp-stream; media=video; clock-rate=90000; encoding-name=H264; payload=96"
+            .to_owned();
+    if let Some(sets) = sprop {
+        kind.push_str("; sprop-parameter-sets=\"");
+        kind.push_str(sets);
+        kind.push('"');
+    }
+    request(
+        http::Method::PUT,
+        url,
+        url.path(),
+        token,
+        body,
+        (header::CONTENT_TYPE, kind),
+    )
+}
+
+/// The request for the feed's events.
+pub(super) fn get_events(url: &FeedUrl, token: &Secret, body: RequestBody) -> Request<RequestBody> {
+    let accept = (header::ACCEPT, "text/event-stream".to_owned());
+    request(
+        http::Method::GET,
+        url,
+        url.events_path(),
+        token,
+        body,
+        accept,
+    )
+}
+
+fn request(
+    method: http::Method,
+    url: &FeedUrl,
+    path: String,
+    token: &Secret,
+    body: RequestBody,
+    (name, value): (header::HeaderName, String),
+) -> Request<RequestBody> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, url.authority())
+        .header(
+            header::USER_AGENT,
+            concat!("xr-renderer/", env!("CARGO_PKG_VERSION")),
+        )
+        .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
+        .header(name, value)
+        .body(body)
+        .expect("path, host and token were checked when they were read, and the rest is ours")
+}
+
+/// A refusal in the streamer's own words.
+pub(super) async fn refusal(response: Response<Incoming>) -> String {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), REFUSAL_BYTES).collect();
+    let bytes = match tokio::time::timeout(REFUSAL_TIME, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => bytes::Bytes::new(),
+    };
+    if let Ok(problem) = serde_json::from_slice::<Problem>(&bytes) {
+        return format!(
+            "{status}: {}: {}; {}",
+            problem.title, problem.detail, problem.remedy
+        );
+    }
+    let text: String = String::from_utf8_lossy(&bytes)
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(200)
+        .collect();
+    if text.is_empty() {
+        status.to_string()
+    } else {
+        format!("{status}: {text}")
+    }
+}

@@ -1,0 +1,229 @@
+//! The feed: one HTTP request whose body is the video, kept up for as long as the renderer runs.
+//!
+//! ```text
+//! encoder's thread -> Mailbox (at most two frames) -> body of PUT /feeds/NAME -> streamer
+//!        ^ key frame asked for                        GET /feeds/NAME/events <-+
+//! ```
+//!
+//! This module owns every retry of the feed: a connection that cannot be made or is lost is made again, with a capped
+//! and jittered wait, and goes on with a key frame.
+
+mod body;
+mod connection;
+mod events;
+mod outbox;
+mod url;
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+use media::packets::ParameterSets;
+use service::backoff::Backoff;
+use service::{Secret, Shutdown};
+use tokio::time::Instant;
+
+pub use body::Mailbox;
+pub use url::FeedUrl;
+
+use crate::metrics::{Asker, Metrics};
+use connection::Connection;
+
+/// Waits between tries, so that a streamer that starts again has its feed back well within two seconds.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const MAX_RETRY: Duration = Duration::from_secs(1);
+/// How long to wait after a refusal that may pass: the name is taken, or the streamer is full.
+const REFUSED_RETRY: Duration = Duration::from_secs(1);
+/// A connection that lasted so long was a good one: its end is not a refusal of the feed's form, and waits begin anew.
+const GOOD: Duration = Duration::from_secs(2);
+/// A connection that takes no frame for so long while frames wait is given up.
+const STUCK: Duration = Duration::from_secs(5);
+/// How long the streamer may take to confirm the end of a feed.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// What keeps a feed up.
+pub struct Feed {
+    /// Where it goes.
+    pub url: FeedUrl,
+    /// Proves that the feed's name is ours.
+    pub token: Secret,
+    /// Where its frames come from.
+    pub mailbox: Mailbox,
+    /// The video's parameter sets, once known.
+    pub sets: ParameterSets,
+    /// What it counts.
+    pub metrics: Metrics,
+    /// Asks the encoder for a key frame.
+    pub ask: Box<dyn Fn() + Send + Sync>,
+}
+
+/// The streamer does not take this feed, and will not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{url} refuses the feed: {answer}")]
+pub struct Refused {
+    /// The feed.
+    pub url: String,
+    /// The streamer's words.
+    pub answer: String,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+enum Ended {
+    /// Never made, or lost.
+    Lost(String),
+    /// Answered before the body ended.
+    Answered(StatusCode, String),
+    /// The body ended, and the streamer confirmed it, or did not.
+    Finished,
+}
+
+/// What to do after a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Retry,
+    RetrySlowly,
+    GiveUp,
+}
+
+/// The answer to an early `status` on a connection that had lasted `lasted`.
+fn after(status: StatusCode, lasted: Duration) -> Next {
+    match status {
+        StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            Next::RetrySlowly
+        }
+        // A feed that was taken for a while has the right form: something else went wrong with this connection.
+        _ if status.is_client_error() && lasted < GOOD => Next::GiveUp,
+        _ => Next::Retry,
+    }
+}
+
+impl Feed {
+    /// Keeps the feed up until `stop` fires and the mailbox is finished, or until the streamer refuses it for good.
+    pub async fn run(self, stop: Shutdown) -> Result<(), Refused> {
+        let mut backoff = Backoff::new(FIRST_RETRY, MAX_RETRY);
+        // Each state is said once, however often it is met.
+        let mut said = String::new();
+        let mut say = |text: String| {
+            if said != text {
+                tracing::warn!("{text}");
+                said = text;
+            }
+        };
+        while !stop.has_fired() {
+            let begun = Instant::now();
+            let ended = tokio::select! {
+                ended = self.connect_and_serve(&stop) => ended,
+                () = gone_after(&stop, LAST_WORD) => Ended::Lost("the streamer did not confirm the end of the feed in time".to_owned()),
+            };
+            let lasted = begun.elapsed();
+            if lasted >= GOOD {
+                backoff.reset();
+            }
+            let delay = match ended {
+                Ended::Finished => return Ok(()),
+                Ended::Lost(cause) => {
+                    say(format!("waiting for the streamer at {}: {cause}", self.url));
+                    backoff.next_delay()
+                }
+                Ended::Answered(status, answer) => match after(status, lasted) {
+                    Next::GiveUp => {
+                        return Err(Refused {
+                            url: self.url.to_string(),
+                            answer,
+                        });
+                    }
+                    Next::RetrySlowly => {
+                        say(format!("{} does not take the feed yet: {answer}", self.url));
+                        REFUSED_RETRY
+                    }
+                    Next::Retry => {
+                        say(format!("{} ended the feed: {answer}", self.url));
+                        backoff.next_delay()
+                    }
+                },
+            };
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = stop.fired() => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn connect_and_serve(&self, stop: &Shutdown) -> Ended {
+        let connected = tokio::select! {
+            connected = connection::dial(&self.url) => connected,
+            () = stop.fired() => return Ended::Finished,
+        };
+        let Connection { mut sender, driver } = match connected {
+            Ok(connection) => connection,
+            Err(error) => return Ended::Lost(error.to_string()),
+        };
+        let body = self.mailbox.open().boxed();
+        self.metrics.connected();
+        self.metrics.asked(Asker::Feed);
+        (self.ask)();
+        tracing::info!(feed = %self.url, "connected");
+        let request = connection::put(&self.url, &self.token, self.sets.sprop(), body);
+        let exchange = async {
+            match sender.send_request(request).await {
+                Ok(response) if response.status().is_success() && stop.has_fired() => {
+                    Ended::Finished
+                }
+                Ok(response) => {
+                    Ended::Answered(response.status(), connection::refusal(response).await)
+                }
+                Err(error) => Ended::Lost(cause(&error)),
+            }
+        };
+        // The driver ends with the connection, which the exchange sees.
+        let driven = async {
+            let _ = driver.await;
+            std::future::pending::<()>().await;
+        };
+        let events = events::listen(&self.url, &self.token, || {
+            self.metrics.asked(Asker::Streamer);
+            (self.ask)();
+        });
+        let ended = tokio::select! {
+            ended = exchange => ended,
+            () = driven => Ended::Finished,
+            () = events => Ended::Finished,
+            () = self.stuck() => Ended::Lost(format!("the streamer took no frame for {} s", STUCK.as_secs())),
+        };
+        self.metrics.disconnected();
+        ended
+    }
+
+    /// Returns once frames have been waiting for [`STUCK`].
+    async fn stuck(&self) {
+        loop {
+            let since = self.mailbox.stuck_since().unwrap_or_else(Instant::now);
+            if since.elapsed() >= STUCK {
+                return;
+            }
+            tokio::time::sleep_until(since + STUCK).await;
+        }
+    }
+}
+
+async fn gone_after(stop: &Shutdown, limit: Duration) {
+    stop.fired().await;
+    tokio::time::sleep(limit).await;
+}
+
+/// The error with its causes, which hyper keeps apart.
+fn cause(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

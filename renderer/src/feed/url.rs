@@ -1,0 +1,136 @@
+//! The address of a feed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::Uri;
+use http::uri::Scheme;
+
+/// `http://HOST[:PORT]/feeds/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedUrl {
+    host: String,
+    port: u16,
+    name: String,
+}
+
+/// The longest name of a feed.
+const MAX_NAME: usize = 64;
+
+impl FeedUrl {
+    /// The name or address of the streamer, without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Its port.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What goes into the request's `Host`.
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            return format!("[{}]:{}", self.host, self.port);
+        }
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// The path that takes the feed.
+    pub fn path(&self) -> String {
+        format!("/feeds/{}", self.name)
+    }
+
+    /// The path whose events ask for key frames.
+    pub fn events_path(&self) -> String {
+        format!("/feeds/{}/events", self.name)
+    }
+}
+
+impl FromStr for FeedUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let uri: Uri = text
+            .parse()
+            .map_err(|error| format!("it is no URL ({error})"))?;
+        match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => {}
+            Some(scheme) if *scheme == Scheme::HTTPS => {
+                return Err("feeds are plain HTTP, and this asks for TLS; put a TLS tunnel in front if the way needs one".to_owned());
+            }
+            _ => return Err("it does not begin with http://".to_owned()),
+        }
+        if uri.query().is_some() {
+            return Err("a feed has no query".to_owned());
+        }
+        let authority = uri
+            .authority()
+            .map(http::uri::Authority::as_str)
+            .unwrap_or_default();
+        if authority.contains('@') {
+            return Err(
+                "it holds a user name; a token is given by --token-file or XR_TOKEN".to_owned(),
+            );
+        }
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        if host.is_empty() {
+            return Err("it names no host".to_owned());
+        }
+        let Some(name) = uri.path().strip_prefix("/feeds/") else {
+            return Err(format!("its path is '{}' and not /feeds/NAME", uri.path()));
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(plain) {
+            return Err(format!("'{name}' is no name of a feed"));
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port: uri.port_u16().unwrap_or(80),
+            name: name.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for FeedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority(), self.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feeds_are_read() {
+        let url: FeedUrl = "http://streamer.xr.svc:8080/feeds/Head_1.left-eye"
+            .parse()
+            .unwrap();
+        assert_eq!((url.host(), url.port()), ("streamer.xr.svc", 8080));
+        assert_eq!(url.events_path(), "/feeds/Head_1.left-eye/events");
+        let six: FeedUrl = "http://[fd00::1]/feeds/a".parse().unwrap();
+        assert_eq!((six.host(), six.port()), ("fd00::1", 80));
+        assert_eq!(six.to_string(), "http://[fd00::1]:80/feeds/a");
+    }
+
+    #[test]
+    fn what_is_no_feed_is_named() {
+        for (text, why) in [
+            ("", "no URL"),
+            ("streamer:8080/feeds/a", "no URL"),
+            ("https://h/feeds/a", "TLS"),
+            ("rtsp://h/feeds/a", "http://"),
+            ("http://h/feed/a", "/feeds/NAME"),
+            ("http://h/feeds/", "no name"),
+            ("http://h/feeds/a/b", "no name"),
+            ("http://h/feeds/a%20b", "no name"),
+            ("http://h/feeds/a?x=1", "query"),
+            ("http://me:secret@h/feeds/a", "--token-file"),
+            (&format!("http://h/feeds/{}", "n".repeat(65)), "no name"),
+        ] {
+            let error = text.parse::<FeedUrl>().unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

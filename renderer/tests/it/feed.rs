@@ -1,0 +1,200 @@
+//! Feeds that go well, and feeds that do not.
+
+use std::time::{Duration, Instant};
+
+use media::rtp::Packet;
+
+use crate::process::{Renderer, eventually};
+use crate::server::Server;
+
+const TAKEN: &str = r#"{"status":409,"title":"name taken","detail":"another renderer feeds 'test'","remedy":"choose another name"}"#;
+
+#[test]
+fn a_feed_is_whole_frames_and_ends_cleanly_on_sigterm() {
+    let server = Server::start();
+    let renderer = Renderer::start(&["--source", "test", "--feed", &server.url()]);
+    let mut feed = server.accept_feed();
+    assert_eq!(feed.line, "PUT /feeds/test HTTP/1.1");
+    assert_eq!(feed.header("transfer-encoding"), "chunked");
+    let kind = feed.header("content-type");
+    assert!(kind.starts_with("application/x-rtp-stream; media=video; clock-rate=90000; encoding-name=H264; payload=96"), "{kind}");
+    let token = feed
+        .header("authorization")
+        .strip_prefix("Bearer ")
+        .unwrap();
+    assert!(token.len() >= 32, "a token is drawn");
+
+    let (first, key) = feed.frame().unwrap();
+    assert!(key, "a feed begins with a key frame");
+    let mut sequence = Packet::new(&first[0]).unwrap().sequence();
+    let mut keys = Vec::new();
+    for packet in first.iter().skip(1) {
+        sequence = sequence.wrapping_add(1);
+        assert_eq!(Packet::new(packet).unwrap().sequence(), sequence);
+    }
+    for _ in 0..120 {
+        let (packets, _) = feed.frame().unwrap();
+        let timestamps: Vec<_> = packets
+            .iter()
+            .map(|packet| Packet::new(packet).unwrap().timestamp())
+            .collect();
+        assert!(
+            timestamps
+                .iter()
+                .all(|timestamp| *timestamp == timestamps[0])
+        );
+        keys.push(timestamps[0]);
+    }
+    assert!(keys.is_sorted_by(|one, other| other.ticks_since(*one) > 0));
+    assert!(renderer.metric("xr_renderer_frames_total{outcome=\"sent\"}") >= 121);
+    assert_eq!(renderer.metric("xr_renderer_feed_connected"), 1);
+
+    let ending = std::thread::spawn(move || renderer.terminate());
+    while feed.frame().is_some() {}
+    assert!(feed.ended);
+    feed.answer("200 OK", "text/plain", "").unwrap();
+    let (status, took, said) = ending.join().unwrap();
+    assert!(status.success(), "{said}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
+fn a_taken_name_is_said_in_the_streamers_words_and_tried_again() {
+    let server = Server::start();
+    let renderer = Renderer::start(&["--source", "test", "--feed", &server.url()]);
+    server
+        .accept_feed()
+        .answer("409 Conflict", "application/problem+json", TAKEN)
+        .unwrap();
+    renderer.wait_for_words("name taken: another renderer feeds 'test'; choose another name");
+    assert!(
+        server.accept_feed().frame().unwrap().1,
+        "tried again, from a key frame"
+    );
+}
+
+#[test]
+fn a_refusal_for_good_ends_the_renderer() {
+    let server = Server::start();
+    let renderer = Renderer::start(&["--source", "test", "--feed", &server.url()]);
+    let problem =
+        r#"{"status":415,"title":"codec","detail":"H264 is not taken","remedy":"send MPEG-2"}"#;
+    server
+        .accept_feed()
+        .answer(
+            "415 Unsupported Media Type",
+            "application/problem+json",
+            problem,
+        )
+        .unwrap();
+    let (status, said) = renderer.wait();
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        said.contains("codec: H264 is not taken; send MPEG-2"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_lost_connection_is_made_again_within_two_seconds() {
+    let server = Server::start();
+    let renderer = Renderer::start(&[
+        "--source",
+        "test",
+        "--feed",
+        &server.url(),
+        "--gop",
+        "100000",
+    ]);
+    for _ in 0..3 {
+        let mut feed = server.accept_feed();
+        for _ in 0..10 {
+            feed.frame().unwrap();
+        }
+        drop(feed);
+        let begin = Instant::now();
+        assert!(
+            server.accept_feed().frame().unwrap().1,
+            "goes on with a key frame"
+        );
+        assert!(
+            begin.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            begin.elapsed()
+        );
+    }
+    assert!(renderer.metric("xr_renderer_feed_connections_total") >= 6);
+}
+
+#[test]
+fn a_streamer_that_comes_later_gets_the_feed() {
+    let server = Server::start();
+    let url = server.url();
+    drop(server);
+    let renderer = Renderer::start(&["--source", "test", "--feed", &url]);
+    renderer.wait_for_words("waiting for the streamer");
+    let address = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap();
+    let late = std::net::TcpListener::bind(address).unwrap();
+    assert!(late.accept().is_ok());
+    let (_, _, said) = renderer.terminate();
+    assert_eq!(
+        said.matches("Connection refused").count(),
+        1,
+        "said once: {said}"
+    );
+}
+
+#[test]
+fn a_streamer_that_never_reads_costs_frames_and_no_memory() {
+    let server = Server::start();
+    let renderer = Renderer::start(&["--source", "test", "--feed", &server.url()]);
+    let silent = server.accept();
+    eventually("frames are dropped", || {
+        renderer.metric("xr_renderer_lost_frames_total{reason=\"queue_full\"}") > 0
+    });
+    eventually("whole groups are", || {
+        renderer.metric("xr_renderer_lost_frames_total{reason=\"awaiting_key_frame\"}") > 5
+    });
+    assert!(renderer.metric("xr_renderer_key_frame_requests_total{from=\"feed\"}") >= 2);
+    assert!(
+        server.accept_feed().frame().unwrap().1,
+        "the connection is given up, and made again"
+    );
+    assert!(renderer.metric("process_resident_memory_bytes") < 400_000_000);
+    drop(silent);
+}
+
+#[test]
+fn a_viewer_who_joins_gets_a_key_frame() {
+    let server = Server::start();
+    let renderer = Renderer::start(&[
+        "--source",
+        "test",
+        "--feed",
+        &server.url(),
+        "--gop",
+        "100000",
+    ]);
+    let mut feed = server.accept_feed();
+    assert!(feed.frame().unwrap().1);
+    let mut events = server.accept_events();
+    assert_eq!(events.line, "GET /feeds/test/events HTTP/1.1");
+    events.answer_events();
+    for _ in 0..30 {
+        assert!(!feed.frame().unwrap().1);
+    }
+    events.send("event: keyframe\ndata: {}\n\n");
+    let came = (0..60).position(|_| feed.frame().unwrap().1);
+    assert!(came.is_some(), "no key frame within a second");
+    assert!(renderer.metric("xr_renderer_key_frame_requests_total{from=\"streamer\"}") >= 1);
+    drop(events);
+    assert!(
+        server.accept_events().line.ends_with("/events HTTP/1.1"),
+        "events are listened to again"
+    );
+}

@@ -1,0 +1,73 @@
+//! Starts that fail: each says what is wrong and what would be right, and with which exit code.
+
+use crate::process::command;
+
+fn refusal(arguments: &[&str]) -> (i32, String) {
+    let output = command(arguments).output().unwrap();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn a_wrong_command_line_exits_64() {
+    let feed = ["--feed", "http://127.0.0.1:9/feeds/a"];
+    for (arguments, words) in [
+        (vec!["--source", "test", "--size", "320x180"], "640x360"),
+        (vec!["--source", "test", "--fast"], "--fast"),
+        (vec!["--source", "film.mp4"], "file:PATH"),
+        (
+            vec!["--source", "test", "--token-file", "/nonexistent"],
+            "XR_TOKEN_FILE",
+        ),
+    ] {
+        let mut all = arguments;
+        all.extend(feed);
+        let (code, said) = refusal(&all);
+        assert_eq!(code, 64, "{all:?}: {said}");
+        assert!(said.contains(words), "{all:?}: {said}");
+    }
+    let (code, said) = refusal(&["--source", "test", "--feed", "http://h/wrong/a"]);
+    assert_eq!(code, 64, "{said}");
+    assert!(
+        said.contains("--feed (XR_FEED)") && said.contains("/feeds/NAME"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_source_that_cannot_be_opened_exits_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let noise = folder.path().join("noise.mp4");
+    std::fs::write(&noise, vec![0x3c; 9000]).unwrap();
+    for (source, words) in [
+        ("file:/nonexistent/film.mp4".to_owned(), "No such file"),
+        (format!("file:{}", noise.display()), "ffprobe"),
+        ("gst:nosuchelement".to_owned(), "nosuchelement"),
+    ] {
+        let (code, said) = refusal(&["--source", &source, "--feed", "http://127.0.0.1:9/feeds/a"]);
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains(words) && said.contains(&source), "{said}");
+    }
+}
+
+#[test]
+fn a_taken_ops_port_exits_1() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_xr-renderer"))
+        .args([
+            "--source",
+            "test",
+            "--feed",
+            "http://127.0.0.1:9/feeds/a",
+            "--ops",
+            &address,
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&address) && said.contains("--ops"), "{said}");
+}

@@ -1,0 +1,196 @@
+//! Assembly: everything built, bound, run, drained.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use service::http::{self, Limits};
+use service::ops::Ops;
+use service::trace::TraceRing;
+use service::{Shutdown, ready};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::args::{Args, HTTP_ORIGIN, RTSP_ORIGIN};
+use crate::feed::lease::State;
+use crate::feed::table::Table;
+use crate::feed::{Feed, Settings};
+use crate::ingest::routes::{Ingest, router};
+use crate::metrics::Metrics;
+use crate::rtsp::accept;
+use crate::rtsp::factory::Options;
+use crate::rtsp::server::{Bounds, Server};
+use crate::rtsp::viewers::Viewers;
+
+/// Ten minutes of one feed at 60 frames a second, two points each.
+const TRACE_CROSSINGS: usize = 1 << 16;
+
+/// How often states are looked at and slow viewers are looked for.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How often sessions and names expire.
+const EXPIRY_TICKS: u32 = 10;
+
+/// How long connections may take to end after the signal.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// Runs the streamer until `shutdown` fires.
+pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
+    args.check()?;
+    media::init()?;
+    let mut ops = Ops::new("xr-streamer");
+    let trace = TraceRing::new(TRACE_CROSSINGS);
+    ops.trace = Some(trace.clone());
+    let (ready, metrics) = (ops.ready.clone(), Metrics::register(&mut ops.registry));
+    let limits = Limits {
+        connections: args.max_connections,
+        drain: DRAIN,
+        ..Limits::default()
+    };
+    limits.counters.register(&mut ops.registry, "feeds");
+
+    let http = http::listen(args.http, HTTP_ORIGIN)?;
+    let rtsp = http::listen(args.rtsp, RTSP_ORIGIN)?;
+    let (http_address, rtsp_address) = (http.local_addr()?, rtsp.local_addr()?);
+    let ops_address = args.common.ops.context("--ops has a default")?;
+    let ops = ops.bind(ops_address, &shutdown).await?;
+
+    let (table, viewers) = parts(&args, &metrics, trace);
+    let server = Server::new(
+        Arc::clone(&table),
+        viewers.clone(),
+        metrics.clone(),
+        options(&args),
+        bounds(&args),
+    );
+    let (opened, names) = mpsc::unbounded_channel();
+    let ingest = Ingest {
+        table: Arc::clone(&table),
+        viewers: viewers.clone(),
+        metrics: metrics.clone(),
+        opened,
+        shutdown: shutdown.clone(),
+    };
+    let accepting = tokio::spawn(accept::run(
+        rtsp,
+        server.clone(),
+        args.max_connections,
+        shutdown.clone(),
+    ));
+    let serving = tokio::spawn(http::serve(http, router(ingest), limits, shutdown.clone()));
+    let mounting = tokio::spawn(mount_names(names, server.clone()));
+    let forget = Duration::from_secs(u64::from(args.forget_s));
+    let keeping = tokio::spawn(keep_house(table, viewers, metrics, server.clone(), forget));
+
+    ready.set_ready();
+    ready::announce(
+        "xr-streamer",
+        &[
+            ("ops", ops.local_addr().to_string()),
+            ("http", http_address.to_string()),
+            ("rtsp", rtsp_address.to_string()),
+        ],
+    );
+    tracing::info!(%http_address, %rtsp_address, "serving");
+
+    shutdown.fired().await;
+    drain(server, accepting, serving).await;
+    keeping.abort();
+    mounting.abort();
+    ops.stop().await;
+    Ok(())
+}
+
+fn parts(args: &Args, metrics: &Metrics, trace: TraceRing) -> (Arc<Table>, Viewers) {
+    let settings = Settings {
+        stall: Duration::from_millis(u64::from(args.stall_ms)),
+        keyframe_window: Duration::from_millis(u64::from(args.keyframe_ms)),
+        trace,
+    };
+    let table = Arc::new(Table::new(args.max_feeds, settings, metrics.clone()));
+    (table, Viewers::new(metrics.clone()))
+}
+
+fn options(args: &Args) -> Options {
+    Options {
+        sync: args.rtp_sync,
+        latency_ms: args.factory_latency_ms,
+        udp_send_buffer: args.udp_send_buffer,
+        udp_ports: args.udp_ports.map(|range| (range.low, range.high)),
+    }
+}
+
+fn bounds(args: &Args) -> Bounds {
+    Bounds {
+        sessions: args.max_viewers,
+        session_timeout: Duration::from_secs(u64::from(args.session_timeout_s)),
+        slow: Duration::from_millis(u64::from(args.slow_ms)),
+    }
+}
+
+/// Feeds end by themselves when the shutdown fires; viewers are told by the end of their connections.
+async fn drain(server: Server, accepting: JoinHandle<()>, serving: JoinHandle<()>) {
+    // A task that panicked has said so.
+    let _ = accepting.await;
+    let _ = serving.await;
+    let closing = tokio::task::spawn_blocking(move || server.close());
+    let _ = service::drain::grace("viewers", DRAIN, closing).await;
+}
+
+/// Serves each name once what it carries is known.
+async fn mount_names(mut names: mpsc::UnboundedReceiver<Arc<Feed>>, server: Server) {
+    while let Some(feed) = names.recv().await {
+        let server = server.clone();
+        tokio::spawn(async move {
+            let mut stream = feed.stream();
+            if stream.wait_for(Option::is_some).await.is_err() {
+                return;
+            }
+            drop(stream);
+            match server.mount(&feed) {
+                Ok(()) => tracing::info!(feed = %feed.name(), "name can be viewed"),
+                Err(error) => tracing::error!(feed = %feed.name(), %error, "name cannot be viewed"),
+            }
+        });
+    }
+}
+
+/// What must happen from time to time.
+async fn keep_house(
+    table: Arc<Table>,
+    viewers: Viewers,
+    metrics: Metrics,
+    server: Server,
+    forget: Duration,
+) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for count in 1_u32.. {
+        ticks.tick().await;
+        let now = Instant::now();
+        count_states(&table, &metrics, now);
+        server.drop_slow(now);
+        if count % EXPIRY_TICKS == 0 {
+            for name in table.expire(forget, now, |name| viewers.of(name) > 0) {
+                server.unmount(&name);
+                tracing::info!(feed = %name, "name forgotten");
+            }
+            let server = server.clone();
+            // Stopping a media may take a while; the next round comes after it.
+            let _ = tokio::task::spawn_blocking(move || server.expire_sessions()).await;
+        }
+    }
+}
+
+fn count_states(table: &Table, metrics: &Metrics, now: Instant) {
+    let mut counts = State::ALL.map(|state| (state, 0_usize));
+    for feed in table.all() {
+        let state = feed.state(now);
+        for (counted, count) in &mut counts {
+            *count += usize::from(*counted == state);
+        }
+    }
+    for (state, count) in counts {
+        metrics.set_feeds(state.as_str(), count);
+    }
+}

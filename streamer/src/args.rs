@@ -1,0 +1,262 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use service::ConfigError;
+use service::args::{Common, listen_address};
+
+/// Where [`Args::http`] comes from, for messages.
+pub const HTTP_ORIGIN: &str = "--http (XR_HTTP)";
+
+/// Where [`Args::rtsp`] comes from, for messages.
+pub const RTSP_ORIGIN: &str = "--rtsp (XR_RTSP)";
+
+const EXAMPLES: &str = "\
+Examples:
+  xr-streamer                                        every default: feeds on port 8080, viewers on port 8554
+  xr-streamer --http 127.0.0.1:0 --rtsp 127.0.0.1:0  any free ports; the line on stdout names them
+  xr-streamer --udp-ports 40000-40199                viewers on UDP only from these ports, for a firewall
+
+A feed, ours or any:
+  xr-renderer --source test --feed http://HOST:8080/feeds/room --size 1280x720 --fps 60 --bitrate 6M
+  ffmpeg -re -i film.mp4 -c:v libx264 -tune zerolatency -f mpegts -method PUT http://HOST:8080/feeds/room
+
+A viewer, ours or any:
+  xr-client --url rtsp://HOST:8554/room
+  ffplay rtsp://HOST:8554/room
+
+Limits. Each name costs some kilobytes, each connection up to 64 kB, each viewer on TCP up to 1 MB of the system's send
+buffer. What is over a limit is refused with the reason and counted in /metrics.";
+
+/// xr-streamer: takes feeds in over HTTP and serves each at rtsp://HOST:PORT/NAME, to any number of viewers, as it comes.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "xr-streamer", version, after_help = EXAMPLES)]
+#[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9092")))]
+pub struct Args {
+    /// Address where feeds come in: PUT or POST /feeds/NAME.
+    #[arg(long, env = "XR_HTTP", value_name = "ADDR:PORT", default_value = "0.0.0.0:8080", value_parser = listen_address)]
+    pub http: SocketAddr,
+
+    /// Address where viewers connect: rtsp://HOST:PORT/NAME.
+    #[arg(long, env = "XR_RTSP", value_name = "ADDR:PORT", default_value = "0.0.0.0:8554", value_parser = listen_address)]
+    pub rtsp: SocketAddr,
+
+    /// UDP ports that viewers are served from, two a name; any free ones if not given.
+    #[arg(long, env = "XR_UDP_PORTS", value_name = "LOW-HIGH")]
+    pub udp_ports: Option<PortRange>,
+
+    /// Send buffer of each name's UDP socket, in bytes; the system's limit is `net.core.wmem_max`.
+    #[arg(long, env = "XR_UDP_SEND_BUFFER", value_name = "BYTES", default_value_t = 4 << 20)]
+    pub udp_send_buffer: u32,
+
+    /// Whether packets wait for their time on the clock before they are sent: what RTSP servers do by default. It costs
+    /// a frame.
+    #[arg(
+        long, env = "XR_RTP_SYNC", value_name = "true|false", default_value_t = false,
+        action = clap::ArgAction::Set, help_heading = "Latency"
+    )]
+    pub rtp_sync: bool,
+
+    /// Latency that the RTSP media is configured with, in milliseconds; with --rtp-sync true it is added to each packet.
+    #[arg(
+        long,
+        env = "XR_FACTORY_LATENCY_MS",
+        value_name = "MS",
+        default_value_t = 0,
+        help_heading = "Latency"
+    )]
+    pub factory_latency_ms: u32,
+
+    /// A renderer is asked for a key frame at most once in this many milliseconds.
+    #[arg(
+        long,
+        env = "XR_KEYFRAME_MS",
+        value_name = "MS",
+        default_value_t = 200,
+        help_heading = "Latency"
+    )]
+    pub keyframe_ms: u32,
+
+    /// Names at a time.
+    #[arg(
+        long,
+        env = "XR_MAX_FEEDS",
+        value_name = "N",
+        default_value_t = 64,
+        help_heading = "Limits"
+    )]
+    pub max_feeds: usize,
+
+    /// Viewers at a time, over all names.
+    #[arg(
+        long,
+        env = "XR_MAX_VIEWERS",
+        value_name = "N",
+        default_value_t = 256,
+        help_heading = "Limits"
+    )]
+    pub max_viewers: u32,
+
+    /// Connections at a time, on each of the two ports.
+    #[arg(
+        long,
+        env = "XR_MAX_CONNECTIONS",
+        value_name = "N",
+        default_value_t = 512,
+        help_heading = "Limits"
+    )]
+    pub max_connections: usize,
+
+    /// A feed that sends nothing for so many milliseconds is stalled, and may be replaced by another.
+    #[arg(
+        long,
+        env = "XR_STALL_MS",
+        value_name = "MS",
+        default_value_t = 2000,
+        help_heading = "Limits"
+    )]
+    pub stall_ms: u32,
+
+    /// A name that nobody has fed and nobody has watched for so many seconds is forgotten.
+    #[arg(
+        long,
+        env = "XR_FORGET_S",
+        value_name = "S",
+        default_value_t = 600,
+        help_heading = "Limits"
+    )]
+    pub forget_s: u32,
+
+    /// A viewer on TCP that cannot keep up for so many milliseconds is dropped.
+    #[arg(
+        long,
+        env = "XR_SLOW_MS",
+        value_name = "MS",
+        default_value_t = 2000,
+        help_heading = "Limits"
+    )]
+    pub slow_ms: u32,
+
+    /// A viewer that sends neither RTSP nor RTCP for so many seconds is gone.
+    #[arg(
+        long,
+        env = "XR_SESSION_TIMEOUT_S",
+        value_name = "S",
+        default_value_t = 30,
+        help_heading = "Limits"
+    )]
+    pub session_timeout_s: u32,
+
+    /// Arguments of every program.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// A range of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    /// The first.
+    pub low: u16,
+    /// The last.
+    pub high: u16,
+}
+
+impl FromStr for PortRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let ends = text
+            .split_once('-')
+            .and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
+        match ends {
+            Some((low @ 1.., high)) if low < high => Ok(Self { low, high }),
+            _ => Err("expected two ports, the lower first, such as 40000-40199".to_owned()),
+        }
+    }
+}
+
+impl Args {
+    /// Checks what clap does not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let least = [
+            ("--max-feeds (XR_MAX_FEEDS)", self.max_feeds as u64, 1),
+            (
+                "--max-viewers (XR_MAX_VIEWERS)",
+                u64::from(self.max_viewers),
+                1,
+            ),
+            (
+                "--max-connections (XR_MAX_CONNECTIONS)",
+                self.max_connections as u64,
+                8,
+            ),
+            ("--stall-ms (XR_STALL_MS)", u64::from(self.stall_ms), 100),
+            ("--slow-ms (XR_SLOW_MS)", u64::from(self.slow_ms), 200),
+            (
+                "--session-timeout-s (XR_SESSION_TIMEOUT_S)",
+                u64::from(self.session_timeout_s),
+                5,
+            ),
+        ];
+        for (origin, value, least) in least {
+            if value < least {
+                let remedy = format!("Use at least {least}, or leave it out.");
+                return Err(ConfigError::new(
+                    origin,
+                    value.to_string(),
+                    "too small to work with",
+                    remedy,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+        let args = Args::try_parse_from(["xr-streamer"]).unwrap();
+        assert_eq!(args.http.port(), 8080);
+        assert_eq!(args.rtsp.port(), 8554);
+        assert_eq!(args.common.ops.unwrap().port(), 9092);
+        args.check().unwrap();
+    }
+
+    #[test]
+    fn small_limits_are_refused_by_name() {
+        let args = Args::try_parse_from(["xr-streamer", "--stall-ms", "5"]).unwrap();
+        let text = args.check().unwrap_err().to_string();
+        assert!(
+            text.contains("--stall-ms") && text.contains("at least 100"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn port_ranges_teach() {
+        assert_eq!(
+            "40000-40199".parse(),
+            Ok(PortRange {
+                low: 40_000,
+                high: 40_199
+            })
+        );
+        for wrong in ["", "1", "9-8", "0-9", "a-b", "1-70000"] {
+            assert!(
+                wrong
+                    .parse::<PortRange>()
+                    .unwrap_err()
+                    .contains("40000-40199"),
+                "{wrong}"
+            );
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! All names. Bounded: a name that nobody has fed or watched for long makes room for a new one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::relay::lock;
+use super::{Feed, Settings};
+use crate::feed::name::FeedName;
+use crate::metrics::Metrics;
+
+/// There are as many names as the streamer keeps, and all are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} names are in use, which is this streamer's limit")]
+pub struct Full(pub usize);
+
+/// The names that this streamer knows.
+#[derive(Debug)]
+pub struct Table {
+    feeds: Mutex<BTreeMap<FeedName, Arc<Feed>>>,
+    limit: usize,
+    settings: Settings,
+    metrics: Metrics,
+}
+
+impl Table {
+    /// An empty table of at most `limit` names.
+    pub fn new(limit: usize, settings: Settings, metrics: Metrics) -> Self {
+        Self {
+            feeds: Mutex::default(),
+            limit,
+            settings,
+            metrics,
+        }
+    }
+
+    /// The feed of `name`, if it was ever fed.
+    pub fn find(&self, name: &FeedName) -> Option<Arc<Feed>> {
+        lock(&self.feeds).get(name).cloned()
+    }
+
+    /// The feed of `name`, new if need be, with whether it is new.
+    pub fn open(&self, name: &FeedName, now: Instant) -> Result<(Arc<Feed>, bool), Full> {
+        let mut feeds = lock(&self.feeds);
+        if let Some(feed) = feeds.get(name) {
+            return Ok((Arc::clone(feed), false));
+        }
+        if feeds.len() >= self.limit {
+            return Err(Full(self.limit));
+        }
+        let feed = Feed::new(
+            name.clone(),
+            self.settings.clone(),
+            self.metrics.feed(name),
+            now,
+        );
+        let feed = Arc::new(feed);
+        feeds.insert(name.clone(), Arc::clone(&feed));
+        Ok((feed, true))
+    }
+
+    /// Every feed, by name.
+    pub fn all(&self) -> Vec<Arc<Feed>> {
+        lock(&self.feeds).values().cloned().collect()
+    }
+
+    /// Forgets names that nobody has fed for `after` and of which `watched` is false; returns them.
+    pub fn expire(
+        &self,
+        after: Duration,
+        now: Instant,
+        watched: impl Fn(&FeedName) -> bool,
+    ) -> Vec<FeedName> {
+        let mut feeds = lock(&self.feeds);
+        let old: Vec<_> = feeds
+            .values()
+            .filter(|feed| feed.unused(now) >= after && !watched(feed.name()))
+            .map(|feed| feed.name().clone())
+            .collect();
+        for name in &old {
+            feeds.remove(name);
+            self.metrics.forget(name);
+        }
+        old
+    }
+}

@@ -1,0 +1,101 @@
+//! A request's body, piece by piece, with everything that can end it.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use service::Shutdown;
+use tokio_util::sync::CancellationToken;
+
+use super::refusal::Refusal;
+use crate::feed::Superseded;
+use crate::feed::name::FeedName;
+
+/// A feed that sends nothing for so long is ended. It has lost its name to whoever wants it long before.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// How much, and how long, a refused sender may go on before its connection is cut: closing at once would take the
+/// answer away from it.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The body of one feed.
+#[derive(Debug)]
+pub struct Pieces {
+    body: Body,
+    name: FeedName,
+    ended: CancellationToken,
+    shutdown: Shutdown,
+    pushed_back: Option<Bytes>,
+}
+
+impl Pieces {
+    /// The pieces of `body`, until `shutdown` fires.
+    pub fn new(body: Body, name: FeedName, shutdown: Shutdown) -> Self {
+        Self {
+            body,
+            name,
+            ended: CancellationToken::new(),
+            shutdown,
+            pushed_back: None,
+        }
+    }
+
+    /// From now on they end with `ended` too, when another feed takes the name.
+    pub fn end_with(&mut self, ended: CancellationToken) {
+        self.ended = ended;
+    }
+
+    /// The next piece; none at the end of the body.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        if let Some(piece) = self.pushed_back.take() {
+            return Ok(Some(piece));
+        }
+        loop {
+            let frame = tokio::select! {
+                biased;
+                () = self.ended.cancelled() => return Err(Refusal::Superseded(self.name.clone(), Superseded)),
+                () = self.shutdown.fired() => return Err(Refusal::Stopping),
+                frame = tokio::time::timeout(SILENCE, self.body.frame()) => frame,
+            };
+            match frame {
+                Err(_) => return Err(Refusal::Silent(SILENCE.as_secs())),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => return Err(Refusal::Broken(error.to_string())),
+                // Trailers say nothing.
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(piece) if !piece.is_empty() => return Ok(Some(piece)),
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// At least `count` bytes from the beginning, or all there are; they come again with [`Pieces::next`].
+    pub async fn peek(&mut self, count: usize) -> Result<Bytes, Refusal> {
+        let mut start = bytes::BytesMut::new();
+        while start.len() < count {
+            let Some(piece) = self.next().await? else {
+                break;
+            };
+            start.extend_from_slice(&piece);
+        }
+        let start = start.freeze();
+        if !start.is_empty() {
+            self.pushed_back = Some(start.clone());
+        }
+        Ok(start)
+    }
+
+    /// See [`linger`].
+    pub fn linger(self) {
+        linger(self.body);
+    }
+}
+
+/// Reads on for a while and throws it away, so that a refused sender sees its answer.
+pub fn linger(mut body: Body) {
+    tokio::spawn(tokio::time::timeout(LINGER, async move {
+        while let Some(Ok(_)) = body.frame().await {}
+    }));
+}

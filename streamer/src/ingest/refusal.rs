@@ -1,0 +1,170 @@
+//! Why a feed is not taken, or not any longer, and how that is said.
+
+use axum::http::StatusCode;
+use media::framing::TooLong;
+use service::http::Problem;
+
+use super::media_type::Unsupported;
+use crate::feed::assembler;
+use crate::feed::lease::Taken;
+use crate::feed::name::BadName;
+use crate::feed::table::Full;
+use crate::feed::{Superseded, name::FeedName};
+use crate::metrics::Refused;
+
+/// Why a feed ends other than by its sender's will.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The path names no feed.
+    #[error(transparent)]
+    Name(#[from] BadName),
+    /// Another feed has the name.
+    #[error("{0}: {1}")]
+    Taken(FeedName, Taken),
+    /// Another feed took the name.
+    #[error("{0}: {1}")]
+    Superseded(FeedName, Superseded),
+    /// No room for another name.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// The content type cannot be relayed.
+    #[error(transparent)]
+    MediaType(#[from] Unsupported),
+    /// No content type, and the body is not MPEG-TS.
+    #[error(
+        "there is no content type, and the body does not begin like MPEG-TS: its first bytes are {0}"
+    )]
+    Unrecognised(String),
+    /// MPEG-TS without H.264.
+    #[error("the MPEG-TS carries {0}, and no H.264 video")]
+    Codec(String),
+    /// Not what its type says.
+    #[error("after {packets} good packets: {why}")]
+    Garbage {
+        /// Packets before it.
+        packets: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// The body ended within a packet.
+    #[error(
+        "the body ends in the middle of a packet, after {packets} whole ones: {have} bytes of it came"
+    )]
+    Cut {
+        /// Packets before it.
+        packets: u64,
+        /// Bytes of the packet that came.
+        have: usize,
+    },
+    /// A packet is too long.
+    #[error("{0}")]
+    TooLong(TooLong),
+    /// A frame is too long.
+    #[error("{0}")]
+    FrameTooLong(assembler::Refusal),
+    /// Nothing came for so many seconds.
+    #[error("nothing came for {0} s")]
+    Silent(u64),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The machine cannot take MPEG-TS.
+    #[error("this streamer cannot read MPEG-TS: {0}")]
+    Machine(String),
+    /// The streamer stops.
+    #[error("the streamer stops")]
+    Stopping,
+}
+
+impl Refusal {
+    /// What it is counted as; none if the sender ended it.
+    pub const fn reason(&self) -> Option<Refused> {
+        Some(match self {
+            Self::Name(_) => Refused::name,
+            Self::Taken(..) | Self::Superseded(..) => Refused::taken,
+            Self::Full(_) => Refused::full,
+            Self::MediaType(_) | Self::Unrecognised(_) => Refused::media_type,
+            Self::Codec(_) => Refused::codec,
+            Self::Garbage { .. } => Refused::garbage,
+            Self::Cut { .. } => Refused::cut,
+            Self::TooLong(_) | Self::FrameTooLong(_) => Refused::too_long,
+            Self::Stopping => Refused::stopping,
+            Self::Silent(_) | Self::Broken(_) | Self::Machine(_) => return None,
+        })
+    }
+
+    /// How the sender is told.
+    pub fn problem(&self) -> Problem {
+        let (status, title, remedy) = match self {
+            Self::Name(_) => (
+                StatusCode::BAD_REQUEST,
+                "not a feed's name",
+                "Use a name such as room-1 in the path.",
+            ),
+            Self::Taken(..) => (
+                StatusCode::CONFLICT,
+                "the name is taken",
+                "Choose another name, or send the Authorization bearer token of the feed that has it; a feed that sends \
+                 nothing for the streamer's --stall-ms loses its name.",
+            ),
+            Self::Superseded(..) => (
+                StatusCode::CONFLICT,
+                "the name was taken over",
+                "Feed a name from one renderer only, or choose another name.",
+            ),
+            Self::Full(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no room for another name",
+                "Use a name that exists, wait until one expires, or start the streamer with a higher --max-feeds.",
+            ),
+            Self::MediaType(_) | Self::Unrecognised(_) | Self::Codec(_) => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not a stream that can be relayed",
+                "Send H.264: as RTP in RFC 4571 framing with Content-Type: application/x-rtp-stream; encoding-name=H264, \
+                 or as MPEG-TS with Content-Type: video/mp2t (ffmpeg: -c:v libx264 -f mpegts).",
+            ),
+            Self::Garbage { .. } => (
+                StatusCode::BAD_REQUEST,
+                "the body is not what its content type says",
+                "Send each RTP packet after its length in two bytes, big-endian (RFC 4571), or MPEG-TS as video/mp2t.",
+            ),
+            Self::Cut { .. } => (
+                StatusCode::BAD_REQUEST,
+                "the body was cut off",
+                "End a feed at the end of a packet; what came before the cut was relayed.",
+            ),
+            Self::TooLong(_) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "a packet is too long",
+                "Send RTP packets that fit a datagram on every path (xr-renderer --rtp-mtu 1150).",
+            ),
+            Self::FrameTooLong(_) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "a frame is too long",
+                "Set the marker bit on the last packet of each frame, or lower the bit rate.",
+            ),
+            Self::Silent(_) => (
+                StatusCode::REQUEST_TIMEOUT,
+                "the feed was silent",
+                "End the request when there is nothing to send, and start another later.",
+            ),
+            Self::Broken(_) => (
+                StatusCode::BAD_REQUEST,
+                "the connection broke",
+                "Connect again.",
+            ),
+            Self::Machine(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "MPEG-TS cannot be read here",
+                "Install what is missing on the streamer's machine, or send RTP.",
+            ),
+            Self::Stopping => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the streamer stops",
+                "Connect again to its successor.",
+            ),
+        };
+        Problem::new(status, title, self.to_string(), remedy)
+    }
+}

@@ -1,0 +1,278 @@
+//! The streamer's HTTP interface:
+//!
+//! | route | what it does |
+//! | --- | --- |
+//! | `PUT`, `POST /feeds/{name}` | takes a feed; answers at its end |
+//! | `GET /feeds` | lists the names |
+//! | `GET /feeds/{name}/events` | server-sent events for the name's renderer: `keyframe` |
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use bytes::Bytes;
+use service::http::Problem;
+use service::{Secret, Shutdown};
+use tokio::sync::{broadcast, mpsc};
+
+use super::body::Pieces;
+use super::media_type::{MediaType, TS_PACKET_BYTES, begins_mpegts};
+use super::refusal::Refusal;
+use super::rtp::Sent;
+use super::{body, mpegts, rtp};
+use crate::feed::name::FeedName;
+use crate::feed::parameters::ParameterSets;
+use crate::feed::table::Table;
+use crate::feed::{Claim, Feed};
+use crate::metrics::Metrics;
+use crate::rtsp::viewers::Viewers;
+
+/// Between two comments that keep the event stream's connection open.
+const EVENTS_PING: Duration = Duration::from_secs(10);
+
+/// What the routes work with.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    /// The names.
+    pub table: Arc<Table>,
+    /// Who watches them.
+    pub viewers: Viewers,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Told of each new name.
+    pub opened: mpsc::UnboundedSender<Arc<Feed>>,
+    /// When to stop.
+    pub shutdown: Shutdown,
+}
+
+/// The routes.
+pub fn router(ingest: Ingest) -> Router {
+    Router::new()
+        .route("/feeds", get(list))
+        .route("/feeds/{name}", put(feed).post(feed))
+        .route("/feeds/{name}/events", get(events))
+        .fallback(unknown)
+        .with_state(ingest)
+}
+
+/// One line of `GET /feeds`.
+#[derive(Debug, serde::Serialize)]
+struct Listed {
+    name: String,
+    state: &'static str,
+    viewers: usize,
+    packets: u64,
+    frames: u64,
+}
+
+async fn list(State(ingest): State<Ingest>) -> Json<Vec<Listed>> {
+    let now = Instant::now();
+    let listed = ingest.table.all().into_iter().map(|feed| {
+        let (packets, frames) = feed.taken_in();
+        Listed {
+            name: feed.name().to_string(),
+            state: feed.state(now).as_str(),
+            viewers: ingest.viewers.of(feed.name()),
+            packets,
+            frames,
+        }
+    });
+    Json(listed.collect())
+}
+
+async fn feed(
+    State(ingest): State<Ingest>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let name = match FeedName::new(&name) {
+        Ok(name) => name,
+        Err(error) => {
+            body::linger(body);
+            return ingest.say_no(&Refusal::Name(error));
+        }
+    };
+    let mut pieces = Pieces::new(body, name.clone(), ingest.shutdown.clone());
+    match ingest.take(&name, &headers, &mut pieces).await {
+        Ok(sent) => {
+            tracing::info!(feed = %name, packets = sent.packets, "feed ended");
+            Json(sent).into_response()
+        }
+        Err(refusal) => {
+            tracing::info!(feed = %name, %refusal, "feed refused or ended");
+            // A feed that is ended by the shutdown has been taken in as far as it came.
+            if !matches!(refusal, Refusal::Stopping) {
+                pieces.linger();
+            }
+            ingest.say_no(&refusal)
+        }
+    }
+}
+
+impl Ingest {
+    async fn take(
+        &self,
+        name: &FeedName,
+        headers: &HeaderMap,
+        pieces: &mut Pieces,
+    ) -> Result<Sent, Refusal> {
+        let declared = headers
+            .get(header::CONTENT_TYPE)
+            .map(|value| value.to_str().unwrap_or("unreadable"));
+        let kind = MediaType::from_header(declared)?;
+        let token = bearer(headers);
+        match kind {
+            MediaType::Rtp { payload_type, sets } => {
+                let mut claim = self.claim(name, token, &sets)?;
+                pieces.end_with(claim.ended());
+                rtp::take(pieces, &mut claim, payload_type).await
+            }
+            MediaType::MpegTs | MediaType::Unknown => {
+                // A name is not given away for what turns out to be no feed.
+                let start = pieces.peek(TS_PACKET_BYTES + 1).await?;
+                if begins_mpegts(&start) != Some(true) {
+                    return Err(not_mpegts(&kind, &start));
+                }
+                let claim = self.claim(name, token, &ParameterSets::default())?;
+                pieces.end_with(claim.ended());
+                mpegts::take(pieces, claim).await
+            }
+        }
+    }
+
+    fn claim(
+        &self,
+        name: &FeedName,
+        token: Option<Secret>,
+        sets: &ParameterSets,
+    ) -> Result<Claim, Refusal> {
+        let now = Instant::now();
+        let (feed, new) = self.table.open(name, now)?;
+        let mut claim = feed
+            .claim(token, now)
+            .map_err(|taken| Refusal::Taken(name.clone(), taken))?;
+        claim.announce(sets);
+        if new {
+            // Nobody listens any more only when the streamer stops.
+            let _ = self.opened.send(feed);
+        }
+        tracing::info!(feed = %name, "feed begins");
+        Ok(claim)
+    }
+
+    fn say_no(&self, refusal: &Refusal) -> Response {
+        if let Some(reason) = refusal.reason() {
+            self.metrics.refuse(reason);
+        }
+        refusal.problem().into_response()
+    }
+}
+
+fn not_mpegts(kind: &MediaType, start: &Bytes) -> Refusal {
+    let shown: Vec<String> = start
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let shown = if shown.is_empty() {
+        "none".to_owned()
+    } else {
+        shown.join(" ")
+    };
+    if *kind == MediaType::MpegTs {
+        let why = format!(
+            "MPEG-TS has the byte 47 every {TS_PACKET_BYTES} bytes; the first bytes are {shown}"
+        );
+        Refusal::Garbage { packets: 0, why }
+    } else {
+        Refusal::Unrecognised(shown)
+    }
+}
+
+/// The token of `Authorization: Bearer TOKEN`.
+fn bearer(headers: &HeaderMap) -> Option<Secret> {
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Secret::new(token))
+}
+
+async fn events(State(ingest): State<Ingest>, Path(name): Path<String>) -> Response {
+    let feed = FeedName::new(&name)
+        .ok()
+        .and_then(|name| ingest.table.find(&name));
+    let Some(feed) = feed else {
+        return Problem::new(
+            StatusCode::NOT_FOUND,
+            "no such feed",
+            format!("nobody has fed {name} yet"),
+            "Begin the feed (PUT /feeds/NAME), then ask for its events.",
+        )
+        .into_response();
+    };
+    let (wishes, unheard) = feed.wishes();
+    let shutdown = ingest.shutdown.clone();
+    let stream = futures::stream::unfold(
+        (wishes, unheard, true),
+        move |(mut wishes, unheard, first)| {
+            let shutdown = shutdown.clone();
+            async move {
+                let event: &'static str = if unheard {
+                    KEYFRAME
+                } else if first {
+                    PING
+                } else {
+                    next_event(&mut wishes, &shutdown).await?
+                };
+                let still_first = first && unheard;
+                Some((
+                    Ok::<_, Infallible>(Bytes::from_static(event.as_bytes())),
+                    (wishes, false, still_first),
+                ))
+            }
+        },
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, Body::from_stream(stream)).into_response()
+}
+
+const KEYFRAME: &str = "event: keyframe\ndata: {}\n\n";
+const PING: &str = ": xr-streamer\n\n";
+
+/// The next event of a renderer's stream; none when the streamer stops, or forgets the name.
+async fn next_event(
+    wishes: &mut broadcast::Receiver<()>,
+    shutdown: &Shutdown,
+) -> Option<&'static str> {
+    tokio::select! {
+        () = shutdown.fired() => None,
+        wish = wishes.recv() => match wish {
+            // Wishes that were missed are served by one key frame.
+            Ok(()) | Err(broadcast::error::RecvError::Lagged(_)) => Some(KEYFRAME),
+            Err(broadcast::error::RecvError::Closed) => None,
+        },
+        () = tokio::time::sleep(EVENTS_PING) => Some(PING),
+    }
+}
+
+async fn unknown(uri: axum::http::Uri) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no such page",
+        format!("{} is nothing here", uri.path()),
+        "PUT or POST /feeds/NAME takes a feed, GET /feeds lists them, GET /feeds/NAME/events asks for key frames.",
+    )
+}

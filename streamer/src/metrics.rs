@@ -1,0 +1,276 @@
+//! What the streamer counts. Labels are bounded: names by the table's limit, everything else by an enum.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::feed::name::FeedName;
+
+/// A label that names a feed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FeedLabel {
+    feed: String,
+}
+
+/// A label that names a feed's state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+/// A label that names a transport.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransportLabel {
+    transport: Transport,
+}
+
+/// A label that names a reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabel {
+    reason: Refused,
+}
+
+/// A label that says why a viewer was dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DropLabel {
+    reason: Dropped,
+}
+
+/// How a viewer gets its packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the label's value is the word itself")]
+pub enum Transport {
+    /// RTP over UDP.
+    udp,
+    /// RTP interleaved in the RTSP connection.
+    tcp,
+}
+
+/// Why a feed was refused or ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the label's value is the word itself")]
+pub enum Refused {
+    /// The name cannot be a name.
+    name,
+    /// The name has a living feed with another token.
+    taken,
+    /// The table is full.
+    full,
+    /// Neither RTP nor MPEG-TS.
+    media_type,
+    /// Another codec than H.264.
+    codec,
+    /// The body is not what its type says.
+    garbage,
+    /// It ended in the middle of a packet.
+    cut,
+    /// Something in it is longer than is taken.
+    too_long,
+    /// The streamer stops.
+    stopping,
+}
+
+/// Why the streamer ended a viewer's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the label's value is the word itself")]
+pub enum Dropped {
+    /// It did not take its packets in time.
+    slow,
+    /// It sent nothing after connecting.
+    silent,
+    /// It did not speak RTSP.
+    nonsense,
+    /// There were too many connections.
+    crowded,
+}
+
+/// Counters of one feed.
+#[derive(Clone, Debug, Default)]
+pub struct FeedMetrics {
+    /// Packets taken in.
+    pub packets: Counter,
+    /// Bytes of them.
+    pub bytes: Counter,
+    /// Frames passed on.
+    pub frames: Counter,
+    /// Times that packets were missing in a feed.
+    pub gaps: Counter,
+    /// Packets that were missing.
+    pub missing: Counter,
+    /// Frames not passed on: cut, or before the first key frame.
+    pub skipped: Counter,
+    /// Frames that a media could not push.
+    pub unpushed: Counter,
+    /// Key frames asked of the renderer.
+    pub keyframe_requests: Counter,
+}
+
+/// All counters.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    feeds: Family<StateLabel, Gauge>,
+    viewers: Family<TransportLabel, Gauge>,
+    refused: Family<RefusalLabel, Counter>,
+    dropped: Family<DropLabel, Counter>,
+    packets: Family<FeedLabel, Counter>,
+    bytes: Family<FeedLabel, Counter>,
+    frames: Family<FeedLabel, Counter>,
+    gaps: Family<FeedLabel, Counter>,
+    missing: Family<FeedLabel, Counter>,
+    skipped: Family<FeedLabel, Counter>,
+    unpushed: Family<FeedLabel, Counter>,
+    keyframe_requests: Family<FeedLabel, Counter>,
+    /// RTSP connections that are open.
+    pub connections: Gauge,
+    /// Datagrams that the system refused to send.
+    pub send_errors: Counter,
+}
+
+impl Metrics {
+    /// All of them, in `registry`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let all = Self::default();
+        let registry = registry.sub_registry_with_prefix("xr_streamer");
+        registry.register(
+            "feeds",
+            "Names, by the state of their feed",
+            all.feeds.clone(),
+        );
+        registry.register(
+            "viewers",
+            "Viewers that play, by transport",
+            all.viewers.clone(),
+        );
+        registry.register(
+            "rtsp_connections",
+            "Open RTSP connections",
+            all.connections.clone(),
+        );
+        registry.register(
+            "refused_feeds",
+            "Feeds refused or ended, by reason",
+            all.refused.clone(),
+        );
+        registry.register(
+            "dropped_connections",
+            "RTSP connections ended by the streamer, by reason",
+            all.dropped.clone(),
+        );
+        registry.register(
+            "ingested_packets",
+            "RTP packets taken in",
+            all.packets.clone(),
+        );
+        registry.register_with_unit(
+            "ingested",
+            "Bytes of RTP packets taken in",
+            Unit::Bytes,
+            all.bytes.clone(),
+        );
+        registry.register(
+            "relayed_frames",
+            "Frames passed on to the name's viewers, if any",
+            all.frames.clone(),
+        );
+        registry.register(
+            "sequence_gaps",
+            "Times that packets were missing in a feed",
+            all.gaps.clone(),
+        );
+        registry.register(
+            "missing_packets",
+            "Packets that were missing in a feed",
+            all.missing.clone(),
+        );
+        registry.register(
+            "skipped_frames",
+            "Frames cut by a gap, or before the first key frame",
+            all.skipped.clone(),
+        );
+        registry.register(
+            "unpushed_frames",
+            "Frames that a media refused",
+            all.unpushed.clone(),
+        );
+        registry.register(
+            "keyframe_requests",
+            "Key frames asked of the renderer",
+            all.keyframe_requests.clone(),
+        );
+        registry.register(
+            "udp_send_errors",
+            "Datagrams that the system refused to send",
+            all.send_errors.clone(),
+        );
+        for state in crate::feed::lease::State::ALL {
+            all.set_feeds(state.as_str(), 0);
+        }
+        all.set_viewers(Transport::udp, 0);
+        all.set_viewers(Transport::tcp, 0);
+        all
+    }
+
+    /// The counters of one feed.
+    pub fn feed(&self, name: &FeedName) -> FeedMetrics {
+        let label = FeedLabel {
+            feed: name.to_string(),
+        };
+        let of = |family: &Family<FeedLabel, Counter>| family.get_or_create_owned(&label);
+        FeedMetrics {
+            packets: of(&self.packets),
+            bytes: of(&self.bytes),
+            frames: of(&self.frames),
+            gaps: of(&self.gaps),
+            missing: of(&self.missing),
+            skipped: of(&self.skipped),
+            unpushed: of(&self.unpushed),
+            keyframe_requests: of(&self.keyframe_requests),
+        }
+    }
+
+    /// The name is gone, and its counters with it.
+    pub fn forget(&self, name: &FeedName) {
+        let label = FeedLabel {
+            feed: name.to_string(),
+        };
+        let families = [
+            &self.packets,
+            &self.bytes,
+            &self.frames,
+            &self.gaps,
+            &self.missing,
+            &self.skipped,
+            &self.unpushed,
+            &self.keyframe_requests,
+        ];
+        for family in families {
+            family.remove(&label);
+        }
+    }
+
+    /// A feed was refused or ended.
+    pub fn refuse(&self, reason: Refused) {
+        self.refused.get_or_create(&RefusalLabel { reason }).inc();
+    }
+
+    /// The streamer ended an RTSP connection.
+    pub fn drop_connection(&self, reason: Dropped) {
+        self.dropped.get_or_create(&DropLabel { reason }).inc();
+    }
+
+    /// So many names are in `state`.
+    pub fn set_feeds(&self, state: &'static str, count: usize) {
+        self.feeds
+            .get_or_create(&StateLabel { state })
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// So many viewers play over `transport`.
+    pub fn set_viewers(&self, transport: Transport, count: usize) {
+        self.viewers
+            .get_or_create(&TransportLabel { transport })
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+}

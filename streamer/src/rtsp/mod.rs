@@ -1,0 +1,14 @@
+//! Viewers: an RTSP server whose medias are fed by [`source`] straight from the feed's own thread.
+//!
+//! ```text
+//!  feed --frame--> pay0 (RelaySource) --> rtpbin --> tee --> multiudpsink   one for all viewers on UDP
+//!                                                    |
+//!                                                    +-----> appsink        one for all viewers on TCP
+//! ```
+
+pub mod accept;
+pub mod factory;
+pub mod server;
+pub mod slow;
+pub mod source;
+pub mod viewers;

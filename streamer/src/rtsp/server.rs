@@ -1,0 +1,327 @@
+//! The RTSP server: what is set up for each connection, session and name.
+
+use std::collections::HashMap;
+use std::net::{Shutdown as Side, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use gstreamer_rtsp_server as gst_rtsp_server;
+use gstreamer_rtsp_server::prelude::*;
+use socket2::{SockRef, TcpKeepalive};
+
+use super::factory::{FeedFactory, Options};
+use super::slow::{Meter, unsent_bytes};
+use super::viewers::Viewers;
+use crate::feed::Feed;
+use crate::feed::name::FeedName;
+use crate::feed::table::Table;
+use crate::metrics::{Dropped, Metrics, Transport};
+
+/// Threads that talk to RTSP clients. One client may hold up others for as long as its media takes to start.
+const CLIENT_THREADS: i32 = 4;
+
+/// What follows the head of an RTSP request; ours have nothing there.
+const MAX_CONTENT_BYTES: u32 = 16 * 1024;
+
+/// Room for some key frames of a viewer on TCP. The system doubles it for its own book-keeping.
+const TCP_SEND_BUFFER_BYTES: usize = 512 * 1024;
+
+/// A connection lives on so long without a session.
+const AFTER_SESSION_S: i32 = 10;
+
+/// The bounds of viewers.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Sessions at a time.
+    pub sessions: u32,
+    /// A session that sends neither RTSP nor RTCP for so long is over.
+    pub session_timeout: Duration,
+    /// A viewer on TCP that is behind for so long is dropped.
+    pub slow: Duration,
+}
+
+/// The RTSP server. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Server(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    rtsp: gst_rtsp_server::RTSPServer,
+    pool: gst_rtsp_server::RTSPSessionPool,
+    mounts: gst_rtsp_server::RTSPMountPoints,
+    table: Arc<Table>,
+    viewers: Viewers,
+    metrics: Metrics,
+    options: Options,
+    bounds: Bounds,
+    open: AtomicUsize,
+    /// The connection that is being handed over: the server announces a client without saying which.
+    arriving: Mutex<Option<Arriving>>,
+    handing_over: Mutex<()>,
+    watched: Mutex<HashMap<u64, Watched>>,
+}
+
+#[derive(Debug)]
+struct Arriving {
+    counted: Counted,
+    stream: TcpStream,
+}
+
+/// A connection whose backlog is watched.
+#[derive(Debug)]
+struct Watched {
+    stream: TcpStream,
+    meter: Meter,
+}
+
+/// One open connection; dropping it counts it out.
+#[derive(Debug)]
+pub struct Counted {
+    id: u64,
+    server: Server,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let inner = &self.server.0;
+        inner.open.fetch_sub(1, Ordering::Relaxed);
+        inner.metrics.connections.dec();
+        lock(&inner.watched).remove(&self.id);
+        inner.viewers.close(self.id);
+    }
+}
+
+impl Server {
+    /// A server without names and connections.
+    pub fn new(
+        table: Arc<Table>,
+        viewers: Viewers,
+        metrics: Metrics,
+        options: Options,
+        bounds: Bounds,
+    ) -> Self {
+        let rtsp = gst_rtsp_server::RTSPServer::new();
+        let pool = gst_rtsp_server::RTSPSessionPool::new();
+        let mounts = gst_rtsp_server::RTSPMountPoints::new();
+        let threads = gst_rtsp_server::RTSPThreadPool::new();
+        threads.set_max_threads(CLIENT_THREADS);
+        pool.set_max_sessions(bounds.sessions);
+        rtsp.set_session_pool(Some(&pool));
+        rtsp.set_mount_points(Some(&mounts));
+        rtsp.set_thread_pool(Some(&threads));
+        rtsp.set_content_length_limit(MAX_CONTENT_BYTES);
+        let server = Self(Arc::new(Inner {
+            rtsp,
+            pool,
+            mounts,
+            table,
+            viewers,
+            metrics,
+            options,
+            bounds,
+            open: AtomicUsize::new(0),
+            arriving: Mutex::default(),
+            handing_over: Mutex::default(),
+            watched: Mutex::default(),
+        }));
+        server.connect();
+        server
+    }
+
+    /// Connections that are open.
+    pub fn connections(&self) -> usize {
+        self.0.open.load(Ordering::Relaxed)
+    }
+
+    /// The streamer's counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Counts connection `id` in.
+    pub fn count_connection(&self, id: u64) -> Counted {
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        self.0.metrics.connections.inc();
+        Counted {
+            id,
+            server: self.clone(),
+        }
+    }
+
+    /// Gives a connection to the server.
+    pub fn hand_over(
+        &self,
+        stream: tokio::net::TcpStream,
+        peer: SocketAddr,
+        counted: Counted,
+    ) -> anyhow::Result<()> {
+        let stream = stream.into_std().context("taking the socket")?;
+        self.tune(&stream).context("setting up the socket")?;
+        let twin = stream.try_clone().context("doubling the socket")?;
+        let socket = gio::Socket::from_fd(OwnedFd::from(stream)).context("wrapping the socket")?;
+        let _one_at_a_time = lock(&self.0.handing_over);
+        *lock(&self.0.arriving) = Some(Arriving {
+            counted,
+            stream: twin,
+        });
+        let handed = self.0.rtsp.transfer_connection(
+            socket,
+            &peer.ip().to_string(),
+            i32::from(peer.port()),
+            None,
+        );
+        lock(&self.0.arriving).take();
+        handed.context("starting the RTSP connection")
+    }
+
+    fn tune(&self, stream: &TcpStream) -> std::io::Result<()> {
+        let socket = SockRef::from(stream);
+        socket.set_tcp_nodelay(true)?;
+        socket.set_send_buffer_size(TCP_SEND_BUFFER_BYTES)?;
+        // A peer that has vanished answers neither probes nor data.
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(self.0.bounds.session_timeout))?;
+        socket.set_tcp_user_timeout(Some(self.0.bounds.session_timeout))
+    }
+
+    /// Serves `feed` at its name.
+    pub fn mount(&self, feed: &Arc<Feed>) -> anyhow::Result<()> {
+        let factory = FeedFactory::new(feed, &self.0.options, &self.0.metrics)
+            .context("making an RTSP media factory")?;
+        self.0.mounts.add_factory(&path(feed.name()), factory);
+        Ok(())
+    }
+
+    /// Serves `name` no more.
+    pub fn unmount(&self, name: &FeedName) {
+        self.0.mounts.remove_factory(&path(name));
+    }
+
+    /// Ends sessions that have timed out. May take as long as it takes to stop a media.
+    pub fn expire_sessions(&self) {
+        self.0.pool.cleanup();
+    }
+
+    /// Ends connections of viewers that do not take their packets.
+    pub fn drop_slow(&self, now: Instant) {
+        let patience = self.0.bounds.slow;
+        for watched in lock(&self.0.watched).values_mut() {
+            let unsent = unsent_bytes(&watched.stream).unwrap_or(0);
+            if watched.meter.observe(now, unsent, patience) {
+                watched.meter = Meter::default();
+                self.0.metrics.drop_connection(Dropped::slow);
+                let peer = watched.stream.peer_addr().ok();
+                tracing::warn!(
+                    ?peer,
+                    unsent,
+                    "a viewer on TCP does not take its packets in time and is dropped"
+                );
+                // The server sees the end of the connection and cleans up.
+                let _ = watched.stream.shutdown(Side::Both);
+            }
+        }
+    }
+
+    /// Ends every connection and session.
+    pub fn close(&self) {
+        let mut all = |_: &gst_rtsp_server::RTSPServer, _: &gst_rtsp_server::RTSPClient| {
+            gst_rtsp_server::RTSPFilterResult::Remove
+        };
+        self.0.rtsp.client_filter(Some(&mut all));
+        let mut all = |_: &gst_rtsp_server::RTSPSessionPool, _: &gst_rtsp_server::RTSPSession| {
+            gst_rtsp_server::RTSPFilterResult::Remove
+        };
+        self.0.pool.filter(Some(&mut all));
+    }
+
+    fn connect(&self) {
+        let weak = Arc::downgrade(&self.0);
+        self.0.rtsp.connect_client_connected(move |_, client| {
+            let Some(inner) = weak.upgrade() else { return };
+            let Some(arriving) = lock(&inner.arriving).take() else {
+                return;
+            };
+            Self(inner).welcome(client, arriving);
+        });
+        let viewers = self.0.viewers.clone();
+        self.0.pool.connect_session_removed(move |_, session| {
+            if let Some(id) = session.sessionid() {
+                viewers.stop(&id);
+            }
+        });
+    }
+
+    fn welcome(&self, client: &gst_rtsp_server::RTSPClient, arriving: Arriving) {
+        let id = arriving.counted.id;
+        lock(&self.0.watched).insert(
+            id,
+            Watched {
+                stream: arriving.stream,
+                meter: Meter::default(),
+            },
+        );
+        client.set_post_session_timeout(AFTER_SESSION_S);
+        let counted = Mutex::new(Some(arriving.counted));
+        client.connect_closed(move |_| drop(lock(&counted).take()));
+        let timeout = u32::try_from(self.0.bounds.session_timeout.as_secs()).unwrap_or(u32::MAX);
+        client.connect_new_session(move |_, session| session.set_timeout(timeout));
+        let weak = Arc::downgrade(&self.0);
+        client.connect_play_request(move |client, context| {
+            if let Some(inner) = weak.upgrade() {
+                inner.plays(client, context, id);
+            }
+        });
+        let viewers = self.0.viewers.clone();
+        client.connect_pause_request(move |_, context| {
+            if let Some(session) = context.session().and_then(RTSPSessionExt::sessionid) {
+                viewers.stop(&session);
+            }
+        });
+    }
+}
+
+impl Inner {
+    /// A viewer plays: it needs a key frame.
+    fn plays(
+        &self,
+        client: &gst_rtsp_server::RTSPClient,
+        context: &gst_rtsp_server::RTSPContext,
+        connection: u64,
+    ) {
+        let components = context
+            .uri()
+            .map(gstreamer_rtsp::RTSPUrl::decode_path_components)
+            .unwrap_or_default();
+        let name = components
+            .iter()
+            .find(|part| !part.is_empty())
+            .and_then(|part| FeedName::new(part).ok());
+        let (Some(name), Some(session)) = (name, context.session()) else {
+            return;
+        };
+        let transport = session
+            .media(&path(&name))
+            .0
+            .and_then(|media| media.transport(0));
+        let tcp = transport.is_some()
+            && (0..=u8::MAX).any(|channel| client.stream_transport(channel) == transport);
+        let transport = if tcp { Transport::tcp } else { Transport::udp };
+        if let Some(id) = session.sessionid() {
+            self.viewers
+                .play(id.to_string(), name.clone(), transport, connection);
+        }
+        if let Some(feed) = self.table.find(&name) {
+            feed.wish_keyframe();
+        }
+    }
+}
+
+fn path(name: &FeedName) -> String {
+    format!("/{name}")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,101 @@
+//! Who plays what, by RTSP session.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::feed::name::FeedName;
+use crate::metrics::{Metrics, Transport};
+
+/// A session that plays.
+#[derive(Clone, Debug)]
+struct Viewer {
+    feed: FeedName,
+    transport: Transport,
+    connection: u64,
+}
+
+/// The sessions that play. Bounded by the session pool's limit.
+#[derive(Clone, Debug)]
+pub struct Viewers {
+    playing: Arc<Mutex<HashMap<String, Viewer>>>,
+    metrics: Metrics,
+}
+
+impl Viewers {
+    /// Nobody plays.
+    pub fn new(metrics: Metrics) -> Self {
+        Self {
+            playing: Arc::default(),
+            metrics,
+        }
+    }
+
+    /// `session`, set up over `connection`, plays `feed`.
+    pub fn play(&self, session: String, feed: FeedName, transport: Transport, connection: u64) {
+        let mut playing = self.lock();
+        playing.insert(
+            session,
+            Viewer {
+                feed,
+                transport,
+                connection,
+            },
+        );
+        self.count(&playing);
+    }
+
+    /// `session` plays no more.
+    pub fn stop(&self, session: &str) {
+        let mut playing = self.lock();
+        playing.remove(session);
+        self.count(&playing);
+    }
+
+    /// `connection` is closed, and what it controlled has ended.
+    pub fn close(&self, connection: u64) {
+        let mut playing = self.lock();
+        playing.retain(|_, viewer| viewer.connection != connection);
+        self.count(&playing);
+    }
+
+    /// How many play `feed`.
+    pub fn of(&self, feed: &FeedName) -> usize {
+        self.lock()
+            .values()
+            .filter(|viewer| &viewer.feed == feed)
+            .count()
+    }
+
+    fn count(&self, playing: &HashMap<String, Viewer>) {
+        for transport in [Transport::udp, Transport::tcp] {
+            let count = playing
+                .values()
+                .filter(|viewer| viewer.transport == transport)
+                .count();
+            self.metrics.set_viewers(transport, count);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Viewer>> {
+        self.playing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewer_ends_with_its_session_or_its_connection() {
+        let viewers = Viewers::new(Metrics::default());
+        let feed = FeedName::new("x").unwrap();
+        viewers.play("a".into(), feed.clone(), Transport::udp, 1);
+        viewers.play("b".into(), feed.clone(), Transport::tcp, 2);
+        viewers.play("b".into(), feed.clone(), Transport::tcp, 2);
+        assert_eq!(viewers.of(&feed), 2);
+        viewers.stop("a");
+        assert_eq!(viewers.of(&feed), 1);
+        viewers.close(2);
+        assert_eq!(viewers.of(&feed), 0);
+    }
+}

@@ -1,0 +1,9 @@
+//! The streamer as a process, with real feeds and real viewers.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod feeding;
+mod refusing;
+mod relaying;
+mod server;
+mod viewing;

@@ -1,0 +1,218 @@
+//! What is refused, and that refusing it costs nothing else.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::feeding::{Feed, RTP, Request, framed};
+use crate::server::{Streamer, answer, get};
+use crate::viewing::{Viewer, read_head};
+
+const KEY: &[u8] = &[0x65, 0x88, 1];
+
+fn refused(request: Request, body: &[u8], status: u16, words: &str) {
+    let mut request = request;
+    let _ = request.send(body);
+    let (got, text) = request.end();
+    assert_eq!(got, status, "{text}");
+    let problem: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(text.contains(words), "{text} has no {words}");
+    assert!(!problem["remedy"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn bodies_that_are_no_feed_are_told_why() {
+    let mut streamer = Streamer::start(&["--max-feeds", "4"]);
+    let begin = |name: &str, kind: Option<&str>| Request::begin(streamer.http, name, kind, None);
+    refused(begin("a", Some("video/webm")), b"x", 415, "video/webm");
+    refused(
+        begin("a", Some("application/x-rtp-stream; encoding-name=VP8")),
+        b"x",
+        415,
+        "VP8",
+    );
+    refused(begin("a", None), b"GIF89a and so on", 415, "47 49 46");
+    refused(begin("a", Some("video/mp2t")), &[7; 400], 400, "07 07");
+    refused(begin("a", Some(RTP)), &[0xff; 4000], 413, "65535 bytes");
+    refused(
+        begin("a", Some(RTP)),
+        &[0, 4, 1, 2, 3, 4],
+        400,
+        "shorter than",
+    );
+    refused(
+        begin("a", Some(RTP)),
+        &[0, 12, 0, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        400,
+        "version 0",
+    );
+    let cut = [framed(0, 0, KEY), framed(1, 1500, KEY)[..9].to_vec()].concat();
+    refused(
+        begin("a", Some(RTP)),
+        &cut,
+        400,
+        "after 1 whole ones: 9 bytes",
+    );
+    refused(
+        begin("a", Some("application/x-rtp-stream; payload=97")),
+        &framed(0, 0, KEY),
+        400,
+        "type 96",
+    );
+    refused(
+        begin("a", Some(RTP)),
+        &framed(0, 0, &[0x1d, 1]),
+        400,
+        "NAL unit type 29",
+    );
+    refused(begin("..", Some(RTP)), b"", 400, "1 to 64 characters");
+    let mut sync_only = vec![0xff_u8; 188 * 60];
+    for packet in sync_only.chunks_mut(188) {
+        packet[..4].copy_from_slice(&[0x47, 0x1f, 0xff, 0x10]);
+    }
+    refused(begin("ts", Some("video/mp2t")), &sync_only, 415, "no H.264");
+    for name in ["b", "c"] {
+        let mut request = begin(name, Some(RTP));
+        request.send(&framed(0, 0, KEY)).unwrap();
+        assert_eq!(request.end().0, 200);
+    }
+    refused(begin("d", Some(RTP)), b"", 503, "--max-feeds");
+    assert!(streamer.is_running());
+    assert!(streamer.metric("xr_streamer_refused_feeds_total{reason=\"garbage\"}") >= 4);
+}
+
+#[test]
+fn a_taken_name_is_refused_unless_the_token_comes() {
+    let streamer = Streamer::start(&[]);
+    let mut first = Request::begin(streamer.http, "room", Some(RTP), Some("one"));
+    first.send(&framed(0, 0, KEY)).unwrap();
+    streamer.wait_frames("room", 1);
+    refused(
+        Request::begin(streamer.http, "room", Some(RTP), Some("two")),
+        &framed(0, 0, KEY),
+        409,
+        "taken",
+    );
+    refused(
+        Request::begin(streamer.http, "room", Some(RTP), None),
+        &framed(0, 0, KEY),
+        409,
+        "taken",
+    );
+    let mut second = Request::begin(streamer.http, "room", Some(RTP), Some("one"));
+    second.send(&framed(0, 0, KEY)).unwrap();
+    streamer.wait_frames("room", 2);
+    assert_eq!(answer(&mut first.stream).0, 409, "the older one is told");
+    assert_eq!(second.end().0, 200);
+}
+
+/// MPEG-TS with another codec, from a real multiplexer.
+#[test]
+fn other_codecs_in_mpegts_are_named() {
+    let streamer = Streamer::start(&[]);
+    let output = Command::new("ffmpeg")
+        .args([
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc=size=320x240:rate=25",
+            "-t",
+            "2",
+        ])
+        .args(["-c:v", "mpeg2video", "-f", "mpegts", "-"])
+        .output()
+        .unwrap();
+    assert!(output.stdout.len() > 10_000);
+    let request = Request::begin(streamer.http, "room", Some("video/mp2t"), None);
+    refused(request, &output.stdout, 415, "video/mpeg");
+}
+
+/// Silent connections on both ports, more than there is room for, keep nobody out; nor does RTSP nonsense.
+#[test]
+fn a_silent_crowd_and_nonsense_keep_nobody_out() {
+    let mut streamer = Streamer::start(&["--max-connections", "64"]);
+    let crowd: Vec<_> = (0..200)
+        .flat_map(|_| {
+            [
+                TcpStream::connect(streamer.http).unwrap(),
+                TcpStream::connect(streamer.rtsp).unwrap(),
+            ]
+        })
+        .collect();
+    let feed = Feed::start(streamer.http, "room", (640, 360), 30, 1000);
+    streamer.wait_frames("room", 5);
+
+    let zeros = vec![0; 100_000];
+    let nonsense: [&[u8]; 6] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        &zeros,
+        b"OPTIONS\r\n\r\n",
+        b"DESCRIBE rtsp://x/../../etc/passwd RTSP/1.0\r\nCSeq: x\r\n\r\n",
+        b"PLAY rtsp://x/room RTSP/1.0\r\nCSeq: 1\r\nSession: none\r\nContent-Length: 99999999999\r\n\r\n",
+        b"SETUP rtsp://x/room/stream=0 RTSP/1.0\r\nCSeq: 1\r\nTransport: nonsense;;;=\r\n\r\n",
+    ];
+    for bytes in nonsense {
+        let mut stream = TcpStream::connect(streamer.rtsp).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_millis(500)))
+            .unwrap();
+        let _ = stream.write_all(bytes);
+        let _ = stream.read(&mut [0; 1024]);
+    }
+    let mut long = TcpStream::connect(streamer.rtsp).unwrap();
+    let _ = long.write_all(b"OPTIONS rtsp://x/ RTSP/1.0\r\nCSeq: 1\r\n");
+    for count in 0..20_000 {
+        if long
+            .write_all(format!("X-Header-{count}: {}\r\n", "y".repeat(100)).as_bytes())
+            .is_err()
+        {
+            break;
+        }
+    }
+
+    let mut stream = TcpStream::connect(streamer.rtsp).unwrap();
+    write!(
+        stream,
+        "DESCRIBE {} RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+        streamer.url("nobody")
+    )
+    .unwrap();
+    assert!(read_head(&mut stream).starts_with("RTSP/1.0 404"));
+    Viewer::start(&streamer.url("room"), "tcp").wait("a key frame", |packet| packet.key);
+    assert!(streamer.is_running());
+    assert_eq!(get(streamer.http, "/feeds").0, 200);
+    assert_eq!(feed.stop().0, 200);
+    drop(crowd);
+}
+
+#[test]
+fn a_taken_port_and_a_wrong_flag_are_told() {
+    let streamer = Streamer::start(&[]);
+    let try_start = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_xr-streamer"))
+            .args(args)
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let taken = streamer.http.to_string();
+    let (code, text) = try_start(&[
+        "--http",
+        &taken,
+        "--rtsp",
+        "127.0.0.1:0",
+        "--ops",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains(&taken) && text.contains("--http"), "{text}");
+    let (code, text) = try_start(&["--stall-ms", "1"]);
+    assert_eq!(code, Some(64), "{text}");
+    assert!(text.contains("--stall-ms"), "{text}");
+}

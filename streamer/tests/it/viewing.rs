@@ -1,0 +1,145 @@
+//! Viewers: GStreamer's `rtspsrc` as it is, with what it receives noted by packet.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) ssrc: u32,
+    pub(crate) key: bool,
+    pub(crate) at: Instant,
+}
+
+pub(crate) struct Viewer {
+    pipeline: gst::Pipeline,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+impl Viewer {
+    pub(crate) fn start(url: &str, transport: &str) -> Self {
+        gst::init().unwrap();
+        let launch = format!(
+            "rtspsrc location={url} protocols={transport} latency=0 buffer-mode=none do-retransmission=false \
+             udp-buffer-size=2621440 ! appsink name=sink sync=false async=false"
+        );
+        let pipeline = gst::parse::launch(&launch)
+            .unwrap()
+            .downcast::<gst::Pipeline>()
+            .unwrap();
+        let sink = pipeline
+            .by_name("sink")
+            .unwrap()
+            .downcast::<gst_app::AppSink>()
+            .unwrap();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let notes = Arc::clone(&received);
+        let sample = move |sink: &gst_app::AppSink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            let map = sample.buffer().unwrap().map_readable().unwrap();
+            let packet = media::rtp::Packet::new(&map).unwrap();
+            notes.lock().unwrap().push(Received {
+                sequence: packet.sequence(),
+                timestamp: packet.timestamp().0,
+                ssrc: packet.ssrc(),
+                key: media::h264::starts_key_frame(packet.payload()),
+                at: Instant::now(),
+            });
+            Ok(gst::FlowSuccess::Ok)
+        };
+        sink.set_callbacks(
+            gst_app::AppSinkCallbacks::builder()
+                .new_sample(sample)
+                .build(),
+        );
+        pipeline.set_state(gst::State::Playing).unwrap();
+        Self { pipeline, received }
+    }
+
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
+    }
+
+    /// Waits for a packet of which `wanted` holds.
+    pub(crate) fn wait(&self, what: &str, wanted: impl Fn(&Received) -> bool) -> Received {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = self.received().into_iter().find(|packet| wanted(packet)) {
+                return found;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "waited in vain: {what}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+/// Packets that a viewer missed, by their sequence numbers.
+pub(crate) fn missed(received: &[Received]) -> u32 {
+    received
+        .windows(2)
+        .map(|pair| {
+            u32::from(
+                pair[1]
+                    .sequence
+                    .wrapping_sub(pair[0].sequence)
+                    .wrapping_sub(1),
+            )
+        })
+        .sum()
+}
+
+/// A viewer on TCP that plays and then reads nothing.
+pub(crate) fn deaf(rtsp: SocketAddr, name: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(rtsp).unwrap();
+    let url = format!("rtsp://{rtsp}/{name}");
+    let ask = |stream: &mut TcpStream, request: &str| {
+        stream.write_all(request.as_bytes()).unwrap();
+        read_head(stream)
+    };
+    let setup = ask(
+        &mut stream,
+        &format!(
+            "SETUP {url}/stream=0 RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
+        ),
+    );
+    let session = setup
+        .lines()
+        .find_map(|line| line.strip_prefix("Session: "))
+        .unwrap_or_else(|| panic!("{setup}"));
+    let session = session.split(';').next().unwrap().to_owned();
+    let request = format!("PLAY {url} RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    stream
+}
+
+/// The head of an RTSP answer.
+pub(crate) fn read_head(stream: &mut TcpStream) -> String {
+    use std::io::Read as _;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
