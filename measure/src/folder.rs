@@ -161,6 +161,12 @@ pub struct RunMeta {
     pub bitrate_bps: u64,
     /// How RTP travels: `udp`, `tcp`, or `none` for a floor.
     pub transport: String,
+    /// What connects the clusters; absent for processes on this host.
+    #[serde(default)]
+    pub fabric: Option<FabricMeta>,
+    /// The WAN between them; absent where there is none.
+    #[serde(default)]
+    pub wan: Option<WanMeta>,
     /// The floor scenario that it is compared with.
     pub floor: Option<String>,
     /// When the first process was started.
@@ -187,6 +193,36 @@ pub struct RunMeta {
     pub complete: bool,
     /// What went wrong, where something did.
     pub error: Option<String>,
+}
+
+/// What connects the clusters of a repetition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FabricMeta {
+    /// `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`.
+    pub name: String,
+    /// What served it: `nftables`, `wireguard-go and vxlan`.
+    pub backend: String,
+    /// What stands in front of the streamer: `clusterip`, `headless`, `nodeport`.
+    pub service: String,
+    /// The largest IP packet that crosses it whole, in bytes.
+    pub mtu: u32,
+    /// How often a frame crosses the WAN on its way from the renderer to the client.
+    pub wan_crossings: u32,
+}
+
+/// The WAN of a repetition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WanMeta {
+    /// The preset that it was made from; `custom` for none.
+    pub preset: String,
+    /// What served it: `netem`, `userspace`, `veth`.
+    pub backend: String,
+    /// What it does to a packet, in words.
+    pub description: String,
+    /// How late the userspace link handed a packet on, at p50, in microseconds; absent for netem, which does not say.
+    pub late_p50_us: Option<u64>,
+    /// The same at p99.
+    pub late_p99_us: Option<u64>,
 }
 
 impl RunMeta {

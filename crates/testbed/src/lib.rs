@@ -4,12 +4,14 @@
 //! The one placement so far is [`Placement::Host`]: processes of this host, on loopback. The crate reads no wall clock:
 //! whoever makes a [`Testbed`] gives it one.
 
+pub mod local;
 mod log;
 mod process;
 mod ready;
 pub mod resources;
 mod spec;
 mod supervise;
+pub mod wan;
 
 pub use process::{Event, EventKind, Exit, NotReady, Process, StartError, Testbed};
 pub use ready::Ready;

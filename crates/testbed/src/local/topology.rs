@@ -1,0 +1,134 @@
+//! What a lab is made of, as data: network namespaces, the links between them, and what is set up in each.
+//!
+//! Nothing here touches the kernel. `Lab` applies a topology, `print` shows it, and the fabrics build one; a test reads it.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+/// One of the two clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cluster {
+    /// Renderer and client.
+    A,
+    /// The streamer, unless everything is in one cluster.
+    B,
+}
+
+/// What a namespace stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A cluster's only node: its pods' bridge, kube-proxy's rules, its end of the WAN.
+    Node,
+    /// A pod, with `eth0` on its node's bridge.
+    Pod,
+    /// Liqo's gateway.
+    Gateway,
+}
+
+/// A network namespace and everything that is set up in it, in the order of the fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its name within the lab, for example `node-a`, `gateway-b`, `client`.
+    pub name: String,
+    /// What it stands for.
+    pub kind: Kind,
+    /// Which cluster it is in.
+    pub cluster: Cluster,
+    /// Its address on the management link, on `mgmt0`; none where the runner has nothing to ask.
+    pub management: Option<Ipv4Addr>,
+    /// Kernel parameters, `net.ipv4.ip_forward` and its value.
+    pub sysctls: Vec<(String, String)>,
+    /// Lines for `ip -batch`: they find the links and the daemons' interfaces there.
+    pub ip: Vec<String>,
+    /// WireGuard interfaces that exist by now.
+    pub wireguard: Vec<Wireguard>,
+    /// Lines for `ip -batch` that come after WireGuard's configuration.
+    pub routes: Vec<String>,
+    /// A ruleset for `nft -f -`; empty for none.
+    pub nft: String,
+    /// Lines for `tc -batch`.
+    pub tc: Vec<String>,
+}
+
+/// A pair of virtual Ethernet devices with checksum and segmentation offload as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// One end.
+    pub one: End,
+    /// The other.
+    pub other: End,
+}
+
+/// One end of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The namespace.
+    pub namespace: String,
+    /// The interface's name there.
+    pub interface: String,
+}
+
+/// The configuration of a WireGuard interface. Keys are base64, as `wg` takes them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wireguard {
+    /// The interface.
+    pub interface: String,
+    /// Its private key: never printed, never on a command line.
+    pub private_key: String,
+    /// The UDP port that it listens on; none for one that the kernel chooses.
+    pub listen_port: Option<u16>,
+    /// The other side's public key.
+    pub peer_public_key: String,
+    /// Where the other side is; none for the side that waits.
+    pub endpoint: Option<std::net::SocketAddrV4>,
+    /// Seconds between two keep-alives; none for none.
+    pub keepalive_s: Option<u16>,
+}
+
+/// A process that is part of the fabric: started once the links exist, before anything else is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// What it is, for example `wireguard-a`, `wan`.
+    pub role: String,
+    /// The namespace that it runs in.
+    pub namespace: String,
+    /// Which cluster its use of the machine is counted to; none for the WAN.
+    pub cluster: Option<Cluster>,
+    /// The program's file.
+    pub program: PathBuf,
+    /// Its arguments. `{netns:NAME}` in one of them becomes the path of that namespace as the process sees it.
+    pub args: Vec<String>,
+    /// Added to its environment.
+    pub env: Vec<(String, String)>,
+    /// Interfaces that it makes, which are awaited before the namespaces are set up.
+    pub makes: Vec<End>,
+}
+
+/// A whole lab.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topology {
+    /// Namespaces, in the order in which they are set up.
+    pub namespaces: Vec<Namespace>,
+    /// Links between them.
+    pub links: Vec<Link>,
+    /// Processes of the fabric, in the order of starting.
+    pub daemons: Vec<Daemon>,
+}
+
+impl Topology {
+    /// The namespace of that name.
+    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.iter().find(|one| one.name == name)
+    }
+}
+
+impl std::fmt::Debug for Wireguard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wireguard")
+            .field("interface", &self.interface)
+            .field("listen_port", &self.listen_port)
+            .field("peer_public_key", &self.peer_public_key)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
