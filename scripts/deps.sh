@@ -12,6 +12,8 @@ packages=(
     gstreamer1.0-plugins-ugly gstreamer1.0-libav
     # to measure: OCR, and the reference pipeline with the font that it draws its clock in
     tesseract-ocr tesseract-ocr-eng ffmpeg fonts-dejavu-core
+    # to build labs: rules, devices, tunnels, captures, real-time scheduling
+    nftables iproute2 wireguard-tools wireguard-go tcpdump tshark util-linux
     # to fetch the test video, and to look at reports in the tests
     python3 python3-pip unzip chromium
 )
@@ -45,4 +47,5 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "deps: installing ${missing[*]}"
 "${as_root[@]}" apt-get -qq update
+# Without a frontend nobody is asked, not even tshark's question whether ordinary users may capture: they may not.
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null

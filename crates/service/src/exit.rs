@@ -6,5 +6,8 @@ pub const OK: u8 = 0;
 /// It could not start, failed on the way, or did not drain within its grace.
 pub const START: u8 = 1;
 
+/// What it was given to read cannot be used: `xrbench compare` of folders that hold no results.
+pub const BAD_INPUT: u8 = 3;
+
 /// The command line, the environment or a configuration file is wrong (`EX_USAGE` of `sysexits.h`).
 pub const USAGE: u8 = 64;

@@ -1,9 +1,10 @@
 //! Where a scenario runs, and the supervision of its processes there: started, awaited until they say that they are
 //! ready, sampled, restarted, ended. Nothing outlives the process that made a testbed, however that one ends.
 //!
-//! The one placement so far is [`Placement::Host`]: processes of this host, on loopback. The crate reads no wall clock:
-//! whoever makes a [`Testbed`] gives it one.
+//! Two placements: [`Placement::Host`], processes beside the runner on its loopback, and [`Placement::Pod`], processes in a
+//! network namespace of a [`local`] lab. The crate reads no wall clock: whoever makes a [`Testbed`] gives it one.
 
+pub mod cgroup;
 pub mod local;
 mod log;
 mod process;

@@ -67,6 +67,14 @@ impl Log {
             .and_then(|()| file.write_all(&tail[tail.len() - kept..]));
     }
 
+    /// Is this text among the last bytes?
+    pub(crate) fn holds(&self, text: &str) -> bool {
+        let bytes: Vec<u8> = self.tail.iter().copied().collect();
+        bytes
+            .windows(text.len().max(1))
+            .any(|window| window == text.as_bytes())
+    }
+
     /// The last `lines` lines.
     pub(crate) fn last_lines(&self, lines: usize) -> String {
         let bytes: Vec<u8> = self.tail.iter().copied().collect();
@@ -104,6 +112,7 @@ mod tests {
         );
         assert!(text.len() < 201_000, "{}", text.len());
         assert_eq!(log.last_lines(2), "line 99998\nline 99999");
+        assert!(log.holds("line 99999") && !log.holds("line 100000"));
     }
 
     #[test]

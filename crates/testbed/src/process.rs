@@ -153,6 +153,16 @@ impl Testbed {
         }
     }
 
+    /// The same testbed elsewhere: its clock, and whoever takes its events.
+    #[must_use]
+    pub fn at(&self, placement: Placement) -> Self {
+        Self {
+            placement,
+            clock: self.clock,
+            on_event: Arc::clone(&self.on_event),
+        }
+    }
+
     /// Starts a process.
     pub fn start(&self, spec: Spec) -> Result<Process, StartError> {
         let log = Log::open(&spec.log, spec.log_limit_bytes).map_err(|source| StartError::Log {
@@ -178,7 +188,7 @@ impl Testbed {
             emit: Box::new(emit),
         });
         let started_at = (self.clock)();
-        supervise::start(&shared, self.placement).map_err(|source| StartError::Spawn {
+        supervise::start(&shared, &self.placement).map_err(|source| StartError::Spawn {
             role,
             program,
             source,
@@ -280,6 +290,16 @@ impl Process {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .last_lines(SHOWN_LINES)
+    }
+
+    /// Sends it a signal that is not meant to end it; one that has ended gets none.
+    pub fn signal(&self, signal: Signal) {
+        if self.exit().is_none() {
+            (self.shared.emit)(EventKind::Signalled {
+                signal: signal.as_str(),
+            });
+            self.shared.signal(signal);
+        }
     }
 
     /// Asks it to end by SIGTERM, and kills it when the grace is over.

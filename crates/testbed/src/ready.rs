@@ -17,6 +17,11 @@ impl Ready {
         (fields.get("event").and_then(Value::as_str) == Some("ready")).then_some(Self(fields))
     }
 
+    /// What stands for the line of a program that writes none: no fields.
+    pub(crate) fn by_its_log() -> Self {
+        Self(Map::new())
+    }
+
     /// A field that is a text.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.as_str()

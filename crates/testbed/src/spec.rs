@@ -6,17 +6,31 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use crate::Ready;
+use crate::cgroup::Group;
+use crate::local::netns::Netns;
 
 /// Takes each line that the process prints on its standard output, without the line's end.
 pub type LineFn = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Where the processes of a scenario run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Placement {
-    /// On this host, beside the runner, on loopback.
+    /// Beside the runner, on its loopback.
     #[default]
     Host,
+    /// In a network namespace of a lab.
+    Pod(Netns),
+}
+
+impl Placement {
+    /// The namespace, where it is not the runner's.
+    pub(crate) const fn netns(&self) -> Option<&Netns> {
+        match self {
+            Self::Host => None,
+            Self::Pod(netns) => Some(netns),
+        }
+    }
 }
 
 /// One process to start.
@@ -41,6 +55,16 @@ pub struct Spec {
     pub rebind: Vec<(String, String)>,
     /// Called with each line of the standard output.
     pub on_line: Option<LineFn>,
+    /// For a program that writes no ready line: it is ready once its standard error holds this text.
+    pub ready_when: Option<String>,
+    /// Its standard output goes to the log too, line by line: some programs report errors there.
+    pub log_stdout: bool,
+    /// It gives up root by itself; see [`crate::local::pretend`].
+    pub pretend: bool,
+    /// Namespaces whose descriptors the process inherits, so that it finds them at [`Netns::inherited_path`].
+    pub inherit: Vec<Netns>,
+    /// The group that it is put into before its program begins; none leaves it in ours.
+    pub group: Option<Group>,
 }
 
 impl Spec {
@@ -60,6 +84,11 @@ impl Spec {
             log_limit_bytes: 8 << 20,
             rebind: Vec::new(),
             on_line: None,
+            ready_when: None,
+            log_stdout: false,
+            pretend: false,
+            inherit: Vec::new(),
+            group: None,
         }
     }
 
@@ -98,6 +127,41 @@ impl Spec {
         self
     }
 
+    /// See [`Spec::ready_when`].
+    #[must_use]
+    pub fn ready_when(mut self, text: impl Into<String>) -> Self {
+        self.ready_when = Some(text.into());
+        self
+    }
+
+    /// See [`Spec::log_stdout`].
+    #[must_use]
+    pub fn log_stdout(mut self) -> Self {
+        self.log_stdout = true;
+        self
+    }
+
+    /// See [`Spec::pretend`].
+    #[must_use]
+    pub fn pretend(mut self) -> Self {
+        self.pretend = true;
+        self
+    }
+
+    /// See [`Spec::inherit`].
+    #[must_use]
+    pub fn inherit(mut self, netns: Netns) -> Self {
+        self.inherit.push(netns);
+        self
+    }
+
+    /// See [`Spec::group`].
+    #[must_use]
+    pub fn group(mut self, group: Group) -> Self {
+        self.group = Some(group);
+        self
+    }
+
     /// The command line, program first.
     pub fn command_line(&self) -> Vec<String> {
         let mut line = vec![self.program.display().to_string()];
@@ -123,30 +187,25 @@ impl Spec {
         again
     }
 
-    /// The command as the placement starts it, all but the hook between fork and exec.
-    pub(crate) fn command(&self, placement: Placement) -> Command {
-        match placement {
-            Placement::Host => {
-                let mut command = Command::new(&self.program);
-                if let Some(prefix) = &self.env_remove {
-                    let names = std::env::vars_os().map(|(name, _)| name);
-                    for name in
-                        names.filter(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
-                    {
-                        command.env_remove(name);
-                    }
-                }
-                command
-                    .args(&self.args)
-                    .envs(self.env.iter().map(|(name, value)| (name, value)))
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::piped())
-                    .stderr(Stdio::piped())
-                    // Its own group: a Ctrl-C at the terminal is the runner's to pass on, in the right order.
-                    .process_group(0);
-                command
+    /// The command, all but the hook between fork and exec, which puts it into its place.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(prefix) = &self.env_remove {
+            let names = std::env::vars_os().map(|(name, _)| name);
+            for name in names.filter(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
+            {
+                command.env_remove(name);
             }
         }
+        command
+            .args(&self.args)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Its own group: a Ctrl-C at the terminal is the runner's to pass on, in the right order.
+            .process_group(0);
+        command
     }
 }
 

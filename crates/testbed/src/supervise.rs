@@ -11,6 +11,9 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, getpid, getppid};
 use tokio::sync::watch;
 
+use crate::cgroup::Group;
+use crate::local::netns::Netns;
+use crate::local::pretend;
 use crate::log::Log;
 use crate::resources::{self, Sample};
 use crate::spec::{Placement, Spec};
@@ -44,13 +47,14 @@ impl Shared {
 }
 
 /// Starts the process on a thread that stays until it ends: the kernel ties the child's life to that very thread.
-pub(crate) fn start(shared: &Arc<Shared>, placement: Placement) -> io::Result<()> {
+pub(crate) fn start(shared: &Arc<Shared>, placement: &Placement) -> io::Result<()> {
     let (started, report) = std::sync::mpsc::sync_channel(1);
     let shared = Arc::clone(shared);
+    let placement = placement.clone();
     let name = format!("run {}", shared.spec.role);
     thread::Builder::new()
         .name(name)
-        .spawn(move || match spawn(&shared, placement) {
+        .spawn(move || match spawn(&shared, &placement) {
             Err(error) => drop(started.send(Err(error))),
             Ok(child) => {
                 drop(started.send(Ok(())));
@@ -62,19 +66,29 @@ pub(crate) fn start(shared: &Arc<Shared>, placement: Placement) -> io::Result<()
         .unwrap_or_else(|_| Err(io::Error::other("the thread that starts it failed")))
 }
 
-fn spawn(shared: &Arc<Shared>, placement: Placement) -> io::Result<Child> {
-    let mut command = shared.spec.command(placement);
+fn spawn(shared: &Arc<Shared>, placement: &Placement) -> io::Result<Child> {
+    let mut command = shared.spec.command();
+    let inherit: Vec<&Netns> = shared.spec.inherit.iter().collect();
+    if shared.spec.pretend {
+        pretend::apply(&mut command);
+    }
+    let mut enter = Netns::hook(placement.netns(), &inherit);
     let parent = getpid();
+    let door = shared.spec.group.as_ref().map(Group::door);
     let hook = move || {
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
         // The parent may have died before the line above: then nobody would ever end this process.
         if getppid() != parent {
             return Err(io::Error::other("the runner is gone"));
         }
+        enter()?;
+        if let Some(door) = &door {
+            door.enter();
+        }
         Ok(())
     };
     #[expect(unsafe_code, reason = "the one way to run code between fork and exec")]
-    // SAFETY: the hook makes two system calls and allocates nothing unless it fails, where the child ends at once.
+    // SAFETY: the hook makes a few system calls and allocates nothing unless it fails, where the child ends at once.
     unsafe {
         command.pre_exec(hook);
     }
@@ -138,11 +152,19 @@ fn reader<R: Read + Send + 'static>(
 fn read_log<R: Read>(shared: &Shared, mut from: R) {
     let mut buffer = [0; 8192];
     while let Ok(n @ 1..) = from.read(&mut buffer) {
-        shared
-            .log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write(&buffer[..n]);
+        let mut log = shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.write(&buffer[..n]);
+        let said = shared.ready.borrow().is_none()
+            && shared
+                .spec
+                .ready_when
+                .as_ref()
+                .is_some_and(|text| log.holds(text));
+        drop(log);
+        if said {
+            (shared.emit)(EventKind::Ready);
+            shared.ready.send_replace(Some(Ready::by_its_log()));
+        }
     }
 }
 
@@ -161,6 +183,11 @@ fn read_lines<R: Read>(shared: &Shared, from: R) {
         {
             (shared.emit)(EventKind::Ready);
             shared.ready.send_replace(Some(ready));
+        }
+        if shared.spec.log_stdout {
+            let mut log = shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+            log.write(text.as_bytes());
+            log.write(b"\n");
         }
         if let Some(take) = &shared.spec.on_line {
             take(text);

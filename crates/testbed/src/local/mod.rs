@@ -1,4 +1,19 @@
 //! Two clusters on this machine, from network namespaces.
+//!
+//! A [`topology::Topology`] says what there is to be; [`isolate`] gives the program a place of its own; a [`lab::Lab`] makes the
+//! topology there and takes it down; [`print`] shows it as text; [`capabilities`] says what this machine can.
 
+pub mod capabilities;
+pub mod capture;
+pub mod command;
+mod configure;
+pub mod fabric;
+pub mod isolate;
+pub mod lab;
+pub mod netns;
+mod outage;
 pub mod plan;
+pub mod pretend;
+pub mod print;
 pub mod topology;
+mod watch;

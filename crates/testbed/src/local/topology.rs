@@ -23,6 +23,8 @@ pub enum Kind {
     Pod,
     /// Liqo's gateway.
     Gateway,
+    /// The way between the nodes, where the kernel delays and loses; it is no cluster's.
+    Wan,
 }
 
 /// A network namespace and everything that is set up in it, in the order of the fields.

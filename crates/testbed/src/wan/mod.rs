@@ -1,6 +1,19 @@
 //! The WAN between two clusters: what each direction does to a packet.
+//!
+//! [`netem`] says it to the kernel where the kernel can, [`link`] does it in a process of ours elsewhere. Both do the same
+//! with one exception: netem limits the rate behind the delay, the link before it.
+
+pub mod link;
+pub mod netem;
+pub mod preset;
+mod text;
 
 use std::time::Duration;
+
+use thiserror::Error;
+
+pub use preset::{PRESETS, Preset, UnknownPreset};
+pub use text::DirectionError;
 
 /// A WAN. The default does nothing to a packet.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,4 +69,128 @@ pub enum Loss {
         /// Packets.
         mean_length: f64,
     },
+}
+
+/// A direction that no link can be.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum NotPossible {
+    /// A share that is none.
+    #[error("{what} of {percent} % is not between 0 and 100 %")]
+    Percent {
+        /// Loss or reordering.
+        what: &'static str,
+        /// What was given.
+        percent: f64,
+    },
+    /// Bursts that cannot be.
+    #[error(
+        "a loss of {percent} % in bursts of {mean_length} packets cannot be: a burst is 1 packet or longer, and the \
+         packets between two bursts are at least 1"
+    )]
+    Bursts {
+        /// What was given.
+        percent: f64,
+        /// What was given.
+        mean_length: f64,
+    },
+    /// A rate of nothing.
+    #[error("a rate of 0 bit/s carries nothing; leave it out for no limit")]
+    NoRate,
+    /// A rate without a queue that holds a packet.
+    #[error(
+        "a queue of {queue_bytes} bytes in front of the rate drops whole packets always; give 3000 bytes or more"
+    )]
+    Queue {
+        /// What was given.
+        queue_bytes: u64,
+    },
+    /// A delay that nobody means.
+    #[error("a delay of {} s is more than {} s", .0.as_secs_f64(), MAX_DELAY.as_secs())]
+    Delay(Duration),
+}
+
+/// The longest delay and the widest jitter: what is in flight is held in memory.
+pub const MAX_DELAY: Duration = Duration::from_secs(10);
+
+/// The smallest queue in front of a rate: two large packets, or nothing ever waits.
+const MIN_QUEUE_BYTES: u64 = 3_000;
+
+impl Wan {
+    /// Whether it hands every packet on at once.
+    pub fn does_nothing(&self) -> bool {
+        self.a_to_b.does_nothing() && self.b_to_a.does_nothing()
+    }
+}
+
+impl Direction {
+    /// Whether it hands every packet on at once: overtaking needs a delay, and a queue a rate.
+    pub fn does_nothing(&self) -> bool {
+        self.delay.is_zero()
+            && self.jitter.is_none()
+            && self.loss.is_none()
+            && self.rate_bps.is_none()
+    }
+
+    /// Whether a link can do this; every reader of scenarios and arguments asks.
+    pub fn check(&self) -> Result<(), NotPossible> {
+        let by = self.jitter.map_or(Duration::ZERO, Jitter::width);
+        if let Some(long) = [self.delay, by].into_iter().find(|long| *long > MAX_DELAY) {
+            return Err(NotPossible::Delay(long));
+        }
+        share("reordering", self.reorder_percent)?;
+        match self.loss {
+            None => {}
+            Some(Loss::Random { percent }) => share("loss", percent)?,
+            Some(Loss::Bursts {
+                percent,
+                mean_length,
+            }) => {
+                share("loss", percent)?;
+                // Of `percent` lost and the rest not, bursts of this length leave gaps of at least one packet.
+                let gap = mean_length * (100.0 - percent) / percent.max(f64::MIN_POSITIVE);
+                if !mean_length.is_finite() || mean_length < 1.0 || gap < 1.0 {
+                    return Err(NotPossible::Bursts {
+                        percent,
+                        mean_length,
+                    });
+                }
+            }
+        }
+        match self.rate_bps {
+            Some(0) => Err(NotPossible::NoRate),
+            Some(_) if self.queue_bytes < MIN_QUEUE_BYTES => Err(NotPossible::Queue {
+                queue_bytes: self.queue_bytes,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn share(what: &'static str, percent: f64) -> Result<(), NotPossible> {
+    // Not a number is in no range.
+    if (0.0..=100.0).contains(&percent) {
+        Ok(())
+    } else {
+        Err(NotPossible::Percent { what, percent })
+    }
+}
+
+impl Jitter {
+    /// Its one figure: half the range, the standard deviation, or the scale.
+    pub const fn width(self) -> Duration {
+        match self {
+            Self::Uniform(by) | Self::Normal(by) | Self::Pareto(by) => by,
+        }
+    }
+}
+
+/// Gilbert's model of [`Loss::Bursts`]: with what probability a packet begins a burst, and with what one it ends it.
+///
+/// A packet inside a burst is lost. Both netem and the link move on after each packet, so that a burst is `1 / end` long.
+fn burst_chances(percent: f64, mean_length: f64) -> (f64, f64) {
+    let end = 1.0 / mean_length;
+    // So that `begin / (begin + end)` is the share that is lost.
+    let begin = end * percent / (100.0 - percent).max(f64::MIN_POSITIVE);
+    (begin, end)
 }

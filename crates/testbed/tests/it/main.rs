@@ -1,5 +1,7 @@
 //! Real processes under a testbed.
 
+mod cgroups;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};

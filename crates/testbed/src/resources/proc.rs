@@ -1,4 +1,4 @@
-//! What a process has used, as the kernel counts it in `/proc`.
+//! What one process has used, as the kernel counts it in `/proc`.
 
 use std::fs;
 use std::io;
@@ -20,6 +20,13 @@ pub struct Sample {
     pub involuntary_switches: u64,
 }
 
+impl Sample {
+    /// Processor time in both modes, in microseconds.
+    pub fn cpu_us(&self) -> u64 {
+        (self.user_ticks + self.system_ticks).saturating_mul(1_000_000) / ticks_hz()
+    }
+}
+
 /// The unit of processor time in `/proc`, in ticks a second.
 pub fn ticks_hz() -> u64 {
     use nix::unistd::{SysconfVar, sysconf};
@@ -28,6 +35,7 @@ pub fn ticks_hz() -> u64 {
         .ok()
         .flatten()
         .and_then(|hz| u64::try_from(hz).ok())
+        .filter(|hz| *hz > 0)
         .unwrap_or(100)
 }
 

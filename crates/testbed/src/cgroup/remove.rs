@@ -1,0 +1,93 @@
+//! Takes control groups away again.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::hierarchy;
+
+/// How long processes that were killed may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Removes the tree of that name from every hierarchy, and ends what runs in it: for whoever cleans up behind a runner
+/// that was killed. Says what it removed; fails where something stays.
+pub fn remove(name: &str) -> io::Result<Vec<PathBuf>> {
+    let mut removed = Vec::new();
+    let mut failed = None;
+    for hierarchy in hierarchy::find() {
+        for root in hierarchy.candidates().map(|parent| parent.join(name)) {
+            if !root.is_dir() {
+                continue;
+            }
+            match tree(&root) {
+                Ok(()) => removed.push(root),
+                Err(error) => {
+                    failed.get_or_insert_with(|| {
+                        io::Error::other(format!("{}: {error}", root.display()))
+                    });
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(removed), Err)
+}
+
+/// Removes a group and those in it, and ends what runs there.
+pub(super) fn tree(root: &Path) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        end_all(root);
+        match empty(root) {
+            // The older hierarchies tell nobody when a group has become empty: there is nothing to await.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < until => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Removes a group and those in it, the innermost first, if nothing runs there.
+pub(super) fn empty(root: &Path) -> io::Result<()> {
+    for group in below(root) {
+        empty(&group)?;
+    }
+    match fs::remove_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Whether anything runs in a group or in those in it.
+pub(super) fn is_in_use(root: &Path) -> bool {
+    let pids = fs::read_to_string(root.join("cgroup.procs")).unwrap_or_default();
+    !pids.is_empty() || below(root).iter().any(|group| is_in_use(group))
+}
+
+fn end_all(root: &Path) {
+    for group in below(root) {
+        end_all(&group);
+    }
+    let pids = fs::read_to_string(root.join("cgroup.procs")).unwrap_or_default();
+    let own = Pid::this();
+    for pid in pids.lines().filter_map(|pid| pid.parse().ok()) {
+        // A process of another pid namespace is listed as 0, and to signal that is to signal ourselves.
+        if pid > 0 && Pid::from_raw(pid) != own {
+            // It may have ended meanwhile.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+fn below(group: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}

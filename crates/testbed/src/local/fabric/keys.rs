@@ -1,0 +1,99 @@
+//! WireGuard's keys.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
+
+/// The keys of both gateways.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Cluster A's.
+    pub a: KeyPair,
+    /// Cluster B's.
+    pub b: KeyPair,
+}
+
+impl Keys {
+    /// Fresh ones; the error is the kernel's, where it gives no random numbers.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        Ok(Self {
+            a: KeyPair::generate()?,
+            b: KeyPair::generate()?,
+        })
+    }
+}
+
+/// A private key and what belongs to it, base64 as `wg` takes them. It never prints the private one.
+#[derive(Clone)]
+pub struct KeyPair {
+    private: String,
+    public: String,
+}
+
+impl KeyPair {
+    /// A fresh one.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self::from_bytes(bytes))
+    }
+
+    /// The pair of these bytes, clamped as X25519 wants them.
+    pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
+        // What `wg genkey` does, so that the key is the same one to every reader.
+        bytes[0] &= 0xf8;
+        bytes[31] = (bytes[31] & 0x7f) | 0x40;
+        Self {
+            private: STANDARD.encode(bytes),
+            public: STANDARD.encode(x25519(bytes, X25519_BASEPOINT_BYTES)),
+        }
+    }
+
+    /// The private key: for `wg` and nobody else.
+    pub fn private(&self) -> &str {
+        &self.private
+    }
+
+    /// The public key.
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyPair")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_public_key_is_the_one_that_wg_computes() {
+        // From `wg pubkey`.
+        let pair = KeyPair::from_bytes([1; 32]);
+        assert_eq!(
+            pair.private(),
+            "AAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAUE="
+        );
+        assert_eq!(
+            pair.public(),
+            "pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk="
+        );
+    }
+
+    #[test]
+    fn keys_are_fresh_and_private_ones_are_not_printed() {
+        let keys = Keys::generate().expect("random numbers");
+        assert_ne!(keys.a.private(), keys.b.private());
+        let printed = format!("{keys:?}");
+        assert!(printed.contains(keys.a.public()), "{printed}");
+        assert!(!printed.contains(keys.a.private()) && !printed.contains(keys.b.private()));
+    }
+}

@@ -1,0 +1,151 @@
+//! Why there is no place of one's own, and the remedy.
+
+use std::fs;
+use std::io;
+
+use nix::errno::Errno;
+use thiserror::Error;
+
+/// No isolation was got.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EnterError {
+    /// Called too late.
+    #[error(
+        "cannot enter namespaces from a program of {threads} threads; call isolate::enter first thing in main"
+    )]
+    Threads {
+        /// How many there are.
+        threads: usize,
+    },
+    /// The kernel refused namespaces.
+    #[error("cannot make namespaces of our own: {step}: {source}; {remedy}")]
+    Refused {
+        /// What was refused.
+        step: Step,
+        /// The kernel's answer.
+        source: Errno,
+        /// What to do.
+        remedy: String,
+    },
+    /// The runner's own network could not be set up.
+    #[error("cannot set up the network inside: {0}")]
+    Network(String),
+    /// A directory or mount inside could not be made.
+    #[error("cannot set up {what} inside: {source}")]
+    Mount {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something that works on any machine did not.
+    #[error("cannot start the guard's processes: {0}")]
+    Guard(#[from] io::Error),
+}
+
+/// A step on the way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Making the namespaces.
+    Namespaces,
+    /// Mapping the caller to root in its user namespace.
+    Map,
+    /// Cutting the mounts off from the host's.
+    Private,
+    /// A `/proc` for the new process numbers.
+    Proc,
+    /// Starting the runner.
+    Start,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Namespaces => "making them",
+            Self::Map => "mapping this user to root in its user namespace",
+            Self::Private => "making mounts private",
+            Self::Proc => "mounting /proc",
+            Self::Start => "running this program again",
+        })
+    }
+}
+
+/// The kernel's settings that can forbid user namespaces; none where the kernel does not know one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings {
+    /// `kernel.unprivileged_userns_clone`, Debian's.
+    pub(crate) debian_clone: Option<u64>,
+    /// `kernel.apparmor_restrict_unprivileged_userns`, Ubuntu's since 24.04.
+    pub(crate) apparmor: Option<u64>,
+    /// `user.max_user_namespaces`.
+    pub(crate) max: Option<u64>,
+}
+
+impl Settings {
+    pub(crate) fn read() -> Self {
+        let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse().ok();
+        Self {
+            debian_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
+            apparmor: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+            max: number("/proc/sys/user/max_user_namespaces"),
+        }
+    }
+
+    /// What lets an ordinary user make user namespaces, as far as the settings tell.
+    pub(crate) fn remedy(self) -> &'static str {
+        if self.debian_clone == Some(0) {
+            "run as root, or allow user namespaces: sudo sysctl -w kernel.unprivileged_userns_clone=1"
+        } else if self.max == Some(0) {
+            "run as root, or allow user namespaces: sudo sysctl -w user.max_user_namespaces=15000"
+        } else if self.apparmor == Some(1) {
+            "run as root, or lift AppArmor's restriction: \
+             sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        } else {
+            "run as root; in a container, give it CAP_SYS_ADMIN or a seccomp profile that lets clone and unshare make \
+             user namespaces"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_is_that_of_the_setting_that_forbids() {
+        let open = Settings {
+            debian_clone: Some(1),
+            apparmor: Some(0),
+            max: Some(1000),
+        };
+        let cases = [
+            (
+                Settings {
+                    debian_clone: Some(0),
+                    ..open
+                },
+                "unprivileged_userns_clone=1",
+            ),
+            (
+                Settings {
+                    max: Some(0),
+                    ..open
+                },
+                "max_user_namespaces",
+            ),
+            (
+                Settings {
+                    apparmor: Some(1),
+                    ..open
+                },
+                "apparmor_restrict",
+            ),
+            (open, "container"),
+            (Settings::default(), "container"),
+        ];
+        for (settings, word) in cases {
+            assert!(settings.remedy().contains(word), "{settings:?}");
+        }
+    }
+}

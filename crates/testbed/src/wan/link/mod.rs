@@ -1,0 +1,150 @@
+//! The userspace link: a process that carries packets between two TUN devices, late and lossy as a WAN, where the kernel
+//! has no netem.
+//!
+//! It says on its standard output, in lines of JSON, that it is ready (`"event":"ready","program":"wan-link"`, with
+//! `scheduling` as `SCHED_FIFO 20` or `SCHED_OTHER`), what it carried in each second (`"event":"wan"`), and all that it
+//! carried when SIGTERM or SIGINT ends it (`"event":"wan-total"`). `a_to_b` and `b_to_a` each hold `packets` and `bytes`
+//! handed to the far kernel, `lost`, `queue_dropped`, `outage_dropped`, `refused` by the far kernel, `kernel_dropped` before
+//! the link could read them, `received`, and `late_us`: how long after its instant the far kernel had a packet, as `p50`,
+//! `p99` and `max` in microseconds, or null where none was carried.
+//!
+//! SIGUSR1 begins an outage of both directions and SIGUSR2 ends it.
+
+mod args;
+mod carry;
+mod chance;
+mod model;
+mod priority;
+mod queue;
+mod report;
+mod tun;
+
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Process;
+use crate::wan::Direction;
+use carry::{Intervals, Lane, Orders};
+use tun::Tun;
+
+pub use args::{ArgsError, LinkArgs, SUBCOMMAND};
+pub use model::{Link, Pushed};
+pub use queue::Limits;
+
+/// Makes the two devices and carries packets until SIGTERM or SIGINT. It must not be called from an async runtime: it
+/// makes its own.
+pub fn serve(args: &LinkArgs) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(args))
+}
+
+/// Interrupts a running link for that long. The interruption ends with this future, whichever way that ends.
+pub async fn outage(link: &Process, length: Duration) {
+    struct End<'a>(&'a Process);
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.signal(Signal::SIGUSR2);
+        }
+    }
+    link.signal(Signal::SIGUSR1);
+    let end = End(link);
+    tokio::time::sleep(length).await;
+    drop(end);
+}
+
+async fn run(args: &LinkArgs) -> io::Result<()> {
+    // Before anybody can know that this process is there to be signalled.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut begin_outage = signal(SignalKind::user_defined1())?;
+    let mut end_outage = signal(SignalKind::user_defined2())?;
+
+    let a = Arc::new(Tun::make(&args.a, &args.interface, args.mtu)?);
+    let b = Arc::new(Tun::make(&args.b, &args.interface, args.mtu)?);
+    let link = |direction: Direction, salt| {
+        // The two directions have nothing in common, though their seeds do.
+        Link::new(
+            direction,
+            Limits::default(),
+            args.seed.wrapping_mul(2) + salt,
+        )
+    };
+    let lanes = [
+        Lane::new(Arc::clone(&a), Arc::clone(&b), link(args.a_to_b, 0)),
+        Lane::new(b, a, link(args.b_to_a, 1)),
+    ];
+    let orders = Arc::new(Orders::default());
+    let (alarm, wake) = UnixStream::pair()?;
+    alarm.set_nonblocking(true)?;
+    wake.set_nonblocking(true)?;
+    let (send_report, mut reports) = mpsc::channel(2);
+    let (give_back, mut spare) = mpsc::channel(2);
+    for _ in 0..2 {
+        give_back
+            .try_send(Box::<Intervals>::default())
+            .expect("it holds two");
+    }
+    let (tell, told) = oneshot::channel();
+    let carrier = {
+        let orders = Arc::clone(&orders);
+        thread::Builder::new()
+            .name("wan-link".into())
+            .spawn(move || {
+                let scheduling = priority::raise()?;
+                // Whoever started it waits for this.
+                let _ = tell.send(scheduling);
+                carry::carry(lanes, &orders, &wake, &send_report, &mut spare)
+            })?
+    };
+    if let Ok(scheduling) = told.await {
+        let interface = serde_json::Value::from(args.interface.as_str());
+        say(&format!(
+            r#"{{"event":"ready","program":"wan-link","interface":{interface},"scheduling":"{scheduling}"}}{}"#,
+            '\n'
+        ));
+    }
+    let mut total = Intervals::default();
+    loop {
+        tokio::select! {
+            report = reports.recv() => {
+                // It has ended, because it was told to or because it failed.
+                let Some(mut report) = report else { break };
+                say(&report::line("wan", &report));
+                for (sum, part) in total.iter_mut().zip(report.iter_mut()) {
+                    sum.take(part);
+                }
+                // Nobody takes it back at the end.
+                let _ = give_back.try_send(report);
+                continue;
+            }
+            _ = terminate.recv() => orders.stop.store(true, Ordering::Release),
+            _ = interrupt.recv() => orders.stop.store(true, Ordering::Release),
+            _ = begin_outage.recv() => orders.outage.store(true, Ordering::Release),
+            _ = end_outage.recv() => orders.outage.store(false, Ordering::Release),
+        }
+        // Where it is full, the thread is about to wake anyway.
+        let _ = (&alarm).write(&[1]);
+    }
+    let ended = carrier
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("the thread that carries packets failed")));
+    say(&report::line("wan-total", &total));
+    ended
+}
+
+/// Whoever closed our standard output does not want the line.
+fn say(line: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(line.as_bytes());
+    let _ = stdout.flush();
+}
