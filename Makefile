@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
-SCENARIO ?= scenarios/one-machine.toml
+SCENARIO ?= scenarios/quick.toml
 OUT ?= results/$(basename $(notdir $(SCENARIO)))-$(shell date -u +%Y%m%dT%H%M%SZ)
 
 .PHONY: help run test check bench deps media build fuzz
@@ -11,7 +11,7 @@ OUT ?= results/$(basename $(notdir $(SCENARIO)))-$(shell date -u +%Y%m%dT%H%M%SZ
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-run: deps media build ## install what is missing, build, stream a real video, print its latency (six minutes)
+run: deps media build ## install what is missing, build, measure the paper's five scenarios, print the table (under ten minutes)
 	target/release/xrbench run $(SCENARIO) --out $(OUT)
 
 test: deps media ## every test: units, properties, whole processes

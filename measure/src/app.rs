@@ -4,12 +4,15 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use service::{ConfigError, Shutdown, exit};
+use testbed::local::isolate::{self, Entered, Terminal};
 
 use crate::cli::{Cli, Command};
+use crate::compare::BadInput;
 use crate::run::Interrupted;
-use crate::{collect, doctor, run};
+use crate::{calibrate, collect, doctor, lab, run};
 
 /// As a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -51,6 +54,8 @@ pub fn main() -> ExitCode {
 fn code_of(error: &anyhow::Error) -> u8 {
     if error.is::<Interrupted>() {
         INTERRUPTED
+    } else if error.is::<BadInput>() {
+        exit::BAD_INPUT
     } else if error
         .chain()
         .any(<dyn std::error::Error + 'static>::is::<ConfigError>)
@@ -67,16 +72,35 @@ fn start(command: Command) -> anyhow::Result<u8> {
         Command::OcrWorker(args) => return args.run().map(|()| exit::OK),
         Command::Ocr(args) => return args.run().map(|()| exit::OK),
         Command::Report(args) => return args.run().map(|()| exit::OK),
+        Command::WanLink(args) => return args.run().map(|()| exit::OK),
+        Command::Compare(args) => return args.run(),
         Command::Completions { shell } => return completions(shell).map(|()| exit::OK),
+        Command::Lab(args) if args.print => return lab::cli::show(&args).map(|()| exit::OK),
         _ => {}
     }
+    // Before the first thread: whoever needs a lab runs again in namespaces of its own.
+    let isolation = match terminal_of(&command)? {
+        None => None,
+        Some(terminal) => match isolate::enter(terminal)? {
+            Entered::Ended(code) => return Ok(code),
+            Entered::Inside(isolation) => Some(isolation),
+        },
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let result = runtime.block_on(async {
         let shutdown = Shutdown::from_signals()?;
         match command {
-            Command::Run(args) => run::run(args, shutdown).await.map(|()| exit::OK),
+            Command::Run(args) => run::run(args, isolation, shutdown).await.map(|()| exit::OK),
+            Command::Lab(args) => {
+                let isolation = isolation.context("not isolated")?;
+                lab::cli::run(args, isolation, shutdown).await
+            }
+            Command::Calibrate(args) => {
+                let holds = calibrate::cli::run(args, isolation, shutdown).await?;
+                Ok(if holds { exit::OK } else { exit::START })
+            }
             Command::Collect(args) => {
                 drained(collect::cli::run(args, shutdown.clone()), &shutdown).await
             }
@@ -84,12 +108,24 @@ fn start(command: Command) -> anyhow::Result<u8> {
             Command::Ocr(_)
             | Command::OcrWorker(_)
             | Command::Report(_)
+            | Command::WanLink(_)
+            | Command::Compare(_)
             | Command::Completions { .. } => Ok(exit::OK),
         }
     });
     // Strips that are being read when somebody presses Ctrl-C are left.
     runtime.shutdown_timeout(Duration::from_millis(300));
     result
+}
+
+/// Whether the command needs namespaces of its own, and what it does with the terminal.
+fn terminal_of(command: &Command) -> anyhow::Result<Option<Terminal>> {
+    Ok(match command {
+        Command::Run(args) if args.needs_lab()? => Some(Terminal::Shared),
+        Command::Lab(args) if args.command.is_empty() => Some(Terminal::Given),
+        Command::Lab(_) | Command::Calibrate(_) => Some(Terminal::Shared),
+        _ => None,
+    })
 }
 
 /// Bounds the drain.

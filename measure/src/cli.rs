@@ -3,20 +3,27 @@
 use clap::{Parser, Subcommand};
 use service::logs::{Filter, Format};
 
+use crate::calibrate::cli::CalibrateArgs;
 use crate::collect::cli::CollectArgs;
+use crate::compare::cli::CompareArgs;
 use crate::doctor::DoctorArgs;
+use crate::lab::LabArgs;
 use crate::ocr::cli::{OcrArgs, WorkerArgs};
 use crate::report::cli::ReportArgs;
 use crate::run::RunArgs;
+use crate::wan::WanLinkArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   xrbench doctor                              what this machine has and lacks, and the remedy
-  xrbench run scenarios/one-machine.toml      measure; prints a table, writes a folder
+  xrbench run scenarios/quick.toml            measure; prints a table, writes a folder
+  xrbench lab scenarios/quick.toml            a shell in two clusters on this machine
+  xrbench calibrate                           how far this machine's latencies can be believed
   xrbench report results/one-machine-...      show a result again
+  xrbench compare results/before results/now  is the second one worse?
   source <(xrbench completions bash)          completions, for this shell
 
-Exit codes: 0 done, 1 failed, 64 the command line or a scenario file is wrong, 130 Ctrl-C.";
+Exit codes: 0 done, 1 failed or a regression, 3 results that cannot be compared, 64 the command line or a scenario file is wrong, 130 Ctrl-C.";
 
 /// Measures the latency of every frame of an XR video pipeline, end to end and stage by stage.
 #[derive(Debug, Parser)]
@@ -52,14 +59,23 @@ pub enum Command {
     #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
     Run(RunArgs),
     #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
+    Lab(LabArgs),
+    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
+    Calibrate(CalibrateArgs),
+    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
     Collect(CollectArgs),
     /// Read the stamps of a result's strips, a folder of strips, or a video file, by OCR
     Ocr(OcrArgs),
     /// Read strips for another xrbench
     #[command(hide = true)]
     OcrWorker(WorkerArgs),
+    /// Carry the packets of a lab's WAN
+    #[command(hide = true)]
+    WanLink(WanLinkArgs),
     /// Show a result again: tables, summary.json, report.html
     Report(ReportArgs),
+    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
+    Compare(CompareArgs),
     #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
@@ -96,6 +112,15 @@ mod tests {
                 .is_ok()
         );
         assert!(Cli::try_parse_from(["xrbench", "ocr-worker"]).is_ok());
+        let link = [
+            "xrbench",
+            testbed::wan::link::SUBCOMMAND,
+            "--a",
+            "x",
+            "--mtu",
+            "1500",
+        ];
+        assert!(Cli::try_parse_from(link).is_ok());
         let error = Cli::try_parse_from(["xrbench", "collect", "--scrape", "nonsense"])
             .expect_err("no address")
             .to_string();

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use timeline::UnixMicros;
 
+use crate::calibrate::Calibration;
 use crate::scenario::choice::choice;
 
 /// The version of `run.json`, `meta.json` and `summary.json` that this program writes.
@@ -66,6 +67,9 @@ pub struct RunInfo {
     pub versions: BTreeMap<String, String>,
     /// The machine.
     pub machine: Machine,
+    /// The last calibration of this machine before the run; absent where there was none.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
     /// The command line of the runner.
     pub command: Vec<String>,
 }
@@ -161,12 +165,18 @@ pub struct RunMeta {
     pub bitrate_bps: u64,
     /// How RTP travels: `udp`, `tcp`, or `none` for a floor.
     pub transport: String,
+    /// Why that is not what the scenario asked for; absent where it is.
+    #[serde(default)]
+    pub transport_why: Option<String>,
     /// What connects the clusters; absent for processes on this host.
     #[serde(default)]
     pub fabric: Option<FabricMeta>,
     /// The WAN between them; absent where there is none.
     #[serde(default)]
     pub wan: Option<WanMeta>,
+    /// How what the clusters use was counted and limited; absent for processes on this host.
+    #[serde(default)]
+    pub resources: Option<ResourcesMeta>,
     /// The floor scenario that it is compared with.
     pub floor: Option<String>,
     /// When the first process was started.
@@ -223,6 +233,27 @@ pub struct WanMeta {
     pub late_p50_us: Option<u64>,
     /// The same at p99.
     pub late_p99_us: Option<u64>,
+}
+
+/// How what the clusters of a repetition use was counted and limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourcesMeta {
+    /// The controllers of control groups that were had: `cpu`, `cpuacct`, `memory`.
+    pub controllers: Vec<String>,
+    /// Controllers and limits that were not, each with its cause.
+    pub missing: Vec<String>,
+    /// The limits that each cluster has: `cpu`, `memory`. Empty for none.
+    pub limited: Vec<String>,
+}
+
+impl From<&testbed::cgroup::Tree> for ResourcesMeta {
+    fn from(tree: &testbed::cgroup::Tree) -> Self {
+        Self {
+            controllers: tree.controllers(),
+            missing: tree.missing().iter().map(ToString::to_string).collect(),
+            limited: tree.limited().iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 impl RunMeta {
@@ -376,6 +407,11 @@ impl RepetitionFolder {
     /// What Tesseract read from the strips.
     pub fn ocr_csv(&self) -> PathBuf {
         self.root.join("ocr.csv")
+    }
+
+    /// The packets that were captured at a point of the lab.
+    pub fn pcap(&self, point: &str) -> PathBuf {
+        self.root.join(format!("{point}.pcap"))
     }
 
     /// The kept strips.

@@ -4,10 +4,14 @@
 //! subcommands meet only in the folder of a result ([`folder`]), which is written as a run goes.
 
 pub mod app;
+pub mod calibrate;
 pub mod cli;
 pub mod collect;
+pub mod compare;
 pub mod doctor;
+pub mod export;
 pub mod folder;
+pub mod lab;
 pub mod ocr;
 pub mod reference;
 pub mod report;
@@ -15,3 +19,4 @@ pub mod run;
 pub mod scenario;
 pub mod stats;
 pub mod summary;
+pub mod wan;

@@ -3,6 +3,7 @@
 mod figure;
 mod join;
 mod kills;
+mod labs;
 mod ocr;
 mod result;
 mod stamping;
@@ -31,16 +32,22 @@ pub enum Part {
     Join,
     /// Twenty kills of each of the three.
     Kills,
+    /// Whether known delays come back as those delays.
+    Calibration,
+    /// Scenarios that are alike, and one that is 2 ms slower.
+    Pairs,
 }
 
 impl Part {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Result,
         Self::Ocr,
         Self::Stamping,
         Self::Viewers,
         Self::Join,
         Self::Kills,
+        Self::Calibration,
+        Self::Pairs,
     ];
 }
 
@@ -81,6 +88,8 @@ pub async fn run(args: Args) -> bool {
             Part::Viewers => viewers::measure().await,
             Part::Join => join::measure().await,
             Part::Kills => kills::measure().await,
+            Part::Calibration => labs::calibration().await,
+            Part::Pairs => labs::pairs().await,
         };
         if !args.json {
             println!("{}\n", table(&new));

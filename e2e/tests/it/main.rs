@@ -10,6 +10,7 @@ mod cli;
 mod drain;
 mod house;
 mod interop;
+mod labs;
 mod pipeline;
 mod resilience;
 mod run;

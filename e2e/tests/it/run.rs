@@ -24,7 +24,7 @@ fn smoke() -> String {
     text(&root().join("scenarios/smoke.toml"))
 }
 
-fn json(path: &Path) -> Value {
+pub(crate) fn json(path: &Path) -> Value {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -48,7 +48,7 @@ fn repetitions(out: &Path) -> Vec<(Value, PathBuf)> {
         .collect()
 }
 
-fn assert_valid(summary: &Value) {
+pub(crate) fn assert_valid(summary: &Value) {
     let schema = json(&root().join("docs/summary.schema.json"));
     let validator = jsonschema::validator_for(&schema).expect("the committed schema is one");
     let wrong: Vec<String> = validator

@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Check, Lack};
+use testbed::local::capabilities::Capabilities;
+
+use super::{Check, Lack, Verdict};
 use crate::run::host::{CpuTicks, Second};
-use crate::run::machine::{first_line, machine, output, read};
+use crate::run::lab_plan::{self, Ability};
+use crate::run::machine::{machine, read};
 use crate::run::timer;
+use crate::scenario::{Fabric, Overrides, Renderer, parse};
 
 /// The socket buffers that the services ask for, in bytes.
 const BUFFER_BYTES: u64 = 2_621_440;
@@ -18,8 +22,43 @@ pub(super) async fn checks() -> Vec<Check> {
     let mut checks = processors().await;
     checks.extend(buffers());
     checks.push(disk());
-    checks.extend(network().await);
+    checks.extend(labs());
     checks
+}
+
+/// The largest RTP packet on UDP that each fabric carries whole, beside what the renderer makes by default.
+fn what_fits(capabilities: &Capabilities) -> Check {
+    let ability = Ability::of(capabilities, Path::new("xrbench"), 0);
+    let default = Renderer::default().rtp_mtu;
+    let (mut told, mut all_fit) = (Vec::new(), true);
+    for fabric in Fabric::WORDS
+        .iter()
+        .filter(|word| **word != Fabric::Host.as_str())
+    {
+        let text = format!(
+            "schema = 1\nname = \"fits\"\n[[scenario]]\nname = \"fits\"\nfabric = \"{fabric}\"\ntransport = \"tcp\"\n"
+        );
+        let planned = parse(&text, "xrbench doctor", &Overrides::default())
+            .map_err(anyhow::Error::from)
+            .and_then(|file| lab_plan::plan(&file.scenario[0], &ability, 0));
+        match planned {
+            Ok(planned) => {
+                let most = u32::from(planned.built.reach.max_udp_payload_bytes());
+                all_fit &= default <= most;
+                told.push(format!("{fabric} {most}"));
+            }
+            Err(error) => told.push(format!("{fabric}: {error:#}")),
+        }
+    }
+    Check::wish(
+        "RTP packets that fit",
+        all_fit,
+        format!("{default} bytes by default; at most {}", told.join(", ")),
+        Lack {
+            cost: "RTP on UDP that is larger is cut up or lost on the way",
+            remedy: "set renderer.rtp_mtu (--rtp-mtu) to what the fabric carries",
+        },
+    )
 }
 
 async fn processors() -> Vec<Check> {
@@ -130,90 +169,42 @@ fn disk() -> Check {
     )
 }
 
-/// What later testbeds need; nothing of it is needed by a run on this host.
-async fn network() -> Vec<Check> {
-    let cost = "none for runs on this host; clusters made of network namespaces need it";
-    let there = |yes: bool| if yes { "there" } else { "not there" };
-    let tool = async |name: &'static str, program: &str, args: &[&str], remedy: &'static str| {
-        let version = first_line(Path::new(program), args).await;
-        let good = version.is_some();
-        Check::wish(
-            name,
-            good,
-            version.unwrap_or_else(|| "not there".into()),
-            Lack { cost, remedy },
-        )
-    };
-    let namespaces = output(
-        Path::new("unshare"),
-        &["--user", "--map-root-user", "--net", "true"],
-    )
-    .await
-    .is_some();
-    let tun = Path::new("/dev/net/tun").exists();
-    // In a network namespace that ends with the command: no interface of this machine is touched.
-    let try_netem = "ip link set lo up && tc qdisc add dev lo root netem delay 1ms";
-    let netem = output(
-        Path::new("unshare"),
-        &["--user", "--map-root-user", "--net", "sh", "-c", try_netem],
-    )
-    .await
-    .is_some();
-    let cgroup2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-    vec![
-        Check::wish(
-            "user namespaces",
-            namespaces,
-            there(namespaces),
-            Lack {
-                cost,
-                remedy: "sudo sysctl -w kernel.unprivileged_userns_clone=1 (Debian), or run as root",
-            },
-        ),
-        Check::wish(
-            "/dev/net/tun",
-            tun,
-            there(tun),
-            Lack {
-                cost,
-                remedy: "sudo modprobe tun",
-            },
-        ),
-        tool(
-            "nftables",
-            "nft",
-            &["--version"],
-            "apt-get install nftables",
-        )
-        .await,
-        tool(
-            "WireGuard tools",
-            "wg",
-            &["--version"],
-            "apt-get install wireguard-tools wireguard-go",
-        )
-        .await,
-        Check::wish(
-            "netem",
-            netem,
-            there(netem),
-            Lack {
-                cost: "none for runs on this host; a WAN's delay is then made by a program of ours, which is less exact",
-                remedy: "sudo modprobe sch_netem; apt-get install iproute2",
-            },
-        ),
-        Check::wish(
-            "cgroup",
-            cgroup2,
-            if cgroup2 {
-                "version 2"
+/// What labs of two clusters need; nothing of it is needed by a run on this host.
+fn labs() -> Vec<Check> {
+    let capabilities = Capabilities::detect();
+    let fits = what_fits(&capabilities);
+    let mut checks: Vec<Check> = capabilities
+        .all
+        .into_iter()
+        .map(|one| Check {
+            name: one.name,
+            verdict: if one.there {
+                Verdict::Good
             } else {
-                "version 1, or none"
+                Verdict::Lacking
             },
-            Lack {
-                cost: "none: processor time and memory are read for each process from /proc",
-                remedy: "boot with systemd.unified_cgroup_hierarchy=1",
-            },
-        ),
-    ]
+            cost: if one.there { "" } else { one.cost },
+            remedy: if one.there { String::new() } else { one.remedy },
+            found: one.found,
+        })
+        .collect();
+    let version2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let version1 = ["cpu", "cpuacct", "memory"]
+        .iter()
+        .all(|name| Path::new("/sys/fs/cgroup").join(name).is_dir());
+    checks.push(Check::wish(
+        "control groups",
+        version2 || version1,
+        match (version2, version1) {
+            (true, _) => "version 2",
+            (false, true) => "version 1, with cpu, cpuacct and memory",
+            (false, false) => "none that are of use",
+        },
+        Lack {
+            cost: "processor time and memory of a lab's clusters are read for each process from /proc, and `limits` do nothing",
+            remedy: "mount cgroup2 on /sys/fs/cgroup, as systemd does",
+        },
+    ));
+    checks.push(fits);
+    checks
 }

@@ -7,13 +7,18 @@ use std::{
 
 use clap::Args;
 
-use crate::{folder::RunFolder, report};
+use crate::{
+    export::{junit, perfdash},
+    folder::RunFolder,
+    report,
+};
 
 /// `xrbench report`'s arguments.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   xrbench report results/mine                    the tables; writes summary.json and report.html again
   xrbench report results/mine --json | jq '.scenarios[] | {name, p50: .latency_us.p50}'
+  xrbench report results/mine --junit junit.xml --perfdash perfdash.json
 
 Figures on the terminal are milliseconds; in summary.json microseconds (docs/summary.schema.json).
 Exits 1 when a scenario has no sample.")]
@@ -23,6 +28,13 @@ pub struct ReportArgs {
     /// Print summary.json instead of the tables
     #[arg(long, env = "XR_JSON")]
     json: bool,
+    /// Write the percentiles in the schema of Kubernetes' perfdash
+    #[arg(long, env = "XR_PERFDASH", value_name = "FILE")]
+    perfdash: Option<PathBuf>,
+    /// Write JUnit XML: a case for each scenario, which fails without samples, with more than 0.5 % of its frames lost on
+    /// undisturbed seconds, or where the machine was too slow for it
+    #[arg(long, env = "XR_JUNIT", value_name = "FILE")]
+    junit: Option<PathBuf>,
 }
 
 impl ReportArgs {
@@ -30,6 +42,12 @@ impl ReportArgs {
     pub fn run(self) -> anyhow::Result<()> {
         let folder = RunFolder::new(self.dir);
         let summary = report::write(&folder)?;
+        if let Some(path) = &self.perfdash {
+            perfdash::write(path, &summary)?;
+        }
+        if let Some(path) = &self.junit {
+            junit::write(path, &summary.name, &junit::cases(&summary))?;
+        }
         let mut out = io::stdout().lock();
         if self.json {
             serde_json::to_writer_pretty(&mut out, &summary)?;

@@ -2,9 +2,12 @@
 
 mod charts;
 pub mod cli;
+pub(crate) mod differences;
+mod instrument;
 mod page;
 mod series;
 mod table;
+mod table_resources;
 
 use anyhow::Context as _;
 
@@ -20,7 +23,7 @@ pub fn write(folder: &RunFolder) -> anyhow::Result<Summary> {
     let loaded = summary::load(folder)?;
     let summary = summary::build(&loaded);
     write_json(&folder.summary_json(), &summary)?;
-    let page = page::render(&summary, &loaded).context("cannot draw report.html")?;
+    let page = page::render(folder, &summary, &loaded).context("cannot draw report.html")?;
     write_atomic(&folder.report_html(), page.as_bytes())?;
     Ok(summary)
 }

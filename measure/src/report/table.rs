@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use timeline::Stage;
 
-use super::{is_ladder, ms, percent};
+use super::{differences, instrument, is_ladder, ms, percent, table_resources};
 use crate::{
     folder::RunState,
     summary::{FrameCounts, ScenarioSummary, Summary},
@@ -33,6 +33,11 @@ pub fn render(summary: &Summary, width: Option<u16>) -> String {
         latencies(summary, width)
     );
     let _ = writeln!(text, "Frames\n{}\n", frames(summary, width));
+    let _ = writeln!(
+        text,
+        "As it was seen: freezes are longer than 100 ms; late: the next frame was due before; times in ms\n{}\n",
+        differences::seen(summary, width)
+    );
     let stages = stages(summary, width);
     if stages.row_count() > 0 {
         let _ = writeln!(
@@ -40,12 +45,29 @@ pub fn render(summary: &Summary, width: Option<u16>) -> String {
             "Stages in ms, p50 (mean; the means sum to the mean latency)\n{stages}\n"
         );
     }
+    if let Some(resources) = table_resources::resources(summary, width) {
+        let _ = writeln!(text, "{}\n{resources}\n", table_resources::TITLE);
+    }
+    let _ = writeln!(text, "instrument: {}\n", instrument::line(summary));
     if is_ladder(summary) {
         let _ = writeln!(
             text,
             "Ladder, p50 in ms, each step against the one before\n{}\n",
             ladder(summary, width)
         );
+    }
+    // The steps of a ladder have a table of their own, above.
+    if !is_ladder(summary)
+        && let Some((table, left)) = differences::render(summary, width)
+    {
+        let _ = writeln!(
+            text,
+            "Differences of the p50 in ms, paired by repetition; δ: how much more often a frame of B is slower, -1 to 1\n{table}"
+        );
+        if left > 0 {
+            let _ = writeln!(text, "{left} more are in summary.json");
+        }
+        text.push('\n');
     }
     for comparison in &summary.comparisons {
         let sustained = if comparison.sustained {
@@ -72,7 +94,8 @@ pub fn render(summary: &Summary, width: Option<u16>) -> String {
     text
 }
 
-fn table(width: Option<u16>, headers: &[&str]) -> Table {
+/// An empty table: names on the left, figures on the right.
+pub(super) fn table(width: Option<u16>, headers: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
@@ -221,7 +244,7 @@ fn figures(latency: Option<&crate::summary::LatencyUs>) -> Vec<String> {
     };
     let figures = latency.figures;
     let half = latency
-        .p50_interval
+        .p50_ci
         .map_or_else(String::new, |[low, high]| ms((high - low) as f64 / 2.0));
     vec![
         ms(figures.p50 as f64),

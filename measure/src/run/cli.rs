@@ -9,6 +9,8 @@ Examples:
   xrbench run scenarios/one-machine.toml                     six minutes; the table is printed, the rest is in results/
   xrbench run scenarios/one-machine.toml --only ours-udp-720p60 --set duration=10s --set runs=1
   xrbench run scenarios/ladder.toml --out results/ladder
+  xrbench run scenarios/paper.toml --out results/paper --resume      go on with a run that was stopped
+  xrbench run scenarios/quick.toml --only s2-liqo-local --pcap wan-a what the WAN carries, beside every frame
   xrbench run scenarios/smoke.toml --dry-run                 every command line, and how long it would take
 
 --set takes a key of every scenario (duration=5s, client.latency_ms=20), of one scenario (NAME.duration=5s), or of the file
@@ -19,6 +21,10 @@ Ctrl-C; the folder is readable in every case.";
 /// Run a scenario file, and write and print what it measured
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub struct RunArgs {
     /// The scenario file, in TOML
     #[arg(value_name = "SCENARIO.toml")]
@@ -26,6 +32,13 @@ pub struct RunArgs {
     /// Folder for the result; made if it is not there [default: results/NAME-TIME]
     #[arg(long, env = "XR_OUT", value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Go on with a run that was stopped: repetitions that the folder of --out has complete are not run again
+    #[arg(long, env = "XR_RESUME", requires = "out")]
+    pub resume: bool,
+    /// Capture packets in every repetition, where the fabric has this point (`xrbench lab --print` lists them): a pcap
+    /// file beside frames.csv; may be given several times
+    #[arg(long, env = "XR_PCAP", value_name = "POINT", value_delimiter = ',')]
+    pub pcap: Vec<String>,
     /// Change a key of the file; may be given several times
     #[arg(long, env = "XR_SET", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -41,12 +54,27 @@ pub struct RunArgs {
     /// Folder of xr-renderer, xr-streamer and xr-client [default: that of xrbench]
     #[arg(long, env = "XR_BIN_DIR", value_name = "DIR")]
     pub bin_dir: Option<PathBuf>,
+    /// Print no table: the caller has its own.
+    #[arg(skip)]
+    pub quiet: bool,
     /// Leave the strips unread; `xrbench ocr DIR` reads them later
     #[arg(long, env = "XR_NO_OCR")]
     pub no_ocr: bool,
 }
 
 impl RunArgs {
+    /// Whether one of the scenarios runs in a lab. A dry run needs none.
+    pub fn needs_lab(&self) -> anyhow::Result<bool> {
+        if self.dry_run {
+            return Ok(false);
+        }
+        let file = crate::scenario::load(&self.scenario, &self.overrides())?;
+        Ok(file
+            .scenario
+            .iter()
+            .any(|scenario| scenario.fabric.is_lab()))
+    }
+
     /// What of the command line changes the file.
     pub fn overrides(&self) -> Overrides {
         Overrides {

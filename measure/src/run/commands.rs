@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::folder::RepetitionFolder;
 use crate::reference::Reference;
-use crate::scenario::{Scenario, Span};
+use crate::scenario::{Scenario, Span, Transport};
 
 /// The name of the feed in every run.
 const FEED: &str = "xr";
@@ -18,6 +18,32 @@ pub struct Programs {
     pub streamer: PathBuf,
     /// xr-client.
     pub client: PathBuf,
+}
+
+/// Where each process listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binds {
+    /// The streamer's port for feeds.
+    pub http: String,
+    /// The streamer's port for viewers.
+    pub rtsp: String,
+    /// The ops ports: the renderer's, the streamer's, the client's.
+    pub ops: [String; 3],
+    /// The only UDP ports that the streamer may send from, `LOW-HIGH`; none for any.
+    pub udp_ports: Option<String>,
+}
+
+impl Default for Binds {
+    /// This host's loopback, on ports that the processes draw themselves.
+    fn default() -> Self {
+        let any = || "127.0.0.1:0".to_owned();
+        Self {
+            http: any(),
+            rtsp: any(),
+            ops: [any(), any(), any()],
+            udp_ports: None,
+        }
+    }
 }
 
 /// Where the processes of a run found each other. Before the run, words that stand for it.
@@ -59,9 +85,19 @@ impl Places {
 }
 
 /// xr-streamer's arguments.
-pub fn streamer(scenario: &Scenario) -> Vec<String> {
+pub fn streamer(scenario: &Scenario, binds: &Binds) -> Vec<String> {
     let settings = &scenario.streamer;
-    let mut args = words("--http 127.0.0.1:0 --rtsp 127.0.0.1:0 --ops 127.0.0.1:0");
+    let mut args = Vec::new();
+    for (flag, address) in [
+        ("--http", &binds.http),
+        ("--rtsp", &binds.rtsp),
+        ("--ops", &binds.ops[1]),
+    ] {
+        args.extend([flag.to_owned(), address.clone()]);
+    }
+    if let Some(ports) = &binds.udp_ports {
+        args.extend(["--udp-ports".to_owned(), ports.clone()]);
+    }
     args.push(format!("--rtp-sync={}", settings.rtp_sync));
     args.push(format!(
         "--factory-latency-ms={}",
@@ -71,8 +107,8 @@ pub fn streamer(scenario: &Scenario) -> Vec<String> {
 }
 
 /// xr-renderer's arguments, as a renderer.
-pub fn renderer(scenario: &Scenario, places: &Places) -> Vec<String> {
-    let mut args = codec(scenario);
+pub fn renderer(scenario: &Scenario, places: &Places, binds: &Binds) -> Vec<String> {
+    let mut args = codec(scenario, &binds.ops[0]);
     args.extend([
         "--feed".into(),
         places.feed(),
@@ -83,7 +119,7 @@ pub fn renderer(scenario: &Scenario, places: &Places) -> Vec<String> {
 
 /// xr-renderer's arguments, as the floor.
 pub fn floor(scenario: &Scenario, folder: &RepetitionFolder) -> Vec<String> {
-    let mut args = codec(scenario);
+    let mut args = codec(scenario, &Binds::default().ops[0]);
     let duration = Span(scenario.warmup.0 + scenario.duration.0);
     args.extend([
         "--floor".into(),
@@ -95,14 +131,17 @@ pub fn floor(scenario: &Scenario, folder: &RepetitionFolder) -> Vec<String> {
 }
 
 /// xr-client's arguments.
-pub fn client(scenario: &Scenario, places: &Places, folder: &RepetitionFolder) -> Vec<String> {
+pub fn client(
+    scenario: &Scenario,
+    places: &Places,
+    binds: &Binds,
+    transport: Transport,
+    folder: &RepetitionFolder,
+) -> Vec<String> {
     let settings = &scenario.client;
-    let mut args = words("--sink none --ops 127.0.0.1:0 --url");
-    args.extend([
-        places.stream(),
-        "--transport".into(),
-        scenario.transport.to_string(),
-    ]);
+    let mut args = words("--sink none --ops");
+    args.extend([binds.ops[2].clone(), "--url".into(), places.stream()]);
+    args.extend(["--transport".into(), transport.to_string()]);
     args.extend(["--collector".into(), format!("http://{}", places.collector)]);
     args.extend([
         format!("--latency-ms={}", settings.latency_ms),
@@ -165,9 +204,9 @@ fn strips_every(scenario: &Scenario) -> u64 {
     every.max(1)
 }
 
-fn codec(scenario: &Scenario) -> Vec<String> {
+fn codec(scenario: &Scenario, ops: &str) -> Vec<String> {
     let settings = &scenario.renderer;
-    let mut args = words("--ops 127.0.0.1:0 --source");
+    let mut args = vec!["--ops".to_owned(), ops.to_owned(), "--source".into()];
     args.extend([
         scenario.source.clone(),
         format!("--size={}", scenario.size),
@@ -227,7 +266,14 @@ mod tests {
             rtsp: "h:2".into(),
             collector: "h:3".into(),
         };
-        let client = shell(&client(&scenario, &places, &folder));
+        let binds = Binds::default();
+        let client = shell(&client(
+            &scenario,
+            &places,
+            &binds,
+            scenario.transport,
+            &folder,
+        ));
         for part in [
             "--url rtsp://h:2/xr --transport tcp --collector http://h:3",
             "--latency-ms=2000 --buffer-mode=slave --sync=true --decoder-threads=2",
@@ -235,8 +281,11 @@ mod tests {
         ] {
             assert!(client.contains(part), "{client}");
         }
-        assert!(shell(&streamer(&scenario)).ends_with("--rtp-sync=true --factory-latency-ms=200"));
-        let renderer = shell(&renderer(&scenario, &places));
+        assert!(
+            shell(&streamer(&scenario, &binds))
+                .ends_with("--rtp-sync=true --factory-latency-ms=200")
+        );
+        let renderer = shell(&renderer(&scenario, &places, &binds));
         assert!(
             renderer.contains("--source test --size=640x360 --fps=30 --bitrate=6M"),
             "{renderer}"

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use testbed::local::capabilities::Capabilities;
+
 use super::commands::{self, Places, Programs};
+use super::lab_plan::{self, Ability, Planned};
 use super::plan::{Job, Plan};
 use super::strips;
 use crate::folder::{Pipeline, RepetitionFolder, RunFolder};
@@ -31,9 +34,30 @@ pub(super) fn command_lines(
             with(&programs.renderer, commands::floor(scenario, folder)),
         )]);
     }
+    // A lab's addresses are known beforehand; where it cannot be planned, its run says why.
+    let wan_link = super::programs::own()?;
+    let planned = scenario
+        .fabric
+        .is_lab()
+        .then(|| {
+            lab_plan::plan(
+                scenario,
+                &Ability::of(&Capabilities::detect(), &wan_link, 0),
+                0,
+            )
+        })
+        .transpose()?;
+    let binds = planned.as_ref().map(Planned::binds).unwrap_or_default();
+    let collector = places.collector.clone();
+    let places = planned
+        .as_ref()
+        .map_or(places, |planned| planned.places(collector));
+    let transport = planned
+        .as_ref()
+        .map_or(scenario.transport, |planned| planned.transport);
     let streamer = (
         "streamer",
-        with(&programs.streamer, commands::streamer(scenario)),
+        with(&programs.streamer, commands::streamer(scenario, &binds)),
     );
     if scenario.pipeline.is_reference() {
         let (render, play) = commands::reference(scenario, &places, folder)?;
@@ -41,13 +65,16 @@ pub(super) fn command_lines(
     }
     let renderer = (
         "renderer",
-        with(&programs.renderer, commands::renderer(scenario, &places)),
+        with(
+            &programs.renderer,
+            commands::renderer(scenario, &places, &binds),
+        ),
     );
     let client = (
         "client",
         with(
             &programs.client,
-            commands::client(scenario, &places, folder),
+            commands::client(scenario, &places, &binds, transport, folder),
         ),
     );
     Ok(vec![streamer, renderer, client])

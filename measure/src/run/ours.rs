@@ -1,7 +1,7 @@
-//! A repetition of our own pipeline: collector, streamer, renderer, client; measure; and the same backwards.
+//! A repetition of our own pipeline: ground, collector, streamer, renderer, client; measure; and the same backwards.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use prometheus_client::registry::Registry;
 use service::clock;
@@ -9,19 +9,27 @@ use testbed::Process;
 use timeline::UnixMicros;
 use timeline::join::Limits;
 
-use super::commands::{self, Places};
-use super::repetition::{READY, Repetition, Stopped, address, no_first_frame};
+use super::faults::{self, Action};
+use super::ground::Ground;
+use super::pipeline::Pipeline;
+use super::repetition::{Repetition, Stopped, no_first_frame};
 use crate::collect::core::Progress;
-use crate::collect::scrape::{Scraper, Target};
 use crate::collect::{Collector, Start};
 
 /// How long the last measured frames may take to be shown: longer than any player's default buffer.
 const TAIL: Duration = Duration::from_secs(8);
 
 pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> {
+    let mut ground = Ground::make(repetition).await?;
+    let result = in_place(repetition, &mut ground).await;
+    ground.end(repetition).await;
+    result
+}
+
+async fn in_place(repetition: &mut Repetition<'_>, ground: &mut Ground) -> Result<(), Stopped> {
     let events = repetition.events.clone();
     let start = Start {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen: ground.collector(),
         origin: "the run's own collector".to_owned(),
         frames: repetition.folder.frames_csv(),
         log: repetition.folder.latency_hlog(),
@@ -32,7 +40,7 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     // Nobody scrapes a run; `xrbench collect` serves the same metrics.
     let collector = Collector::start(start, &mut Registry::default())?;
     let mut pipeline = Pipeline::default();
-    let result = measure(repetition, &collector, &mut pipeline).await;
+    let result = measure(repetition, &collector, ground, &mut pipeline).await;
     pipeline.end(repetition).await;
     let finished = collector.finish().await;
     result?;
@@ -43,63 +51,20 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     Ok(())
 }
 
-/// What runs, as far as it has been started.
-#[derive(Default)]
-struct Pipeline {
-    streamer: Option<Process>,
-    renderer: Option<Process>,
-    client: Option<Process>,
-    scrapers: Vec<Scraper>,
-}
-
 async fn measure(
     repetition: &mut Repetition<'_>,
     collector: &Collector,
+    ground: &mut Ground,
     pipeline: &mut Pipeline,
 ) -> Result<(), Stopped> {
     let scenario = repetition.scenario;
-    let programs = repetition.bench.programs;
     repetition.bench.show.step("starting");
-
-    let streamer = repetition.start(
-        repetition
-            .spec("streamer", &programs.streamer)
-            .args(commands::streamer(scenario)),
-    )?;
-    let streamer = pipeline.streamer.insert(streamer);
-    let said = repetition
-        .until(streamer.ready(READY), &[])
-        .await?
-        .map_err(anyhow::Error::from)?;
-    let places = Places {
-        http: address(&said, "http", "streamer")?,
-        rtsp: address(&said, "rtsp", "streamer")?,
-        collector: collector.address().to_string(),
-    };
-    pipeline
-        .scrapers
-        .push(collector.scrape(target("streamer", address(&said, "ops", "streamer")?))?);
-
-    let args = commands::renderer(scenario, &places);
-    let renderer = repetition.start(repetition.spec("renderer", &programs.renderer).args(args))?;
-    let renderer = pipeline.renderer.insert(renderer);
-    let said = repetition
-        .until(renderer.ready(READY), &[streamer])
-        .await?
-        .map_err(anyhow::Error::from)?;
-    pipeline
-        .scrapers
-        .push(collector.scrape(target("renderer", address(&said, "ops", "renderer")?))?);
-
-    let args = commands::client(scenario, &places, &repetition.folder);
-    let client = repetition.start(repetition.spec("client", &programs.client).args(args))?;
-    let client = pipeline.client.insert(client);
-    repetition.meta.client_started_us = Some(client.started_at());
-    let processes = [&*streamer, &*renderer, &*client];
+    pipeline.start(repetition, collector, ground).await?;
 
     let mut progress = collector.progress();
     let patience = scenario.first_frame.0;
     let first = progress.wait_for(|progress| progress.first_shown.is_some());
+    let processes = pipeline.processes();
     let first = repetition
         .until(tokio::time::timeout(patience, first), &processes)
         .await?;
@@ -118,23 +83,14 @@ async fn measure(
         .bench
         .show
         .step(&format!("measuring for {}", scenario.duration));
-    watched(repetition, collector, &processes, to).await?;
+    watched(repetition, collector, ground, pipeline, to).await?;
 
     // What was generated at the last moment is still on its way.
     let passed = progress.wait_for(|progress| progress.generated.is_some_and(|at| at >= to));
     let _ = repetition
-        .until(tokio::time::timeout(TAIL, passed), &processes)
+        .until(tokio::time::timeout(TAIL, passed), &pipeline.processes())
         .await?;
     Ok(())
-}
-
-fn target(name: &str, ops: String) -> Target {
-    // One host has one clock: there is nothing to ask.
-    Target {
-        name: name.to_owned(),
-        ops,
-        ask_clock: false,
-    }
 }
 
 /// Lets time pass, unless the collector cannot write any more.
@@ -159,27 +115,41 @@ async fn guarded(
     }
 }
 
-/// Lets the measured time pass, second by second, and shows what is being measured.
+/// Lets the measured time pass, second by second, shows what is being measured, and does what is to be done on purpose.
 async fn watched(
-    repetition: &Repetition<'_>,
+    repetition: &mut Repetition<'_>,
     collector: &Collector,
-    processes: &[&Process],
+    ground: &mut Ground,
+    pipeline: &mut Pipeline,
     to: UnixMicros,
 ) -> Result<(), Stopped> {
+    let begun = Instant::now();
+    let mut actions = VecDeque::from(faults::actions(&repetition.scenario.fault));
     let progress = collector.progress();
     let mut before: Progress = *progress.borrow();
+    let mut told = begun;
     loop {
         let left = Duration::from_micros(u64::try_from(to.micros_since(clock::now())).unwrap_or(0));
         if left.is_zero() {
             return Ok(());
         }
-        guarded(
-            repetition,
-            collector,
-            processes,
-            left.min(Duration::from_secs(1)),
-        )
-        .await?;
+        let due = actions
+            .front()
+            .map_or(Duration::MAX, |(at, _)| at.saturating_sub(begun.elapsed()));
+        let slice = left.min(Duration::from_secs(1)).min(due);
+        guarded(repetition, collector, &pipeline.processes(), slice).await?;
+        while actions
+            .front()
+            .is_some_and(|(at, _)| *at <= begun.elapsed())
+        {
+            if let Some((_, action)) = actions.pop_front() {
+                act(repetition, ground, pipeline, action).await?;
+            }
+        }
+        if told.elapsed() < Duration::from_millis(900) {
+            continue;
+        }
+        told = Instant::now();
         let now = *progress.borrow();
         let samples = now.samples.saturating_sub(before.samples).max(1);
         let mean_ms =
@@ -193,23 +163,29 @@ async fn watched(
     }
 }
 
-impl Pipeline {
-    /// The client first, so that it reports all that it has; then what the services saw; then the services.
-    async fn end(self, repetition: &mut Repetition<'_>) {
-        if let Some(client) = &self.client {
-            repetition.terminate(client).await;
+async fn act(
+    repetition: &mut Repetition<'_>,
+    ground: &mut Ground,
+    pipeline: &mut Pipeline,
+    action: Action,
+) -> Result<(), Stopped> {
+    match action {
+        Action::OutageBegins => {
+            repetition.events.now("outage begins", "wan", "on purpose");
+            ground.outage(true).await?;
         }
-        for scraper in self.scrapers {
-            if let Err(error) = scraper.catch_up().await {
-                repetition
-                    .events
-                    .now("trace lost", "xrbench", &format!("{error:#}"));
+        Action::OutageEnds => {
+            ground.outage(false).await?;
+            repetition.events.now("outage ends", "wan", "on purpose");
+        }
+        Action::Kill(who) => {
+            repetition.events.now("kill", &who, "on purpose");
+            if who.starts_with("gateway-") {
+                ground.kill_gateway(&who).await?;
+            } else {
+                pipeline.kill(repetition, &who).await?;
             }
-            repetition.meta.trace_overwritten += scraper.overwritten().await;
-            scraper.stop().await;
-        }
-        for process in [&self.renderer, &self.streamer].into_iter().flatten() {
-            repetition.terminate(process).await;
         }
     }
+    Ok(())
 }

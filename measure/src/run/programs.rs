@@ -19,9 +19,14 @@ pub fn expected(bin_dir: Option<&Path>) -> Programs {
     })
 }
 
+/// This program's own file.
+pub fn own() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot tell where this program is")
+}
+
 /// Finds them in `bin_dir` if one is given, else beside this program.
 pub fn find(bin_dir: Option<&Path>) -> anyhow::Result<Programs> {
-    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    let own = own()?;
     let dir = bin_dir
         .or_else(|| own.parent())
         .unwrap_or_else(|| Path::new("."));

@@ -9,7 +9,7 @@ use service::clock;
 use testbed::Process;
 use tokio::time::Instant;
 
-use super::commands::{self, Places};
+use super::commands::{self, Binds, Places};
 use super::repetition::{GRACE, READY, Repetition, Stopped, address, no_first_frame};
 use crate::folder::Pipeline;
 use crate::reference::{SUSTAINED_PACE, pace};
@@ -38,7 +38,7 @@ async fn measure(
     repetition.bench.show.step("starting");
     let spec = repetition
         .spec("streamer", &repetition.bench.programs.streamer)
-        .args(commands::streamer(scenario));
+        .args(commands::streamer(scenario, &Binds::default()));
     processes.push(repetition.start(spec)?);
     let said = repetition
         .until(processes[0].ready(READY), &[])

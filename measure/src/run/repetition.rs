@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use service::{Shutdown, clock};
+use testbed::local::lab::Lab;
 use testbed::{Event, EventKind, Exit, Placement, Process, Spec, Testbed};
 use timeline::UnixMicros;
 
 use super::commands::Programs;
 use super::events::Events;
 use super::finish;
+use super::lab_plan::Ability;
 use super::plan::Job;
 use super::sampler::{Sampler, Seconds};
 use super::show::Show;
@@ -65,6 +67,12 @@ pub struct Bench<'a> {
     pub shutdown: &'a Shutdown,
     /// Shows how far it is.
     pub show: &'a Show,
+    /// What the machine does for labs; none where no scenario needs one.
+    pub ability: Option<Ability>,
+    /// The file's seed.
+    pub seed: u64,
+    /// Where packets are captured.
+    pub pcap: &'a [String],
 }
 
 /// A repetition at work.
@@ -154,18 +162,44 @@ impl Repetition<'_> {
 
     /// Starts a process, and notes and samples it.
     pub(super) fn start(&mut self, spec: Spec) -> anyhow::Result<Process> {
-        let (role, command) = (spec.role.clone(), spec.command_line());
-        let process = self.testbed.start(spec)?;
-        self.sampler.watch(&role, process.pid());
-        let started_us = process.started_at();
+        self.start_at(spec, Placement::Host)
+    }
+
+    /// Starts a process somewhere else, and notes and samples it.
+    pub(super) fn start_at(&mut self, spec: Spec, place: Placement) -> anyhow::Result<Process> {
+        let process = self.testbed.at(place).start(spec)?;
+        self.started(&process)?;
+        Ok(process)
+    }
+
+    /// Notes and samples a process that has been started.
+    pub(super) fn started(&mut self, process: &Process) -> anyhow::Result<()> {
+        let spec = process.spec();
+        self.sampler
+            .watch(&spec.role, process.pid(), spec.group.as_ref());
         self.meta.processes.push(ProcessInfo {
-            role,
-            command,
-            started_us,
+            role: spec.role.clone(),
+            command: spec.command_line(),
+            started_us: process.started_at(),
             ended: None,
         });
-        self.save()?;
-        Ok(process)
+        self.save()
+    }
+
+    /// Samples the processes of a lab's fabric.
+    pub(super) fn watch_fabric(&self, lab: &Lab) {
+        for daemon in lab.daemons() {
+            let group = lab
+                .daemon(&daemon.role)
+                .ok()
+                .and_then(|process| process.spec().group.as_ref());
+            self.sampler.watch(&daemon.role, daemon.pid, group);
+        }
+    }
+
+    /// What starts processes.
+    pub(super) const fn testbed(&self) -> &Testbed {
+        &self.testbed
     }
 
     /// Notes how a process ended.

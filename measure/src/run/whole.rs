@@ -6,76 +6,124 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use service::{ConfigError, Shutdown, clock};
+use testbed::local::capabilities::Capabilities;
+use testbed::local::isolate::Isolation;
 use timeline::UnixMicros;
 
 use super::cli::RunArgs;
 use super::commands::Programs;
+use super::lab_plan::{self, Ability};
 use super::plan::{Job, Plan};
 use super::repetition::{self, Bench, Stopped};
 use super::show::Show;
-use super::{dry, machine, programs, strips};
+use super::{dry, machine, programs, resume, strips};
+use crate::calibrate::state;
 use crate::folder::{RunFolder, RunInfo, RunState, SCHEMA_VERSION, Slot, write_json};
 use crate::report;
 use crate::scenario::{self, File};
 
 /// Somebody pressed Ctrl-C; what was measured before is readable.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted; what was measured before is in {folder}")]
+#[error(
+    "interrupted; what was measured before is in {folder}; the same command with --out {folder} --resume goes on"
+)]
 pub struct Interrupted {
     /// The result's folder.
     pub folder: String,
 }
 
-/// Runs a scenario file.
-pub async fn run(args: RunArgs, shutdown: Shutdown) -> anyhow::Result<()> {
+/// Runs the scenario file of the command line.
+pub async fn run(
+    args: RunArgs,
+    isolation: Option<Isolation>,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let file = scenario::load(&args.scenario, &args.overrides())?;
-    let plan = Plan::new(&file);
-    let started = clock::now();
-    let out = args.out.clone().unwrap_or_else(|| {
-        Path::new("results").join(format!("{}-{}", file.name, compact(started)))
-    });
-    let folder = RunFolder::new(out);
-    if args.dry_run {
-        let programs = programs::expected(args.bin_dir.as_deref());
-        let text = if args.json {
-            serde_json::to_string_pretty(&dry::json(
-                &file,
-                &plan,
-                &programs,
-                &folder,
-                !args.no_ocr,
-            )?)? + "\n"
-        } else {
-            dry::text(&file, &plan, &programs, &folder, !args.no_ocr)?
-        };
-        return print(&text);
+    if !args.dry_run {
+        return run_file(&file, &args, isolation, shutdown).await.map(drop);
     }
+    let plan = Plan::new(&file);
+    let folder = folder_of(&file, &args, clock::now());
+    let programs = programs::expected(args.bin_dir.as_deref());
+    let text = if args.json {
+        let plan = dry::json(&file, &plan, &programs, &folder, !args.no_ocr)?;
+        serde_json::to_string_pretty(&plan)? + "\n"
+    } else {
+        dry::text(&file, &plan, &programs, &folder, !args.no_ocr)?
+    };
+    print(&text)
+}
+
+/// Runs a scenario file that has been read, and says where the result is.
+pub async fn run_file(
+    file: &File,
+    args: &RunArgs,
+    isolation: Option<Isolation>,
+    shutdown: Shutdown,
+) -> anyhow::Result<RunFolder> {
+    let started = clock::now();
+    let folder = folder_of(file, args, started);
     let programs = programs::find(args.bin_dir.as_deref())?;
-    check_sources(&file)?;
-    check_out(&folder)?;
-    let info = RunInfo {
-        schema_version: SCHEMA_VERSION,
-        name: file.name.clone(),
-        started_us: started,
-        scenario_file: args.scenario.display().to_string(),
-        scenario: serde_json::to_value(&file).context("cannot put the scenario file into JSON")?,
-        seed: file.seed,
-        order: plan.order.clone(),
-        scenarios: plan.scenarios(&file),
-        versions: machine::versions(&programs).await,
-        machine: machine::machine(),
-        command: std::env::args().collect(),
-        ..RunInfo::default()
+    check_sources(file)?;
+    let understood =
+        serde_json::to_value(file).context("cannot put the scenario file into JSON")?;
+    let plan = Plan::new(file);
+    let ability = match isolation {
+        None => None,
+        Some(isolation) => {
+            let capabilities = Capabilities::detect();
+            Some(Ability::of(
+                &capabilities,
+                &programs::own()?,
+                isolation.guard,
+            ))
+        }
+    };
+    if let Some(ability) = &ability {
+        check_points(file, ability, &args.pcap)?;
+    }
+    let (info, complete) = if args.resume {
+        let earlier = resume::earlier(&folder, &understood)?;
+        (earlier.info, earlier.complete)
+    } else {
+        check_out(&folder)?;
+        let machine = machine::machine();
+        let info = RunInfo {
+            schema_version: SCHEMA_VERSION,
+            name: file.name.clone(),
+            started_us: started,
+            scenario_file: args.scenario.display().to_string(),
+            scenario: understood,
+            seed: file.seed,
+            order: plan.order.clone(),
+            scenarios: plan.scenarios(file),
+            versions: machine::versions(&programs).await,
+            calibration: state::kept(&machine),
+            machine,
+            command: std::env::args().collect(),
+            ..RunInfo::default()
+        };
+        (info, Vec::new())
     };
     let whole = Whole {
-        file: &file,
+        file,
         plan: &plan,
         programs: &programs,
         folder: &folder,
-        args: &args,
+        args,
         shutdown: &shutdown,
+        complete,
+        ability,
     };
-    whole.run(info).await
+    whole.run(info).await?;
+    Ok(folder)
+}
+
+fn folder_of(file: &File, args: &RunArgs, started: UnixMicros) -> RunFolder {
+    let out = args.out.clone().unwrap_or_else(|| {
+        Path::new("results").join(format!("{}-{}", file.name, compact(started)))
+    });
+    RunFolder::new(out)
 }
 
 struct Whole<'a> {
@@ -85,6 +133,9 @@ struct Whole<'a> {
     folder: &'a RunFolder,
     args: &'a RunArgs,
     shutdown: &'a Shutdown,
+    /// Repetitions that an earlier run completed.
+    complete: Vec<Slot>,
+    ability: Option<Ability>,
 }
 
 impl Whole<'_> {
@@ -95,6 +146,7 @@ impl Whole<'_> {
                 self.folder.root().display()
             )
         })?;
+        (info.state, info.error, info.ended_us) = (RunState::Running, None, None);
         write_json(&self.folder.run_json(), &info)?;
         let show = Arc::new(Show::new(dry::expected(
             self.file,
@@ -140,12 +192,19 @@ impl Whole<'_> {
             disturbed: self.file.disturbed,
             shutdown: self.shutdown,
             show,
+            ability: self.ability.clone(),
+            seed: self.file.seed,
+            pcap: &self.args.pcap,
         };
         let mut failures = Vec::new();
         for (number, slot) in self.plan.order.iter().enumerate() {
+            if self.complete.contains(slot) {
+                continue;
+            }
             let name = format!("{} run {}", slot.scenario, slot.run);
             show.begin(format!("{}/{} {name}", number + 1, self.plan.order.len()));
             let job = self.plan.job(self.file, slot);
+            resume::set_aside(self.folder, slot)?;
             let folder = self.folder.repetition(&slot.scenario, slot.run);
             match repetition::run(
                 &bench,
@@ -196,6 +255,9 @@ impl Whole<'_> {
     /// Sums up, prints, and judges: a scenario without a sample fails the run.
     fn conclude(&self) -> anyhow::Result<()> {
         let summary = report::write(self.folder).context("cannot sum the result up")?;
+        if self.args.quiet {
+            return summary.check();
+        }
         if self.args.json {
             print(&(serde_json::to_string_pretty(&summary)? + "\n"))?;
         } else {
@@ -236,10 +298,29 @@ fn check_sources(file: &File) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A point at which no lab of the file can capture is said before anything runs, and so is a lab that cannot be built.
+fn check_points(file: &File, ability: &Ability, asked: &[String]) -> anyhow::Result<()> {
+    let mut points = std::collections::BTreeSet::new();
+    for scenario in file.scenario.iter().filter(|one| one.fabric.is_lab()) {
+        ability.check(scenario)?;
+        let planned = lab_plan::plan(scenario, ability, file.seed)?;
+        points.extend(planned.built.reach.captures.into_keys());
+    }
+    let known: Vec<&str> = points.iter().map(String::as_str).collect();
+    if let Some(point) = asked.iter().find(|point| !points.contains(*point)) {
+        let why = format!(
+            "no lab of this file has such a point; {}",
+            scenario::choice::hint(point, &known)
+        );
+        return Err(ConfigError::new("--pcap (XR_PCAP)", point, why, "Name one of them.").into());
+    }
+    Ok(())
+}
+
 fn check_out(folder: &RunFolder) -> anyhow::Result<()> {
     if folder.run_json().exists() {
         let why = "it holds a result already, which would be overwritten";
-        let remedy = "Give another folder, or remove this one.";
+        let remedy = "Give another folder, add --resume to go on with a run that was stopped, or remove this one.";
         return Err(ConfigError::new(
             "--out (XR_OUT)",
             folder.root().display().to_string(),

@@ -7,7 +7,7 @@ use service::ConfigError;
 use toml::{Table, Value};
 
 use super::choice::hint;
-use super::{File, SCHEMA, Scenario, Span};
+use super::{ClusterName, Fabric, Fault, File, SCHEMA, Scenario, Span, WanKeys};
 use crate::folder::Pipeline;
 
 /// What the command line changes of a scenario file.
@@ -74,6 +74,8 @@ pub fn parse(text: &str, origin: &str, overrides: &Overrides) -> Result<File, Co
     at.check_schema(&file)?;
     let mut top = known::<File>();
     top.insert("defaults".to_owned(), Value::Table(Table::new()));
+    // The scenarios are checked one by one, each by its name.
+    top.insert("scenario".to_owned(), Value::Array(Vec::new()));
     at.check_keys(&file, "", &top)?;
     at.merge_defaults(&mut file, &defaults, &everywhere)?;
     let mut file: File = at.read(&Value::Table(file), "the file")?;
@@ -167,9 +169,12 @@ impl Example for Scenario {
         let mut table = Table::new();
         table.insert("name".into(), Value::String("example".into()));
         table.insert("floor".into(), Value::Table(Table::new()));
-        Value::Table(table)
+        let mut example: Self = Value::Table(table)
             .try_into()
-            .expect("a name is all that a scenario needs")
+            .expect("a name is all that a scenario needs");
+        example.wan = Some(WanKeys::example());
+        example.fault = vec![Fault::example()];
+        example
     }
 }
 
@@ -259,6 +264,14 @@ impl At<'_> {
                 }
                 (Value::Table(table), Some(Value::Table(known))) => {
                     self.check_keys(table, &path, known)?;
+                }
+                (Value::Array(tables), Some(Value::Array(known))) => {
+                    let Some(Value::Table(known)) = known.first() else {
+                        continue;
+                    };
+                    for table in tables.iter().filter_map(Value::as_table) {
+                        self.check_keys(table, &path, known)?;
+                    }
                 }
                 _ => {}
             }
@@ -413,6 +426,7 @@ impl At<'_> {
                 let why = "no such source; write file:PATH, test, or gst:LAUNCH LINE";
                 return Err(self.wrong(&path("source"), source, why));
             }
+            self.check_network(scenario)?;
             if scenario.pipeline.is_reference() && source.starts_with("gst:") {
                 return Err(self.wrong(
                     &path("source"),
@@ -420,6 +434,56 @@ impl At<'_> {
                     "ffmpeg cannot read it; give the reference file:PATH or test",
                 ));
             }
+        }
+        Ok(())
+    }
+}
+
+impl At<'_> {
+    /// What a fabric, its WAN and its faults must agree on.
+    fn check_network(&self, scenario: &Scenario) -> Result<(), ConfigError> {
+        let path = |key: &str| format!("scenario {}.{key}", scenario.name);
+        let fabric = scenario.fabric;
+        if fabric.is_lab() && scenario.pipeline != Pipeline::Ours {
+            let why = "only `pipeline = \"ours\"` runs in a lab; leave the fabric out for this one";
+            return Err(self.wrong(&path("fabric"), fabric.as_str(), why));
+        }
+        if scenario.overlapping && !matches!(fabric, Fabric::Liqo | Fabric::LiqoV0_10) {
+            let why = "only Liqo translates addresses; this goes with fabric = \"liqo\"";
+            return Err(self.wrong(&path("overlapping"), "true", why));
+        }
+        if scenario.renderer.cluster == ClusterName::B && !fabric.has_wan() {
+            let why = format!("fabric \"{fabric}\" has no cluster B");
+            return Err(self.wrong(&path("renderer.cluster"), "b", &why));
+        }
+        if scenario.limits && !fabric.is_lab() {
+            let why = "it limits clusters, and this scenario has none; give it a fabric";
+            return Err(self.wrong(&path("limits"), "true", why));
+        }
+        if let Some(keys) = &scenario.wan {
+            if !fabric.has_wan() {
+                let why = format!("fabric \"{fabric}\" has no WAN: one needs two clusters");
+                let value = keys.preset.as_deref().unwrap_or_default();
+                return Err(self.wrong(&path("wan"), value, &why));
+            }
+            let wan = keys
+                .wan()
+                .map_err(|(key, why)| self.wrong(&path(&key), "", &why))?;
+            let bps = scenario.bitrate.bps();
+            for (name, direction) in [("a_to_b", wan.a_to_b), ("b_to_a", wan.b_to_a)] {
+                if let Some(rate) = direction.rate_bps.filter(|rate| *rate <= bps) {
+                    let why = format!(
+                        "{name} carries {rate} bits a second, no more than the video's {bps} before any header: the queue \
+                         would grow until packets are dropped; raise the rate or lower the bitrate"
+                    );
+                    return Err(self.wrong(&path("wan.rate"), &rate.to_string(), &why));
+                }
+            }
+        }
+        for fault in &scenario.fault {
+            fault
+                .check(scenario)
+                .map_err(|(key, value, why)| self.wrong(&path(&key), &value, &why))?;
         }
         Ok(())
     }

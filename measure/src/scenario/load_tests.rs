@@ -238,3 +238,68 @@ fn what_is_written_down_can_be_read_again() {
     let text = toml::to_string(&file).expect("TOML");
     assert_eq!(read(&text, &[]).expect("the same"), file);
 }
+
+const LAB: &str = r#"
+schema = 1
+name = "lab"
+[[scenario]]
+name = "s4"
+fabric = "liqo"
+duration = "10s"
+wan = { preset = "frankfurt-geneva", loss_percent = 1, a_to_b = { delay = "7ms" } }
+fault = [{ at = "2s", what = "outage", lasts = "200ms" }, { at = "5s", what = "kill", who = "gateway-a" }]
+"#;
+
+#[test]
+fn a_wan_is_its_preset_and_what_differs_from_it() {
+    let file = read(LAB, &[]).expect("a scenario file");
+    let keys = file.scenario[0].wan.as_ref().expect("a WAN");
+    let wan = keys.wan().expect("sound");
+    let preset = testbed::wan::Wan::preset("frankfurt-geneva").expect("a preset");
+    assert_eq!(wan.a_to_b.delay, std::time::Duration::from_millis(7));
+    assert_eq!(wan.b_to_a.delay, preset.b_to_a.delay);
+    let lost = Some(testbed::wan::Loss::Random { percent: 1.0 });
+    assert_eq!((wan.a_to_b.loss, wan.b_to_a.loss), (lost, lost));
+}
+
+#[test]
+fn what_a_lab_cannot_be_is_refused_by_key() {
+    for (set, parts) in [
+        (
+            "wan.preset=frankfurt-genf",
+            ["scenario s4.wan.preset", "frankfurt-geneva"],
+        ),
+        ("wan.a_to_c={delay=\"1ms\"}", ["wan.a_to_c", "a_to_b"]),
+        ("wan.b_to_a={dealy=\"1ms\"}", ["wan.b_to_a.dealy", "delay"]),
+        ("wan.rate=5M", ["s4.wan.rate", "6000000"]),
+        (
+            "wan.loss_percent=101",
+            ["s4.wan.a_to_b", "between 0 and 100"],
+        ),
+        ("wan.distribution=pareto", ["s4.wan.distribution", "jitter"]),
+        (
+            "renderer.cluster=c",
+            ["s4.renderer.cluster", "known are: a, b"],
+        ),
+        ("fabric=single", ["s4.wan", "no WAN"]),
+        ("fabric=liquo", ["s4.fabric", "did you mean `liqo`"]),
+        ("pipeline=reference", ["s4.fabric", "ours"]),
+        (
+            "fault=[{at=\"2s\", what=\"kill\", whom=\"client\"}]",
+            ["fault.whom", "who"],
+        ),
+        (
+            "fault=[{at=\"2s\", what=\"kill\", who=\"cluster-c\"}]",
+            ["fault.who", "gateway-a"],
+        ),
+        (
+            "fault=[{at=\"10s\", what=\"outage\", lasts=\"1s\"}]",
+            ["fault.at", "ends after 10s"],
+        ),
+    ] {
+        let text = error(LAB, &[set]);
+        for part in parts {
+            assert!(text.contains(part), "{set}: {text}");
+        }
+    }
+}

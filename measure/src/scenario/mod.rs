@@ -2,6 +2,7 @@
 
 pub(crate) mod choice;
 mod load;
+mod network;
 pub(crate) mod units;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,9 @@ use crate::folder::Pipeline;
 use choice::choice;
 
 pub use load::{Overrides, load, parse};
+pub use network::{
+    ClusterName, DirectionKeys, Distribution, Fabric, Fault, Service, WanKeys, What,
+};
 pub use units::{Bitrate, Size, Span};
 
 /// The version of the format that this program reads.
@@ -85,6 +89,24 @@ pub struct Scenario {
     /// How RTP travels.
     #[serde(default = "default_transport")]
     pub transport: Transport,
+    /// What connects the pods; `host` for processes of this host.
+    #[serde(default)]
+    pub fabric: Fabric,
+    /// What stands in front of the streamer's pod.
+    #[serde(default)]
+    pub service: Service,
+    /// Both clusters use the same pod addresses, and Liqo translates them.
+    #[serde(default)]
+    pub overlapping: bool,
+    /// The WAN between the clusters; absent for one that does nothing.
+    #[serde(default)]
+    pub wan: Option<WanKeys>,
+    /// What is done on purpose in every repetition.
+    #[serde(default)]
+    pub fault: Vec<Fault>,
+    /// Whether each cluster gets the paper's 2 vCPU and 4 GB at most, where this machine's cgroups allow it.
+    #[serde(default)]
+    pub limits: bool,
     /// Measured from the first frame on, and left out of every figure.
     #[serde(default = "default_warmup")]
     pub warmup: Span,
@@ -145,6 +167,8 @@ pub struct Renderer {
     pub gop: u32,
     /// The longest RTP packet in bytes.
     pub rtp_mtu: u32,
+    /// Which of two clusters it is in.
+    pub cluster: ClusterName,
 }
 
 impl Default for Renderer {
@@ -154,6 +178,7 @@ impl Default for Renderer {
             tune: Tune::Zerolatency,
             gop: 60,
             rtp_mtu: 1150,
+            cluster: ClusterName::A,
         }
     }
 }

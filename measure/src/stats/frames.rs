@@ -7,7 +7,7 @@ use timeline::{
     frames_csv::{FrameRow, Outcome, Phase},
 };
 
-use super::{Counts, Disturbances, Latency, Measured, Sample, Stages, Window};
+use super::{Counts, Display, Disturbances, Latency, Measured, Picture, Sample, Stages, Window};
 use crate::ocr::table::{Row, RowStatus};
 
 /// Counts of a part of the frames, while rows come in.
@@ -53,6 +53,7 @@ pub struct FromRows<'a> {
     undisturbed: Part,
     stages: Stages,
     samples: Vec<Sample>,
+    pictures: Vec<Picture>,
 }
 
 impl<'a> FromRows<'a> {
@@ -66,10 +67,11 @@ impl<'a> FromRows<'a> {
             undisturbed: Part::default(),
             stages: Stages::default(),
             samples: Vec::new(),
+            pictures: Vec::new(),
         }
     }
 
-    /// Takes a row; one of the warm-up, or of another time, counts nowhere.
+    /// Takes a row; one of the warm-up, or of another time, counts nowhere, but bounds the gaps at the edges.
     pub fn push(&mut self, row: &FrameRow) {
         let at = |point| row.at(point).map(|at| at.0);
         let generated = at(Point::Generated);
@@ -80,6 +82,7 @@ impl<'a> FromRows<'a> {
             None => row.phase == Some(Phase::Measured),
         };
         if !measured {
+            self.picture(row, false, row.outcome == Outcome::Duplicate);
             return;
         }
         let disturbed = row.disturbed.unwrap_or_else(|| {
@@ -92,6 +95,7 @@ impl<'a> FromRows<'a> {
             (Outcome::Shown, Some(frame)) => self.numbers.insert(frame.0),
             _ => false,
         };
+        self.picture(row, true, !fresh && row.outcome != Outcome::Unread);
         for (part, counts) in [(&mut self.all, true), (&mut self.undisturbed, !disturbed)] {
             if !counts {
                 continue;
@@ -113,6 +117,21 @@ impl<'a> FromRows<'a> {
         }
         if fresh {
             self.sample(row, disturbed);
+        }
+    }
+
+    fn picture(&mut self, row: &FrameRow, measured: bool, again: bool) {
+        // Where nobody wrote down when it was shown, it was right after decoding.
+        let shown = row.shown.or_else(|| row.at(Point::Decoded));
+        if let Some(shown) = shown.filter(|_| row.outcome != Outcome::Lost) {
+            let generated = row.at(Point::Generated).map(|at| at.0);
+            self.pictures.push(Picture {
+                shown_us: shown.0,
+                key: row.rtp_timestamp.0,
+                read: generated.zip(row.latency_us()),
+                again,
+                measured,
+            });
         }
     }
 
@@ -158,6 +177,13 @@ impl<'a> FromRows<'a> {
                 .map(|quiet_s| self.undisturbed.close(fps * quiet_s, quiet_s, undisturbed)),
             stages: self.stages,
             samples: self.samples,
+            display: Some(Display::of(
+                self.pictures,
+                self.window,
+                fps,
+                self.disturbances,
+            )),
+            ..Measured::default()
         }
     }
 }
@@ -219,6 +245,7 @@ impl FromOcr {
             }),
             stages: Stages::default(),
             samples,
+            ..Measured::default()
         }
     }
 }

@@ -4,8 +4,11 @@
 //! by averaging percentiles.
 
 mod bootstrap;
+mod display;
 mod frames;
 pub mod host;
+mod paired;
+pub mod usage;
 
 use serde::{Deserialize, Serialize};
 use timeline::{
@@ -13,9 +16,12 @@ use timeline::{
     hist::{Figures, LatencyHistogram},
 };
 
-pub use bootstrap::p50_interval;
+pub use bootstrap::{Intervals, intervals, p50_change};
+pub use display::{Display, FREEZE_US, Freeze, Picture, XR_BOUND_US};
 pub use frames::{FromOcr, FromRows};
 pub use host::Disturbances;
+pub use paired::{Estimate, RunFigures, cliffs_delta, pairs};
+pub use usage::Usage;
 
 /// A microsecond interval of the wall clock, its end not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +154,10 @@ pub struct Measured {
     pub stages: Stages,
     /// Every sample, in the order of generation within a repetition.
     pub samples: Vec<Sample>,
+    /// What the clusters used; empty where there are none.
+    pub usage: Usage,
+    /// What a viewer saw; none for ffmpeg, whose strips do not say when they were shown.
+    pub display: Option<Display>,
 }
 
 impl Measured {
@@ -168,6 +178,14 @@ impl Measured {
         };
         self.stages.merge(&other.stages);
         self.samples.extend(other.samples);
+        self.usage.merge(other.usage);
+        self.display = match (self.display.take(), &other.display) {
+            (Some(mut one), Some(two)) => {
+                one.merge(two);
+                Some(one)
+            }
+            _ => None,
+        };
     }
 
     /// The figures of every measured frame; none without samples.
@@ -189,3 +207,5 @@ pub const MAX_FLOOR_GAP_US: u64 = 1_000;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod validity_tests;

@@ -5,14 +5,21 @@ use std::collections::BTreeMap;
 use timeline::Stage;
 
 use super::{
-    Comparison, FloorSummary, FloorUs, FrameCounts, LatencyUs, OcrCounts, Paper, Points, Runs,
-    ScenarioSummary, StageUs, Summary, Undisturbed, UndisturbedFloor,
+    Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes, Goodput, LatencyUs,
+    OcrCounts, Paper, Points, Resources, Runs, ScenarioSummary, StageUs, Summary, Undisturbed,
+    UndisturbedFloor, differences,
+    display::disturbed_seconds,
     load::{Loaded, LoadedRun, LoadedScenario},
+    resources::resources,
 };
 use crate::{
-    folder::{Pipeline, SCHEMA_VERSION},
-    stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, p50_interval},
+    folder::{Pipeline, SCHEMA_VERSION, WanMeta},
+    stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals},
 };
+
+/// By how much the clocks that generation and consumption are read from may disagree, in microseconds. All processes of a
+/// result are on one host, and read one clock.
+const CLOCK_UNCERTAINTY_US: u64 = 0;
 
 /// What the loaded result says.
 pub fn build(loaded: &Loaded) -> Summary {
@@ -32,12 +39,21 @@ pub fn build(loaded: &Loaded) -> Summary {
         .filter(|(one, _)| one.info.pipeline != Pipeline::Floor && !one.runs.is_empty())
         .map(|(one, measured)| {
             let floor = one.info.floor.as_deref().and_then(floor);
-            scenario(
+            let mut summary = scenario(
                 one,
                 measured,
                 floor.map(|(floor, of)| (floor.info.name.as_str(), of)),
                 seed,
-            )
+            );
+            let cores = loaded.info.machine.cores;
+            let mut metas = one
+                .runs
+                .iter()
+                .filter_map(|run| run.meta.resources.as_ref());
+            let (resources, notes) = resources(&measured.usage, metas.next_back(), cores);
+            summary.resources = resources;
+            summary.notes.extend(notes);
+            summary
         })
         .collect();
     Summary {
@@ -47,8 +63,11 @@ pub fn build(loaded: &Loaded) -> Summary {
         started_us: loaded.info.started_us,
         ended_us: loaded.info.ended_us,
         machine: loaded.info.machine.clone(),
+        calibration: loaded.info.calibration.as_ref().map(Into::into),
         versions: loaded.info.versions.clone(),
         comparisons: comparisons(&scenarios),
+        clock_uncertainty_us: CLOCK_UNCERTAINTY_US,
+        differences: differences::of(loaded, CLOCK_UNCERTAINTY_US),
         scenarios,
         floors: floors
             .into_iter()
@@ -57,6 +76,17 @@ pub fn build(loaded: &Loaded) -> Summary {
             .collect(),
         paper: Paper::figures(),
     }
+}
+
+/// The WAN of the repetitions, with the worst lateness of them.
+fn wan(one: &LoadedScenario) -> Option<WanMeta> {
+    let mut metas = one.runs.iter().filter_map(|run| run.meta.wan.as_ref());
+    let mut wan = metas.next()?.clone();
+    for other in metas {
+        wan.late_p50_us = wan.late_p50_us.max(other.late_p50_us);
+        wan.late_p99_us = wan.late_p99_us.max(other.late_p99_us);
+    }
+    Some(wan)
 }
 
 fn scenario(
@@ -89,21 +119,25 @@ fn scenario(
         fps: meta.fps,
         bitrate_bps: meta.bitrate_bps,
         transport: meta.transport,
+        fabric: meta.fabric,
+        wan: wan(one),
         runs: runs(one),
         measured_s: measured.all.seconds,
         frames: measured.all.frames.into(),
-        latency_us: latency(&measured.all, &measured.samples, seed),
+        latency_us: latency(&measured.all, &samples(one), seed),
         undisturbed: measured.undisturbed.as_ref().map(|quiet| {
-            let samples: Vec<_> = measured
-                .samples
-                .iter()
-                .filter(|sample| !sample.disturbed)
-                .copied()
+            let of_runs: Vec<Vec<Sample>> = samples(one)
+                .into_iter()
+                .map(|of_run| {
+                    let quiet = of_run.iter().filter(|sample| !sample.disturbed);
+                    quiet.copied().collect()
+                })
                 .collect();
+            let of_runs: Vec<&[Sample]> = of_runs.iter().map(Vec::as_slice).collect();
             Undisturbed {
                 seconds: quiet.seconds,
                 frames: quiet.frames.into(),
-                latency_us: latency(quiet, &samples, seed),
+                latency_us: latency(quiet, &of_runs, seed),
             }
         }),
         floor_us: floor.and_then(|(name, floor)| floor_beside(name, floor)),
@@ -112,7 +146,12 @@ fn scenario(
         points: ours.then(|| points(measured)),
         ocr,
         first_frame_us: first_frame(one),
+        freezes: Freezes::of(one),
+        display: DisplayFigures::of(measured),
+        goodput: Goodput::of(one, measured),
+        disturbed_seconds: disturbed_seconds(one),
         overloaded,
+        resources: Resources::default(),
         notes: one.runs.iter().flat_map(|run| run.notes.clone()).collect(),
     };
     summary.notes.extend(warnings(&summary, &one.runs));
@@ -124,6 +163,9 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<String> {
     let mut notes = Vec::new();
     if summary.latency_us.is_none() {
         notes.push("no frame was measured".into());
+    }
+    if let Some(why) = runs.iter().find_map(|run| run.meta.transport_why.as_ref()) {
+        notes.push(why.clone());
     }
     if summary.ocr.disagree > 0 {
         notes.push(format!(
@@ -175,7 +217,7 @@ fn floor_alone(one: &LoadedScenario, measured: &Measured, seed: u64) -> FloorSum
         name: one.info.name.clone(),
         runs: runs(one),
         frames: measured.all.frames.into(),
-        latency_us: latency(&measured.all, &measured.samples, seed),
+        latency_us: latency(&measured.all, &samples(one), seed),
         // What lies between the two has no length: the floor has one point for the end of one and the start of the other.
         stages_us: stages(&measured.stages)
             .into_iter()
@@ -218,11 +260,24 @@ fn runs(one: &LoadedScenario) -> Runs {
     }
 }
 
-fn latency(of: &Latency, samples: &[Sample], seed: u64) -> Option<LatencyUs> {
+/// `runs` are the samples of each repetition.
+fn latency(of: &Latency, runs: &[&[Sample]], seed: u64) -> Option<LatencyUs> {
+    let figures = of.histogram.figures()?;
+    let of_95 = intervals(runs, seed);
     Some(LatencyUs {
-        figures: of.histogram.figures()?,
-        p50_interval: p50_interval(samples, seed).map(|(low, high)| [low, high]),
+        figures,
+        p50_ci: of_95.p50.map(Into::into),
+        p99_ci: of_95.p99.map(Into::into),
     })
+}
+
+/// The samples of each repetition that measured.
+fn samples(one: &LoadedScenario) -> Vec<&[Sample]> {
+    one.runs
+        .iter()
+        .filter(|run| run.window.is_some())
+        .map(|run| run.measured.samples.as_slice())
+        .collect()
 }
 
 fn stages(stages: &Stages) -> BTreeMap<String, StageUs> {

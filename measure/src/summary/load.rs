@@ -11,7 +11,7 @@ use crate::{
         Audit,
         table::{self, Row},
     },
-    stats::{Disturbances, FromOcr, FromRows, Measured, Window},
+    stats::{Disturbances, FromOcr, FromRows, Measured, Usage, Window},
 };
 
 /// A result, measured.
@@ -116,13 +116,16 @@ fn repetition(meta: RunMeta, folder: &RepetitionFolder) -> anyhow::Result<Loaded
             to_us: meta.measured_to_us.map_or(u64::MAX, |to| to.0),
         })
         .map(|window| close(window, folder, &meta, &rows));
-    let measured = match window {
+    let mut measured = match window {
         None => Measured::default(),
         Some(window) if meta.pipeline.is_reference() => {
             FromOcr::measure(&rows, window, disturbances.as_ref(), meta.fps)
         }
         Some(window) => from_frames(folder, window, disturbances.as_ref(), meta.fps, &mut notes)?,
     };
+    if let Some(window) = window {
+        measured.usage = Usage::read(&folder.resources_csv(), window)?;
+    }
     let counted = measured_rows(&rows, window);
     Ok(LoadedRun {
         ocr: Audit::of(&counted),

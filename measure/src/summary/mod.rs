@@ -3,19 +3,26 @@
 //! Names say units: `_us` microseconds, `_s` seconds, `_bps` bits a second; shares are from 0 to 1; counts have none.
 
 mod build;
+pub(crate) mod differences;
+mod display;
 mod load;
 mod paper;
+mod resources;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use timeline::{UnixMicros, hist::Figures};
 
-use crate::folder::{Machine, Pipeline, RunState};
+use crate::calibrate::Calibration;
+use crate::folder::{FabricMeta, Machine, Pipeline, RunState, WanMeta};
 
 pub use build::build;
+pub use differences::{Difference, DifferenceUs};
+pub use display::{DisplayFigures, FreezeAt, Freezes, Goodput, JitterUs};
 pub use load::{Loaded, LoadedRun, LoadedScenario, load};
 pub use paper::{Paper, PaperScenario};
+pub use resources::{FabricProcess, Network, PerCluster, Resources, Spread};
 
 /// What a result says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +39,9 @@ pub struct Summary {
     pub ended_us: Option<UnixMicros>,
     /// What it was on.
     pub machine: Machine,
+    /// How wrong the instrument is on this machine; null where it was not calibrated before the run.
+    #[serde(default)]
+    pub calibration: Option<Instrument>,
     /// Versions of every program that took part.
     pub versions: BTreeMap<String, String>,
     /// What was measured, in the order of the scenario file.
@@ -40,8 +50,40 @@ pub struct Summary {
     pub floors: Vec<FloorSummary>,
     /// Ours against ffmpeg at the same size and rate.
     pub comparisons: Vec<Comparison>,
+    /// By how much the clocks may disagree that generation and consumption are read from: 0 where they are one clock.
+    /// Differences that are smaller are not ranked.
+    pub clock_uncertainty_us: u64,
+    /// Every two scenarios of ours of the same size, rate and bit rate, against each other.
+    pub differences: Vec<Difference>,
     /// The papers' figures.
     pub paper: Paper,
+}
+
+/// How wrong the instrument is: the last calibration of the machine before the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Instrument {
+    /// When it was calibrated.
+    pub at_us: UnixMicros,
+    /// Latency over a delay on the wire; 1 for an instrument that adds nothing of its own.
+    pub slope: f64,
+    /// The slope's standard error.
+    pub slope_error: f64,
+    /// The largest residual of a delay, without its sign: the error of a latency's p50, microseconds.
+    pub worst_residual_us: f64,
+    /// What carried the delays: `netem`, `userspace`.
+    pub wan_backend: String,
+}
+
+impl From<&Calibration> for Instrument {
+    fn from(calibration: &Calibration) -> Self {
+        Self {
+            at_us: calibration.at_us,
+            slope: calibration.fit.slope,
+            slope_error: calibration.fit.slope_error,
+            worst_residual_us: calibration.fit.worst_residual_us,
+            wan_backend: calibration.wan_backend.clone(),
+        }
+    }
 }
 
 /// One scenario, its repetitions merged.
@@ -61,6 +103,10 @@ pub struct ScenarioSummary {
     pub bitrate_bps: u64,
     /// How RTP travelled.
     pub transport: String,
+    /// What connected the clusters; null for processes of one host.
+    pub fabric: Option<FabricMeta>,
+    /// The WAN between them; null where there was none.
+    pub wan: Option<WanMeta>,
     /// Repetitions that were begun, and those that were completed.
     pub runs: Runs,
     /// Measured seconds, all repetitions together.
@@ -83,8 +129,19 @@ pub struct ScenarioSummary {
     pub ocr: OcrCounts,
     /// From the client's start to its first shown frame: the median of the repetitions. Null where unknown.
     pub first_frame_us: Option<u64>,
+    /// Times without a new picture; null for ffmpeg, whose strips do not say when they were shown.
+    pub freezes: Option<Freezes>,
+    /// How evenly the pictures came; null for ffmpeg.
+    pub display: Option<DisplayFigures>,
+    /// What arrived of what was sent.
+    pub goodput: Option<Goodput>,
+    /// Measured seconds in which the machine was disturbed, all repetitions together; null where nobody watched it.
+    pub disturbed_seconds: Option<f64>,
     /// ffmpeg could not keep its own pace in one repetition at least.
     pub overloaded: bool,
+    /// What the clusters used.
+    #[serde(flatten)]
+    pub resources: Resources,
     /// What a reader must know before trusting the figures.
     pub notes: Vec<String>,
 }
@@ -121,8 +178,11 @@ pub struct LatencyUs {
     /// The distribution.
     #[serde(flatten)]
     pub figures: Figures,
-    /// The p50 lies in it with 95 % confidence (block bootstrap over seconds); null below five seconds.
-    pub p50_interval: Option<[i64; 2]>,
+    /// The p50 lies in it with 95 % confidence (bootstrap over repetitions and blocks of their seconds); null below five
+    /// seconds.
+    pub p50_ci: Option<[i64; 2]>,
+    /// The same of the p99; null below five seconds or 1000 samples.
+    pub p99_ci: Option<[i64; 2]>,
 }
 
 /// Figures without the disturbed seconds.

@@ -22,6 +22,7 @@ const SECOND: u64 = 1_000_000;
 
 /// A result as `xrbench run` leaves it: ours with its floor, and ffmpeg, of ten seconds each.
 pub(crate) fn result(root: &std::path::Path) -> RunFolder {
+    fs::create_dir_all(root).expect("a folder");
     let folder = RunFolder::new(root);
     let scenario = |name: &str, pipeline, floor: Option<&str>, runs| ScenarioInfo {
         name: name.into(),
@@ -66,6 +67,43 @@ pub(crate) fn result(root: &std::path::Path) -> RunFolder {
         [1_500, 300, 40, 260, 700],
     );
     clocks(&folder);
+    folder
+}
+
+/// A result of scenarios of ours, by name, transport and delay in microseconds, four repetitions each.
+pub(crate) fn several(root: &std::path::Path, scenarios: &[(&str, &str, u64)]) -> RunFolder {
+    fs::create_dir_all(root).expect("a folder");
+    let folder = RunFolder::new(root);
+    let infos = scenarios.iter().map(|(name, _, _)| ScenarioInfo {
+        name: (*name).into(),
+        pipeline: Pipeline::Ours,
+        floor: None,
+        runs: 4,
+    });
+    let info = RunInfo {
+        schema_version: 1,
+        name: "several".into(),
+        state: RunState::Finished,
+        started_us: UnixMicros(START),
+        scenarios: infos.collect(),
+        ..RunInfo::default()
+    };
+    write_json(&folder.run_json(), &info).expect("run.json");
+    for (place, (name, transport, delay_us)) in scenarios.iter().enumerate() {
+        for run in 1..=4_u32 {
+            // Each round has a level of its own, which all scenarios share, and each repetition a little of its own.
+            let own = [[0, 13, 5, 9], [8, 2, 11, 4], [3, 12, 7, 6]];
+            let round = u64::from(run) * 700 + own[place % 3][run as usize - 1];
+            let stages = [1_500 + round, 300, 40, 260 + delay_us, 700];
+            frames(&folder, name, Pipeline::Ours, run, stages);
+            let at = folder.repetition(name, run);
+            let meta = RunMeta {
+                transport: (*transport).into(),
+                ..at.meta().expect("there")
+            };
+            write_json(&at.meta_json(), &meta).expect("meta.json");
+        }
+    }
     folder
 }
 
@@ -172,7 +210,25 @@ fn summary() -> (Summary, tempfile::TempDir) {
 
 #[test]
 fn what_is_written_fits_the_committed_schema() {
-    let (summary, dir) = summary();
+    let (mut summary, dir) = summary();
+    let more = tempfile::tempdir().expect("a temporary folder");
+    let several = several(more.path(), &[("s1", "udp", 0), ("s2", "tcp", 500)]);
+    let several = build(&load(&several).expect("a result"));
+    summary.scenarios.extend(several.scenarios);
+    summary.differences = several.differences;
+    summary.scenarios[0].freezes.as_mut().expect("ours").times = vec![FreezeAt {
+        run: 1,
+        at_us: 2,
+        length_us: 200_000,
+        disturbed: false,
+    }];
+    summary.calibration = Some(Instrument {
+        at_us: UnixMicros(START),
+        slope: 1.0007,
+        slope_error: 0.002,
+        worst_residual_us: 170.4,
+        wan_backend: "userspace".into(),
+    });
     let schema: Value = serde_json::from_str(include_str!("../../../docs/summary.schema.json"))
         .expect("the schema is JSON");
     let schema = jsonschema::validator_for(&schema).expect("the schema is one");
@@ -190,6 +246,10 @@ fn what_is_written_fits_the_committed_schema() {
         |value: &mut Value| value["scenarios"][0]["frames"]["lost"] = (-1).into(),
         |value: &mut Value| value["scenarios"][0]["typo"] = 1.into(),
         |value: &mut Value| value["schema_version"] = 2.into(),
+        |value: &mut Value| value["calibration"]["worst_residual_us"] = "0.17 ms".into(),
+        |value: &mut Value| value["calibration"]["typo"] = 1.into(),
+        |value: &mut Value| value["differences"][0]["p50_us"]["ci"] = 1.into(),
+        |value: &mut Value| value["scenarios"][0]["freezes"]["times"][0]["run"] = 0.into(),
     ] {
         let mut broken = written.clone();
         break_it(&mut broken);
@@ -228,6 +288,166 @@ fn figures_are_of_what_was_measured() {
     assert_eq!(summary.comparisons.len(), 1);
     assert!(summary.comparisons[0].p50_ratio > 500.0);
     assert!(summary.check().is_ok());
+}
+
+#[test]
+fn what_clusters_used_fits_the_schema_too() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = result(dir.path());
+    let at = folder.repetition("ours-udp-360p25", 1);
+    let mut text = String::from(
+        "time_us,role,pid,cpu_percent,voluntary_switches,involuntary_switches,cluster,source,elapsed_us,memory_bytes,\
+         rx_bytes,rx_packets,tx_bytes,tx_packets,throttled_us\n",
+    );
+    for second in 0..=10 {
+        let (at_us, bytes) = (START + second * SECOND, 1_000 * second);
+        for (role, cluster, cpu) in [
+            ("client", "a", 86),
+            ("streamer", "b", 40),
+            ("wan", "fabric", 6),
+        ] {
+            let link = if cluster == "fabric" {
+                ",,,".into()
+            } else {
+                format!("{bytes},{second},{bytes},{second}")
+            };
+            writeln!(
+                text,
+                "{at_us},{role},7,{cpu}.0,{second},0,{cluster},proc,1000000,42949673,{link},{bytes}"
+            )
+            .expect("a String takes all");
+        }
+    }
+    fs::write(at.resources_csv(), text).expect("resources.csv");
+    let summary = build(&load(&folder).expect("a result"));
+    let ours = summary.scenario("ours-udp-360p25").expect("there");
+    let cpu = ours.resources.cpu_percent.expect("two clusters");
+    assert_eq!(
+        (cpu.a.p50, cpu.b.expect("two").p50, cpu.mean.p50),
+        (43.0, 20.0, 31.5)
+    );
+    assert!(
+        ours.notes
+            .iter()
+            .any(|note| note.contains("processes only"))
+    );
+    let written = serde_json::to_value(&summary).expect("JSON");
+    let of = &written["scenarios"][0];
+    assert_eq!(of["memory_percent"]["mean"]["p50"], 1.0, "{of}");
+    assert_eq!(of["network"]["a"]["rx_bps"], 8_000.0);
+    assert_eq!(of["fabric_processes"]["wan"]["cpu_percent_p50"], 3.0);
+    assert_eq!(of["oversubscribed"], true, "a machine of no cores");
+    assert_eq!(written["scenarios"][1]["cpu_percent"], Value::Null);
+    let schema: Value = serde_json::from_str(include_str!("../../../docs/summary.schema.json"))
+        .expect("the schema is JSON");
+    let schema = jsonschema::validator_for(&schema).expect("the schema is one");
+    let errors: Vec<_> = schema
+        .iter_errors(&written)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    let again: Summary = serde_json::from_value(written).expect("it is read back");
+    assert_eq!(again.scenarios[0].resources, ours.resources);
+}
+
+#[test]
+fn what_was_seen_is_in_it() {
+    let (summary, dir) = summary();
+    let ours = summary.scenario("ours-udp-360p25").expect("there");
+    let display = ours.display.expect("frames.csv");
+    assert_eq!((display.pictures, display.frozen), (249, 0));
+    // Slower by 9 ms of 40: none is late.
+    assert_eq!((display.late, display.over_xr_bound), (0, 0));
+    // The lost frame makes one interval of 80 ms instead of 40, which is no freeze.
+    let freezes = ours.freezes.as_ref().expect("frames.csv");
+    assert_eq!((freezes.count, freezes.longer_than_us), (0, 100_000));
+    let jitter = display.jitter_us.expect("pictures");
+    assert!((2_000.0..4_000.0).contains(&jitter.stddev), "{jitter:?}");
+    let goodput = ours.goodput.expect("frames");
+    assert!((goodput.frames_per_s - 24.9).abs() < 1e-9);
+    assert_eq!(goodput.target_bps, Some(2e6 * 249.0 / 250.0));
+    assert_eq!(ours.disturbed_seconds, Some(1.0));
+    let quiet = dir.path().join("ours-udp-360p25/run-1/host.csv");
+    fs::write(&quiet, "from_us,to_us,disturbed\n1,2,false\n").expect("written");
+    let folder = RunFolder::new(dir.path());
+    let without = build(&load(&folder).expect("a result"));
+    let without = without.scenario("ours-udp-360p25").expect("there");
+    assert!(without.disturbed_seconds.is_some_and(f64::is_sign_positive));
+    let reference = summary.scenario("reference-360p25").expect("there");
+    assert!(reference.freezes.is_none() && reference.display.is_none());
+    assert_eq!(reference.goodput.expect("strips").target_bps, None);
+}
+
+#[test]
+fn a_freeze_says_in_which_run_and_when() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = result(dir.path());
+    let at = folder.repetition("ours-udp-360p25", 1);
+    let text = fs::read_to_string(at.frames_csv()).expect("there");
+    let gone = |line: &&str| {
+        let number = line.split(',').next().and_then(|cell| cell.parse().ok());
+        number.is_some_and(|number: u32| (110..120).contains(&number))
+    };
+    let kept: Vec<_> = text.lines().filter(|line| !gone(line)).collect();
+    let kept = kept.join("\n") + "\n";
+    fs::write(at.frames_csv(), kept).expect("written");
+    let summary = build(&load(&folder).expect("a result"));
+    let freezes = summary
+        .scenario("ours-udp-360p25")
+        .expect("there")
+        .freezes
+        .clone();
+    let freezes = freezes.expect("frames.csv");
+    assert_eq!((freezes.count, freezes.disturbed), (1, 1));
+    let one = freezes.times[0];
+    assert_eq!((one.run, one.length_us), (1, freezes.longest_us));
+    assert!((4_360_000..4_380_000).contains(&one.at_us), "{one:?}");
+    assert!(one.length_us.abs_diff(440_000) < 1_000, "{one:?}");
+}
+
+#[test]
+fn scenarios_of_a_result_are_compared_in_pairs() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = several(
+        dir.path(),
+        &[("s1", "udp", 0), ("s2", "udp", 500), ("s3", "tcp", 0)],
+    );
+    let summary = build(&load(&folder).expect("a result"));
+    let of: Vec<_> = summary
+        .differences
+        .iter()
+        .map(|one| (one.a.as_str(), one.b.as_str()))
+        .collect();
+    assert_eq!(of, [("s1", "s2"), ("s1", "s3"), ("s2", "s3")]);
+    let [slower, alike, _] = &summary.differences[..] else {
+        panic!("three");
+    };
+    assert_eq!(slower.pairs, 4);
+    assert!(
+        slower.p50_us.distinguishable && slower.quiet_p50_us.is_some_and(|of| of.distinguishable)
+    );
+    let [low, high] = slower.p50_us.ci.expect("four pairs");
+    // The rounds spread by more than two milliseconds; the pairs do not have that.
+    assert!(
+        low < 500.0 && 500.0 < high && high - low < 40.0,
+        "{low} {high}"
+    );
+    assert!(slower.cliffs_delta > 0.5, "{}", slower.cliffs_delta);
+    assert!(slower.p99_us.is_some(), "249 samples a run");
+    assert!(slower.is_like_with_like() && slower.differs.is_empty());
+    assert!(!alike.p50_us.distinguishable);
+    assert_eq!(alike.differs, ["transport"]);
+    let p50 = summary
+        .scenario("s1")
+        .expect("there")
+        .latency_us
+        .expect("samples");
+    let [low, high] = p50.p50_ci.expect("forty seconds");
+    let p50 = i64::try_from(p50.figures.p50).expect("small");
+    assert!(
+        low < p50 - 1_000 && p50 + 1_000 < high,
+        "runs differ: {low} {high}"
+    );
 }
 
 #[test]

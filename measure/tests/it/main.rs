@@ -251,6 +251,34 @@ fn the_collector_says_where_it_listens_and_drains_on_sigterm() {
     assert!(frames.starts_with("frame,rtp_timestamp,"), "{frames}");
 }
 
+/// Exit code 3 is for what cannot be compared, 64 for how it was asked.
+#[test]
+fn compare_tells_bad_input_from_bad_usage() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let missing = xrbench(dir.path(), &["compare", "before", "after"]);
+    assert_eq!(missing.status.code(), Some(3), "{}", err(&missing));
+    assert!(
+        err(&missing).contains("there is no folder before"),
+        "{}",
+        err(&missing)
+    );
+    std::fs::create_dir(dir.path().join("before")).expect("made");
+    std::fs::write(
+        dir.path().join("before/run.json"),
+        r#"{"schema_version":9}"#,
+    )
+    .expect("written");
+    let other = xrbench(dir.path(), &["compare", "before", "before"]);
+    assert_eq!(other.status.code(), Some(3), "{}", err(&other));
+    assert!(err(&other).contains("schema_version 9"), "{}", err(&other));
+    let usage = xrbench(
+        dir.path(),
+        &["compare", "before", "after", "--tolerance", "5"],
+    );
+    assert_eq!(usage.status.code(), Some(64), "{}", err(&usage));
+    assert!(err(&usage).contains("0.5ms"), "{}", err(&usage));
+}
+
 #[test]
 fn completions_are_printed_for_each_shell() {
     let dir = tempfile::tempdir().expect("a temporary folder");

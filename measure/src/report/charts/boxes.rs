@@ -1,145 +1,263 @@
-//! Latency by scenario.
+//! Box plots: a column for each scenario, as in the paper's Figures 5 and 6.
 
-use plotters::{
-    coord::{combinators::LogCoord, types::RangedCoordf64},
-    prelude::*,
-    style::text_anchor::HPos,
-};
-use timeline::hist::LatencyHistogram;
+use plotters::{prelude::*, style::text_anchor::HPos};
 
 use super::{
-    Area, FLOOR, FONT, GRID, INK, LABELS, OURS, PAPER, REFERENCE, ROW, draw, label, plain,
+    Alt, Area, Axis, Chart, Ink, LETTERS, Margins, Room, Stand, axes, draw, lines, text, width_of,
 };
-use crate::{report::ms, summary::Paper};
 
-/// Whose latency a box shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::report) enum Kind {
-    /// Our pipeline.
-    Ours,
-    /// The codec alone.
-    Floor,
-    /// ffmpeg.
-    Reference,
-}
-
-/// A row of the box plot.
+/// A box plot.
 #[derive(Debug)]
-pub(in crate::report) struct BoxRow<'a> {
-    /// The scenario.
-    pub name: &'a str,
-    /// Whose.
-    pub kind: Kind,
-    /// Its latencies, merged.
-    pub histogram: &'a LatencyHistogram,
+pub(in crate::report) struct Boxes {
+    /// Of the values.
+    pub axis: Axis,
+    /// What the values are in, above the axis.
+    pub unit: String,
+    /// From left to right.
+    pub columns: Vec<Column>,
+    /// Across all columns.
+    pub lines: Vec<Line>,
 }
 
-impl BoxRow<'_> {
-    fn quantile_ms(&self, at: f64) -> f64 {
-        self.histogram.quantile_us(at).unwrap_or(0) as f64 / 1e3
-    }
+/// A scenario.
+#[derive(Debug)]
+pub(in crate::report) struct Column {
+    /// Its name, below the axis.
+    pub name: String,
+    /// Side by side.
+    pub boxes: Vec<Boxed>,
+    /// To the right of the boxes, or where they would be.
+    pub marks: Vec<Mark>,
 }
 
-/// Latency per scenario on a logarithmic axis: whiskers p1 and p99, box p25 to p75, line p50; the paper's p50 below.
-pub(in crate::report) fn boxes(rows: &[BoxRow<'_>], paper: &Paper) -> anyhow::Result<String> {
-    let count = rows.len() + paper.scenarios.len();
-    let height = ROW * u32::try_from(count)? + 76;
+/// A distribution.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::report) struct Boxed {
+    /// Lower whisker, lower edge, middle, upper edge, upper whisker.
+    pub five: [f64; 5],
+    /// Its colour.
+    pub ink: Ink,
+    /// Above the upper whisker.
+    pub label: String,
+    /// Below the axis, where a column has several.
+    pub letter: Option<&'static str>,
+}
+
+/// A figure of the paper: its median, a range, or both.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::report) struct Mark {
+    /// The median: a diamond.
+    pub value: Option<f64>,
+    /// From where to where: a line.
+    pub range: Option<(f64, f64)>,
+    /// Below both.
+    pub label: String,
+}
+
+/// A value across all columns.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct Line {
+    /// Where.
+    pub value: f64,
+    /// Beside it.
+    pub label: String,
+}
+
+/// Letters of a name's line that a column has room for.
+const fn letters(room: Room, columns: usize) -> usize {
+    let columns = if columns == 0 { 1 } else { columns };
+    let left = if room.narrow { 88 } else { 98 };
+    let most = (room.width as usize - left) / columns * 10 / 78;
+    if most < 4 { 4 } else { most }
+}
+
+/// Draws it.
+pub(in crate::report) fn boxes(alt: &Alt, of: &Boxes) -> anyhow::Result<String> {
+    let names = |room: Room| {
+        of.columns
+            .iter()
+            .map(|column| lines(&column.name, letters(room, of.columns.len())).len())
+            .max()
+            .unwrap_or(1)
+    };
+    let lettered = of
+        .columns
+        .iter()
+        .any(|column| column.boxes.iter().any(|one| one.letter.is_some()));
+    let below = |room: Room| {
+        let rows = names(room) + usize::from(lettered);
+        u32::try_from(rows).unwrap_or(1) * (LETTERS - 1) + 14
+    };
     draw(
-        height,
-        "Latency per scenario, milliseconds, logarithmic axis",
-        |area| {
-            let smallest = rows
-                .iter()
-                .map(|row| row.quantile_ms(0.01))
-                .fold(10.0, f64::min);
-            let largest = rows
-                .iter()
-                .map(|row| row.quantile_ms(0.99))
-                .chain([paper.p90_us as f64 / 1e3])
-                .fold(0.0, f64::max);
-            let low = 10_f64.powf(smallest.max(0.05).log10().floor());
-            let high = largest * 1.6;
-            let mut chart = ChartBuilder::on(area)
-                .margin(8)
-                .x_label_area_size(42)
-                .margin_left(LABELS)
-                .margin_right(52)
-                .build_cartesian_2d((low..high).log_scale(), 0.0..count as f64)?;
-            chart
-                .configure_mesh()
-                .disable_y_mesh()
-                .disable_y_axis()
-                .light_line_style(TRANSPARENT)
-                .bold_line_style(GRID)
-                .axis_style(INK)
-                .label_style((FONT, 13).into_font().color(&INK))
-                .x_desc("milliseconds, from generation to consumption")
-                .x_label_formatter(&|value| plain(*value))
-                .draw()?;
-            let bound = paper.xr_bound_us as f64 / 1e3;
-            chart.draw_series([PathElement::new(
-                vec![(bound, 0.0), (bound, count as f64)],
-                PAPER.stroke_width(1),
-            )])?;
-            label(
-                area,
-                &chart,
-                (bound, count as f64),
-                "15 ms: the paper's bar for XR",
-                HPos::Left,
-                (11, PAPER),
-            )?;
-            for (at, row) in rows.iter().enumerate() {
-                one(area, &mut chart, row, (count - at) as f64 - 0.5, low)?;
+        alt,
+        |room| if room.narrow { 300 } else { 320 } + below(room),
+        |area, room| {
+            let margins = Margins {
+                top: 34,
+                right: if of.lines.is_empty() { 6 } else { 46 },
+                bottom: below(room),
+                left: if room.narrow { 42 } else { 52 },
+            };
+            let chart = axes(area, &Axis::columns(of.columns.len()), &of.axis, margins)?;
+            text(area, (2, 10), &of.unit, Stand::new(HPos::Left).small())?;
+            for line in &of.lines {
+                across(area, &chart, of, line)?;
             }
-            for (at, scenario) in paper.scenarios.iter().enumerate() {
-                let middle = (paper.scenarios.len() - at) as f64 - 0.5;
-                let p50 = scenario.p50_us as f64 / 1e3;
-                chart.draw_series([Circle::new((p50, middle), 5, PAPER.filled())])?;
-                let number = ms(scenario.p50_us as f64);
-                label(area, &chart, (p50, middle), &number, HPos::Left, (12, INK))?;
-                let name = format!("paper {}", scenario.name);
-                label(area, &chart, (low, middle), &name, HPos::Right, (13, INK))?;
+            for (at, column) in of.columns.iter().enumerate() {
+                one(area, &chart, of, (at, column), room)?;
             }
             Ok(())
         },
     )
 }
 
-/// The box of one row, about `middle`; what lies below `low` is drawn at it.
-fn one(
-    area: &Area<'_>,
-    chart: &mut Chart<'_>,
-    row: &BoxRow<'_>,
-    middle: f64,
-    low: f64,
-) -> anyhow::Result<()> {
-    let colour = match row.kind {
-        Kind::Ours => OURS,
-        Kind::Floor => FLOOR,
-        Kind::Reference => REFERENCE,
-    };
-    let [p1, p25, p50, p75, p99] =
-        [0.01, 0.25, 0.5, 0.75, 0.99].map(|at| row.quantile_ms(at).max(low));
-    let upright = |at: f64, half: f64| vec![(at, middle - half), (at, middle + half)];
-    let thin = colour.stroke_width(2);
-    chart.draw_series([
-        PathElement::new(vec![(p1, middle), (p99, middle)], thin),
-        PathElement::new(upright(p1, 0.15), thin),
-        PathElement::new(upright(p99, 0.15), thin),
-    ])?;
-    let corners = [(p25, middle - 0.3), (p75, middle + 0.3)];
-    chart.draw_series([Rectangle::new(corners, colour.filled())])?;
-    chart.draw_series([PathElement::new(upright(p50, 0.36), INK.stroke_width(3))])?;
-    label(
-        area,
-        chart,
-        (p99, middle),
-        &ms(p50 * 1e3),
-        HPos::Left,
-        (12, INK),
-    )?;
-    label(area, chart, (low, middle), row.name, HPos::Right, (13, INK))
+fn across(area: &Area<'_>, chart: &Chart<'_>, of: &Boxes, line: &Line) -> anyhow::Result<()> {
+    if line.value > of.axis.high() {
+        return Ok(());
+    }
+    let y = of.axis.at(line.value);
+    let (left, height) = chart.backend_coord(&(0.0, y));
+    let (right, _) = chart.backend_coord(&(of.columns.len() as f64, y));
+    // Dashes by hand: the boxes' lines are solid.
+    for from in (left..right).step_by(9) {
+        area.draw(&PathElement::new(
+            vec![(from, height), ((from + 5).min(right), height)],
+            Ink::Paper.line(2),
+        ))?;
+    }
+    let stand = Stand::new(HPos::Left).ink(Ink::Paper).small();
+    text(area, (right + 4, height), &line.label, stand)
 }
 
-type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<LogCoord<f64>, RangedCoordf64>>;
+/// A column, in the units of the drawing.
+fn one(
+    area: &Area<'_>,
+    chart: &Chart<'_>,
+    of: &Boxes,
+    (at, column): (usize, &Column),
+    room: Room,
+) -> anyhow::Result<()> {
+    let place = |x: f64, value: f64| chart.backend_coord(&(at as f64 + x, of.axis.at(value)));
+    let slots = column.boxes.len() + usize::from(!column.marks.is_empty());
+    let share = 1.0 / slots.max(1) as f64;
+    let x_of = |slot: usize| 0.06 + (slot as f64 + 0.5) * share * 0.88;
+    let (left, bottom) = place(0.0, f64::MIN);
+    let (right, _) = place(1.0, f64::MIN);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a part of a column's width, which fits"
+    )]
+    let half = ((f64::from(right - left) * share * 0.3) as i32).clamp(3, 22);
+    for (slot, boxed) in column.boxes.iter().enumerate() {
+        let (x, _) = place(x_of(slot), 1.0);
+        let [low, from, middle, to, high] = boxed.five.map(|value| place(0.0, value).1);
+        for (a, b) in [
+            ((x, low), (x, from)),
+            ((x, to), (x, high)),
+            ((x - half / 2, low), (x + half / 2, low)),
+            ((x - half / 2, high), (x + half / 2, high)),
+        ] {
+            area.draw(&PathElement::new(vec![a, b], boxed.ink.line(2)))?;
+        }
+        let corners = [(x - half, to), (x + half, from.max(to + 1))];
+        area.draw(&Rectangle::new(corners, boxed.ink.faint(0.3)))?;
+        area.draw(&Rectangle::new(corners, boxed.ink.line(2)))?;
+        let bar = vec![(x - half - 2, middle), (x + half + 2, middle)];
+        area.draw(&PathElement::new(bar, Ink::Text.line(2)))?;
+        let stand = Stand::new(HPos::Center);
+        text(area, (x, high - 11), &boxed.label, stand)?;
+        if let Some(letter) = boxed.letter {
+            text(area, (x, bottom + 14), letter, stand.small())?;
+        }
+    }
+    for mark in &column.marks {
+        let (x, _) = place(x_of(column.boxes.len()), 1.0);
+        let mut lowest = i32::MIN;
+        if let Some(range) = mark.range {
+            let (low, high) = (place(0.0, range.0).1, place(0.0, range.1).1);
+            lowest = low;
+            for (a, b) in [
+                ((x, low), (x, high)),
+                ((x - 5, low), (x + 5, low)),
+                ((x - 5, high), (x + 5, high)),
+            ] {
+                area.draw(&PathElement::new(vec![a, b], Ink::Paper.line(2)))?;
+            }
+        }
+        if let Some(value) = mark.value {
+            let (_, y) = place(0.0, value);
+            lowest = lowest.max(y + 4);
+            let diamond = vec![(x - 6, y), (x, y - 6), (x + 6, y), (x, y + 6)];
+            area.draw(&Polygon::new(diamond, Ink::Paper.filled()))?;
+        }
+        let stand = Stand::new(HPos::Center).ink(Ink::Paper);
+        let most = i32::try_from(room.width)? - width_of(&mark.label) / 2 - 4;
+        text(area, (x.min(most), lowest + 13), &mark.label, stand)?;
+    }
+    let first = bottom
+        + if column.boxes.iter().any(|one| one.letter.is_some()) {
+            31
+        } else {
+            15
+        };
+    let mut y = first;
+    for line in lines(&column.name, letters(room, of.columns.len())) {
+        text(
+            area,
+            (i32::midpoint(left, right), y),
+            line.trim_end(),
+            Stand::new(HPos::Center).small(),
+        )?;
+        y += i32::try_from(LETTERS - 1)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_and_the_paper_beside_it_are_drawn() {
+        let alt = Alt {
+            id: "b".into(),
+            title: "t".into(),
+            description: "d".into(),
+        };
+        let column = |name: &str, p50: f64| Column {
+            name: name.into(),
+            boxes: vec![Boxed {
+                five: [p50 - 1.0, p50 - 0.5, p50, p50 + 0.5, p50 + 2.0],
+                ink: Ink::Series(1),
+                label: format!("{p50:.1}"),
+                letter: None,
+            }],
+            marks: vec![Mark {
+                value: Some(762.0),
+                range: Some((762.0, 1000.0)),
+                label: "762".into(),
+            }],
+        };
+        let of = Boxes {
+            axis: Axis::log(1.0, 2000.0),
+            unit: "ms".into(),
+            columns: vec![column("s1-single", 7.5), column("s2-liqo-local", 8.5)],
+            lines: vec![Line {
+                value: 15.0,
+                label: "15 ms".into(),
+            }],
+        };
+        let svg = boxes(&alt, &of).expect("drawn");
+        for word in [
+            "7.5",
+            "8.5",
+            "762",
+            "15 ms",
+            "liqo-",
+            "var(--paper)",
+            "var(--k2)",
+        ] {
+            assert!(svg.contains(word), "{word} is missing in {svg}");
+        }
+    }
+}

@@ -1,12 +1,9 @@
 //! Where the time goes.
 
-use plotters::{
-    prelude::*,
-    style::text_anchor::{HPos, Pos, VPos},
-};
+use plotters::{prelude::*, style::text_anchor::HPos};
 use timeline::Stage;
 
-use super::{FONT, GRID, INK, LABELS, ROW, STAGES, draw, label, plain};
+use super::{Alt, Axis, Ink, Margins, Room, Stand, axes, draw, text, width_of};
 use crate::{report::ms, summary::StageUs};
 
 /// A row of the waterfall.
@@ -18,81 +15,92 @@ pub(in crate::report) struct StageRow<'a> {
     pub stages: [Option<&'a StageUs>; 5],
 }
 
+impl StageRow<'_> {
+    /// The sum of its stages' means, in milliseconds.
+    fn total_ms(&self) -> f64 {
+        self.stages
+            .iter()
+            .flatten()
+            .map(|stage| stage.mean / 1e3)
+            .sum()
+    }
+}
+
+/// The height of a row: where there is little room, the name stands above its bar.
+const fn row(room: Room) -> i32 {
+    if room.narrow { 46 } else { 34 }
+}
+
+/// The legend's lines: all five stages on one, or three and two.
+const fn legend(room: Room) -> u32 {
+    if room.narrow { 44 } else { 26 }
+}
+
 /// Where the time goes: the stages' means, one after the other.
-pub(in crate::report) fn waterfall(rows: &[StageRow<'_>]) -> anyhow::Result<String> {
-    let height = ROW * u32::try_from(rows.len())? + 100;
-    draw(height, "Stages of the latency, mean milliseconds", |area| {
-        let total = |row: &StageRow<'_>| {
-            row.stages
-                .iter()
-                .flatten()
-                .map(|stage| stage.mean / 1e3)
-                .sum::<f64>()
+pub(in crate::report) fn waterfall(alt: &Alt, rows: &[StageRow<'_>]) -> anyhow::Result<String> {
+    let count = i32::try_from(rows.len())?;
+    let longest = rows.iter().map(StageRow::total_ms).fold(0.0, f64::max);
+    let names = rows.iter().map(|row| width_of(row.name)).max().unwrap_or(0);
+    let height = |room: Room| legend(room) + u32::try_from(count * row(room)).unwrap_or(0) + 58;
+    draw(alt, height, |area, room| {
+        let mut at = (4, 12);
+        for (number, stage) in Stage::ALL.into_iter().enumerate() {
+            if room.narrow && number == 3 {
+                at = (4, at.1 + 20);
+            }
+            let swatch = [(at.0, at.1 - 7), (at.0 + 14, at.1 + 7)];
+            area.draw(&Rectangle::new(swatch, Ink::Stage(number).filled()))?;
+            let name = format!("{} {}", number + 1, stage.as_str());
+            text(area, (at.0 + 20, at.1), &name, Stand::new(HPos::Left))?;
+            at.0 += 110;
+        }
+        let left = if room.narrow { 4 } else { names.min(250) + 10 };
+        let margins = Margins {
+            top: legend(room),
+            right: 54,
+            bottom: 50,
+            left: u32::try_from(left)?,
         };
-        let longest = rows.iter().map(total).fold(0.0, f64::max);
-        let count = rows.len() as f64;
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_top(32)
-            .x_label_area_size(42)
-            .margin_left(LABELS)
-            .margin_right(52)
-            .build_cartesian_2d(0.0..(longest * 1.02).max(0.001), 0.0..count)?;
-        chart
-            .configure_mesh()
-            .disable_y_mesh()
-            .disable_y_axis()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(INK)
-            .label_style((FONT, 13).into_font().color(&INK))
-            .x_desc("milliseconds, mean")
-            .x_label_formatter(&|value| plain(*value))
-            .draw()?;
-        for (at, row) in rows.iter().enumerate() {
-            let middle = count - at as f64 - 0.5;
+        let x = Axis::until(longest * 1.02, if room.narrow { 4 } else { 8 });
+        let chart = axes(area, &x, &Axis::columns(1), margins)?;
+        let (_, bottom) = area.dim_in_pixel();
+        let below = (i32::try_from(room.width)? / 2, i32::try_from(bottom)? - 10);
+        let stand = Stand::new(HPos::Center).small();
+        text(area, below, "mean, ms", stand)?;
+        for (number, of) in rows.iter().enumerate() {
+            let top = i32::try_from(legend(room))? + i32::try_from(number)? * row(room);
+            let (from_y, to_y) = if room.narrow {
+                text(area, (4, top + 12), of.name, Stand::new(HPos::Left))?;
+                (top + 22, top + 42)
+            } else {
+                let middle = top + row(room) / 2;
+                text(area, (left - 8, middle), of.name, Stand::new(HPos::Right))?;
+                (middle - 11, middle + 11)
+            };
             let mut from = 0.0;
-            for (stage, colour) in row.stages.iter().zip(STAGES) {
-                let Some(stage) = stage else {
+            for (stage, mean) in of.stages.iter().enumerate() {
+                let Some(mean) = mean.map(|mean| mean.mean / 1e3) else {
                     continue;
                 };
-                let to = from + stage.mean / 1e3;
-                chart.draw_series([Rectangle::new(
-                    [(from, middle - 0.32), (to, middle + 0.32)],
-                    colour.filled(),
-                )])?;
-                from = to;
+                let (x0, _) = chart.backend_coord(&(x.at(from), 0.0));
+                from += mean;
+                let (x1, _) = chart.backend_coord(&(x.at(from), 0.0));
+                let corners = [(x0, from_y), (x1, to_y)];
+                area.draw(&Rectangle::new(corners, Ink::Stage(stage).filled()))?;
+                if x1 - x0 > 3 {
+                    // A line of the page between neighbours, and the stage's number: colour is not all there is.
+                    let edge = vec![(x1, from_y), (x1, to_y)];
+                    area.draw(&PathElement::new(edge, Ink::Ground.line(1)))?;
+                }
+                if x1 - x0 > 14 {
+                    let stand = Stand::new(HPos::Center).ink(Ink::Ground).small();
+                    let middle = (i32::midpoint(x0, x1), i32::midpoint(from_y, to_y));
+                    text(area, middle, &(stage + 1).to_string(), stand)?;
+                }
             }
-            label(
-                area,
-                &chart,
-                (from, middle),
-                &ms(from * 1e3),
-                HPos::Left,
-                (12, INK),
-            )?;
-            label(
-                area,
-                &chart,
-                (0.0, middle),
-                row.name,
-                HPos::Right,
-                (13, INK),
-            )?;
-        }
-        // The legend, above the plot.
-        let mut left = LABELS;
-        for (stage, colour) in Stage::ALL.into_iter().zip(STAGES) {
-            area.draw(&Rectangle::new(
-                [(left, 10), (left + 14, 24)],
-                colour.filled(),
-            ))?;
-            let style = (FONT, 13)
-                .into_font()
-                .color(&INK)
-                .pos(Pos::new(HPos::Left, VPos::Center));
-            area.draw(&Text::new(stage.as_str(), (left + 20, 17), style))?;
-            left += 96;
+            let (end, _) = chart.backend_coord(&(x.at(from), 0.0));
+            let beside = (end + 6, i32::midpoint(from_y, to_y));
+            text(area, beside, &ms(from * 1e3), Stand::new(HPos::Left))?;
         }
         Ok(())
     })

@@ -1,24 +1,29 @@
 //! Once a second, beside a repetition: what each of its processes has used (`resources.csv`), and the machine
 //! (`host.csv`).
 
+mod files;
+mod processes;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use service::clock;
-use testbed::resources::{self, Sample};
+use testbed::cgroup::Group;
+use testbed::resources::Sample;
 use timeline::UnixMicros;
 
 use super::events::Events;
 use super::host::{CLOCK_STEP_US, CpuTicks, Second, load1};
 use super::timer::{LateTimer, become_real_time};
-use crate::collect::files::cannot_write;
 use crate::folder::RepetitionFolder;
 use crate::scenario::Disturbed;
+use files::Files;
+use processes::{Processes, Watched};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -33,9 +38,9 @@ pub struct Sampler {
 #[derive(Debug, Default)]
 struct Shared {
     /// Processes to sample, by their role.
-    pids: Mutex<BTreeMap<String, u32>>,
+    watched: Mutex<BTreeMap<String, Watched>>,
     /// Processes that have ended since the last sample, with all that they had used.
-    ended: Mutex<Vec<(u32, Sample)>>,
+    ended: Mutex<Vec<(Watched, Sample)>>,
     seconds: Mutex<Seconds>,
 }
 
@@ -65,10 +70,7 @@ impl Sampler {
         events: Events,
     ) -> anyhow::Result<Self> {
         let timer = LateTimer::start().context("cannot start the timer's thread")?;
-        let files = Files {
-            resources: create(&folder.resources_csv(), &RESOURCES)?,
-            host: create(&folder.host_csv(), &HOST)?,
-        };
+        let files = Files::create(folder)?;
         let shared = Arc::new(Shared::default());
         let (stop, stopped) = std::sync::mpsc::channel();
         let loop_shared = Arc::clone(&shared);
@@ -85,7 +87,7 @@ impl Sampler {
                     timer,
                     rule,
                     events,
-                    before: BTreeMap::new(),
+                    processes: Processes::default(),
                     last,
                 };
                 let mut due = Instant::now() + SECOND;
@@ -105,18 +107,20 @@ impl Sampler {
         })
     }
 
-    /// Samples the process with this role from now on.
-    pub fn watch(&self, role: &str, pid: Option<u32>) {
+    /// Samples the process with this role from now on. Its group says which cluster it is counted to; without one it is
+    /// counted to none.
+    pub fn watch(&self, role: &str, pid: Option<u32>, group: Option<&Group>) {
         if let Some(pid) = pid {
-            lock(&self.shared.pids).insert(role.to_owned(), pid);
+            let watched = Watched::new(role, pid, group);
+            lock(&self.shared.watched).insert(role.to_owned(), watched);
         }
     }
 
     /// The process with this role has ended, having used so much: its last ticks are ours too.
     pub fn ended(&self, role: &str, used: Option<Sample>) {
-        let pid = lock(&self.shared.pids).remove(role);
-        if let (Some(pid), Some(used)) = (pid, used) {
-            lock(&self.shared.ended).push((pid, used));
+        let watched = lock(&self.shared.watched).remove(role);
+        if let (Some(watched), Some(used)) = (watched, used) {
+            lock(&self.shared.ended).push((watched, used));
         }
     }
 
@@ -136,50 +140,6 @@ impl Sampler {
     pub fn has_failed(&self) -> bool {
         self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
-}
-
-/// The columns of `resources.csv`. Processor time and switches are counted from the process's start.
-const RESOURCES: [&str; 11] = [
-    "time_us",
-    "role",
-    "pid",
-    "user_ticks",
-    "system_ticks",
-    "ticks_hz",
-    "cpu_percent",
-    "rss_bytes",
-    "threads",
-    "voluntary_switches",
-    "involuntary_switches",
-];
-
-/// The columns of `host.csv`. Shares are of all processors together.
-const HOST: [&str; 11] = [
-    "from_us",
-    "to_us",
-    "steal_percent",
-    "programs_percent",
-    "foreign_percent",
-    "load1",
-    "late_us",
-    "late_counts",
-    "clock_step_us",
-    "disturbed",
-    "why",
-];
-
-#[derive(Debug)]
-struct Files {
-    resources: csv::Writer<File>,
-    host: csv::Writer<File>,
-}
-
-fn create(path: &Path, columns: &[&str]) -> anyhow::Result<csv::Writer<File>> {
-    let file = File::create(path).with_context(|| cannot_write(path))?;
-    let mut writer = csv::Writer::from_writer(file);
-    writer.write_record(columns)?;
-    writer.flush().with_context(|| cannot_write(path))?;
-    Ok(writer)
 }
 
 /// The clocks and the machine at one instant.
@@ -206,8 +166,7 @@ struct Sampling {
     timer: LateTimer,
     rule: Disturbed,
     events: Events,
-    /// The last sample of each process.
-    before: BTreeMap<u32, Sample>,
+    processes: Processes,
     last: Reading,
 }
 
@@ -260,48 +219,22 @@ impl Sampling {
 
     /// Samples every process, this one too; returns the ticks that they used in this second.
     fn processes(&mut self, at: UnixMicros, elapsed: Duration) -> anyhow::Result<u64> {
-        let hz = resources::ticks_hz();
-        let mut pids: Vec<(String, u32)> = lock(&self.shared.pids)
-            .iter()
-            .map(|(role, pid)| (role.clone(), *pid))
-            .collect();
-        pids.push(("xrbench".to_owned(), std::process::id()));
+        let ended = std::mem::take(&mut *lock(&self.shared.ended));
+        let mut running: Vec<Watched> = lock(&self.shared.watched).values().cloned().collect();
+        running.push(Watched::ourselves());
         let mut ours = 0;
-        for (pid, used) in std::mem::take(&mut *lock(&self.shared.ended)) {
-            let before = self
-                .before
-                .remove(&pid)
-                .map_or(0, |sample| ticks_of(&sample));
-            ours += ticks_of(&used).saturating_sub(before);
-        }
-        for (role, pid) in pids {
-            // It may have ended a moment ago.
-            let Ok(sample) = resources::sample(pid) else {
-                continue;
-            };
-            let used = ticks_of(&sample);
-            // This process is older than the repetition: what it used before is not this second's.
-            let own = pid == std::process::id();
-            let before = self
-                .before
-                .insert(pid, sample)
-                .map_or(if own { used } else { 0 }, |before| ticks_of(&before));
-            let ticks = used.saturating_sub(before);
-            ours += ticks;
-            let percent = ticks as f64 / hz as f64 / elapsed.as_secs_f64().max(1e-6) * 100.0;
-            self.files.resources.write_record([
-                at.to_string(),
-                role,
-                pid.to_string(),
-                sample.user_ticks.to_string(),
-                sample.system_ticks.to_string(),
-                hz.to_string(),
-                format!("{percent:.1}"),
-                sample.rss_bytes.to_string(),
-                sample.threads.to_string(),
-                sample.voluntary_switches.to_string(),
-                sample.involuntary_switches.to_string(),
-            ])?;
+        let last = ended
+            .iter()
+            .map(|(of, used)| self.processes.ended(of, used, at, elapsed));
+        let mut lines: Vec<_> = last.collect();
+        lines.extend(
+            running
+                .iter()
+                .filter_map(|of| self.processes.running(of, at, elapsed)),
+        );
+        for line in lines {
+            ours += line.ticks;
+            self.files.resources.write_record(&line.fields)?;
         }
         self.files
             .resources
@@ -311,77 +244,6 @@ impl Sampling {
     }
 }
 
-const fn ticks_of(sample: &Sample) -> u64 {
-    sample.user_ticks + sample.system_ticks
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_instant_finds_its_second() {
-        let us = UnixMicros;
-        let seconds = Seconds {
-            spans: vec![
-                (us(10), us(20), false),
-                (us(20), us(30), true),
-                (us(40), us(50), false),
-            ],
-            clock_step_us: 0,
-        };
-        let found: Vec<_> = [5, 10, 19, 20, 29, 35, 45, 50]
-            .map(|at| seconds.disturbed(us(at)))
-            .into();
-        let expected = [
-            None,
-            Some(false),
-            Some(false),
-            Some(true),
-            Some(true),
-            None,
-            Some(false),
-            None,
-        ];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn a_repetition_is_sampled_to_its_last_moment() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let folder = RepetitionFolder::new(dir.path());
-        let events = Events::create(&folder.events_csv()).expect("created");
-        let sampler = Sampler::start(&folder, Disturbed::default(), events).expect("started");
-        let mut child = std::process::Command::new("sleep")
-            .arg("1000")
-            .spawn()
-            .expect("started");
-        sampler.watch("client", Some(child.id()));
-        let watched = clock::now();
-        let seconds = sampler.finish().expect("finished");
-        child.kill().and_then(|()| child.wait()).expect("ended");
-        // Starting a process took longer than the clock's microsecond, and so does joining the sampler's thread.
-        assert!(
-            seconds
-                .disturbed(UnixMicros(watched.0.saturating_sub(1)))
-                .is_some(),
-            "{watched} {seconds:?}"
-        );
-        let text = std::fs::read_to_string(folder.resources_csv()).expect("written");
-        assert!(
-            text.contains(",client,") && text.contains(",xrbench,"),
-            "{text}"
-        );
-        assert_eq!(
-            std::fs::read_to_string(folder.host_csv())
-                .expect("written")
-                .lines()
-                .count(),
-            2
-        );
-    }
 }

@@ -1,0 +1,112 @@
+//! The bounds of the two-cluster labs: the instrument's calibration, scenarios that are alike, and one that is 2 ms slower.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::figure::{Bound, Figure};
+use crate::{Lab, binary, run};
+
+/// Seven delays or six scenarios, several repetitions of each.
+const RUN_PATIENCE: Duration = Duration::from_mins(30);
+
+/// Scenarios that are alike: each two of them are an A/A pair, and five make ten.
+const ALIKE: usize = 5;
+
+/// What is put on the WAN in one direction, in milliseconds.
+const SLOWER_MS: f64 = 2.0;
+
+pub(super) async fn calibration() -> Vec<Figure> {
+    let lab = Lab::new();
+    let out = lab.path("calibration");
+    let args = ["calibrate", "--json", "--out", &out.to_string_lossy()].map(ToOwned::to_owned);
+    let finished = run(binary("xrbench"), &args, RUN_PATIENCE).await;
+    // Exit 1 says that a bound is missed, which the figures say too.
+    let found: Value = serde_json::from_str(&finished.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {finished}"));
+    let number = |path: &str| found.pointer(path).and_then(Value::as_f64);
+    let slope = number("/fit/slope").map(|slope| (slope - 1.0).abs() * 100.0);
+    let residual = number("/fit/worst_residual_us").map(|us| us / 1000.0);
+    vec![
+        Figure::of("calibration, slope's distance from 1", slope, "%").within(Bound::AtMost(1.0)),
+        Figure::of(
+            "calibration, worst residual of a delay's p50",
+            residual,
+            "ms",
+        )
+        .within(Bound::AtMost(0.3)),
+    ]
+}
+
+pub(super) async fn pairs() -> Vec<Figure> {
+    let lab = Lab::new();
+    let file = lab.path("pairs.toml");
+    std::fs::write(&file, scenarios()).expect("written");
+    let out = lab.path("pairs");
+    let args = [
+        Path::new("run"),
+        &file,
+        Path::new("--out"),
+        &out,
+        Path::new("--no-ocr"),
+    ];
+    run(binary("xrbench"), &args, RUN_PATIENCE).await.well();
+    let bytes = std::fs::read(out.join("summary.json")).expect("a result has a summary.json");
+    let summary: Value = serde_json::from_slice(&bytes).expect("summary.json is JSON");
+    let differences = summary["differences"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let is_alike = |name: &Value| name.as_str().is_some_and(|name| name.starts_with("alike-"));
+    let (alike, slower): (Vec<&Value>, Vec<&Value>) = differences
+        .iter()
+        .partition(|one| is_alike(&one["a"]) && is_alike(&one["b"]));
+    let called = |all: &[&Value]| {
+        all.iter()
+            .filter(|one| one["p50_us"]["distinguishable"] == true)
+            .count() as f64
+    };
+    let ci = |one: &Value, at: usize| one["p50_us"]["ci"][at].as_f64();
+    let half_width = slower
+        .iter()
+        .filter_map(|one| Some((ci(one, 1)? - ci(one, 0)?) / 2000.0))
+        .fold(0.0, f64::max);
+    let off = slower
+        .iter()
+        .filter_map(|one| one["p50_us"]["difference"].as_f64())
+        .map(|us| (us.abs() / 1000.0 - SLOWER_MS).abs())
+        .fold(0.0, f64::max);
+    vec![
+        Figure::of("pairs of alike scenarios", alike.len() as f64, "pairs"),
+        Figure::of("called different", called(&alike), "pairs").within(Bound::AtMost(1.0)),
+        Figure::of("pairs that 2 ms one way part", slower.len() as f64, "pairs"),
+        Figure::of("called different", called(&slower), "pairs")
+            .within(Bound::AtLeast(ALIKE as f64)),
+        Figure::of("widest half-width of their interval", half_width, "ms")
+            .within(Bound::AtMost(0.5)),
+        Figure::of("furthest from 2 ms", off, "ms"),
+    ]
+}
+
+/// s2 of scenarios/quick.toml as often as it must be, and once with more delay from the streamer to the client.
+fn scenarios() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("e2e lies in the workspace");
+    let video = root.join("media/bigbuckbunny.mp4");
+    let mut text = format!(
+        "schema = 1\nname = \"pairs\"\n[defaults]\nsource = \"file:{}\"\nsize = \"1280x720\"\nfps = 30\nbitrate = \"4M\"\n\
+         transport = \"tcp\"\nwarmup = \"1s\"\nduration = \"5s\"\nruns = 8\nfabric = \"liqo\"\nocr = {{ max_frames = 0 }}\n",
+        video.display()
+    );
+    for number in 1..=ALIKE {
+        text.push_str(&format!(
+            "[[scenario]]\nname = \"alike-{number}\"\nwan = {{ preset = \"local\" }}\n"
+        ));
+    }
+    text.push_str(
+        "[[scenario]]\nname = \"slower\"\nwan = { preset = \"local\", b_to_a = { delay = \"2250us\" } }\n",
+    );
+    text
+}

@@ -1,0 +1,393 @@
+//! Runs in labs of network namespaces: every fabric carries the video, the WAN carries what it should, and what is done to
+//! them on purpose passes.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::{Finished, Lab, binary, run};
+use serde_json::Value;
+
+use crate::run::{assert_valid, json};
+use crate::tools::text;
+
+/// A run of a handful of short repetitions, on a machine that is busy with other tests.
+const RUN_PATIENCE: Duration = Duration::from_mins(4);
+
+/// What every scenario here has: small pictures, so that two cores carry every process of a lab.
+const DEFAULTS: &str = "schema = 1\nname = \"labs\"\nrest = \"100ms\"\n[defaults]\nsource = \"test\"\nsize = \"640x360\"\nfps = 30\n\
+    bitrate = \"1M\"\nwarmup = \"500ms\"\nduration = \"3s\"\nocr = { max_frames = 0 }\n";
+
+async fn measure(lab: &Lab, scenarios: &str, more: &[&str]) -> Finished {
+    let file = lab.path("labs.toml");
+    std::fs::write(&file, format!("{DEFAULTS}{scenarios}")).expect("written");
+    let (file, out) = (text(&file), text(&lab.path("out")));
+    let mut args = vec!["run", &file, "--out", &out];
+    args.extend(more);
+    run(binary("xrbench"), &args, RUN_PATIENCE).await
+}
+
+fn summary(lab: &Lab) -> Value {
+    json(&lab.path("out/summary.json"))
+}
+
+fn scenario<'a>(summary: &'a Value, name: &str) -> &'a Value {
+    let all = summary["scenarios"].as_array().expect("a list");
+    all.iter()
+        .find(|scenario| scenario["name"] == name)
+        .unwrap_or_else(|| panic!("no scenario {name}"))
+}
+
+fn events(lab: &Lab, name: &str) -> String {
+    text_of(&lab.path(&format!("out/{name}/run-1/events.csv")))
+}
+
+fn text_of(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fabric_carries_the_video_and_says_what_served_it() {
+    let lab = Lab::new();
+    let mut file = String::new();
+    let fabrics = [
+        ("single", "single", "udp"),
+        ("nodeport", "nodeport-cluster", "tcp"),
+        ("nodeport-local", "nodeport-local", "tcp"),
+        ("liqo", "liqo-v1.2", "udp"),
+        ("liqo-v0.10", "liqo-v0.10", "udp"),
+    ];
+    for (fabric, _, transport) in fabrics {
+        let name = fabric.replace('.', "");
+        file += &format!(
+            "[[scenario]]\nname = \"{name}\"\nfabric = \"{fabric}\"\ntransport = \"{transport}\"\n"
+        );
+        if fabric != "single" {
+            file += "wan = { preset = \"local\" }\n";
+        }
+    }
+    file += "[[scenario]]\nname = \"translated\"\nfabric = \"liqo\"\noverlapping = true\nwan = { preset = \"local\" }\n";
+    measure(&lab, &file, &[]).await.well();
+    let summary = summary(&lab);
+    assert_valid(&summary);
+    for (fabric, name, transport) in fabrics {
+        let one = scenario(&summary, &fabric.replace('.', ""));
+        assert_eq!(one["fabric"]["name"], name, "{one}");
+        assert_eq!(one["transport"], transport, "{one}");
+        assert!(
+            one["fabric"]["backend"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{one}"
+        );
+        assert!(one["frames"]["shown"].as_u64() >= Some(60), "{one}");
+        let mtu = if fabric.starts_with("liqo") {
+            1340
+        } else {
+            1500
+        };
+        assert_eq!(one["fabric"]["mtu"], mtu, "{one}");
+        let crossings = if fabric == "single" { 0 } else { 2 };
+        assert_eq!(one["fabric"]["wan_crossings"], crossings, "{one}");
+        assert_eq!(one["wan"].is_null(), fabric == "single", "{one}");
+        assert!(one["cpu_percent"]["a"]["p50"].as_f64() > Some(0.0), "{one}");
+        assert!(
+            one["memory_percent"]["mean"]["p50"].as_f64() > Some(0.0),
+            "{one}"
+        );
+    }
+    let translated = scenario(&summary, "translated");
+    assert!(
+        translated["frames"]["shown"].as_u64() >= Some(60),
+        "{translated}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rtp_on_udp_through_a_masquerading_nodeport_runs_over_tcp_and_says_so() {
+    let lab = Lab::new();
+    let file = "[[scenario]]\nname = \"np\"\nfabric = \"nodeport\"\ntransport = \"udp\"\nduration = \"1s\"\n";
+    let table = measure(&lab, file, &[]).await.well();
+    let summary = summary(&lab);
+    let one = scenario(&summary, "np");
+    assert_eq!(one["transport"], "tcp", "{one}");
+    let notes = one["notes"].to_string();
+    assert!(notes.contains("TCP") && notes.contains("UDP"), "{notes}");
+    assert!(table.contains("TCP was taken"), "{table}");
+}
+
+/// What tshark makes of a capture, one field of each packet a line.
+fn fields(pcap: &Path, filter: &str, field: &str) -> Vec<String> {
+    let output = Command::new("tshark")
+        .args(["-r", &text(pcap), "-Y", filter, "-T", "fields", "-e", field])
+        // The streamer's ports are no well-known ones here.
+        .args(["-d", "tcp.port==8554,rtsp", "-d", "tcp.port==30554,rtsp"])
+        .output()
+        .expect("tshark runs; `make deps` installs it");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wan_carries_wireguard_for_liqo_and_rtsp_for_nodeport() {
+    let lab = Lab::new();
+    let file = "[[scenario]]\nname = \"s2\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"2s\"\nwan = { preset = \"local\" }\n\
+        [[scenario]]\nname = \"s3\"\nfabric = \"nodeport\"\ntransport = \"tcp\"\nduration = \"2s\"\nwan = { preset = \"local\" }\n";
+    measure(&lab, file, &["--pcap", "wan-a"]).await.well();
+    let pcap = |name: &str| lab.path(&format!("out/{name}/run-1/wan-a.pcap"));
+
+    let all = fields(&pcap("s2"), "", "ip.len");
+    let wireguard = fields(&pcap("s2"), "wg", "ip.len");
+    assert!(all.len() > 300, "{} packets", all.len());
+    assert_eq!(
+        wireguard.len(),
+        all.len(),
+        "everything on the WAN is WireGuard"
+    );
+    let longest = wireguard
+        .iter()
+        .filter_map(|size| size.parse::<u32>().ok())
+        .max();
+    // The feed's TCP segments fill the tunnel's MTU of 1340; WireGuard adds 60.
+    assert_eq!(longest, Some(1340 + 60), "a TCP segment in a tunnel");
+    // RTP of 1150 bytes and 28 of UDP and IP, padded to 16: the video on its way to the client.
+    let rtp = (1178_u32.next_multiple_of(16) + 60).to_string();
+    let count = wireguard.iter().filter(|size| **size == rtp).count();
+    assert!(
+        count > 100,
+        "{count} RTP packets of {rtp} bytes in a tunnel"
+    );
+
+    let rtsp = fields(
+        &pcap("s3"),
+        "rtsp.method == \"PLAY\" || rtsp.status == 200",
+        "frame.number",
+    );
+    assert!(!rtsp.is_empty(), "RTSP can be read on the WAN");
+    assert!(fields(&pcap("s3"), "wg", "frame.number").is_empty());
+    let strangers = fields(
+        &pcap("s3"),
+        "!(tcp.port in {30554, 30080} || tcp.port in {30000..32767})",
+        "frame.number",
+    );
+    assert!(
+        strangers.is_empty(),
+        "{} packets of neither feed nor RTSP",
+        strangers.len()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loss_an_outage_and_a_killed_gateway_pass_and_are_seen() {
+    let lab = Lab::new();
+    let file = "[[scenario]]\nname = \"loss\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"4s\"\n\
+        wan = { preset = \"local\", b_to_a = { loss_percent = 1 } }\n\
+        [[scenario]]\nname = \"outage\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"5s\"\nwan = { preset = \"local\" }\n\
+        fault = [{ at = \"1s\", what = \"outage\", lasts = \"200ms\" }]\n\
+        [[scenario]]\nname = \"gateway\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"12s\"\nwan = { preset = \"local\" }\n\
+        fault = [{ at = \"1s\", what = \"kill\", who = \"gateway-a\" }]\n";
+    measure(&lab, file, &[]).await.well();
+    let summary = summary(&lab);
+    let lost = |name: &str| {
+        scenario(&summary, name)["frames"]["lost"]
+            .as_u64()
+            .expect("a count")
+    };
+    let shown = |name: &str| {
+        scenario(&summary, name)["frames"]["shown"]
+            .as_u64()
+            .expect("a count")
+    };
+    // A lost packet damages the stamp until the next key frame: most pictures are shown, many of them unread.
+    let unread = scenario(&summary, "loss")["frames"]["unread"]
+        .as_u64()
+        .expect("a count");
+    assert!(
+        shown("loss") >= 10 && unread > 0,
+        "{} read, {unread} unread",
+        shown("loss")
+    );
+    assert!(
+        shown("loss") + unread > 100,
+        "the stream goes on: {} and {unread} of 120",
+        shown("loss")
+    );
+    // 200 ms of 30 frames a second, and what their loss breaks until the next key frame.
+    assert!(lost("outage") >= 3, "{} frames", lost("outage"));
+    assert!(
+        shown("outage") > 75,
+        "the stream came back: {} of 150 frames",
+        shown("outage")
+    );
+    let freezes = &scenario(&summary, "outage")["freezes"];
+    assert!(freezes["count"].as_u64() >= Some(1), "{freezes}");
+    assert!(freezes["longest_us"].as_u64() >= Some(150_000), "{freezes}");
+    for word in ["outage begins", "outage ends"] {
+        assert!(
+            events(&lab, "outage").contains(word),
+            "{}",
+            events(&lab, "outage")
+        );
+    }
+    assert!(
+        events(&lab, "gateway").contains("kill,gateway-a"),
+        "{}",
+        events(&lab, "gateway")
+    );
+    assert!(
+        shown("gateway") > 100,
+        "the stream came back: {} frames",
+        shown("gateway")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_stopped_goes_on() {
+    let lab = Lab::new();
+    let file = "[[scenario]]\nname = \"s\"\nfabric = \"single\"\nduration = \"2s\"\nruns = 3\n";
+    let path = lab.path("labs.toml");
+    std::fs::write(&path, format!("{DEFAULTS}{file}")).expect("written");
+    let (path, out) = (text(&path), text(&lab.path("out")));
+    let mut stopped = tokio::process::Command::new(binary("xrbench"))
+        .args(["run", &path, "--out", &out])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("started");
+    let first = lab.path("out/s/run-1/meta.json");
+    e2e::until("the first repetition", RUN_PATIENCE, async || {
+        let meta = std::fs::read_to_string(&first).ok()?;
+        meta.contains("\"complete\": true").then_some(())
+    })
+    .await;
+    let pid = stopped.id().expect("it runs");
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(pid.cast_signed()),
+        nix::sys::signal::Signal::SIGTERM,
+    )
+    .expect("signalled");
+    let status = tokio::time::timeout(RUN_PATIENCE, stopped.wait())
+        .await
+        .expect("it ends")
+        .expect("waited");
+    assert_eq!(status.code(), Some(130), "{status}");
+    assert_eq!(json(&lab.path("out/run.json"))["state"], "interrupted");
+    let before = text_of(&lab.path("out/s/run-1/frames.csv"));
+
+    run(
+        binary("xrbench"),
+        &["run", &path, "--out", &out, "--resume"],
+        RUN_PATIENCE,
+    )
+    .await
+    .well();
+    assert_eq!(
+        text_of(&lab.path("out/s/run-1/frames.csv")),
+        before,
+        "what was complete stays"
+    );
+    assert_eq!(scenario(&summary(&lab), "s")["runs"]["completed"], 3);
+    let again = run(
+        binary("xrbench"),
+        &["run", &path, "--out", &out, "--resume"],
+        RUN_PATIENCE,
+    )
+    .await;
+    again.refused(64, &["--resume", "has been measured"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_lab_can_be_is_refused_with_the_remedy() {
+    let lab = Lab::new();
+    for (scenarios, words) in [
+        (
+            "fabric = \"liqo\"\nwan = { preset = \"frankfurt-genf\" }",
+            ["frankfurt-geneva", "preset"],
+        ),
+        (
+            "fabric = \"liqo\"\nwan = { rate = \"900k\" }",
+            ["rate", "bitrate"],
+        ),
+        (
+            "fabric = \"liqo\"\nwan = { a_to_c = { delay = \"1ms\" } }",
+            ["a_to_c", "a_to_b"],
+        ),
+        (
+            "fabric = \"liqo\"\ntransport = \"udp\"\nrenderer = { rtp_mtu = 1400 }",
+            ["1400", "1312"],
+        ),
+    ] {
+        let file = format!("[[scenario]]\nname = \"s\"\n{scenarios}\n");
+        let finished = measure(&lab, &file, &[]).await;
+        assert_ne!(finished.code, Some(0), "{finished}");
+        for word in words {
+            assert!(
+                finished.stderr.contains(word),
+                "no word of {word}: {finished}"
+            );
+        }
+        let _ = std::fs::remove_dir_all(lab.path("out"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lab_can_be_printed_and_entered() {
+    let file = crate::run::root().join("scenarios/quick.toml");
+    let printed = run(
+        binary("xrbench"),
+        &[
+            "lab",
+            &text(&file),
+            "--scenario",
+            "s2-liqo-local",
+            "--print",
+        ],
+        RUN_PATIENCE,
+    )
+    .await
+    .well();
+    for word in ["node-a", "gateway-b", "liqo", "51840", "1340", "wan-a"] {
+        assert!(printed.contains(word), "no word of {word}:\n{printed}");
+    }
+    assert!(
+        !printed.to_lowercase().contains("private"),
+        "keys stay secret:\n{printed}"
+    );
+    let entered = run(
+        binary("xrbench"),
+        &[
+            "lab",
+            &text(&file),
+            "--scenario",
+            "s2-liqo-local",
+            "--in",
+            "client",
+            "--",
+            "ip",
+            "-brief",
+            "address",
+        ],
+        RUN_PATIENCE,
+    )
+    .await
+    .well();
+    assert!(
+        entered.contains("eth0") && entered.contains("10.1."),
+        "{entered}"
+    );
+    let nowhere = run(
+        binary("xrbench"),
+        &["lab", &text(&file), "--in", "gateway-c", "--", "true"],
+        RUN_PATIENCE,
+    )
+    .await;
+    nowhere.refused(64, &["--in", "client"]);
+}

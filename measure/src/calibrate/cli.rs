@@ -1,0 +1,172 @@
+//! `xrbench calibrate`'s command line.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use service::{ConfigError, Shutdown};
+use testbed::local::isolate::Isolation;
+
+use super::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, conclude, name_of, state};
+use crate::run::{RunArgs, run_file};
+use crate::scenario::{self, File, Overrides, Span};
+
+const EXAMPLES: &str = "\
+Examples:
+  xrbench calibrate                          seven delays, three repetitions of each: about four minutes
+  xrbench calibrate --delays 0ms,10ms --runs 5 --out results/calibration
+
+Each delay is put on the WAN from the streamer to the client and captured at both of its ends; the frames' latency must
+grow by exactly that much. The residual is the instrument's own error on this machine. It is kept, and reports print it.
+Exit codes: 0 slope and residual are within their bounds, 1 they are not or something failed, 64 wrong usage, 130 Ctrl-C.";
+
+/// Put known delays into the path, and see whether they come back as those delays
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CalibrateArgs {
+    /// The delays, one way
+    #[arg(
+        long,
+        env = "XR_DELAYS",
+        value_name = "TIME",
+        value_delimiter = ',',
+        default_value = "0ms,1ms,2ms,5ms,10ms,20ms,50ms"
+    )]
+    pub delays: Vec<Span>,
+    /// Repetitions of each, interleaved
+    #[arg(long, env = "XR_RUNS", value_name = "N", default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub runs: u32,
+    /// Measured in each repetition
+    #[arg(long, env = "XR_DURATION", value_name = "TIME", default_value = "5s")]
+    pub duration: Span,
+    /// Folder for the result; made if it is not there [default: results/calibration-TIME]
+    #[arg(long, env = "XR_OUT", value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the calibration as JSON
+    #[arg(long, env = "XR_JSON")]
+    pub json: bool,
+    /// Folder of xr-renderer, xr-streamer and xr-client [default: that of xrbench]
+    #[arg(long, env = "XR_BIN_DIR", value_name = "DIR")]
+    pub bin_dir: Option<PathBuf>,
+}
+
+impl CalibrateArgs {
+    /// The scenario file that it runs.
+    pub fn file(&self) -> Result<File, ConfigError> {
+        let mut distinct: Vec<_> = self.delays.iter().map(|delay| delay.0).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if distinct.len() < 2 {
+            let value = self
+                .delays
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(",");
+            return Err(ConfigError::new(
+                "--delays (XR_DELAYS)",
+                value,
+                "a line needs two different delays at least",
+                "Write --delays 0ms,10ms, for example.",
+            ));
+        }
+        let mut text = format!(
+            "schema = 1\nname = \"calibration\"\ndescription = \"Known delays from the streamer to the client.\"\n\
+             [defaults]\nsource = \"test\"\nsize = \"640x360\"\nfps = 60\nbitrate = \"2M\"\ntransport = \"udp\"\n\
+             fabric = \"liqo\"\nservice = \"headless\"\nwarmup = \"1s\"\nduration = \"{}\"\nruns = {}\n\
+             ocr = {{ max_frames = 0 }}\nrenderer = {{ cluster = \"b\" }}\n",
+            self.duration, self.runs
+        );
+        for delay in distinct {
+            let name = name_of(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX));
+            // Writing to a String cannot fail.
+            let _ = write!(
+                text,
+                "[[scenario]]\nname = \"{name}\"\nwan = {{ b_to_a = {{ delay = \"{}\" }} }}\n",
+                Span(delay)
+            );
+        }
+        scenario::parse(&text, "xrbench calibrate", &Overrides::default())
+    }
+
+    /// The run that measures it.
+    fn run_args(&self) -> RunArgs {
+        RunArgs {
+            scenario: "xrbench calibrate".into(),
+            out: self.out.clone(),
+            set: Vec::new(),
+            only: Vec::new(),
+            resume: false,
+            pcap: super::CAPTURED.map(ToOwned::to_owned).to_vec(),
+            dry_run: false,
+            json: false,
+            quiet: true,
+            bin_dir: self.bin_dir.clone(),
+            no_ocr: true,
+        }
+    }
+}
+
+/// Measures, fits, keeps and prints; false where a bound does not hold.
+pub async fn run(
+    args: CalibrateArgs,
+    isolation: Option<Isolation>,
+    shutdown: Shutdown,
+) -> anyhow::Result<bool> {
+    let folder = run_file(&args.file()?, &args.run_args(), isolation, shutdown).await?;
+    let (calibration, machine) = conclude(&folder).context("cannot conclude the calibration")?;
+    let kept = state::keep(&machine, &calibration);
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&calibration)?)?;
+    } else {
+        write!(out, "{}", text(&calibration))?;
+        match kept {
+            Ok(path) => writeln!(out, "kept in {}", path.display())?,
+            Err(error) => writeln!(
+                out,
+                "not kept, so that reports will not print it: {error:#}"
+            )?,
+        }
+    }
+    Ok(calibration.holds())
+}
+
+/// The calibration for people.
+pub fn text(calibration: &Calibration) -> String {
+    let fit = &calibration.fit;
+    let mut table = comfy_table::Table::new();
+    table
+        .load_style(comfy_table::presets::UTF8_FULL_CONDENSED)
+        .set_header([
+            "set, ms",
+            "on the wire, ms",
+            "latency p50, ms",
+            "residual, ms",
+            "runs",
+        ]);
+    for step in &fit.steps {
+        let ms = |us: f64| format!("{:.3}", us / 1e3);
+        table.add_row([
+            ms(step.set_us),
+            ms(step.wire_us),
+            ms(step.latency_us),
+            ms(step.residual_us),
+            step.runs.to_string(),
+        ]);
+    }
+    let verdict = |holds: bool| if holds { "holds" } else { "MISSED" };
+    format!(
+        "{table}\nslope {:.4} \u{b1} {:.4} (bound 1 \u{b1} {MAX_SLOPE_ERROR}: {})\nworst residual {:.3} ms (bound {:.1} ms: {})\n\
+         the delay was carried by: {}\n",
+        fit.slope,
+        fit.slope_error,
+        verdict((fit.slope - 1.0).abs() <= MAX_SLOPE_ERROR),
+        fit.worst_residual_us / 1e3,
+        MAX_RESIDUAL_US / 1e3,
+        verdict(fit.worst_residual_us <= MAX_RESIDUAL_US),
+        calibration.wan_backend,
+    )
+}

@@ -1,0 +1,165 @@
+//! `xrbench calibrate`: known delays are put into the path, and must come back as those delays.
+//!
+//! Delays are injected from the streamer to the client, captured at both ends of the WAN ([`wire`]), and compared with the
+//! latency that the instrument reports ([`fit`]). The renderer is beside the streamer: its feed's acknowledgements would
+//! cross the WAN too, and what a delay does to a TCP sender is the pipeline's, not the instrument's. What is left is the
+//! instrument's own error. It is kept for this machine ([`state`]), and every later report of this machine prints it.
+
+pub mod cli;
+pub mod fit;
+pub mod state;
+pub mod wire;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use timeline::UnixMicros;
+
+use crate::folder::{Machine, RunFolder, write_json};
+use crate::summary;
+use fit::{Fit, Point};
+
+/// The points of a lab at which a delay is captured: where it goes in, and where it comes out.
+pub const CAPTURED: [&str; 2] = ["wan-b", "wan-a"];
+
+/// A calibration of a machine: `calibration.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// When it was made.
+    pub at_us: UnixMicros,
+    /// What carried the delay: `netem`, `userspace`.
+    pub wan_backend: String,
+    /// The result's folder.
+    pub folder: String,
+    /// What came back.
+    pub fit: Fit,
+}
+
+/// Slope and residual that an instrument must have to be believed.
+pub const MAX_SLOPE_ERROR: f64 = 0.01;
+
+/// See [`MAX_SLOPE_ERROR`], microseconds.
+pub const MAX_RESIDUAL_US: f64 = 300.0;
+
+impl Calibration {
+    /// Whether the instrument is within its bounds.
+    pub fn holds(&self) -> bool {
+        within_bounds(self.fit.slope, self.fit.worst_residual_us)
+    }
+}
+
+/// Whether an instrument with this slope and this worst residual (microseconds) is to be believed.
+pub fn within_bounds(slope: f64, worst_residual_us: f64) -> bool {
+    (slope - 1.0).abs() <= MAX_SLOPE_ERROR && worst_residual_us <= MAX_RESIDUAL_US
+}
+
+/// Fits what a run of delays measured, and writes it into its folder. A run of which a repetition is missing fits no line:
+/// what the missing delay would have shown is not known.
+pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
+    all_complete(folder)?;
+    let loaded = summary::load(folder)?;
+    let mut points = Vec::new();
+    let mut backend = String::new();
+    for (meta, repetition) in folder.repetitions()? {
+        let (Some(from), Some(to), true) =
+            (meta.measured_from_us, meta.measured_to_us, meta.complete)
+        else {
+            continue;
+        };
+        let Some(set_us) = set_us(&meta.scenario) else {
+            continue;
+        };
+        let [sent, arrived] = CAPTURED.map(|point| repetition.pcap(point));
+        let way = wire::one_way(&sent, &arrived, from.0, to.0)?;
+        let latency = loaded
+            .scenarios
+            .iter()
+            .flat_map(|scenario| &scenario.runs)
+            .find(|run| run.meta.scenario == meta.scenario && run.meta.run == meta.run)
+            .and_then(|run| run.measured.figures())
+            .with_context(|| format!("{} run {} has no sample", meta.scenario, meta.run))?;
+        points.push(Point {
+            set_us,
+            wire_us: way.figures.p50 as f64,
+            latency_us: latency.p50 as f64,
+        });
+        if let Some(wan) = meta.wan {
+            backend = wan.backend;
+        }
+    }
+    let fit = fit::fit(&points)
+        .with_context(|| format!("{} repetitions are too few for a line", points.len()))?;
+    let info = folder.info()?;
+    let calibration = Calibration {
+        at_us: info.started_us,
+        wan_backend: backend,
+        folder: folder.root().display().to_string(),
+        fit,
+    };
+    write_json(&folder.root().join("calibration.json"), &calibration)?;
+    Ok((calibration, info.machine))
+}
+
+/// Fails where a planned repetition was not completed.
+fn all_complete(folder: &RunFolder) -> anyhow::Result<()> {
+    let planned: u32 = folder.info()?.scenarios.iter().map(|one| one.runs).sum();
+    let found = folder.repetitions()?;
+    let complete = found.iter().filter(|(meta, _)| meta.complete).count();
+    anyhow::ensure!(
+        planned as usize == complete,
+        "{complete} of {planned} repetitions in {} were completed, and a calibration needs all of them: run it again",
+        folder.root().display()
+    );
+    Ok(())
+}
+
+/// The name of the scenario with this delay.
+fn name_of(delay_us: u64) -> String {
+    format!("delay-{delay_us}us")
+}
+
+/// The delay of a scenario, from its name.
+fn set_us(name: &str) -> Option<f64> {
+    name.strip_prefix("delay-")?
+        .strip_suffix("us")?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::{RunInfo, RunMeta, ScenarioInfo};
+
+    #[test]
+    fn a_part_of_a_calibration_is_none() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = RunFolder::new(dir.path());
+        let info = RunInfo {
+            scenarios: vec![ScenarioInfo {
+                name: "delay-0us".into(),
+                pipeline: crate::folder::Pipeline::Ours,
+                floor: None,
+                runs: 2,
+            }],
+            ..RunInfo::default()
+        };
+        write_json(&folder.run_json(), &info).expect("run.json");
+        for run in 1..=2 {
+            let error = all_complete(&folder).expect_err("a repetition is missing");
+            let text = error.to_string();
+            assert!(
+                text.starts_with(&format!("{} of 2 ", run - 1)) && text.contains("needs all"),
+                "{text}"
+            );
+            let at = folder.repetition("delay-0us", run);
+            at.create().expect("folders");
+            let meta = RunMeta {
+                complete: true,
+                ..RunMeta::default()
+            };
+            write_json(&at.meta_json(), &meta).expect("meta.json");
+        }
+        all_complete(&folder).expect("both are there");
+        assert!(!folder.root().join("calibration.json").exists());
+    }
+}

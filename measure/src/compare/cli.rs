@@ -1,0 +1,68 @@
+//! `xrbench compare A B`.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
+};
+
+use clap::Args;
+use service::exit;
+
+use super::{Tolerance, Verdict, compare, table, write_page};
+use crate::export::junit;
+
+/// Compare two results: is the second one worse?
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  xrbench compare results/before results/after
+  xrbench compare results/before results/after --tolerance 0.5ms --html compare.html
+  xrbench compare results/before results/after --json | jq '.scenarios[] | {name, verdict}'
+
+Scenarios are matched by name, repetitions by number. A scenario is a regression if its p50 rises by more than the tolerance
+and the 95 % interval of the difference lies above zero, if it loses more frames (0.5 % of the scheduled), or if the second
+result measured nothing.
+
+Exit codes: 0 the same or better, 1 a regression, 3 a folder that cannot be compared, 64 wrong usage.")]
+pub struct CompareArgs {
+    /// The folder of the earlier result
+    a: PathBuf,
+    /// The folder of the later result
+    b: PathBuf,
+    /// By how much a p50 may rise: a share of A's, or a time
+    #[arg(long, env = "XR_TOLERANCE", value_name = "5%|0.5ms", default_value_t = Tolerance::Percent(5.0))]
+    tolerance: Tolerance,
+    /// Print JSON instead of the table
+    #[arg(long, env = "XR_JSON")]
+    json: bool,
+    /// Write a page that needs no network
+    #[arg(long, env = "XR_HTML", value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write JUnit XML: a test case for each scenario
+    #[arg(long, env = "XR_JUNIT", value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+impl CompareArgs {
+    /// Compares, writes and prints; the exit code says how B does.
+    pub fn run(self) -> anyhow::Result<u8> {
+        let comparison = compare(&self.a, &self.b, self.tolerance)?;
+        if let Some(path) = &self.html {
+            write_page(path, &comparison)?;
+        }
+        if let Some(path) = &self.junit {
+            junit::write(path, "compare", &comparison.cases())?;
+        }
+        let mut out = io::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, &comparison)?;
+            writeln!(out)?;
+        } else {
+            let width = (!out.is_terminal()).then_some(160);
+            write!(out, "{}", table::render(&comparison, width))?;
+        }
+        Ok(match comparison.verdict {
+            Verdict::Same | Verdict::Better => exit::OK,
+            Verdict::Regression => exit::START,
+        })
+    }
+}

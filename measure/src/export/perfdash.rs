@@ -1,0 +1,140 @@
+//! The summary in the schema of perfdash, the dashboard of Kubernetes' performance tests (`k8s.io/kubernetes`,
+//! `test/e2e/perftype`): percentiles under labels.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Serialize;
+
+use crate::{folder::write_json, summary::Summary};
+
+/// What perfdash reads.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PerfData {
+    /// Of the schema.
+    pub version: &'static str,
+    /// The figures.
+    pub data_items: Vec<DataItem>,
+    /// What holds for all of them.
+    pub labels: BTreeMap<&'static str, String>,
+}
+
+/// Figures under labels.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DataItem {
+    /// By name: `Perc50`, `Perc90`, `Perc99`.
+    pub data: BTreeMap<&'static str, f64>,
+    /// Of all of them.
+    pub unit: &'static str,
+    /// Whose they are.
+    pub labels: BTreeMap<&'static str, String>,
+}
+
+/// The summary as perfdash reads it: latency, stages, floor in milliseconds, lost frames in percent.
+pub fn data(summary: &Summary) -> PerfData {
+    let mut items = Vec::new();
+    for one in &summary.scenarios {
+        let labels = |metric: &str| {
+            BTreeMap::from([
+                ("Metric", metric.to_owned()),
+                ("Scenario", one.name.clone()),
+                ("Pipeline", one.pipeline.as_str().to_owned()),
+                ("Transport", one.transport.clone()),
+            ])
+        };
+        if let Some(latency) = &one.latency_us {
+            let of = latency.figures;
+            items.push(percentiles([of.p50, of.p90, of.p99], labels("latency")));
+        }
+        for (stage, of) in one.stages_us.iter().flatten() {
+            let mut labels = labels("stage");
+            labels.insert("Stage", stage.clone());
+            items.push(percentiles([of.p50, of.p90, of.p99], labels));
+        }
+        if let Some(of) = &one.floor_us {
+            items.push(percentiles([of.p50, of.p90, of.p99], labels("floor")));
+        }
+        if one.frames.scheduled > 0 {
+            let lost = one.frames.lost as f64 * 100.0 / one.frames.scheduled as f64;
+            items.push(DataItem {
+                data: BTreeMap::from([("Lost", lost)]),
+                unit: "%",
+                labels: labels("lost"),
+            });
+        }
+    }
+    PerfData {
+        version: "v1",
+        data_items: items,
+        labels: BTreeMap::from([
+            ("Result", summary.name.clone()),
+            ("Host", summary.machine.host.clone()),
+            ("Kernel", summary.machine.kernel.clone()),
+        ]),
+    }
+}
+
+/// Writes it to `path`.
+pub fn write(path: &Path, summary: &Summary) -> anyhow::Result<()> {
+    write_json(path, &data(summary))
+}
+
+/// p50, p90 and p99 in microseconds.
+fn percentiles(of_us: [u64; 3], labels: BTreeMap<&'static str, String>) -> DataItem {
+    let names = ["Perc50", "Perc90", "Perc99"];
+    DataItem {
+        data: names
+            .into_iter()
+            .zip(of_us.map(|us| us as f64 / 1e3))
+            .collect(),
+        unit: "ms",
+        labels,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::{build, load, tests::result};
+
+    #[test]
+    fn percentiles_stand_under_their_labels() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let summary = build(&load(&result(dir.path())).expect("a result"));
+        let path = dir.path().join("perfdash.json");
+        write(&path, &summary).expect("written");
+        let text = std::fs::read(&path).expect("there");
+        let value: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        assert_eq!(
+            (&value["version"], &value["labels"]["Result"]),
+            (&"v1".into(), &"small".into())
+        );
+        let items = value["dataItems"].as_array().expect("a list");
+        let of = |scenario: &str, metric: &str| -> Vec<&serde_json::Value> {
+            items
+                .iter()
+                .filter(|item| {
+                    item["labels"]["Scenario"] == scenario && item["labels"]["Metric"] == metric
+                })
+                .collect()
+        };
+        let latency = of("ours-udp-360p25", "latency");
+        let p50 = summary.scenarios[0]
+            .latency_us
+            .expect("samples")
+            .figures
+            .p50;
+        assert_eq!(latency.len(), 1);
+        assert_eq!(latency[0]["data"]["Perc50"], p50 as f64 / 1e3);
+        assert_eq!(latency[0]["unit"], "ms");
+        assert!(latency[0]["data"]["Perc99"].as_f64() > latency[0]["data"]["Perc90"].as_f64());
+        assert_eq!(of("ours-udp-360p25", "stage").len(), 5);
+        assert_eq!(of("ours-udp-360p25", "floor").len(), 1);
+        assert_eq!(of("ours-udp-360p25", "lost")[0]["data"]["Lost"], 0.4);
+        assert_eq!(
+            of("reference-360p25", "stage").len(),
+            0,
+            "ffmpeg does not say"
+        );
+    }
+}

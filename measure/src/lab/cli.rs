@@ -1,0 +1,125 @@
+//! `xrbench lab`'s command line.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use service::{ConfigError, Shutdown, clock};
+use testbed::local::capabilities::Capabilities;
+use testbed::local::isolate::Isolation;
+use testbed::local::lab::{Lab, Options};
+use testbed::local::print;
+use testbed::{Placement, Testbed};
+
+use super::shell;
+use crate::run::lab_plan::{self, Ability, Planned};
+use crate::scenario::{self, File, Overrides, Scenario};
+
+const EXAMPLES: &str = "\
+Examples:
+  xrbench lab scenarios/quick.toml --print                  every link, address, route and rule, as text
+  xrbench lab scenarios/quick.toml --scenario s2-liqo-local --in gateway-a
+  xrbench lab scenarios/quick.toml --scenario s4-liqo-remote --in client -- ping -c 3 10.2.0.2
+  xrbench lab scenarios/quick.toml --scenario s2-liqo-local --pcap wan-a=wan.pcap
+
+In the shell `lab-in NAME COMMAND` runs a command in any other pod or node, such as `lab-in node-a tcpdump -ni wan0`.
+The lab ends with the shell.
+Exit codes: those of the shell or the command; 64 wrong usage; 1 the lab could not be brought up.";
+
+/// Bring a scenario's lab up, and open a shell in one of its pods or nodes
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct LabArgs {
+    /// The scenario file, in TOML
+    #[arg(value_name = "SCENARIO.toml")]
+    pub scenario_file: PathBuf,
+    /// Which of its scenarios [default: the first that has a fabric]
+    #[arg(long, env = "XR_SCENARIO", value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// Change a key of the file; may be given several times
+    #[arg(long, env = "XR_SET", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The pod, node or gateway that the shell is in
+    #[arg(
+        long = "in",
+        env = "XR_IN",
+        value_name = "NAME",
+        default_value = "client"
+    )]
+    pub place: String,
+    /// Print the lab, and bring nothing up
+    #[arg(long, env = "XR_PRINT")]
+    pub print: bool,
+    /// Capture packets at a point of the lab into a file while the shell is open; --print lists the points
+    #[arg(long, env = "XR_PCAP", value_name = "POINT=FILE")]
+    pub pcap: Vec<String>,
+    /// What to run instead of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+impl LabArgs {
+    /// The scenario that is asked for.
+    fn find(&self) -> anyhow::Result<(File, usize)> {
+        let overrides = Overrides {
+            set: self.set.clone(),
+            only: self.scenario.iter().cloned().collect(),
+        };
+        let file = scenario::load(&self.scenario_file, &overrides)?;
+        let at = file.scenario.iter().position(|one| one.fabric.is_lab());
+        let at = at.ok_or_else(|| {
+            ConfigError::new(
+                "SCENARIO.toml",
+                self.scenario_file.display().to_string(),
+                "none of its scenarios has a fabric, so there is no lab",
+                "Give scenarios/quick.toml, or add --set fabric=liqo.",
+            )
+        })?;
+        Ok((file, at))
+    }
+}
+
+/// Prints the lab: no namespace is made.
+pub fn show(args: &LabArgs) -> anyhow::Result<()> {
+    let (file, at) = args.find()?;
+    let planned = planned(&file.scenario[at], file.seed)?;
+    let mut text = print::text(&planned.built.topology);
+    text.push_str("\ncapture points (--pcap)\n");
+    for (name, end) in &planned.built.reach.captures {
+        text.push_str(&format!(
+            "  {name}: {} in {}\n",
+            end.interface, end.namespace
+        ));
+    }
+    let reach = &planned.built.reach;
+    text.push_str(&format!(
+        "\nfeeds go to {}, viewers to rtsp://{}, over {}; packets of at most {} bytes pass\n",
+        reach.feed, reach.rtsp, planned.transport, reach.mtu_bytes
+    ));
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush().context("cannot write to stdout")
+}
+
+fn planned(scenario: &Scenario, seed: u64) -> anyhow::Result<Planned> {
+    let wan_link = std::env::current_exe().context("cannot find this program's own file")?;
+    let ability = Ability::of(&Capabilities::detect(), &wan_link, 0);
+    lab_plan::plan(scenario, &ability, seed)
+}
+
+/// Brings the lab up and opens the shell; the exit code is the shell's.
+pub async fn run(args: LabArgs, isolation: Isolation, shutdown: Shutdown) -> anyhow::Result<u8> {
+    let (file, at) = args.find()?;
+    let planned = planned(&file.scenario[at], file.seed)?;
+    let logs = tempfile::tempdir().context("cannot make a folder for logs")?;
+    let testbed = Testbed::new(Placement::Host, clock::now, |event| {
+        tracing::debug!(?event, "fabric");
+    });
+    let lab = Lab::up(&planned.built.topology, Options::new(testbed, logs.path()))
+        .await
+        .context("cannot bring the lab up")?;
+    tracing::debug!(?isolation, "lab up");
+    let ended = shell::open(&args, &planned, &lab, &shutdown).await;
+    lab.down().await.context("cannot take the lab down")?;
+    ended
+}

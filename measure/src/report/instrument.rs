@@ -1,0 +1,79 @@
+//! How wrong the instrument is, in a sentence.
+
+use super::{ms, page::when};
+use crate::{calibrate::within_bounds, summary::Summary};
+
+/// What the last calibration of the machine found, without a full stop.
+pub(super) fn line(summary: &Summary) -> String {
+    let Some(one) = &summary.calibration else {
+        return "not calibrated on this machine: xrbench calibrate".into();
+    };
+    let bounds = if within_bounds(one.slope, one.worst_residual_us) {
+        ""
+    } else {
+        ", which is beyond its bounds"
+    };
+    format!(
+        "slope {:.4} \u{b1} {:.4}, residual at most {} ms{bounds} (calibrated on {})",
+        one.slope,
+        one.slope_error,
+        ms(one.worst_residual_us),
+        when(one.at_us.0)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use timeline::UnixMicros;
+
+    use crate::calibrate::{Calibration, fit::Fit};
+    use crate::folder::{RunFolder, write_json};
+    use crate::report::{terminal, write};
+
+    fn reports(folder: &RunFolder) -> [String; 2] {
+        let summary = write(folder).expect("a result");
+        let page = std::fs::read_to_string(folder.report_html()).expect("a page");
+        [terminal(&summary, Some(200)), page]
+    }
+
+    #[test]
+    fn every_report_says_how_wrong_the_instrument_is() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = crate::summary::tests::result(dir.path());
+        for text in reports(&folder) {
+            assert!(
+                text.contains("not calibrated on this machine: xrbench calibrate"),
+                "{text}"
+            );
+        }
+        let fit = Fit {
+            slope: 1.0007,
+            slope_error: 0.002,
+            own_us: 4_000.0,
+            worst_residual_us: 170.0,
+            steps: Vec::new(),
+        };
+        let mut info = folder.info().expect("run.json");
+        info.calibration = Some(Calibration {
+            at_us: UnixMicros(1_795_315_541_000_000),
+            wan_backend: "userspace".into(),
+            folder: "results/calibration".into(),
+            fit,
+        });
+        write_json(&folder.run_json(), &info).expect("run.json");
+        let said = "slope 1.0007 \u{b1} 0.0020, residual at most 0.17 ms \
+                    (calibrated on 2026-11-22 02:45 UTC)";
+        let [terminal, page] = reports(&folder);
+        assert!(
+            terminal.contains(&format!("\ninstrument: {said}\n")),
+            "{terminal}"
+        );
+        assert!(page.contains(said), "{page}");
+
+        info.calibration.as_mut().expect("set").fit.slope = 1.02;
+        write_json(&folder.run_json(), &info).expect("run.json");
+        for text in reports(&folder) {
+            assert!(text.contains("beyond its bounds"), "{text}");
+        }
+    }
+}

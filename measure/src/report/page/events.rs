@@ -1,0 +1,79 @@
+//! What happened while frames were measured, from `events.csv`.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::{report::series::Event, stats::Window};
+
+/// More are counted, not listed.
+const MAX_EVENTS: usize = 60;
+
+/// Words that say nothing about the stream: seconds that were disturbed are drawn as such.
+const QUIET: [&str; 4] = ["disturbed", "joined", "measuring", "ready"];
+
+/// The events of `path` within `window`, numbered from `first`; none where there is no such file. A line that a crash cut
+/// off is left out.
+pub(super) fn read(path: &Path, window: Window, first: usize) -> anyhow::Result<Vec<Event>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_path(path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    let mut events = Vec::new();
+    for record in reader.records() {
+        let Ok(record) = record else {
+            continue;
+        };
+        let cell = |column: usize| record.get(column).unwrap_or_default().to_owned();
+        let Ok(at_us) = cell(0).parse::<u64>() else {
+            continue;
+        };
+        if window.contains(at_us) && !QUIET.contains(&cell(1).as_str()) {
+            events.push(Event {
+                number: first + events.len(),
+                at_s: (at_us - window.from_us) as f64 / 1e6,
+                what: cell(1),
+                who: cell(2),
+                detail: cell(3),
+            });
+        }
+    }
+    events.truncate(MAX_EVENTS);
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_happened_while_measuring_is_listed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("events.csv");
+        std::fs::write(
+            &path,
+            "time_us,event,who,detail\n5,started,client,pid 4\n1000005,disturbed,host,load\n\
+             1500000,signalled,gateway-b,SIGKILL\n1700000,started,gateway-b,\"pid 9, again\"\n99",
+        )
+        .expect("written");
+        let window = Window {
+            from_us: 1_000_000,
+            to_us: 2_000_000,
+        };
+        let events = read(&path, window, 3).expect("such a file");
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| (event.number, event.what.as_str(), event.detail.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [(3, "signalled", "SIGKILL"), (4, "started", "pid 9, again")]
+        );
+        assert!((events[0].at_s - 0.5).abs() < 1e-9);
+        let none = read(&dir.path().join("none.csv"), window, 1).expect("no file is no event");
+        assert!(none.is_empty());
+    }
+}

@@ -1,0 +1,371 @@
+//! The verdict, the paper's Figure 5 beside ours, and the table of latencies.
+
+use serde::Serialize;
+
+use super::{Figure, Merged, Table, class, known};
+use crate::{
+    folder::Pipeline,
+    report::{
+        charts::{self, Alt, Axis, Boxed, Boxes, Column, Line, Mark},
+        is_ladder, ms,
+    },
+    summary::{LatencyUs, PaperScenario, Summary},
+};
+
+/// How a scenario stands against the latency that the paper asks for.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Verdict {
+    /// The scenario.
+    pub name: String,
+    /// Its p50 in milliseconds.
+    pub p50: String,
+    /// `met`, `half` or `missed`.
+    pub class: &'static str,
+    /// In a word.
+    pub word: &'static str,
+    /// In a sentence.
+    pub sentence: String,
+}
+
+/// The verdict over each scenario of ours.
+pub(super) fn verdicts(merged: &[Merged<'_>], summary: &Summary) -> Vec<Verdict> {
+    let bound_us = summary.paper.xr_bound_us;
+    merged
+        .iter()
+        .filter(|one| !one.is(Pipeline::Floor))
+        .map(|one| {
+            let buckets = one.measured.all.histogram.buckets();
+            let within: u64 = buckets
+                .filter(|(us, _)| *us <= bound_us)
+                .map(|(_, count)| count)
+                .sum();
+            let frames = one.measured.all.frames;
+            // Frames that were never shown were not shown in time.
+            let of = frames.scheduled.max(one.measured.all.histogram.count());
+            let (class, word) = judge(within, of);
+            Verdict {
+                name: one.name().to_owned(),
+                p50: ms(one.quantile_ms(0.5) * 1e3),
+                class,
+                word,
+                sentence: format!(
+                    "{} of the scheduled frames within {} ms",
+                    share(within, of),
+                    bound_us as f64 / 1e3
+                ),
+            }
+        })
+        .collect()
+}
+
+/// Met: 99 frames in 100 came in time. Half: one in two did.
+const fn judge(within: u64, of: u64) -> (&'static str, &'static str) {
+    if of > 0 && within * 100 >= of * 99 {
+        ("met", "met by 99\u{a0}% of the frames")
+    } else if of > 0 && within * 2 >= of {
+        ("half", "met by half of the frames, not by 99\u{a0}%")
+    } else {
+        ("missed", "missed")
+    }
+}
+
+/// A share in percent, never rounded up to all of them.
+fn share(part: u64, of: u64) -> String {
+    let percent = part as f64 / of.max(1) as f64 * 100.0;
+    if part < of && percent > 99.99 {
+        "more than 99.99\u{a0}%".into()
+    } else if part == of {
+        "100\u{a0}%".into()
+    } else {
+        format!("{percent:.2}\u{a0}%")
+    }
+}
+
+/// The box plots: everything beside the paper's figures, and ours alone on an axis of its own.
+pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Result<Vec<Figure>> {
+    let paper = &summary.paper;
+    let bound_ms = paper.xr_bound_us as f64 / 1e3;
+    let bound = Line {
+        value: bound_ms,
+        label: format!("{bound_ms} ms"),
+    };
+    let mut columns: Vec<Column> = merged
+        .iter()
+        .map(|one| Column {
+            name: one.name().to_owned(),
+            boxes: vec![boxed(one)],
+            marks: summary
+                .paper
+                .scenario_of(one.name())
+                .map(|scenario| mark(scenario, paper.p90_us))
+                .into_iter()
+                .collect(),
+        })
+        .collect();
+    let (low, high) =
+        merged
+            .iter()
+            .fold((f64::MAX, paper.p90_us as f64 / 1e3), |(low, high), one| {
+                (
+                    low.min(one.quantile_ms(0.01)),
+                    high.max(one.quantile_ms(0.99)),
+                )
+            });
+    // Where no scenario is one of the paper's, its single cluster is what one machine compares with.
+    if columns.iter().all(|column| column.marks.is_empty())
+        && let Some(single) = paper.scenarios.first()
+    {
+        columns.push(Column {
+            name: format!("paper {}", single.name),
+            boxes: Vec::new(),
+            marks: vec![mark(single, paper.p90_us)],
+        });
+    }
+    let both = Boxes {
+        axis: Axis::log(floor_of(low), high * 1.9),
+        unit: "ms, logarithmic".into(),
+        columns,
+        lines: vec![bound.clone()],
+    };
+    let said = |among: &mut dyn Iterator<Item = &Merged<'_>>| -> String {
+        let figures: Vec<String> = among
+            .map(|one| {
+                let paper = summary
+                    .paper
+                    .scenario_of(one.name())
+                    .map_or_else(String::new, |scenario| {
+                        format!(" (the paper {})", ms(scenario.p50_us as f64))
+                    });
+                format!("{} {}{paper}", one.name(), ms(one.quantile_ms(0.5) * 1e3))
+            })
+            .collect();
+        format!("p50 in milliseconds: {}.", figures.join(", "))
+    };
+    let title = "Latency per scenario, ours and the paper’s".to_owned();
+    let alt = Alt {
+        id: "f5".into(),
+        title: title.clone(),
+        description: said(&mut merged.iter()),
+    };
+    let mut figures = vec![Figure {
+        id: "f5".into(),
+        svg: charts::boxes(&alt, &both)?,
+        title,
+        caption: format!(
+            "The paper’s Figure 5 beside ours. Box: p25 to p75, with the p50 as its bar and its number; whiskers: p1 and p99. \
+             Diamond: the paper’s p50; the line above it reaches to its p90, about {} ms; the standard deviation of its s1 is \
+             {} ms. Dashed: the {bound_ms} ms that the paper asks for. The axis is logarithmic: from 1 to 10 is as far as from \
+             10 to 100.",
+            ms(paper.p90_us as f64),
+            ms(paper.stddev_us as f64)
+        ),
+    }];
+    let ours: Vec<_> = merged.iter().filter(|one| one.is(Pipeline::Ours)).collect();
+    if !ours.is_empty() {
+        let described = said(&mut ours.iter().copied());
+        figures.push(alone(&ours, bound, (described, above(&ours, summary)))?);
+    }
+    Ok(figures)
+}
+
+/// Ours alone, from 0, so that lengths can be compared.
+fn alone(
+    ours: &[&Merged<'_>],
+    bound: Line,
+    (description, above): (String, String),
+) -> anyhow::Result<Figure> {
+    let high = ours
+        .iter()
+        .map(|one| one.quantile_ms(0.99))
+        .fold(bound.value * 1.1, f64::max);
+    let title = "Latency per scenario, ours alone".to_owned();
+    let alt = Alt {
+        id: "f5b".into(),
+        title: title.clone(),
+        description,
+    };
+    let of = Boxes {
+        axis: Axis::linear(0.0, high, 6),
+        unit: "ms".into(),
+        columns: ours
+            .iter()
+            .map(|one| Column {
+                name: one.name().to_owned(),
+                boxes: vec![boxed(one)],
+                marks: Vec::new(),
+            })
+            .collect(),
+        lines: vec![bound],
+    };
+    Ok(Figure {
+        id: "f5b".into(),
+        svg: charts::boxes(&alt, &of)?,
+        title,
+        caption: format!(
+            "The same boxes on an even axis from 0, so that lengths can be compared.{above}"
+        ),
+    })
+}
+
+/// How far above ours the paper's medians lie; nothing where no scenario is one of its.
+fn above(ours: &[&Merged<'_>], summary: &Summary) -> String {
+    let ratios = ours.iter().filter_map(|one| {
+        let paper = summary.paper.scenario_of(one.name())?;
+        let p50 = one.quantile_ms(0.5);
+        (p50 > 0.0).then(|| paper.p50_us as f64 / 1e3 / p50)
+    });
+    let (low, high) = ratios.fold((f64::MAX, 0.0), |(low, high): (f64, f64), ratio| {
+        (low.min(ratio), high.max(ratio))
+    });
+    if high == 0.0 {
+        String::new()
+    } else {
+        format!(" The paper’s medians lie {low:.0} to {high:.0} times as high.")
+    }
+}
+
+/// A round value at or below `low`, so that the axis begins with a label.
+fn floor_of(low: f64) -> f64 {
+    let power = 10_f64.powf(low.max(0.01).log10().floor());
+    [5.0, 2.0]
+        .into_iter()
+        .map(|digit| digit * power)
+        .find(|value| *value <= low * 0.9)
+        .unwrap_or(power)
+}
+
+fn boxed(one: &Merged<'_>) -> Boxed {
+    Boxed {
+        five: [0.01, 0.25, 0.5, 0.75, 0.99].map(|at| one.quantile_ms(at)),
+        ink: one.ink,
+        label: ms(one.quantile_ms(0.5) * 1e3),
+        letter: None,
+    }
+}
+
+fn mark(scenario: &PaperScenario, p90_us: u64) -> Mark {
+    let p50 = scenario.p50_us as f64 / 1e3;
+    Mark {
+        value: Some(p50),
+        range: Some((p50, p90_us as f64 / 1e3)),
+        label: ms(scenario.p50_us as f64),
+    }
+}
+
+/// p50, its interval, p90, p95, p99, p99.9, max, σ.
+fn cells(latency: Option<&LatencyUs>, one: Option<&Merged<'_>>) -> Vec<String> {
+    let Some(latency) = latency else {
+        return vec![String::new(); 8];
+    };
+    let interval = latency.p50_ci.map_or_else(String::new, |[low, high]| {
+        format!("{} to {}", ms(low as f64), ms(high as f64))
+    });
+    let of = latency.figures;
+    vec![
+        ms(of.p50 as f64),
+        interval,
+        ms(of.p90 as f64),
+        ms(of.p95 as f64),
+        ms(of.p99 as f64),
+        one.map_or_else(String::new, |one| ms(one.quantile_ms(0.999) * 1e3)),
+        ms(of.max as f64),
+        ms(of.stddev),
+    ]
+}
+
+/// The columns of the table of latencies.
+const HEADS: [&str; 12] = [
+    "p50",
+    "95 % of p50",
+    "p90",
+    "p95",
+    "p99",
+    "p99.9",
+    "max",
+    "σ",
+    "quiet p50",
+    "quiet p99",
+    "floor p50",
+    "paper p50",
+];
+
+/// The table of latencies.
+pub(super) fn table(merged: &[Merged<'_>], summary: &Summary) -> Table {
+    let find = |name: &str| merged.iter().find(|one| one.name() == name);
+    let mut table = Table::new("scenario", &HEADS);
+    for one in &summary.scenarios {
+        let quiet = one.undisturbed.as_ref().and_then(|quiet| quiet.latency_us);
+        let paper = summary.paper.scenario_of(&one.name);
+        let mut of = cells(one.latency_us.as_ref(), find(&one.name));
+        of.extend([
+            known(quiet.map(|quiet| quiet.figures.p50)),
+            known(quiet.map(|quiet| quiet.figures.p99)),
+            known(one.floor_us.as_ref().map(|floor| floor.p50)),
+            known(paper.map(|paper| paper.p50_us)),
+        ]);
+        let mark = if one.overloaded { " (overloaded)" } else { "" };
+        table.push(format!("{}{mark}", one.name), class(one.pipeline), of);
+    }
+    for floor in &summary.floors {
+        let of = cells(floor.latency_us.as_ref(), find(&floor.name));
+        table.push(floor.name.clone(), "floor", of);
+    }
+    for scenario in &summary.paper.scenarios {
+        let mut of = vec![String::new(); 8];
+        of[0] = ms(scenario.p50_us as f64);
+        of[2] = format!("about {}", ms(summary.paper.p90_us as f64));
+        if scenario.name.starts_with("s1") {
+            of[7] = ms(summary.paper.stddev_us as f64);
+        }
+        table.push(format!("paper {}", scenario.name), "paper", of);
+    }
+    table.without_empty()
+}
+
+/// Each step against the one before it, where the scenarios are steps.
+pub(super) fn ladder(summary: &Summary) -> Option<Table> {
+    if !is_ladder(summary) {
+        return None;
+    }
+    let mut table = Table::new("step", &["p50", "change"]);
+    let mut before: Option<f64> = None;
+    for one in &summary.scenarios {
+        let p50 = one.latency_us.map(|latency| latency.figures.p50 as f64);
+        let change = before.zip(p50).map_or_else(String::new, |(before, p50)| {
+            let sign = if p50 > before { "+" } else { "" };
+            format!("{sign}{}", ms(p50 - before))
+        });
+        let cells = vec![p50.map_or_else(String::new, ms), change];
+        table.push(one.name.clone(), class(one.pipeline), cells);
+        before = p50.or(before);
+    }
+    Some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_counts_what_was_never_shown() {
+        assert_eq!(judge(990, 1_000).0, "met");
+        assert_eq!(judge(989, 1_000).0, "half");
+        assert_eq!(judge(500, 1_000).0, "half");
+        assert_eq!(judge(499, 1_000).0, "missed");
+        assert_eq!(judge(0, 0).0, "missed");
+        assert_eq!(share(99_999, 100_000), "more than 99.99\u{a0}%");
+        assert_eq!(share(7, 7), "100\u{a0}%");
+        assert_eq!(share(1, 3), "33.33\u{a0}%");
+    }
+
+    #[test]
+    fn an_axis_begins_at_a_round_value_below_the_smallest() {
+        for (low, begins) in [(7.2, 5.0), (2.0, 1.0), (0.31, 0.2), (12.0, 10.0)] {
+            assert!(
+                (floor_of(low) - begins).abs() < 1e-9,
+                "{low}: {}",
+                floor_of(low)
+            );
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Where the time goes.
+
+use std::collections::BTreeMap;
+
+use timeline::Stage;
+
+use super::{Figure, Table};
+use crate::{
+    report::{
+        charts::{self, Alt, StageRow},
+        ms,
+    },
+    summary::{StageUs, Summary},
+};
+
+/// The waterfall; none where nobody says where the time went.
+pub(super) fn figure(summary: &Summary) -> anyhow::Result<Option<Figure>> {
+    let pipelines = summary
+        .scenarios
+        .iter()
+        .filter_map(|one| Some((&one.name, one.stages_us.as_ref()?)));
+    let floors = summary.floors.iter().map(|one| (&one.name, &one.stages_us));
+    let rows: Vec<_> = pipelines
+        .chain(floors)
+        .filter(|(_, stages)| !stages.is_empty())
+        .map(|(name, stages)| StageRow {
+            name,
+            stages: Stage::ALL.map(|stage| stages.get(stage.as_str())),
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let title = "Stages of the latency".to_owned();
+    let said: Vec<String> = rows.iter().map(in_words).collect();
+    let alt = Alt {
+        id: "stages".into(),
+        title: title.clone(),
+        description: format!("Mean milliseconds. {}.", said.join("; ")),
+    };
+    Ok(Some(Figure {
+        id: "stages".into(),
+        svg: charts::waterfall(&alt, &rows)?,
+        title,
+        caption: "Mean of each stage, in the order in which a frame passes them; they sum to the mean latency, \
+                  which is the number. A floor has only the codec."
+            .into(),
+    }))
+}
+
+fn in_words(row: &StageRow<'_>) -> String {
+    let stages: Vec<String> = Stage::ALL
+        .iter()
+        .zip(row.stages)
+        .filter_map(|(stage, of)| Some(format!("{} {}", stage.as_str(), ms(of?.mean))))
+        .collect();
+    format!("{}: {}", row.name, stages.join(", "))
+}
+
+/// The table of stages.
+pub(super) fn table(summary: &Summary) -> Table {
+    let cells = |stages: &BTreeMap<String, StageUs>| -> Vec<String> {
+        let of = |stage: &Stage| {
+            stages.get(stage.as_str()).map_or_else(String::new, |of| {
+                let (p50, p99) = (ms(of.p50 as f64), ms(of.p99 as f64));
+                format!("{p50} / {p99} / {}", ms(of.mean))
+            })
+        };
+        Stage::ALL.iter().map(of).collect()
+    };
+    let stages = Stage::ALL.into_iter().map(Stage::as_str);
+    let heads: Vec<&str> = stages.chain(["codec", "all points"]).collect();
+    let mut table = Table::new("scenario", &heads);
+    for one in &summary.scenarios {
+        let Some(stages) = &one.stages_us else {
+            continue;
+        };
+        let mut of = cells(stages);
+        let share = |share: f64| format!("{:.1} %", share * 100.0);
+        of.push(one.codec_share.map_or_else(String::new, share));
+        let points = one.points.as_ref();
+        of.push(points.map_or_else(String::new, |points| share(points.complete_share)));
+        table.push(one.name.clone(), "ours", of);
+    }
+    for floor in &summary.floors {
+        table.push(floor.name.clone(), "floor", cells(&floor.stages_us));
+    }
+    table
+}

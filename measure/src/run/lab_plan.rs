@@ -1,0 +1,244 @@
+//! From a scenario to the lab that it runs in: pure, but for the machine's capabilities, which are asked once a run.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use testbed::local::capabilities::{Capabilities, What, program};
+use testbed::local::fabric::{
+    self, Backends, Built, Given, Keys, OverlayBackend, RtpOverUdp, WanBackend, WireguardBackend,
+};
+use testbed::local::plan::{LabPlan, PodPlan};
+use testbed::local::topology::Cluster;
+use testbed::wan::Wan;
+
+use super::commands::{Binds, Places};
+use crate::folder::{FabricMeta, WanMeta};
+use crate::scenario::{ClusterName, Fabric, Scenario, Transport};
+
+/// The streamer pod's port for feeds.
+const FEED_PORT: u16 = 8080;
+
+/// The streamer pod's port for viewers.
+const RTSP_PORT: u16 = 8554;
+
+/// The ops ports of renderer, streamer and client, on the management link.
+const OPS_PORTS: [u16; 3] = [9091, 9092, 9093];
+
+/// The pods, in the order of [`OPS_PORTS`].
+pub(crate) const PODS: [&str; 3] = ["renderer", "streamer", "client"];
+
+/// What the machine does for labs, and with what.
+#[derive(Clone, Debug)]
+pub struct Ability {
+    /// Who does the work.
+    pub backends: Backends,
+    /// The file of `wireguard-go`, where it is needed.
+    pub wireguard_go: PathBuf,
+    /// The guard's process number, after which control groups are named; 0 where nothing is run.
+    pub guard: u32,
+    /// What was found on this machine.
+    pub capabilities: Capabilities,
+    /// This program, which carries the WAN where the kernel has no netem.
+    pub wan_link: PathBuf,
+}
+
+/// A lab before it is brought up.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What it is made of, and how its pods reach the streamer.
+    pub built: Built,
+    /// What the scenario says of the WAN.
+    pub wan: Option<WanMeta>,
+    /// How RTP travels: the scenario's transport, unless that cannot work here.
+    pub transport: Transport,
+    /// Why not the scenario's.
+    pub transport_why: Option<String>,
+}
+
+/// Plans the lab of a scenario; `seed` is the WAN's.
+pub fn plan(scenario: &Scenario, ability: &Ability, seed: u64) -> anyhow::Result<Planned> {
+    let fabric = scenario
+        .fabric
+        .plan()
+        .with_context(|| format!("scenario {} runs on the host: it has no lab", scenario.name))?;
+    let keys = scenario.wan.clone().unwrap_or_default();
+    let wan = keys
+        .wan()
+        .map_err(|(key, why)| anyhow::anyhow!("scenario {}: {key}: {why}", scenario.name))?;
+    let streamer = if scenario.fabric.has_wan() {
+        Cluster::B
+    } else {
+        Cluster::A
+    };
+    let plan = LabPlan {
+        fabric,
+        service: scenario.service.plan(),
+        overlapping: scenario.overlapping,
+        pods: PODS
+            .map(|name| PodPlan {
+                name: name.to_owned(),
+                cluster: match name {
+                    "streamer" => streamer,
+                    "renderer" if scenario.renderer.cluster == ClusterName::B => Cluster::B,
+                    _ => Cluster::A,
+                },
+            })
+            .to_vec(),
+        feed_port: FEED_PORT,
+        rtsp_port: RTSP_PORT,
+        wan: wan.clone(),
+        wan_link: ability.wan_link.clone(),
+    };
+    let given = Given {
+        backends: ability.backends,
+        keys: Keys::generate().context("the kernel gives no random numbers for keys")?,
+        wan_seed: seed,
+        wireguard_go: ability.wireguard_go.clone(),
+    };
+    let built = fabric::build(&plan, &given)
+        .with_context(|| format!("scenario {}: this lab cannot be built", scenario.name))?;
+    let (transport, transport_why) = match (scenario.transport, &built.reach.rtp_over_udp) {
+        (Transport::Udp, RtpOverUdp::CannotReturn { reason }) => {
+            let why = format!("RTP on UDP cannot work here, so TCP was taken: {reason}");
+            (Transport::Tcp, Some(why))
+        }
+        (transport, _) => (transport, None),
+    };
+    if transport == Transport::Udp {
+        // Larger packets would be cut up or lost on the way, and nobody downstream can make them smaller.
+        let bytes = u16::try_from(scenario.renderer.rtp_mtu).unwrap_or(u16::MAX);
+        fabric::fits(bytes, &built.reach)
+            .with_context(|| format!("scenario {}.renderer.rtp_mtu = {bytes}", scenario.name))?;
+    }
+    let has_wan = scenario.fabric.has_wan();
+    Ok(Planned {
+        wan: has_wan.then(|| wan_meta(&wan, ability.backends.wan)),
+        built,
+        transport,
+        transport_why,
+    })
+}
+
+fn wan_meta(wan: &Wan, backend: WanBackend) -> WanMeta {
+    let backend = match backend {
+        _ if wan.does_nothing() => "veth",
+        WanBackend::Netem => "netem",
+        WanBackend::Userspace => "userspace",
+    };
+    WanMeta {
+        preset: wan.preset.clone().unwrap_or_else(|| "custom".to_owned()),
+        backend: backend.to_owned(),
+        description: wan.describe(),
+        late_p50_us: None,
+        late_p99_us: None,
+    }
+}
+
+impl Planned {
+    /// What `meta.json` says of the fabric.
+    pub fn fabric_meta(&self) -> FabricMeta {
+        let reach = &self.built.reach;
+        FabricMeta {
+            name: reach.name.to_owned(),
+            backend: reach.backend.clone(),
+            service: reach.service.clone(),
+            mtu: u32::from(reach.mtu_bytes),
+            wan_crossings: u32::from(reach.wan_crossings),
+        }
+    }
+
+    /// A pod's address on the management link.
+    pub fn management(&self, pod: &str) -> Option<Ipv4Addr> {
+        self.built.topology.namespace(pod)?.management
+    }
+
+    /// Where each process listens: its service to the fabric, its ops port to the management link.
+    pub fn binds(&self) -> Binds {
+        let ops = |at: usize| {
+            let address = self.management(PODS[at]).unwrap_or(Ipv4Addr::UNSPECIFIED);
+            SocketAddrV4::new(address, OPS_PORTS[at]).to_string()
+        };
+        Binds {
+            http: format!("0.0.0.0:{FEED_PORT}"),
+            rtsp: format!("0.0.0.0:{RTSP_PORT}"),
+            ops: [ops(0), ops(1), ops(2)],
+            udp_ports: match &self.built.reach.rtp_over_udp {
+                RtpOverUdp::WorksFromPorts(ports) => {
+                    Some(format!("{}-{}", ports.start(), ports.end()))
+                }
+                RtpOverUdp::Works | RtpOverUdp::CannotReturn { .. } => None,
+            },
+        }
+    }
+
+    /// Where the processes find each other.
+    pub fn places(&self, collector: String) -> Places {
+        Places {
+            http: self.built.reach.feed.to_string(),
+            rtsp: self.built.reach.rtsp.to_string(),
+            collector,
+        }
+    }
+}
+
+impl Ability {
+    /// Whether this machine can be the lab of a scenario; the error says what is missing, and the remedy.
+    pub fn check(&self, scenario: &Scenario) -> anyhow::Result<()> {
+        let mut needed = vec![What::Ip, What::Nftables];
+        let liqo = matches!(scenario.fabric, Fabric::Liqo | Fabric::LiqoV0_10);
+        if liqo {
+            needed.push(What::WireguardTools);
+            if self.backends.wireguard == WireguardBackend::Userspace {
+                needed.extend([What::WireguardGo, What::Tun]);
+            }
+        }
+        if liqo && self.backends.overlay == OverlayBackend::Vxlan
+            || scenario.fabric == Fabric::LiqoV0_10
+        {
+            needed.push(What::Vxlan);
+        }
+        let wan = scenario.wan.as_ref().and_then(|keys| keys.wan().ok());
+        let moves = wan.is_some_and(|wan| !wan.does_nothing());
+        if moves && self.backends.wan == WanBackend::Userspace {
+            needed.push(What::Tun);
+        }
+        for what in needed {
+            if let Some(lack) = self.capabilities.lack(what) {
+                anyhow::bail!(
+                    "scenario {} (fabric {}) cannot run on this machine: {lack}; `xrbench doctor` says more",
+                    scenario.name,
+                    scenario.fabric
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What this machine has, by trying; `wan_link` is this program's file.
+    pub fn of(capabilities: &Capabilities, wan_link: &Path, guard: u32) -> Self {
+        Self {
+            backends: Backends {
+                wireguard: if capabilities.has(What::Wireguard) {
+                    WireguardBackend::Kernel
+                } else {
+                    WireguardBackend::Userspace
+                },
+                overlay: if capabilities.has(What::Geneve) {
+                    OverlayBackend::Geneve
+                } else {
+                    OverlayBackend::Vxlan
+                },
+                wan: if capabilities.has(What::Netem) {
+                    WanBackend::Netem
+                } else {
+                    WanBackend::Userspace
+                },
+            },
+            wireguard_go: program("wireguard-go").unwrap_or_else(|| "wireguard-go".into()),
+            guard,
+            capabilities: capabilities.clone(),
+            wan_link: wan_link.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The processes of a repetition: whose they are, where their figures come from, and what each used in a second.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use testbed::cgroup::Group;
+use testbed::resources::cgroup::GroupSample;
+use testbed::resources::net::{self, NetSample};
+use testbed::resources::{self, Sample, Source};
+use timeline::UnixMicros;
+
+use super::files::RESOURCES;
+
+/// A process that is sampled.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    pub(super) role: String,
+    pub(super) pid: u32,
+    group: Option<Group>,
+    /// Whether it is in its group.
+    source: Source,
+    /// Whether the counters of its network namespace are its pod's alone.
+    apart: bool,
+}
+
+impl Watched {
+    pub(super) fn new(role: &str, pid: u32, group: Option<&Group>) -> Self {
+        Self {
+            role: role.to_owned(),
+            pid,
+            group: group.cloned(),
+            source: group.map_or(Source::Proc, |group| group.source_of(pid)),
+            apart: net::is_apart(pid),
+        }
+    }
+
+    /// The runner, which is older than the repetition and of no cluster.
+    pub(super) fn ourselves() -> Self {
+        Self::new("xrbench", std::process::id(), None)
+    }
+
+    fn is_ourselves(&self) -> bool {
+        self.pid == std::process::id()
+    }
+}
+
+/// What was used by the processes up to the last second.
+#[derive(Debug, Default)]
+pub(super) struct Processes {
+    /// By process: ticks, for the machine's account.
+    ticks: BTreeMap<u32, u64>,
+    /// Processor time in microseconds: of a process, or, where there is no number, of the whole group of a role.
+    cpu_us: BTreeMap<(String, Option<u32>), u64>,
+}
+
+/// A line of `resources.csv`, and the ticks that the process used since the last one.
+pub(super) struct Line {
+    pub(super) fields: [String; RESOURCES.len()],
+    pub(super) ticks: u64,
+}
+
+impl Processes {
+    /// Reads a process; none if it has ended a moment ago.
+    pub(super) fn running(
+        &mut self,
+        of: &Watched,
+        at: UnixMicros,
+        elapsed: Duration,
+    ) -> Option<Line> {
+        let sample = resources::sample(of.pid).ok()?;
+        let net = of.apart.then(|| net::sample(of.pid).ok()).flatten();
+        Some(self.line(of, &sample, net, at, elapsed))
+    }
+
+    /// The last line of a process that has ended, having used so much.
+    pub(super) fn ended(
+        &mut self,
+        of: &Watched,
+        used: &Sample,
+        at: UnixMicros,
+        elapsed: Duration,
+    ) -> Line {
+        let used = Sample {
+            rss_bytes: 0,
+            threads: 0,
+            ..*used
+        };
+        let line = self.line(of, &used, None, at, elapsed);
+        self.ticks.remove(&of.pid);
+        self.cpu_us.remove(&(of.role.clone(), Some(of.pid)));
+        line
+    }
+
+    fn line(
+        &mut self,
+        of: &Watched,
+        sample: &Sample,
+        net: Option<NetSample>,
+        at: UnixMicros,
+        elapsed: Duration,
+    ) -> Line {
+        let group = match (&of.group, of.source) {
+            (Some(group), Source::CgroupV1 | Source::CgroupV2) => group.sample(),
+            _ => GroupSample::default(),
+        };
+        // Both from one place, or the two could not be read together.
+        let (source, cpu_us, memory_bytes) = match (group.cpu, group.memory) {
+            (Some(cpu), Some(memory)) => (of.source, cpu.usage_us, memory.working_set_bytes()),
+            _ => (Source::Proc, sample.cpu_us(), sample.rss_bytes),
+        };
+        let ticks = sample.user_ticks + sample.system_ticks;
+        // What this process used before the repetition is not this second's.
+        let older = |all: u64| if of.is_ourselves() { all } else { 0 };
+        let before = self
+            .ticks
+            .insert(of.pid, ticks)
+            .unwrap_or_else(|| older(ticks));
+        let whose = (of.role.clone(), (source == Source::Proc).then_some(of.pid));
+        let cpu_before = self
+            .cpu_us
+            .insert(whose, cpu_us)
+            .unwrap_or_else(|| older(cpu_us));
+        let percent =
+            cpu_us.saturating_sub(cpu_before) as f64 / 1e4 / elapsed.as_secs_f64().max(1e-6);
+        let [received, sent] = [
+            net.and_then(|net| net.received),
+            net.and_then(|net| net.sent),
+        ];
+        let udp = net.map(|net| net.udp);
+        let fields = [
+            at.to_string(),
+            of.role.clone(),
+            of.pid.to_string(),
+            sample.user_ticks.to_string(),
+            sample.system_ticks.to_string(),
+            resources::ticks_hz().to_string(),
+            format!("{percent:.2}"),
+            sample.rss_bytes.to_string(),
+            sample.threads.to_string(),
+            sample.voluntary_switches.to_string(),
+            sample.involuntary_switches.to_string(),
+            of.group
+                .as_ref()
+                .map_or("", |group| group.part().as_str())
+                .to_owned(),
+            source.to_string(),
+            elapsed.as_micros().to_string(),
+            cpu_us.to_string(),
+            memory_bytes.to_string(),
+            known(received.map(|one| one.bytes)),
+            known(received.map(|one| one.packets)),
+            known(received.map(|one| one.dropped)),
+            known(sent.map(|one| one.bytes)),
+            known(sent.map(|one| one.packets)),
+            known(sent.map(|one| one.dropped)),
+            known(udp.map(|udp| udp.received)),
+            known(udp.map(|udp| udp.receive_buffer)),
+            known(udp.map(|udp| udp.send_buffer)),
+            known(udp.map(|udp| udp.checksum)),
+            known(net.map(|net| net.tcp_retransmitted)),
+            known(group.throttled.map(|throttled| throttled.periods)),
+            known(group.throttled.map(|throttled| throttled.us)),
+        ];
+        Line {
+            fields,
+            ticks: ticks.saturating_sub(before),
+        }
+    }
+}
+
+/// Nothing where nobody counts it.
+fn known(count: Option<u64>) -> String {
+    count.map_or_else(String::new, |count| count.to_string())
+}

@@ -1,0 +1,142 @@
+//! Tests of: the sampler.
+
+use testbed::cgroup::{Part, Tree};
+use testbed::local::topology::Cluster;
+use testbed::resources::Source;
+
+use super::*;
+use crate::stats::{Usage, Window};
+
+#[test]
+fn an_instant_finds_its_second() {
+    let us = UnixMicros;
+    let seconds = Seconds {
+        spans: vec![
+            (us(10), us(20), false),
+            (us(20), us(30), true),
+            (us(40), us(50), false),
+        ],
+        clock_step_us: 0,
+    };
+    let found: Vec<_> = [5, 10, 19, 20, 29, 35, 45, 50]
+        .map(|at| seconds.disturbed(us(at)))
+        .into();
+    let expected = [
+        None,
+        Some(false),
+        Some(false),
+        Some(true),
+        Some(true),
+        None,
+        Some(false),
+        None,
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_repetition_is_sampled_to_its_last_moment() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = RepetitionFolder::new(dir.path());
+    let events = Events::create(&folder.events_csv()).expect("created");
+    let sampler = Sampler::start(&folder, Disturbed::default(), events).expect("started");
+    let mut child = std::process::Command::new("sleep")
+        .arg("1000")
+        .spawn()
+        .expect("started");
+    sampler.watch("client", Some(child.id()), None);
+    let watched = clock::now();
+    let seconds = sampler.finish().expect("finished");
+    child.kill().and_then(|()| child.wait()).expect("ended");
+    // Starting a process took longer than the clock's microsecond, and so does joining the sampler's thread.
+    assert!(
+        seconds
+            .disturbed(UnixMicros(watched.0.saturating_sub(1)))
+            .is_some(),
+        "{watched} {seconds:?}"
+    );
+    let text = std::fs::read_to_string(folder.resources_csv()).expect("written");
+    assert!(
+        text.contains(",client,") && text.contains(",xrbench,"),
+        "{text}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(folder.host_csv())
+            .expect("written")
+            .lines()
+            .count(),
+        2
+    );
+}
+
+/// Two clusters in small: one works, the other waits; and what a reader of the result sees of it.
+#[test]
+fn clusters_are_counted_from_the_place_that_is_said() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = RepetitionFolder::new(dir.path());
+    let name = testbed::cgroup::name(std::process::id()) + "-sampler";
+    let tree = Tree::create(&name, None);
+    let [a, b] = [Cluster::A, Cluster::B].map(Part::Cluster);
+    let groups = [
+        tree.group(a, "renderer"),
+        tree.group(b, "streamer"),
+        tree.group(Part::Fabric, "wan"),
+    ];
+    let mut children =
+        ["while :; do :; done", "exec sleep 1000", "exec sleep 1000"].map(|script| {
+            std::process::Command::new("/bin/sh")
+                .args(["-c", script])
+                .spawn()
+                .expect("started")
+        });
+    let events = Events::create(&folder.events_csv()).expect("created");
+    let sampler = Sampler::start(&folder, Disturbed::default(), events).expect("started");
+    let from = clock::now();
+    for ((role, child), group) in ["renderer", "streamer", "wan"]
+        .iter()
+        .zip(&children)
+        .zip(&groups)
+    {
+        group.add(child.id()).expect("put in");
+        sampler.watch(role, Some(child.id()), Some(group));
+    }
+    let expected = groups[0].source_of(children[0].id());
+    assert_eq!(expected == Source::Proc, tree.version().is_none());
+    let seconds = || lock(&sampler.shared.seconds).spans.len();
+    let until = Instant::now() + Duration::from_secs(20);
+    while seconds() < 3 {
+        assert!(Instant::now() < until, "the sampler stands still");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let window = Window {
+        from_us: from.0,
+        to_us: clock::now().0,
+    };
+    sampler.finish().expect("finished");
+    for child in &mut children {
+        child.kill().and_then(|()| child.wait()).expect("ended");
+    }
+    let usage = Usage::read(&folder.resources_csv(), window).expect("readable");
+    let complete = tree.missing().is_empty();
+    if complete || expected == Source::Proc {
+        assert!(
+            usage
+                .sources
+                .iter()
+                .all(|source| source == expected.as_str()),
+            "{usage:?}"
+        );
+    }
+    assert!(usage.seconds.len() >= 2, "{usage:?}");
+    for second in &usage.seconds[1..] {
+        let (a, b) = (second.a, second.b.expect("two clusters"));
+        // One thread is half of two processors, and gets what the machine has left.
+        assert!((2.0..=53.0).contains(&a.cpu_percent), "{second:?}");
+        assert!(
+            b.cpu_percent < 1.0 && second.fabric["wan"].0 < 1.0,
+            "{second:?}"
+        );
+        assert!((0.0..1.0).contains(&b.memory_percent), "{second:?}");
+        assert_eq!(a.network, None, "it has no namespace of its own");
+    }
+}

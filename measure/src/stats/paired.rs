@@ -1,0 +1,263 @@
+//! What differs between two scenarios: paired by repetition, with an interval.
+//!
+//! Repetition k of one scenario and repetition k of the other were run in the same round, minutes apart at most and in a drawn
+//! order: what the machine does over the hours is in both, and their difference does not have it. A pair gives one number, and
+//! the interval is Student's over these numbers. Whatever makes a run's figure unsure, the frames within its seconds, the
+//! seconds within the run, the run among runs, is in the spread of the pairs, so nothing has to be assumed about how frames
+//! depend on one another. Two scenarios that are alike are called different in at most 5 of 100 cases, which
+//! `validity_tests.rs` tries out.
+
+use statrs::distribution::{ContinuousCDF as _, StudentsT};
+
+use super::Measured;
+
+/// No interval is narrower, in microseconds: what a stamp can tell.
+const RESOLUTION_US: f64 = 1.0;
+
+/// Below this many samples the p99 of a run is its largest value, and no p99.
+const MIN_P99_SAMPLES: usize = 200;
+
+/// Below this many undisturbed samples a run has no quiet p50.
+const MIN_QUIET_SAMPLES: usize = 30;
+
+/// What one repetition says, in microseconds, exact and not from a histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFigures {
+    /// Which repetition, from 1.
+    pub run: u32,
+    /// Half of its samples are at most this.
+    pub p50: f64,
+    /// The mean of its samples.
+    pub mean: f64,
+    /// 99 in 100 are at most this; none below 200 samples.
+    pub p99: Option<f64>,
+    /// The p50 without disturbed seconds; none where nobody watched the machine, or nearly all were disturbed.
+    pub quiet_p50: Option<f64>,
+    /// Lost frames, percent of the scheduled.
+    pub lost_percent: f64,
+    /// Its latencies, ascending.
+    pub latencies: Vec<i64>,
+}
+
+impl RunFigures {
+    /// None without samples.
+    pub fn of(run: u32, measured: &Measured) -> Option<Self> {
+        let mut latencies: Vec<i64> = measured
+            .samples
+            .iter()
+            .map(|sample| sample.latency_us)
+            .collect();
+        latencies.sort_unstable();
+        let mut quiet: Vec<i64> = measured
+            .samples
+            .iter()
+            .filter(|sample| measured.undisturbed.is_some() && !sample.disturbed)
+            .map(|sample| sample.latency_us)
+            .collect();
+        quiet.sort_unstable();
+        let frames = measured.all.frames;
+        Some(Self {
+            run,
+            p50: percentile(&latencies, 50)?,
+            mean: latencies.iter().map(|us| *us as f64).sum::<f64>() / latencies.len() as f64,
+            p99: percentile(&latencies, 99).filter(|_| latencies.len() >= MIN_P99_SAMPLES),
+            quiet_p50: percentile(&quiet, 50).filter(|_| quiet.len() >= MIN_QUIET_SAMPLES),
+            lost_percent: frames.lost as f64 * 100.0 / frames.scheduled.max(1) as f64,
+            latencies,
+        })
+    }
+}
+
+/// The value that `percent` in 100 of ascending values do not exceed.
+fn percentile(ascending: &[i64], percent: usize) -> Option<f64> {
+    let rank = (ascending.len() * percent).div_ceil(100);
+    ascending.get(rank.checked_sub(1)?).map(|us| *us as f64)
+}
+
+/// Repetitions of the same number, in the order of the numbers.
+pub fn pairs<'a>(
+    a: &'a [RunFigures],
+    b: &'a [RunFigures],
+) -> Vec<(&'a RunFigures, &'a RunFigures)> {
+    a.iter()
+        .filter_map(|one| Some((one, b.iter().find(|other| other.run == one.run)?)))
+        .collect()
+}
+
+/// A difference with what is known of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The mean over the pairs.
+    pub difference: f64,
+    /// It lies between these with 95 % confidence; none with a single pair.
+    pub ci: Option<(f64, f64)>,
+}
+
+impl Estimate {
+    /// Of the differences of the pairs; none without one. `least` is the half width below which no interval goes.
+    pub fn of(differences: &[f64], least: f64) -> Option<Self> {
+        if differences.is_empty() {
+            return None;
+        }
+        let count = differences.len() as f64;
+        let mean = differences.iter().sum::<f64>() / count;
+        let ci = (differences.len() >= 2).then(|| {
+            let squares: f64 = differences.iter().map(|one| (one - mean).powi(2)).sum();
+            let error = (squares / (count - 1.0) / count).sqrt();
+            let half = (t_975(count - 1.0) * error).max(least);
+            (mean - half, mean + half)
+        });
+        Some(Self {
+            difference: mean,
+            ci,
+        })
+    }
+
+    /// Of a figure in microseconds of each pair; none where no pair has it on both sides.
+    pub fn of_figure(
+        pairs: &[(&RunFigures, &RunFigures)],
+        figure: impl Fn(&RunFigures) -> Option<f64>,
+    ) -> Option<Self> {
+        let differences: Vec<f64> = pairs
+            .iter()
+            .filter_map(|(a, b)| Some(figure(b)? - figure(a)?))
+            .collect();
+        Self::of(&differences, RESOLUTION_US)
+    }
+
+    /// Whether it is told from zero, and from what the clocks may disagree by (`uncertainty`, in the same unit).
+    pub fn is_distinguishable(&self, uncertainty: f64) -> bool {
+        self.ci
+            .is_some_and(|(low, high)| low > uncertainty || high < -uncertainty)
+    }
+}
+
+/// Cliff's delta: how much more often a frame of `b` took longer than one of `a` than the other way round, from -1 to 1; the
+/// mean over the pairs. It describes how far the distributions lie apart, without a unit and whatever their form; it says
+/// nothing of how sure that is, which is the interval's. None without a pair.
+pub fn cliffs_delta(pairs: &[(&RunFigures, &RunFigures)]) -> Option<f64> {
+    if pairs.is_empty() {
+        return None;
+    }
+    let sum: f64 = pairs
+        .iter()
+        .map(|(a, b)| delta(&a.latencies, &b.latencies))
+        .sum();
+    Some(sum / pairs.len() as f64)
+}
+
+/// Of two ascending, non-empty lists.
+fn delta(a: &[i64], b: &[i64]) -> f64 {
+    let (mut below, mut up_to) = (0, 0);
+    let mut sum = 0.0;
+    for value in b {
+        while a.get(below).is_some_and(|other| other < value) {
+            below += 1;
+        }
+        up_to = up_to.max(below);
+        while a.get(up_to).is_some_and(|other| other <= value) {
+            up_to += 1;
+        }
+        // Those below it, minus those above it.
+        sum += below as f64 - (a.len() - up_to) as f64;
+    }
+    sum / (a.len() as f64 * b.len() as f64)
+}
+
+/// The 97.5th percentile of Student's t with so many degrees of freedom, at least 1.
+///
+/// # Panics
+/// Never: a location of 0 and a scale of 1 make such a distribution with any positive freedom.
+pub(super) fn t_975(freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom.max(1.0))
+        .expect("positive scale and freedom")
+        .inverse_cdf(0.975)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(number: u32, latencies: &[i64]) -> RunFigures {
+        let mut ascending = latencies.to_vec();
+        ascending.sort_unstable();
+        RunFigures {
+            run: number,
+            p50: percentile(&ascending, 50).expect("samples"),
+            mean: 0.0,
+            p99: None,
+            quiet_p50: None,
+            lost_percent: 0.0,
+            latencies: ascending,
+        }
+    }
+
+    #[test]
+    fn the_interval_is_students() {
+        // Table values: t(0.975) is 12.706 with 1 degree of freedom, 2.365 with 7.
+        assert!((t_975(1.0) - 12.706).abs() < 0.001);
+        assert!((t_975(7.0) - 2.365).abs() < 0.001);
+        // Mean 3, standard deviation 1.581, five pairs: 3 ± 2.776 x 1.581 / 2.236.
+        let of = Estimate::of(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.0).expect("pairs");
+        let (low, high) = of.ci.expect("five");
+        assert!((of.difference - 3.0).abs() < 1e-9);
+        assert!(
+            (low - 1.037).abs() < 0.001 && (high - 4.963).abs() < 0.001,
+            "{low} {high}"
+        );
+        assert!(of.is_distinguishable(1.0) && !of.is_distinguishable(1.1));
+    }
+
+    #[test]
+    fn a_single_pair_is_no_evidence_and_no_pair_nothing() {
+        let single = Estimate::of(&[900.0], 1.0).expect("a pair");
+        assert_eq!((single.difference, single.ci), (900.0, None));
+        assert!(!single.is_distinguishable(0.0));
+        assert_eq!(Estimate::of(&[], 1.0), None);
+    }
+
+    #[test]
+    fn nothing_is_surer_than_a_stamp_can_tell() {
+        let same = Estimate::of(&[0.5, 0.5, 0.5], 1.0).expect("pairs");
+        assert_eq!(same.ci, Some((-0.5, 1.5)));
+        assert!(!same.is_distinguishable(0.0));
+    }
+
+    #[test]
+    fn what_the_machine_did_to_both_is_not_in_the_difference() {
+        // Each round is a millisecond slower than the one before; b is 100 us slower in each, give or take 10.
+        let a: Vec<_> = (1..=4)
+            .map(|k| run(k, &[8_000 + i64::from(k) * 1_000]))
+            .collect();
+        let b: Vec<_> = (1..=4)
+            .map(|k| run(k, &[8_100 + i64::from(k) * 1_000 + i64::from(k % 2) * 10]))
+            .collect();
+        let of = Estimate::of_figure(&pairs(&a, &b), |run| Some(run.p50)).expect("pairs");
+        let (low, high) = of.ci.expect("four");
+        assert!(low > 80.0 && high < 130.0, "{low} {high}");
+        assert_eq!(
+            pairs(&a, &b[1..]).len(),
+            3,
+            "only the rounds that both have"
+        );
+        assert_eq!(Estimate::of_figure(&pairs(&a, &b), |run| run.p99), None);
+    }
+
+    #[test]
+    fn cliffs_delta_is_the_difference_of_two_shares() {
+        assert!((delta(&[1, 2, 3], &[4, 5]) - 1.0).abs() < 1e-9);
+        assert!((delta(&[4, 5], &[1, 2, 3]) + 1.0).abs() < 1e-9);
+        // Of 4 x 4, ties count for neither.
+        assert!(delta(&[1, 2, 2, 3], &[1, 2, 2, 3]).abs() < 1e-9);
+        // 2 > 1, 2 < 3, 4 > 1, 4 > 3.
+        assert!((delta(&[1, 3], &[2, 4]) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        assert_eq!(percentile(&[1, 2, 3, 4], 50), Some(2.0));
+        assert_eq!(percentile(&[1, 2, 3], 50), Some(2.0));
+        assert_eq!(percentile(&[7], 99), Some(7.0));
+        assert_eq!(percentile(&[], 50), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! Whether the intervals hold what they promise: results are made up, with a known difference, as a real machine makes them.
+//!
+//! A round (one repetition of each scenario) has a level of its own, which both share; a repetition has an offset of its own,
+//! and once in a while a bad one; its seconds are correlated; its frames are correlated within a second and skewed, with a
+//! burst of slow ones now and then. The seed is fixed.
+
+use super::*;
+
+const FRAMES_A_SECOND: u64 = 60;
+
+/// How the made-up machine behaves, in microseconds.
+#[derive(Clone, Copy)]
+struct Machine {
+    /// Standard deviation from round to round.
+    round: f64,
+    /// Standard deviation from repetition to repetition within a round.
+    run: f64,
+    /// Standard deviation of the seconds, which hand 0.8 of their level to the next.
+    second: f64,
+}
+
+const MACHINES: [Machine; 3] = [
+    // Noisy neighbours: everything varies.
+    Machine {
+        round: 600.0,
+        run: 250.0,
+        second: 300.0,
+    },
+    // Repetitions alike: only what happens within them.
+    Machine {
+        round: 0.0,
+        run: 0.0,
+        second: 400.0,
+    },
+    // Seconds alike: each repetition has its own level, for good.
+    Machine {
+        round: 300.0,
+        run: 400.0,
+        second: 5.0,
+    },
+];
+
+/// A normal deviate.
+fn normal(random: &mut fastrand::Rng) -> f64 {
+    let (one, two) = (random.f64().max(1e-12), random.f64());
+    (-2.0 * one.ln()).sqrt() * (std::f64::consts::TAU * two).cos()
+}
+
+/// One repetition's samples; `skewed` adds bursts that only ever make frames slower.
+fn repetition(
+    machine: Machine,
+    level: f64,
+    seconds: u64,
+    start: u64,
+    skewed: bool,
+    random: &mut fastrand::Rng,
+) -> Vec<Sample> {
+    let bad = if skewed && random.u32(..20) == 0 {
+        1_500.0
+    } else {
+        0.0
+    };
+    let level = level + bad + machine.run * normal(random);
+    let mut second_level = machine.second * normal(random);
+    let mut samples = Vec::new();
+    for second in 0..seconds {
+        second_level = 0.8 * second_level + 0.6 * machine.second * normal(random);
+        let burst = if skewed && random.u32(..10) == 0 {
+            4_000.0
+        } else {
+            0.0
+        };
+        let mut frame_level = 0.0;
+        for frame in 0..FRAMES_A_SECOND {
+            frame_level = 0.7 * frame_level + 150.0 * normal(random);
+            let slow = if frame < 10 { burst } else { 0.0 };
+            #[expect(clippy::cast_possible_truncation, reason = "some milliseconds")]
+            samples.push(Sample {
+                generated_us: (start + second) * 1_000_000 + frame * 1_000_000 / FRAMES_A_SECOND,
+                latency_us: (level + second_level + frame_level + slow) as i64,
+                disturbed: false,
+            });
+        }
+    }
+    samples
+}
+
+/// Two scenarios of `runs` repetitions of 5 s, the second slower by `shift`.
+fn scenarios(
+    machine: Machine,
+    runs: u32,
+    shift: f64,
+    random: &mut fastrand::Rng,
+) -> [Vec<RunFigures>; 2] {
+    let mut both = [Vec::new(), Vec::new()];
+    for run in 1..=runs {
+        let round = 8_000.0 + machine.round * normal(random);
+        for (figures, level) in both.iter_mut().zip([round, round + shift]) {
+            let measured = Measured {
+                samples: repetition(machine, level, 5, u64::from(run) * 100, true, random),
+                ..Measured::default()
+            };
+            figures.extend(RunFigures::of(run, &measured));
+        }
+    }
+    both
+}
+
+/// How many of `trials` made-up results call the p50 (or p99) different, and the half widths, ascending.
+fn called_different(
+    machine: Machine,
+    runs: u32,
+    shift: f64,
+    trials: usize,
+    p99: bool,
+) -> (usize, Vec<f64>) {
+    let mut random = fastrand::Rng::with_seed(20_240_508);
+    let mut halves = Vec::new();
+    let mut different = 0;
+    for _ in 0..trials {
+        let [a, b] = scenarios(machine, runs, shift, &mut random);
+        let figure = |run: &RunFigures| if p99 { run.p99 } else { Some(run.p50) };
+        let of = Estimate::of_figure(&pairs(&a, &b), figure).expect("pairs");
+        different += usize::from(of.is_distinguishable(0.0));
+        let (low, high) = of.ci.expect("several pairs");
+        halves.push((high - low) / 2.0);
+    }
+    halves.sort_by(f64::total_cmp);
+    (different, halves)
+}
+
+#[test]
+fn alike_is_called_different_in_five_of_a_hundred_cases_at_most() {
+    for (which, machine) in MACHINES.into_iter().enumerate() {
+        for (runs, p99) in [(8, false), (8, true), (3, false)] {
+            let (different, _) = called_different(machine, runs, 0.0, 400, p99);
+            println!("machine {which}, {runs} runs, p99 {p99}: {different} of 400");
+            // 20 are expected of an exact interval; three standard deviations of chance are 13.
+            assert!(
+                different <= 33,
+                "machine {which}, {runs} runs: {different} of 400"
+            );
+            assert!(different > 0, "an interval that never misses is of no use");
+        }
+    }
+}
+
+/// What pairing and the unit are for: the same data by frames are called different nearly always.
+#[test]
+fn frames_as_units_would_call_alike_different() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut different = 0;
+    for _ in 0..100 {
+        let [a, b] = scenarios(MACHINES[0], 8, 0.0, &mut random);
+        let error = |runs: &[RunFigures]| {
+            let all: Vec<f64> = runs
+                .iter()
+                .flat_map(|run| run.latencies.iter().map(|us| *us as f64))
+                .collect();
+            let mean = all.iter().sum::<f64>() / all.len() as f64;
+            let squares: f64 = all.iter().map(|us| (us - mean).powi(2)).sum();
+            (mean, squares / (all.len() as f64).powi(2))
+        };
+        let ((a, of_a), (b, of_b)) = (error(&a), error(&b));
+        different += u32::from((b - a).abs() > 1.96 * (of_a + of_b).sqrt());
+    }
+    assert!(different > 60, "{different} of 100");
+}
+
+#[test]
+fn two_milliseconds_are_found_to_within_half_of_one() {
+    // 8 pairs give half a millisecond where the differences of the pairs spread by 0.6 or less.
+    let machine = Machine {
+        round: 600.0,
+        run: 150.0,
+        second: 200.0,
+    };
+    let (found, halves) = called_different(machine, 8, 2_000.0, 200, false);
+    println!("{found} of 200, half width {} us", halves[100]);
+    assert!(found >= 196, "{found} of 200");
+    assert!(halves[100] < 500.0, "half width {} us", halves[100]);
+}
+
+#[test]
+fn the_interval_of_a_p50_holds_it() {
+    for (which, machine) in MACHINES.into_iter().enumerate() {
+        for runs in [2, 3, 8] {
+            let mut random = fastrand::Rng::with_seed(77);
+            let trials = 60;
+            let mut held = 0;
+            let mut halves = Vec::new();
+            for trial in 0..trials {
+                let samples: Vec<_> = (0..runs)
+                    .map(|run| {
+                        let level = 8_000.0 + machine.round * normal(&mut random);
+                        repetition(machine, level, 5, run * 100, false, &mut random)
+                    })
+                    .collect();
+                let samples: Vec<&[Sample]> = samples.iter().map(Vec::as_slice).collect();
+                let (low, high) = intervals(&samples, trial).p50.expect("enough");
+                held += u32::from(low <= 8_000 && 8_000 <= high);
+                halves.push(high - low);
+            }
+            halves.sort_unstable();
+            println!(
+                "machine {which}, {runs} runs: {held} of {trials}, half {}",
+                halves[30] / 2
+            );
+            // 57 are expected; three standard deviations of chance are 5.
+            assert!(
+                held >= 52,
+                "machine {which}, {runs} runs: {held} of {trials}"
+            );
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What differs between the scenarios of one result, each two of them that can be compared.
+
+use serde::{Deserialize, Serialize};
+
+use super::{LoadedScenario, load::Loaded};
+use crate::{
+    folder::{Pipeline, RunMeta},
+    stats::{Estimate, RunFigures, cliffs_delta, pairs},
+};
+
+/// Two scenarios against each other: `b` minus `a`, so that a positive difference says that `b` is slower.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The scenario that is taken away.
+    pub a: String,
+    /// The scenario that it is taken from.
+    pub b: String,
+    /// Repetitions that both have.
+    pub pairs: u32,
+    /// What is not alike in the two beside their names: `transport`, `fabric`, `wan`. With `transport` among them, like is
+    /// not compared with like.
+    pub differs: Vec<String>,
+    /// Of the p50.
+    pub p50_us: DifferenceUs,
+    /// Of the p50 without disturbed seconds; null where nobody watched the machine or nearly every second was disturbed.
+    pub quiet_p50_us: Option<DifferenceUs>,
+    /// Of the mean.
+    pub mean_us: DifferenceUs,
+    /// Of the p99; null where repetitions have fewer than 200 samples.
+    pub p99_us: Option<DifferenceUs>,
+    /// The effect size, -1 to 1: how much more often a frame of `b` took longer than one of `a` than the other way round.
+    pub cliffs_delta: f64,
+}
+
+/// A difference in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DifferenceUs {
+    /// The mean over the pairs.
+    pub difference: f64,
+    /// It lies between these with 95 % confidence; null with a single pair.
+    pub ci: Option<[f64; 2]>,
+    /// Whether the interval lies beyond zero, and beyond what the clocks may disagree by.
+    pub distinguishable: bool,
+}
+
+impl DifferenceUs {
+    /// With clocks that may disagree by `uncertainty_us`.
+    pub fn new(of: Estimate, uncertainty_us: u64) -> Self {
+        Self {
+            difference: tenth(of.difference),
+            ci: of.ci.map(|(low, high)| [tenth(low), tenth(high)]),
+            distinguishable: of.is_distinguishable(uncertainty_us as f64),
+        }
+    }
+}
+
+/// A tenth of a microsecond is already less than a stamp can tell.
+fn tenth(us: f64) -> f64 {
+    let rounded = (us * 10.0).round() / 10.0;
+    // Not -0.0.
+    rounded + 0.0
+}
+
+impl Difference {
+    /// Whether the two send their packets alike, so that the rest is what is compared.
+    pub fn is_like_with_like(&self) -> bool {
+        !self.differs.iter().any(|what| what == "transport")
+    }
+}
+
+/// The figures of each repetition that measured something.
+pub(crate) fn figures(one: &LoadedScenario) -> Vec<RunFigures> {
+    one.runs
+        .iter()
+        .filter(|run| run.window.is_some())
+        .filter_map(|run| RunFigures::of(run.meta.run, &run.measured))
+        .collect()
+}
+
+/// Every two scenarios of ours of the same size, rate and bit rate that have a repetition in common.
+pub(super) fn of(loaded: &Loaded, uncertainty_us: u64) -> Vec<Difference> {
+    let ours: Vec<(&LoadedScenario, &RunMeta, Vec<RunFigures>)> = loaded
+        .scenarios
+        .iter()
+        .filter(|one| one.info.pipeline == Pipeline::Ours)
+        .filter_map(|one| Some((one, &one.runs.first()?.meta, figures(one))))
+        .collect();
+    let mut found = Vec::new();
+    for (place, (a, of_a, runs_a)) in ours.iter().enumerate() {
+        for (b, of_b, runs_b) in &ours[place + 1..] {
+            if !comparable(of_a, of_b) {
+                continue;
+            }
+            let pairs = pairs(runs_a, runs_b);
+            let estimate = |figure: fn(&RunFigures) -> Option<f64>| {
+                Estimate::of_figure(&pairs, figure).map(|of| DifferenceUs::new(of, uncertainty_us))
+            };
+            let (Some(p50_us), Some(mean_us), Some(cliffs_delta)) = (
+                estimate(|run| Some(run.p50)),
+                estimate(|run| Some(run.mean)),
+                cliffs_delta(&pairs),
+            ) else {
+                continue;
+            };
+            found.push(Difference {
+                a: a.info.name.clone(),
+                b: b.info.name.clone(),
+                pairs: u32::try_from(pairs.len()).unwrap_or(u32::MAX),
+                differs: differs(of_a, of_b),
+                p50_us,
+                quiet_p50_us: estimate(|run| run.quiet_p50),
+                mean_us,
+                p99_us: estimate(|run| run.p99),
+                cliffs_delta,
+            });
+        }
+    }
+    found
+}
+
+fn comparable(a: &RunMeta, b: &RunMeta) -> bool {
+    (a.width, a.height, a.bitrate_bps) == (b.width, b.height, b.bitrate_bps)
+        && (a.fps - b.fps).abs() < 1e-6
+}
+
+/// Settings that are not alike, for people: size, rate, bit rate, and those of [`Difference::differs`].
+pub(crate) fn settings(a: &RunMeta, b: &RunMeta) -> Vec<String> {
+    let mut found: Vec<String> = [
+        ("size", (a.width, a.height) != (b.width, b.height)),
+        ("rate", (a.fps - b.fps).abs() > 1e-6),
+        ("bit rate", a.bitrate_bps != b.bitrate_bps),
+    ]
+    .into_iter()
+    .filter(|(_, differs)| *differs)
+    .map(|(what, _)| what.to_owned())
+    .collect();
+    found.extend(differs(a, b));
+    found
+}
+
+fn differs(a: &RunMeta, b: &RunMeta) -> Vec<String> {
+    let fabric = |meta: &RunMeta| {
+        meta.fabric
+            .as_ref()
+            .map(|fabric| (fabric.name.clone(), fabric.service.clone()))
+    };
+    let wan = |meta: &RunMeta| {
+        meta.wan
+            .as_ref()
+            .map(|wan| (wan.preset.clone(), wan.description.clone()))
+    };
+    [
+        ("transport", a.transport != b.transport),
+        ("fabric", fabric(a) != fabric(b)),
+        ("wan", wan(a) != wan(b)),
+    ]
+    .into_iter()
+    .filter(|(_, differs)| *differs)
+    .map(|(what, _)| what.to_owned())
+    .collect()
+}

@@ -1,0 +1,179 @@
+//! What a viewer saw, as `summary.json` says it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{LoadedRun, LoadedScenario};
+use crate::{
+    folder::Pipeline,
+    stats::{Display, FREEZE_US, Freeze, Measured},
+};
+
+/// No more freezes are listed, so that a stream that stutters for hours does not fill the file; the longest are.
+const MAX_LISTED: usize = 50;
+
+/// Times without a new picture that are longer than [`FREEZE_US`], over all repetitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freezes {
+    /// How many.
+    pub count: u64,
+    /// Their lengths together.
+    pub total_us: u64,
+    /// The length of the longest; 0 without any.
+    pub longest_us: u64,
+    /// How many had a disturbed second in them.
+    pub disturbed: u64,
+    /// Only longer gaps are freezes.
+    pub longer_than_us: u64,
+    /// When: the 50 longest, in the order of repetition and time.
+    pub times: Vec<FreezeAt>,
+}
+
+/// One freeze.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreezeAt {
+    /// Which repetition, from 1.
+    pub run: u32,
+    /// When it began, microseconds from the beginning of measuring.
+    pub at_us: u64,
+    /// Microseconds.
+    pub length_us: u64,
+    /// Whether a second of it was disturbed.
+    pub disturbed: bool,
+}
+
+/// How evenly the pictures came, over all repetitions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DisplayFigures {
+    /// Pictures of measured frames, repeated ones among them.
+    pub pictures: u64,
+    /// Pictures that showed the same frame as the one right before.
+    pub frozen: u64,
+    /// Frames with a latency of more than one frame interval above their repetition's p50: the next one was due before them.
+    pub late: u64,
+    /// Frames with a latency above what the paper asks of a system for XR.
+    pub over_xr_bound: u64,
+    /// How uneven the times between two successive new pictures are; null without two pictures.
+    pub jitter_us: Option<JitterUs>,
+}
+
+/// How uneven the times between two successive new pictures are, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JitterUs {
+    /// Standard deviation of the times.
+    pub stddev: f64,
+    /// How far from a frame interval they are, without the sign: 99 in 100 are at most so far.
+    pub p99: u64,
+    /// The interarrival jitter of RFC 3550, at the display: the mean of its running value; null without two frames that were
+    /// read.
+    pub rfc3550: Option<f64>,
+}
+
+/// What arrived of what was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Goodput {
+    /// Distinct frames shown in a second.
+    pub frames_per_s: f64,
+    /// The encoder's target times the share of the scheduled frames that were shown, bits a second: frames differ in size, and
+    /// none is weighed. Null where the encoder has no target.
+    pub target_bps: Option<f64>,
+}
+
+impl Freezes {
+    pub(super) fn of(one: &LoadedScenario) -> Option<Self> {
+        let mut freezes = Self {
+            count: 0,
+            total_us: 0,
+            longest_us: 0,
+            disturbed: 0,
+            longer_than_us: FREEZE_US,
+            times: Vec::new(),
+        };
+        for (run, display) in displays(one)? {
+            let from_us = run.window.map_or(0, |window| window.from_us);
+            for freeze in &display.freezes {
+                freezes.take(run.meta.run, from_us, freeze);
+            }
+        }
+        freezes
+            .times
+            .sort_by_key(|freeze| std::cmp::Reverse(freeze.length_us));
+        freezes.times.truncate(MAX_LISTED);
+        freezes
+            .times
+            .sort_by_key(|freeze| (freeze.run, freeze.at_us));
+        Some(freezes)
+    }
+
+    fn take(&mut self, run: u32, from_us: u64, freeze: &Freeze) {
+        self.count += 1;
+        self.total_us += freeze.length_us();
+        self.longest_us = self.longest_us.max(freeze.length_us());
+        self.disturbed += u64::from(freeze.disturbed);
+        self.times.push(FreezeAt {
+            run,
+            at_us: freeze.from_us.saturating_sub(from_us),
+            length_us: freeze.length_us(),
+            disturbed: freeze.disturbed,
+        });
+    }
+}
+
+/// Each repetition that measured with what was seen of it; none where that is not known of all.
+fn displays(one: &LoadedScenario) -> Option<Vec<(&LoadedRun, &Display)>> {
+    let runs = one.runs.iter().filter(|run| run.window.is_some());
+    let known: Option<Vec<_>> = runs
+        .map(|run| Some((run, run.measured.display.as_ref()?)))
+        .collect();
+    known.filter(|runs| !runs.is_empty())
+}
+
+impl DisplayFigures {
+    pub(super) fn of(measured: &Measured) -> Option<Self> {
+        let display = measured.display.as_ref()?;
+        Some(Self {
+            pictures: display.pictures,
+            frozen: display.frozen,
+            late: display.late,
+            over_xr_bound: display.over_bound,
+            jitter_us: display.interval_stddev_us().and_then(|stddev| {
+                Some(JitterUs {
+                    stddev,
+                    p99: display.deviation.quantile_us(0.99)?,
+                    rfc3550: display.rfc3550_jitter_us(),
+                })
+            }),
+        })
+    }
+}
+
+impl Goodput {
+    pub(super) fn of(one: &LoadedScenario, measured: &Measured) -> Option<Self> {
+        let all = &measured.all;
+        if all.seconds <= 0.0 || all.frames.scheduled == 0 {
+            return None;
+        }
+        let bitrate = one.runs.first().map(|run| run.meta.bitrate_bps);
+        // ffmpeg's defaults aim at a quality, not at a rate.
+        let target = bitrate.filter(|bps| *bps > 0 && one.info.pipeline != Pipeline::Reference);
+        let share = all.frames.shown as f64 / all.frames.scheduled as f64;
+        Some(Self {
+            frames_per_s: all.frames.shown as f64 / all.seconds,
+            target_bps: target.map(|bps| bps as f64 * share),
+        })
+    }
+}
+
+/// Disturbed seconds of the measured time; none where a repetition was not watched.
+pub(super) fn disturbed_seconds(one: &LoadedScenario) -> Option<f64> {
+    let mut runs = one
+        .runs
+        .iter()
+        .filter_map(|run| Some((run.window?, run)))
+        .peekable();
+    runs.peek()?;
+    let seconds: Option<f64> = runs
+        .map(|(window, run)| Some(run.disturbances.as_ref()?.seconds_in(window)))
+        .sum();
+    // The sum of nothing is -0.
+    seconds.map(|seconds| seconds + 0.0)
+}

@@ -1,0 +1,262 @@
+//! What the clusters used, as percentiles over the seconds that were measured.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    folder::ResourcesMeta,
+    stats::usage::{CLUSTER, ClusterSecond, NetworkSecond, Usage},
+};
+
+/// What the clusters of a scenario used: their pods' processes only, over all measured seconds, disturbed ones too. Null
+/// where the processes ran on the host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// In percent of a cluster's 2 vCPU: 100 is both of them busy.
+    pub cpu_percent: Option<PerCluster>,
+    /// In percent of a cluster's 4 GiB.
+    pub memory_percent: Option<PerCluster>,
+    /// Switches from one thread to another, a second.
+    pub switches_per_s: Option<PerCluster>,
+    /// What crossed the links of the pods, by cluster.
+    #[serde(default)]
+    pub network: BTreeMap<String, Network>,
+    /// Gateways, tunnels and the WAN, by role; they are in no figure above.
+    #[serde(default)]
+    pub fabric_processes: BTreeMap<String, FabricProcess>,
+    /// Where the figures came from: `cgroup-v2`, `cgroup-v1`, `proc`, or several.
+    pub resources_source: Option<String>,
+    /// The limits that held for each cluster: `cpu`, `memory`.
+    #[serde(default)]
+    pub limits: Vec<String>,
+    /// Whether the machine has fewer cores than the clusters are given.
+    pub oversubscribed: Option<bool>,
+    /// The same in words; null where it has not.
+    pub oversubscribed_why: Option<String>,
+    /// For how long a limit held the processors back, in seconds, by cluster; those of each core added.
+    #[serde(default)]
+    pub throttled_s: BTreeMap<String, f64>,
+}
+
+/// A figure of each cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PerCluster {
+    /// Cluster A.
+    pub a: Spread,
+    /// Cluster B; null where everything is in one.
+    pub b: Option<Spread>,
+    /// The mean of both in each second; of cluster A alone where there is one.
+    pub mean: Spread,
+}
+
+/// How a figure is spread over seconds. Each is a value that was seen: the smallest that so many seconds do not exceed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// 5 in 100.
+    pub p5: f64,
+    /// A quarter.
+    pub p25: f64,
+    /// Half.
+    pub p50: f64,
+    /// Three quarters.
+    pub p75: f64,
+    /// 95 in 100.
+    pub p95: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// What crossed the links of a cluster's pods, all of them together; Ethernet headers included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Network {
+    /// Received, bits a second, p50 over seconds.
+    pub rx_bps: f64,
+    /// Sent.
+    pub tx_bps: f64,
+    /// Received, packets a second, p50 over seconds.
+    pub rx_packets_per_s: f64,
+    /// Sent.
+    pub tx_packets_per_s: f64,
+    /// Packets that the links dropped, in all.
+    pub dropped: u64,
+    /// Datagrams that no socket took, for whatever reason, in all.
+    pub udp_in_errors: u64,
+    /// Datagrams that found the receiving socket's buffer full, in all.
+    pub udp_rcvbuf_errors: u64,
+    /// Datagrams that found the sending socket's buffer full, in all.
+    pub udp_sndbuf_errors: u64,
+    /// Datagrams with a wrong checksum, in all.
+    pub udp_csum_errors: u64,
+    /// TCP segments that were sent again, in all.
+    pub tcp_retransmitted: u64,
+}
+
+/// What a process of the fabric used; p50 over seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FabricProcess {
+    /// In percent of 2 vCPU, as a cluster's.
+    pub cpu_percent_p50: f64,
+    /// In percent of 4 GiB.
+    pub memory_percent_p50: f64,
+}
+
+impl Spread {
+    /// Of some values; none of none.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let at = |percent: usize| {
+            let rank = (values.len() * percent).div_ceil(100).max(1);
+            // Beyond that it is noise, and makes the file hard to read.
+            values
+                .get(rank - 1)
+                .map(|value| (value * 1e3).round() / 1e3)
+        };
+        Some(Self {
+            p5: at(5)?,
+            p25: at(25)?,
+            p50: at(50)?,
+            p75: at(75)?,
+            p95: at(95)?,
+            max: at(100)?,
+        })
+    }
+}
+
+/// What was used on a machine of so many cores, and what a reader must know of it.
+pub(super) fn resources(
+    usage: &Usage,
+    meta: Option<&ResourcesMeta>,
+    cores: u32,
+) -> (Resources, Vec<String>) {
+    let Some(first) = usage.seconds.first() else {
+        return (Resources::default(), Vec::new());
+    };
+    let per_cluster = |figure: fn(&ClusterSecond) -> f64| {
+        let seconds = &usage.seconds;
+        Some(PerCluster {
+            a: Spread::of(seconds.iter().map(|second| figure(&second.a)))?,
+            b: Spread::of(
+                seconds
+                    .iter()
+                    .filter_map(|second| second.b.as_ref().map(figure)),
+            ),
+            mean: Spread::of(seconds.iter().map(|second| second.mean(figure)))?,
+        })
+    };
+    let clusters: u32 = if first.b.is_some() { 2 } else { 1 };
+    let given = clusters * CLUSTER.cpu_millis / 1_000;
+    let oversubscribed = cores < given;
+    let resources = Resources {
+        cpu_percent: per_cluster(|of| of.cpu_percent),
+        memory_percent: per_cluster(|of| of.memory_percent),
+        switches_per_s: per_cluster(|of| of.switches_per_s),
+        network: by_cluster(usage, |seconds| network(&seconds)),
+        fabric_processes: fabric(usage),
+        resources_source: Some(usage.sources.iter().cloned().collect::<Vec<_>>().join(" and ")),
+        limits: meta.map(|meta| meta.limited.clone()).unwrap_or_default(),
+        oversubscribed: Some(oversubscribed),
+        oversubscribed_why: oversubscribed.then(|| {
+            format!(
+                "oversubscribed: clusters that are given {given} vCPU in all, and the fabric, share {cores} cores; the paper's \
+                 had theirs to themselves"
+            )
+        }),
+        throttled_s: by_cluster(usage, |seconds| {
+            let all: u64 = seconds.iter().map(|second| second.throttled_us).sum();
+            (all > 0).then_some(all as f64 / 1e6)
+        }),
+    };
+    let notes = notes(&resources, meta);
+    (resources, notes)
+}
+
+fn by_cluster<T>(
+    usage: &Usage,
+    figure: impl Fn(Vec<ClusterSecond>) -> Option<T>,
+) -> BTreeMap<String, T> {
+    let a = usage.seconds.iter().map(|second| second.a).collect();
+    let b = usage.seconds.iter().filter_map(|second| second.b).collect();
+    [("a", a), ("b", b)]
+        .into_iter()
+        .filter_map(|(name, seconds)| Some((name.to_owned(), figure(seconds)?)))
+        .collect()
+}
+
+fn network(seconds: &[ClusterSecond]) -> Option<Network> {
+    let seconds: Vec<NetworkSecond> = seconds.iter().filter_map(|second| second.network).collect();
+    let p50 = |figure: fn(&NetworkSecond) -> f64| Some(Spread::of(seconds.iter().map(figure))?.p50);
+    let all = |figure: fn(&NetworkSecond) -> u64| seconds.iter().map(figure).sum();
+    Some(Network {
+        rx_bps: p50(|of| of.rx_bps)?,
+        tx_bps: p50(|of| of.tx_bps)?,
+        rx_packets_per_s: p50(|of| of.rx_packets_per_s)?,
+        tx_packets_per_s: p50(|of| of.tx_packets_per_s)?,
+        dropped: all(|of| of.dropped),
+        udp_in_errors: all(|of| of.udp_in_errors),
+        udp_rcvbuf_errors: all(|of| of.udp_rcvbuf_errors),
+        udp_sndbuf_errors: all(|of| of.udp_sndbuf_errors),
+        udp_csum_errors: all(|of| of.udp_csum_errors),
+        tcp_retransmitted: all(|of| of.tcp_retransmitted),
+    })
+}
+
+fn fabric(usage: &Usage) -> BTreeMap<String, FabricProcess> {
+    let mut roles: BTreeMap<&String, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+    for (role, (cpu, memory)) in usage.seconds.iter().flat_map(|second| &second.fabric) {
+        let of = roles.entry(role).or_default();
+        of.0.push(*cpu);
+        of.1.push(*memory);
+    }
+    let p50 = |values| Spread::of(values).unwrap_or_default().p50;
+    roles
+        .into_iter()
+        .map(|(role, (cpu, memory))| {
+            let of = FabricProcess {
+                cpu_percent_p50: p50(cpu),
+                memory_percent_p50: p50(memory),
+            };
+            (role.clone(), of)
+        })
+        .collect()
+}
+
+fn notes(resources: &Resources, meta: Option<&ResourcesMeta>) -> Vec<String> {
+    let mut notes = vec![format!(
+        "CPU and memory are of the pods' processes only, in percent of {} vCPU and {} GiB a cluster, from {}; the paper's \
+         are of whole VMs",
+        CLUSTER.cpu_millis / 1_000,
+        CLUSTER.memory_bytes >> 30,
+        resources.resources_source.as_deref().unwrap_or("nowhere"),
+    )];
+    if resources.cpu_percent.is_some_and(|of| of.b.is_none()) {
+        notes.push("one cluster: the mean of CPU and memory is cluster a's alone".into());
+    }
+    notes.extend(resources.oversubscribed_why.clone());
+    for (cluster, seconds) in &resources.throttled_s {
+        notes.push(format!(
+            "cluster {cluster} was throttled: its processor limit held it back for {seconds:.2} s in all"
+        ));
+    }
+    for (cluster, network) in &resources.network {
+        if network.udp_rcvbuf_errors > 0 {
+            notes.push(format!(
+                "cluster {cluster}: {} datagrams found a full receive buffer",
+                network.udp_rcvbuf_errors
+            ));
+        }
+    }
+    let missing = meta.map_or(&[][..], |meta| &meta.missing);
+    if !missing.is_empty() {
+        notes.push(format!(
+            "control groups lack {} (root has them on most machines)",
+            missing.join("; ")
+        ));
+    }
+    notes
+}
+
+#[cfg(test)]
+#[path = "resources_tests.rs"]
+mod tests;

@@ -1,0 +1,109 @@
+//! Tests of: what the clusters used, as percentiles.
+
+#![expect(
+    clippy::float_cmp,
+    reason = "the figures are chosen so that they come out exactly"
+)]
+
+use super::*;
+use crate::stats::usage::UsageSecond;
+
+/// A hundred seconds: A uses 1 to 100 %, B always 20 %.
+fn usage(clusters: u32) -> Usage {
+    let seconds = (1..=100_u32).map(|second| {
+        let of = |cpu_percent, bps| ClusterSecond {
+            cpu_percent,
+            memory_percent: 12.5,
+            switches_per_s: 1_000.0,
+            network: Some(NetworkSecond {
+                rx_bps: bps,
+                udp_rcvbuf_errors: 2,
+                ..NetworkSecond::default()
+            }),
+            throttled_us: 10_000,
+        };
+        UsageSecond {
+            to_us: u64::from(second),
+            a: of(f64::from(second), 6e6),
+            b: (clusters == 2).then(|| ClusterSecond {
+                throttled_us: 0,
+                ..of(20.0, 7e6)
+            }),
+            fabric: [("wireguard-a".to_owned(), (f64::from(second) / 10.0, 0.5))].into(),
+        }
+    });
+    Usage {
+        seconds: seconds.collect(),
+        sources: ["cgroup-v1".to_owned()].into(),
+    }
+}
+
+#[test]
+fn percentiles_are_seconds_that_were_seen() {
+    let spread = Spread::of((1..=100).rev().map(f64::from)).expect("values");
+    let figures = [
+        spread.p5, spread.p25, spread.p50, spread.p75, spread.p95, spread.max,
+    ];
+    assert_eq!(figures, [5.0, 25.0, 50.0, 75.0, 95.0, 100.0]);
+    let one = Spread::of([7.1234]).expect("a value");
+    assert_eq!((one.p5, one.p50, one.max), (7.123, 7.123, 7.123));
+    assert_eq!(Spread::of([3.0, 1.0, 2.0]).expect("values").p50, 2.0);
+    assert_eq!(Spread::of([]), None);
+}
+
+#[test]
+fn two_clusters_have_a_mean_of_each_second() {
+    let meta = ResourcesMeta {
+        controllers: vec!["cpu".into(), "cpuacct".into()],
+        missing: vec!["memory: its hierarchy is not mounted".into()],
+        limited: vec!["cpu".into()],
+    };
+    let (resources, notes) = resources(&usage(2), Some(&meta), 2);
+    let cpu = resources.cpu_percent.expect("two clusters");
+    assert_eq!(
+        (cpu.a.p50, cpu.b.expect("two").p50, cpu.mean.p50),
+        (50.0, 20.0, 35.0)
+    );
+    assert_eq!(
+        (cpu.mean.p5, cpu.mean.p95, cpu.mean.max),
+        (12.5, 57.5, 60.0)
+    );
+    assert_eq!(resources.memory_percent.expect("two").mean.p50, 12.5);
+    assert_eq!(
+        resources.fabric_processes["wireguard-a"].cpu_percent_p50,
+        5.0
+    );
+    assert_eq!(resources.network["a"].rx_bps, 6e6);
+    assert_eq!(resources.network["b"].udp_rcvbuf_errors, 200);
+    assert_eq!(resources.resources_source.as_deref(), Some("cgroup-v1"));
+    assert_eq!(resources.limits, ["cpu"]);
+    assert_eq!(resources.oversubscribed, Some(true));
+    assert_eq!(resources.throttled_s, [("a".to_owned(), 1.0)].into());
+    let notes = notes.join("\n");
+    for words in [
+        "processes only, in percent of 2 vCPU and 4 GiB",
+        "4 vCPU in all",
+        "2 cores",
+        "cluster a was throttled",
+        "cluster b: 200 datagrams",
+        "lack memory: its hierarchy",
+    ] {
+        assert!(notes.contains(words), "{words:?} is missing in {notes}");
+    }
+}
+
+#[test]
+fn a_single_cluster_has_no_other_and_no_clusters_have_nothing() {
+    let (single, notes) = resources(&usage(1), None, 2);
+    let cpu = single.cpu_percent.expect("one cluster");
+    assert_eq!((cpu.b, cpu.mean), (None, cpu.a));
+    assert_eq!(single.oversubscribed, Some(false), "2 vCPU on 2 cores");
+    assert_eq!(single.oversubscribed_why, None);
+    assert!(!single.network.contains_key("b"));
+    assert!(
+        notes.iter().any(|note| note.contains("one cluster")),
+        "{notes:?}"
+    );
+    let (none, notes) = resources(&Usage::default(), None, 1);
+    assert_eq!((none, notes), (Resources::default(), Vec::new()));
+}
