@@ -9,13 +9,13 @@ packages=(
     libtesseract-dev libleptonica-dev
     # to stream: encoder, decoder, RTP and RTSP elements
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-    gstreamer1.0-plugins-ugly gstreamer1.0-libav
+    gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp
     # to measure: OCR, and the reference pipeline with the font that it draws its clock in
     tesseract-ocr tesseract-ocr-eng ffmpeg fonts-dejavu-core
     # to build labs: rules, devices, tunnels, captures, real-time scheduling
     nftables iproute2 wireguard-tools wireguard-go tcpdump tshark util-linux
-    # to fetch the test video, and to look at reports in the tests
-    python3 python3-pip unzip chromium
+    # to fetch the test video, and to look at reports in the tests; another RTSP server, for the tests
+    python3 python3-pip unzip chromium python3-gi gir1.2-gst-rtsp-server-1.0
 )
 
 if ! command -v dpkg-query >/dev/null; then

@@ -20,6 +20,7 @@ pub mod link;
 pub mod metrics;
 pub mod player;
 pub mod probe;
+pub mod rekey;
 pub mod resume;
 pub mod screen;
 pub mod session;

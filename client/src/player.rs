@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::frames::Rows;
 use crate::metrics::Metrics;
+use crate::rekey::Rekey;
 use crate::screen::Screen;
 use crate::strips::{Keeper, Selection, Strip};
 use crate::summary::{FramesOut, Totals};
@@ -58,6 +59,7 @@ pub struct Player {
     trace: TraceRing,
     first_frame: watch::Sender<Option<UnixMicros>>,
     tracker: Tracker,
+    rekey: Rekey,
     totals: Totals,
     played: Played,
     sequence: u64,
@@ -96,6 +98,7 @@ impl Player {
             trace,
             first_frame,
             tracker: Tracker::default(),
+            rekey: Rekey::default(),
             totals: Totals::default(),
             played: Played::default(),
             sequence: 0,
@@ -110,7 +113,8 @@ impl Player {
         let reading = luma.as_ref().map_or(Reading::Unread, read);
         let verdict = self.judge(reading);
         let origin = picture.origin;
-        let rtp_timestamp = self.key(origin.map(|origin| origin.rtp_timestamp), reading);
+        let of_packets = origin.map(|origin| origin.rtp_timestamp);
+        let rtp_timestamp = self.key(of_packets, reading, verdict);
         self.trace
             .push(rtp_timestamp, Point::Decoded, picture.decoded);
 
@@ -149,24 +153,29 @@ impl Player {
         verdict
     }
 
-    /// The frame's key: that of its packets; without them the one that its stamp implies.
-    fn key(&self, of_packets: Option<RtpTimestamp>, reading: Reading) -> RtpTimestamp {
+    /// The frame's key: that of its packets; without them, or where all of them are rewritten, that of its stamp.
+    fn key(
+        &mut self,
+        of_packets: Option<RtpTimestamp>,
+        reading: Reading,
+        verdict: Verdict,
+    ) -> RtpTimestamp {
         let of_stamp = match reading {
             Reading::Read { generated, .. } => Some(RtpTimestamp::from_generated(generated)),
             Reading::Unread => None,
         };
-        if let (Some(packets), Some(stamp)) = (of_packets, of_stamp)
-            && packets != stamp
-            && self.metrics.key_mismatches.inc() == 0
-        {
+        let (Some(packets), Some(stamp)) = (of_packets, of_stamp) else {
+            return of_packets.or(of_stamp).unwrap_or_default();
+        };
+        if packets != stamp && self.metrics.key_mismatches.inc() == 0 {
             tracing::warn!(
                 %packets,
                 %stamp,
                 "RTP timestamps are not those that the stamps imply: something on the way rewrites them, or the renderer \
-                 is not xr-renderer. The latency stands; stages cannot be joined"
+                 is not xr-renderer. The latency stands; what happened between renderer and client cannot be told"
             );
         }
-        of_packets.or(of_stamp).unwrap_or_default()
+        self.rekey.key(packets, stamp, verdict == Verdict::Shown)
     }
 
     fn keep_strip(&mut self, luma: &Plane<'_>, report: &FrameReport, stamp: Stamp) {

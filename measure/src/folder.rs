@@ -174,6 +174,9 @@ pub struct RunMeta {
     /// The WAN between them; absent where there is none.
     #[serde(default)]
     pub wan: Option<WanMeta>,
+    /// The command of the server in xr-streamer's place, as the scenario has it; absent for xr-streamer.
+    #[serde(default)]
+    pub server: Option<String>,
     /// How what the clusters use was counted and limited; absent for processes on this host.
     #[serde(default)]
     pub resources: Option<ResourcesMeta>,

@@ -105,7 +105,7 @@ async fn feed(args: Args, url: FeedUrl, token: Secret, shutdown: Shutdown) -> an
         mailbox: mailbox.clone(),
         sets,
         metrics: metrics.clone(),
-        ask: Box::new(move || ask()),
+        ask,
     };
     let mut feeding = tokio::spawn(feed.run(stop_feed.clone()));
     readiness.set_ready();

@@ -20,6 +20,8 @@ Examples:
     xr-renderer --source test --feed http://127.0.0.1:8080/feeds/demo --size 640x360 --fps 25 --bitrate 1M
   A camera, or anything else that GStreamer can open:
     xr-renderer --source 'gst:v4l2src device=/dev/video0' --feed http://streamer:8080/feeds/camera
+  To another RTSP server than ours, by RECORD:
+    xr-renderer --source test --feed rtsp://127.0.0.1:8554/xr
   The floor: encode and decode in this process, with no network, and write a row for each frame:
     xr-renderer --source test --floor floor.csv --duration 10s
 
@@ -46,6 +48,7 @@ pub struct Args {
     pub source: SourceSpec,
 
     /// The feed to push to, as `http://HOST[:PORT]/feeds/NAME`; NAME is at most 64 of A-Z a-z 0-9 . _ -
+    /// Or another server that takes RTSP RECORD, as `rtsp://HOST[:PORT]/PATH`.
     #[arg(long, env = "XR_FEED", value_name = "URL")]
     pub feed: Option<String>,
 
@@ -134,7 +137,8 @@ impl Args {
                 "--feed (XR_FEED)",
                 text,
                 why,
-                "Write it as http://HOST:8080/feeds/NAME, NAME of at most 64 letters, digits, '.', '_' and '-'.",
+                "Write it as http://HOST:8080/feeds/NAME, NAME of at most 64 letters, digits, '.', '_' and '-'; or, for a \
+                 server that takes RTSP RECORD, as rtsp://HOST:8554/PATH.",
             )
         })?;
         Ok(Target::Feed(url))

@@ -56,6 +56,7 @@ pub(crate) fn package_of(factory: &str) -> &'static str {
         "x264enc" => "gstreamer1.0-plugins-ugly",
         "openh264enc" | "openh264dec" | "h264parse" | "tsdemux" | "mpegtsmux" | "vah264enc"
         | "nvh264enc" | "msdkh264enc" | "qsvh264enc" => "gstreamer1.0-plugins-bad",
+        "rtspclientsink" => "gstreamer1.0-rtsp",
         "vaapih264enc" => "gstreamer1.0-vaapi",
         "rtspsrc" | "rtph264pay" | "rtph264depay" | "rtpjitterbuffer" | "rtpbin"
         | "rtpstreampay" | "rtpstreamdepay" | "udpsrc" | "udpsink" | "matroskamux"
@@ -99,6 +100,7 @@ mod tests {
             "videoconvertscale",
             "appsrc",
             "decodebin",
+            "rtspclientsink",
         ] {
             element(factory).unwrap();
         }

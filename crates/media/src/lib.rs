@@ -2,7 +2,7 @@
 //!
 //! A renderer's way: [`source`] yields pictures, [`pace`] says when one is due, [`generate`] draws the stamp, [`encode`]
 //! and [`packets`] make a frame's RTP packets, framed for a feed's body by [`framing`]; [`producer`] is the pipeline that
-//! joins them. A client's way: [`decode`].
+//! joins them; [`record`] brings a frame's packets to an RTSP server. A client's way: [`decode`].
 //!
 //! No clock is read here but through a function that the caller passes, so that a program's stamps all come from one
 //! place.
@@ -17,6 +17,7 @@ pub mod h264;
 pub mod pace;
 pub mod packets;
 pub mod producer;
+pub mod record;
 pub mod rtp;
 pub mod source;
 pub mod units;

@@ -5,6 +5,7 @@
     reason = "what helpers of a test unwrap, the test asserts"
 )]
 
+mod another_server;
 mod bad_input;
 mod cli;
 mod drain;

@@ -87,7 +87,19 @@ async fn gstreamer() -> Vec<Check> {
         elements = Check::need("GStreamer elements", false, found, lack);
         elements.remedy = format!("apt-get install {}", packages.join(" "));
     }
-    vec![Check::good("GStreamer", version), elements]
+    let record = output(inspect, &["--exists", "rtspclientsink"])
+        .await
+        .is_some();
+    let record = Check::wish(
+        "RTSP RECORD",
+        record,
+        if record { "there" } else { "no rtspclientsink" },
+        Lack {
+            cost: "no other server that is pushed to by RTSP can stand in the streamer's place",
+            remedy: "apt-get install gstreamer1.0-rtsp",
+        },
+    );
+    vec![Check::good("GStreamer", version), elements, record]
 }
 
 async fn ffmpeg() -> Vec<Check> {

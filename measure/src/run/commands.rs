@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::folder::RepetitionFolder;
 use crate::reference::Reference;
-use crate::scenario::{Scenario, Span, Transport};
+use crate::scenario::{At, Scenario, Span, Transport};
 
 /// The name of the feed in every run.
 const FEED: &str = "xr";
@@ -82,6 +82,38 @@ impl Places {
     pub fn stream(&self) -> String {
         format!("rtsp://{}/{FEED}", self.rtsp)
     }
+
+    /// Where the renderer pushes to in this scenario.
+    fn feed_of(&self, scenario: &Scenario) -> String {
+        let server = scenario.server.as_ref();
+        server.map_or_else(|| self.feed(), |server| server.feed(self.at()))
+    }
+
+    /// What the client plays in this scenario.
+    fn stream_of(&self, scenario: &Scenario) -> String {
+        let server = scenario.server.as_ref();
+        server.map_or_else(|| self.stream(), |server| server.stream(self.at()))
+    }
+
+    fn at(&self) -> At<'_> {
+        At {
+            rtsp: &self.rtsp,
+            http: &self.http,
+        }
+    }
+}
+
+/// The command line of the process in the streamer's place, program first.
+pub fn between(scenario: &Scenario, programs: &Programs, binds: &Binds) -> Vec<String> {
+    if let Some(server) = &scenario.server {
+        return server.words(At {
+            rtsp: &binds.rtsp,
+            http: &binds.http,
+        });
+    }
+    let mut line = vec![display(&programs.streamer)];
+    line.extend(streamer(scenario, binds));
+    line
 }
 
 /// xr-streamer's arguments.
@@ -111,7 +143,7 @@ pub fn renderer(scenario: &Scenario, places: &Places, binds: &Binds) -> Vec<Stri
     let mut args = codec(scenario, &binds.ops[0]);
     args.extend([
         "--feed".into(),
-        places.feed(),
+        places.feed_of(scenario),
         format!("--rtp-mtu={}", scenario.renderer.rtp_mtu),
     ]);
     args
@@ -140,7 +172,11 @@ pub fn client(
 ) -> Vec<String> {
     let settings = &scenario.client;
     let mut args = words("--sink none --ops");
-    args.extend([binds.ops[2].clone(), "--url".into(), places.stream()]);
+    args.extend([
+        binds.ops[2].clone(),
+        "--url".into(),
+        places.stream_of(scenario),
+    ]);
     args.extend(["--transport".into(), transport.to_string()]);
     args.extend(["--collector".into(), format!("http://{}", places.collector)]);
     args.extend([
@@ -298,6 +334,37 @@ mod tests {
             shell(&floor(&scenario, &folder))
                 .ends_with("--floor /out/s/run-1/frames.csv --duration 10s")
         );
+    }
+
+    #[test]
+    fn another_server_is_told_where_to_listen_and_the_others_where_it_is() {
+        let scenario = scenario(
+            "server = { command = \"other --rtsp {rtsp}\", feed = \"rtsp://{rtsp}/in\", stream = \"rtsp://{rtsp}/out\" }",
+        );
+        let binds = Binds {
+            rtsp: "0.0.0.0:8554".into(),
+            ..Binds::default()
+        };
+        let places = Places {
+            http: "h:1".into(),
+            rtsp: "h:2".into(),
+            collector: "h:3".into(),
+        };
+        let programs = Programs {
+            renderer: "xr-renderer".into(),
+            streamer: "xr-streamer".into(),
+            client: "xr-client".into(),
+        };
+        assert_eq!(
+            between(&scenario, &programs, &binds),
+            ["other", "--rtsp", "0.0.0.0:8554"]
+        );
+        let folder = RepetitionFolder::new("/out/s/run-1");
+        let renderer = shell(&renderer(&scenario, &places, &binds));
+        assert!(renderer.contains("--feed rtsp://h:2/in"), "{renderer}");
+        let client = client(&scenario, &places, &binds, scenario.transport, &folder);
+        let client = shell(&client);
+        assert!(client.contains("--url rtsp://h:2/out"), "{client}");
     }
 
     #[test]

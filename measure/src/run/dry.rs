@@ -8,7 +8,7 @@ use serde_json::json;
 
 use testbed::local::capabilities::Capabilities;
 
-use super::commands::{self, Places, Programs};
+use super::commands::{self, Binds, Places, Programs};
 use super::lab_plan::{self, Ability, Planned};
 use super::plan::{Job, Plan};
 use super::strips;
@@ -55,10 +55,17 @@ pub(super) fn command_lines(
     let transport = planned
         .as_ref()
         .map_or(scenario.transport, |planned| planned.transport);
-    let streamer = (
-        "streamer",
-        with(&programs.streamer, commands::streamer(scenario, &binds)),
-    );
+    let listens = if scenario.server.is_some() && planned.is_none() {
+        // Its ports are drawn for it, because it does not say which it has.
+        Binds {
+            http: places.http.clone(),
+            rtsp: places.rtsp.clone(),
+            ..binds.clone()
+        }
+    } else {
+        binds.clone()
+    };
+    let streamer = ("streamer", commands::between(scenario, programs, &listens));
     if scenario.pipeline.is_reference() {
         let (render, play) = commands::reference(scenario, &places, folder)?;
         return Ok(vec![streamer, ("renderer", render), ("client", play)]);

@@ -1,8 +1,9 @@
 //! Where a repetition of our pipeline runs: on this host, or in a lab of its own.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context as _;
 use service::clock;
 use testbed::cgroup::{self, Group, Limits, Part, Tree};
 use testbed::local::capture::Capture;
@@ -103,6 +104,45 @@ impl Ground {
         self.lab
             .as_ref()
             .map_or_else(Binds::default, |lab| lab.planned.binds())
+    }
+
+    /// Where another server than ours listens. It does not say which ports it got, so on the host they are drawn for it.
+    pub(super) fn binds_of_another(&self) -> anyhow::Result<Binds> {
+        if self.lab.is_some() {
+            return Ok(self.binds());
+        }
+        // Both at once, so that they differ; they are free again when this returns.
+        let drawn = [free()?, free()?];
+        let at = |one: &TcpListener| one.local_addr().map(|address| address.to_string());
+        Ok(Binds {
+            http: at(&drawn[0])?,
+            rtsp: at(&drawn[1])?,
+            ..Binds::default()
+        })
+    }
+
+    /// Where the others find a server that listens at `binds`.
+    pub(super) fn places_of_another(&self, binds: &Binds, collector: SocketAddr) -> Places {
+        let collector = collector.to_string();
+        self.lab.as_ref().map_or_else(
+            || Places {
+                http: binds.http.clone(),
+                rtsp: binds.rtsp.clone(),
+                collector: collector.clone(),
+            },
+            |lab| lab.planned.places(collector.clone()),
+        )
+    }
+
+    /// Where the runner itself reaches the RTSP of a server that listens at `binds`: not over the fabric.
+    pub(super) fn door_of_another(&self, binds: &Binds) -> anyhow::Result<SocketAddr> {
+        let listens: SocketAddr = binds.rtsp.parse().context("an address of our own")?;
+        let Some(lab) = &self.lab else {
+            return Ok(listens);
+        };
+        let management = lab.planned.management("streamer");
+        let ip = management.context("the streamer's pod is on the management link")?;
+        Ok(SocketAddr::new(ip.into(), listens.port()))
     }
 
     /// Where the processes find each other; on the host the streamer says so itself.
@@ -209,6 +249,10 @@ impl InLab {
         }
         Ok(())
     }
+}
+
+fn free() -> anyhow::Result<TcpListener> {
+    TcpListener::bind(("127.0.0.1", 0)).context("no port is free for another server")
 }
 
 /// How late the link was at p50 and p99, of both directions the worse, from its last line.

@@ -103,6 +103,14 @@ pub fn plan(scenario: &Scenario, ability: &Ability, seed: u64) -> anyhow::Result
             let why = format!("RTP on UDP cannot work here, so TCP was taken: {reason}");
             (Transport::Tcp, Some(why))
         }
+        (Transport::Udp, RtpOverUdp::WorksFromPorts(ports)) if scenario.server.is_some() => {
+            let why = format!(
+                "RTP on UDP works here from the ports {} to {} only, which another server is not told, so TCP was taken",
+                ports.start(),
+                ports.end()
+            );
+            (Transport::Tcp, Some(why))
+        }
         (transport, _) => (transport, None),
     };
     if transport == Transport::Udp {

@@ -1,12 +1,20 @@
 //! The three processes of our pipeline in a repetition: started, killed on purpose, ended.
 
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
 use testbed::{Process, Ready, Spec};
+use tokio::net::TcpStream;
 
 use super::commands::{self, Binds, Places};
 use super::ground::Ground;
 use super::repetition::{READY, Repetition, Stopped, address};
 use crate::collect::Collector;
 use crate::collect::scrape::{Scraper, Target};
+
+/// How often a door is tried that is still closed.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What runs, as far as it has been started.
 #[derive(Default)]
@@ -35,13 +43,17 @@ impl Pipeline {
     ) -> Result<(), Stopped> {
         let scenario = repetition.scenario;
         let programs = repetition.bench.programs;
-        let binds: Binds = ground.binds();
-
-        let args = commands::streamer(scenario, &binds);
-        let spec = repetition.spec("streamer", &programs.streamer).args(args);
-        self.streamer = Some(start(repetition, ground, spec)?);
-        let said = self.ready(repetition, collector, "streamer").await?;
-        let places: Places = ground.places(&said, collector.address())?;
+        let (binds, places) = if scenario.server.is_some() {
+            self.start_another(repetition, collector, ground).await?
+        } else {
+            let binds = ground.binds();
+            let args = commands::streamer(scenario, &binds);
+            let spec = repetition.spec("streamer", &programs.streamer).args(args);
+            self.streamer = Some(start(repetition, ground, spec)?);
+            let said = self.ready(repetition, collector, "streamer").await?;
+            let places = ground.places(&said, collector.address())?;
+            (binds, places)
+        };
 
         let args = commands::renderer(scenario, &places, &binds);
         let spec = repetition.spec("renderer", &programs.renderer).args(args);
@@ -55,6 +67,39 @@ impl Pipeline {
         repetition.meta.client_started_us = Some(client.started_at());
         self.client = Some(client);
         Ok(())
+    }
+
+    /// Starts another server in the streamer's place. It says nothing that we understand: it is ready once its RTSP takes
+    /// connections, and it has no trace.
+    async fn start_another(
+        &mut self,
+        repetition: &mut Repetition<'_>,
+        collector: &Collector,
+        ground: &Ground,
+    ) -> Result<(Binds, Places), Stopped> {
+        let binds = ground.binds_of_another()?;
+        let line = commands::between(repetition.scenario, repetition.bench.programs, &binds);
+        let mut words = line.into_iter();
+        let program = words.next().unwrap_or_default();
+        let spec = repetition
+            .spec("streamer", Path::new(&program))
+            .args(words)
+            .log_stdout();
+        let server = self.streamer.insert(start(repetition, ground, spec)?);
+        let door = ground.door_of_another(&binds)?;
+        let open = tokio::time::timeout(READY, takes_connections(door));
+        if repetition.until(open, &[server]).await?.is_err() {
+            return Err(Stopped::Failed(anyhow::anyhow!(
+                "the server of scenario {} takes no connection at {door} after {} s; does its command make it listen at \
+                 {{rtsp}}? The end of its log, {}:\n{}",
+                repetition.scenario.name,
+                READY.as_secs(),
+                server.spec().log.display(),
+                server.log_tail()
+            )));
+        }
+        let places = ground.places_of_another(&binds, collector.address());
+        Ok((binds, places))
     }
 
     /// Waits until a service is ready, and begins to pull its trace.
@@ -123,6 +168,13 @@ impl Pipeline {
         for process in [&self.renderer, &self.streamer].into_iter().flatten() {
             repetition.terminate(process).await;
         }
+    }
+}
+
+/// Returns once somebody listens there.
+async fn takes_connections(door: SocketAddr) {
+    while TcpStream::connect(door).await.is_err() {
+        tokio::time::sleep(LOOK).await;
     }
 }
 

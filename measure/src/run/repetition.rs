@@ -118,6 +118,10 @@ pub async fn run(
         fps: f64::from(scenario.fps),
         bitrate_bps: scenario.bitrate.bps(),
         transport,
+        server: match job {
+            Job::Pipeline(scenario) => scenario.server.as_ref().map(|one| one.command.clone()),
+            Job::Floor(_) => None,
+        },
         floor,
         started_us: clock::now(),
         ..RunMeta::default()

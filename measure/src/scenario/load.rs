@@ -7,7 +7,7 @@ use service::ConfigError;
 use toml::{Table, Value};
 
 use super::choice::hint;
-use super::{ClusterName, Fabric, Fault, File, SCHEMA, Scenario, Span, WanKeys};
+use super::{ClusterName, Fabric, Fault, File, SCHEMA, Scenario, Server, Span, WanKeys};
 use crate::folder::Pipeline;
 
 /// What the command line changes of a scenario file.
@@ -174,6 +174,7 @@ impl Example for Scenario {
             .expect("a name is all that a scenario needs");
         example.wan = Some(WanKeys::example());
         example.fault = vec![Fault::example()];
+        example.server = Some(Server::default());
         example
     }
 }
@@ -427,6 +428,11 @@ impl At<'_> {
                 return Err(self.wrong(&path("source"), source, why));
             }
             self.check_network(scenario)?;
+            if let Some(server) = &scenario.server {
+                server
+                    .check(scenario)
+                    .map_err(|(key, value, why)| self.wrong(&path(key), &value, &why))?;
+            }
             if scenario.pipeline.is_reference() && source.starts_with("gst:") {
                 return Err(self.wrong(
                     &path("source"),

@@ -3,6 +3,7 @@
 pub(crate) mod choice;
 mod load;
 mod network;
+mod server;
 pub(crate) mod units;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ pub use load::{Overrides, load, parse};
 pub use network::{
     ClusterName, DirectionKeys, Distribution, Fabric, Fault, Service, WanKeys, What,
 };
+pub use server::{At, Server};
 pub use units::{Bitrate, Size, Span};
 
 /// The version of the format that this program reads.
@@ -128,6 +130,9 @@ pub struct Scenario {
     /// The streamer's settings.
     #[serde(default)]
     pub streamer: Streamer,
+    /// Another RTSP server in the streamer's place; absent for xr-streamer.
+    #[serde(default)]
+    pub server: Option<Server>,
     /// The client's settings.
     #[serde(default)]
     pub client: Client,

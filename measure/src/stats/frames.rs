@@ -154,6 +154,10 @@ impl<'a> FromRows<'a> {
                 codec += if stage.is_codec() { stage_us } else { 0 };
             }
         }
+        let ends = row.at(Point::Encoded).zip(row.at(Point::Received));
+        if let Some((encoded, received)) = ends {
+            self.stages.carried.record(received.micros_since(encoded));
+        }
         if row.has_every_point() {
             self.stages.complete += 1;
             self.stages.max_gap_us = self.stages.max_gap_us.max(sum.abs_diff(latency_us));

@@ -111,6 +111,8 @@ impl Latency {
 pub struct Stages {
     /// In the order of [`Stage::ALL`], microseconds. A stage has a sample of every frame of which both ends are known.
     pub histograms: [LatencyHistogram; 5],
+    /// From encoded to received, whatever is between, microseconds: known behind any server.
+    pub carried: LatencyHistogram,
     /// Frames with every point.
     pub complete: u64,
     /// The largest difference between a complete frame's latency and the sum of its stages, in microseconds.
@@ -136,6 +138,7 @@ impl Stages {
         for (histogram, others) in self.histograms.iter_mut().zip(&other.histograms) {
             let _: Result<(), _> = histogram.merge(others);
         }
+        let _: Result<(), _> = self.carried.merge(&other.carried);
         self.complete += other.complete;
         self.max_gap_us = self.max_gap_us.max(other.max_gap_us);
         self.codec_us += other.codec_us;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use timeline::Stage;
+use timeline::{Stage, hist::Figures};
 
 use super::{
     Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes, Goodput, LatencyUs,
@@ -119,6 +119,7 @@ fn scenario(
         fps: meta.fps,
         bitrate_bps: meta.bitrate_bps,
         transport: meta.transport,
+        server: meta.server,
         fabric: meta.fabric,
         wan: wan(one),
         runs: runs(one),
@@ -142,6 +143,7 @@ fn scenario(
         }),
         floor_us: floor.and_then(|(name, floor)| floor_beside(name, floor)),
         stages_us: ours.then(|| stages(&measured.stages)),
+        carried_us: measured.stages.carried.figures().map(StageUs::from),
         codec_share: measured.stages.codec_share(),
         points: ours.then(|| points(measured)),
         ocr,
@@ -176,7 +178,19 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<String> {
     if summary.ocr.frames == 0 {
         notes.push("no strip was read: nothing audits the blocks".into());
     }
-    if let Some(points) = &summary.points
+    if let Some(server) = &summary.server {
+        let carried = summary.carried_us.map_or_else(
+            || "is unknown".to_owned(),
+            |of| {
+                let (p50, p99) = (of.p50 as f64 / 1e3, of.p99 as f64 / 1e3);
+                format!("is one stage, {p50:.1} ms at p50 and {p99:.1} ms at p99")
+            },
+        );
+        notes.push(format!(
+            "another server is in xr-streamer's place and keeps no trace: what lies between encoded and received {carried} \
+             (`{server}`)"
+        ));
+    } else if let Some(points) = &summary.points
         && summary.frames.shown > 0
         && points.complete_share < 0.999
     {
@@ -285,14 +299,7 @@ fn stages(stages: &Stages) -> BTreeMap<String, StageUs> {
         .into_iter()
         .filter_map(|stage| {
             let figures = stages.figures(stage)?;
-            let of = StageUs {
-                count: figures.count,
-                p50: figures.p50,
-                p90: figures.p90,
-                p99: figures.p99,
-                mean: figures.mean,
-            };
-            Some((stage.as_str().to_owned(), of))
+            Some((stage.as_str().to_owned(), figures.into()))
         })
         .collect()
 }
@@ -348,6 +355,18 @@ fn comparisons(scenarios: &[ScenarioSummary]) -> Vec<Comparison> {
         }
     }
     found
+}
+
+impl From<Figures> for StageUs {
+    fn from(figures: Figures) -> Self {
+        Self {
+            count: figures.count,
+            p50: figures.p50,
+            p90: figures.p90,
+            p99: figures.p99,
+            mean: figures.mean,
+        }
+    }
 }
 
 impl From<Counts> for FrameCounts {

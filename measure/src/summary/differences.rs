@@ -17,8 +17,8 @@ pub struct Difference {
     pub b: String,
     /// Repetitions that both have.
     pub pairs: u32,
-    /// What is not alike in the two beside their names: `transport`, `fabric`, `wan`. With `transport` among them, like is
-    /// not compared with like.
+    /// What is not alike in the two beside their names: `transport`, `fabric`, `wan`, `server`. With `transport`
+    /// among them, like is not compared with like.
     pub differs: Vec<String>,
     /// Of the p50.
     pub p50_us: DifferenceUs,
@@ -153,6 +153,7 @@ fn differs(a: &RunMeta, b: &RunMeta) -> Vec<String> {
         ("transport", a.transport != b.transport),
         ("fabric", fabric(a) != fabric(b)),
         ("wan", wan(a) != wan(b)),
+        ("server", a.server != b.server),
     ]
     .into_iter()
     .filter(|(_, differs)| *differs)

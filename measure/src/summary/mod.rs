@@ -103,6 +103,8 @@ pub struct ScenarioSummary {
     pub bitrate_bps: u64,
     /// How RTP travelled.
     pub transport: String,
+    /// The command of the server in xr-streamer's place; null for xr-streamer.
+    pub server: Option<String>,
     /// What connected the clusters; null for processes of one host.
     pub fabric: Option<FabricMeta>,
     /// The WAN between them; null where there was none.
@@ -121,6 +123,8 @@ pub struct ScenarioSummary {
     pub floor_us: Option<FloorUs>,
     /// Where the time went; null for ffmpeg, which does not say.
     pub stages_us: Option<BTreeMap<String, StageUs>>,
+    /// From encoded to received: feed, relay and deliver in one, also behind a server that keeps no trace; null where unknown.
+    pub carried_us: Option<StageUs>,
     /// The codec's part of the latency of the frames with every point, 0 to 1.
     pub codec_share: Option<f64>,
     /// Whether the stages can be trusted; null for ffmpeg.

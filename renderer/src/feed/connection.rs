@@ -85,7 +85,7 @@ pub(super) fn put(
     request(
         http::Method::PUT,
         url,
-        url.path(),
+        url.path().to_owned(),
         token,
         body,
         (header::CONTENT_TYPE, kind),

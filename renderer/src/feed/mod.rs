@@ -1,8 +1,10 @@
-//! The feed: one HTTP request whose body is the video, kept up for as long as the renderer runs.
+//! The feed: one HTTP request whose body is the video, or one RTSP session that records it, kept up for as long as the
+//! renderer runs.
 //!
 //! ```text
 //! encoder's thread -> Mailbox (at most two frames) -> body of PUT /feeds/NAME -> streamer
 //!        ^ key frame asked for                        GET /feeds/NAME/events <-+
+//!                                                   or RECORD rtsp://... -> another server, RTCP back
 //! ```
 //!
 //! This module owns every retry of the feed: a connection that cannot be made or is lost is made again, with a capped
@@ -12,8 +14,10 @@ mod body;
 mod connection;
 mod events;
 mod outbox;
+mod record;
 mod url;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -24,7 +28,7 @@ use service::{Secret, Shutdown};
 use tokio::time::Instant;
 
 pub use body::Mailbox;
-pub use url::FeedUrl;
+pub use url::{FeedUrl, How};
 
 use crate::metrics::{Asker, Metrics};
 use connection::Connection;
@@ -54,7 +58,7 @@ pub struct Feed {
     /// What it counts.
     pub metrics: Metrics,
     /// Asks the encoder for a key frame.
-    pub ask: Box<dyn Fn() + Send + Sync>,
+    pub ask: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// The streamer does not take this feed, and will not.
@@ -113,7 +117,7 @@ impl Feed {
         while !stop.has_fired() {
             let begun = Instant::now();
             let ended = tokio::select! {
-                ended = self.connect_and_serve(&stop) => ended,
+                ended = self.serve(&stop) => ended,
                 () = gone_after(&stop, LAST_WORD) => Ended::Lost("the streamer did not confirm the end of the feed in time".to_owned()),
             };
             let lasted = begun.elapsed();
@@ -149,6 +153,25 @@ impl Feed {
             }
         }
         Ok(())
+    }
+
+    async fn serve(&self, stop: &Shutdown) -> Ended {
+        match self.url.how() {
+            How::Put => self.connect_and_serve(stop).await,
+            How::Record => {
+                let ended = tokio::select! {
+                    ended = record::serve(self) => ended,
+                    () = self.stuck() => Self::took_nothing(),
+                };
+                self.metrics.disconnected();
+                ended
+            }
+        }
+    }
+
+    fn took_nothing() -> Ended {
+        let seconds = STUCK.as_secs();
+        Ended::Lost(format!("the streamer took no frame for {seconds} s"))
     }
 
     async fn connect_and_serve(&self, stop: &Shutdown) -> Ended {
@@ -190,7 +213,7 @@ impl Feed {
             ended = exchange => ended,
             () = driven => Ended::Finished,
             () = events => Ended::Finished,
-            () = self.stuck() => Ended::Lost(format!("the streamer took no frame for {} s", STUCK.as_secs())),
+            () = self.stuck() => Self::took_nothing(),
         };
         self.metrics.disconnected();
         ended

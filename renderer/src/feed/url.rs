@@ -6,18 +6,36 @@ use std::str::FromStr;
 use http::Uri;
 use http::uri::Scheme;
 
-/// `http://HOST[:PORT]/feeds/NAME`.
+/// `http://HOST[:PORT]/feeds/NAME`, or `rtsp://HOST[:PORT]/PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedUrl {
+    how: How,
     host: String,
     port: u16,
-    name: String,
+    path: String,
+}
+
+/// How frames travel to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// In the body of an HTTP request, to xr-streamer.
+    Put,
+    /// By RTSP RECORD, to any server that takes it.
+    Record,
 }
 
 /// The longest name of a feed.
 const MAX_NAME: usize = 64;
 
+/// The longest path of an RTSP server.
+const MAX_PATH: usize = 512;
+
 impl FeedUrl {
+    /// How frames travel to it.
+    pub const fn how(&self) -> How {
+        self.how
+    }
+
     /// The name or address of the streamer, without brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -37,13 +55,13 @@ impl FeedUrl {
     }
 
     /// The path that takes the feed.
-    pub fn path(&self) -> String {
-        format!("/feeds/{}", self.name)
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// The path whose events ask for key frames.
     pub fn events_path(&self) -> String {
-        format!("/feeds/{}/events", self.name)
+        format!("{}/events", self.path)
     }
 }
 
@@ -54,13 +72,14 @@ impl FromStr for FeedUrl {
         let uri: Uri = text
             .parse()
             .map_err(|error| format!("it is no URL ({error})"))?;
-        match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => {}
+        let how = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => How::Put,
+            Some(scheme) if scheme.as_str() == "rtsp" => How::Record,
             Some(scheme) if *scheme == Scheme::HTTPS => {
                 return Err("feeds are plain HTTP, and this asks for TLS; put a TLS tunnel in front if the way needs one".to_owned());
             }
-            _ => return Err("it does not begin with http://".to_owned()),
-        }
+            _ => return Err("it begins neither with http:// nor with rtsp://".to_owned()),
+        };
         if uri.query().is_some() {
             return Err("a feed has no query".to_owned());
         }
@@ -77,24 +96,43 @@ impl FromStr for FeedUrl {
         if host.is_empty() {
             return Err("it names no host".to_owned());
         }
-        let Some(name) = uri.path().strip_prefix("/feeds/") else {
-            return Err(format!("its path is '{}' and not /feeds/NAME", uri.path()));
-        };
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(plain) {
-            return Err(format!("'{name}' is no name of a feed"));
+        let path = uri.path();
+        match how {
+            How::Put => {
+                let Some(name) = path.strip_prefix("/feeds/") else {
+                    return Err(format!("its path is '{path}' and not /feeds/NAME"));
+                };
+                if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(plain) {
+                    return Err(format!("'{name}' is no name of a feed"));
+                }
+            }
+            How::Record => {
+                let known = |byte: u8| plain(byte) || byte == b'/';
+                if path.len() < 2 || path.len() > MAX_PATH || !path.bytes().all(known) {
+                    return Err(format!("its path is '{path}' and not /PATH"));
+                }
+            }
         }
         Ok(Self {
+            how,
             host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(80),
-            name: name.to_owned(),
+            port: uri.port_u16().unwrap_or(match how {
+                How::Put => 80,
+                How::Record => 554,
+            }),
+            path: path.to_owned(),
         })
     }
 }
 
 impl fmt::Display for FeedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority(), self.path())
+        let scheme = match self.how {
+            How::Put => "http",
+            How::Record => "rtsp",
+        };
+        write!(f, "{scheme}://{}{}", self.authority(), self.path)
     }
 }
 
@@ -112,6 +150,9 @@ mod tests {
         let six: FeedUrl = "http://[fd00::1]/feeds/a".parse().unwrap();
         assert_eq!((six.host(), six.port()), ("fd00::1", 80));
         assert_eq!(six.to_string(), "http://[fd00::1]:80/feeds/a");
+        let other: FeedUrl = "rtsp://server/live/xr".parse().unwrap();
+        assert_eq!((six.how(), other.how()), (How::Put, How::Record));
+        assert_eq!(other.to_string(), "rtsp://server:554/live/xr");
     }
 
     #[test]
@@ -120,7 +161,9 @@ mod tests {
             ("", "no URL"),
             ("streamer:8080/feeds/a", "no URL"),
             ("https://h/feeds/a", "TLS"),
-            ("rtsp://h/feeds/a", "http://"),
+            ("ftp://h/feeds/a", "http://"),
+            ("rtsp://h", "/PATH"),
+            ("rtsp://h/a%20b", "/PATH"),
             ("http://h/feed/a", "/feeds/NAME"),
             ("http://h/feeds/", "no name"),
             ("http://h/feeds/a/b", "no name"),

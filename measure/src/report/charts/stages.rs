@@ -13,16 +13,27 @@ pub(in crate::report) struct StageRow<'a> {
     pub name: &'a str,
     /// In the order of [`Stage::ALL`]; none where unknown.
     pub stages: [Option<&'a StageUs>; 5],
+    /// In the place of stages 2 to 4 where a server between keeps no trace.
+    pub carried: Option<&'a StageUs>,
 }
 
 impl StageRow<'_> {
     /// The sum of its stages' means, in milliseconds.
     fn total_ms(&self) -> f64 {
-        self.stages
-            .iter()
-            .flatten()
-            .map(|stage| stage.mean / 1e3)
-            .sum()
+        self.bars().map(|(_, _, mean_ms)| mean_ms).sum()
+    }
+
+    /// What is drawn, in order: its colour, its number, its mean in milliseconds.
+    fn bars(&self) -> impl Iterator<Item = (Ink, String, f64)> {
+        let stage = |number: usize| {
+            let of = self.stages[number]?;
+            Some((Ink::Stage(number), (number + 1).to_string(), of.mean / 1e3))
+        };
+        let carried = self
+            .carried
+            .map(|of| (Ink::Quiet, "2–4".to_owned(), of.mean / 1e3));
+        let before_last = (0..4).map(stage);
+        before_last.chain([carried, stage(4)]).flatten()
     }
 }
 
@@ -78,24 +89,21 @@ pub(in crate::report) fn waterfall(alt: &Alt, rows: &[StageRow<'_>]) -> anyhow::
                 (middle - 11, middle + 11)
             };
             let mut from = 0.0;
-            for (stage, mean) in of.stages.iter().enumerate() {
-                let Some(mean) = mean.map(|mean| mean.mean / 1e3) else {
-                    continue;
-                };
+            for (ink, name, mean) in of.bars() {
                 let (x0, _) = chart.backend_coord(&(x.at(from), 0.0));
                 from += mean;
                 let (x1, _) = chart.backend_coord(&(x.at(from), 0.0));
                 let corners = [(x0, from_y), (x1, to_y)];
-                area.draw(&Rectangle::new(corners, Ink::Stage(stage).filled()))?;
+                area.draw(&Rectangle::new(corners, ink.filled()))?;
                 if x1 - x0 > 3 {
                     // A line of the page between neighbours, and the stage's number: colour is not all there is.
                     let edge = vec![(x1, from_y), (x1, to_y)];
                     area.draw(&PathElement::new(edge, Ink::Ground.line(1)))?;
                 }
-                if x1 - x0 > 14 {
+                if x1 - x0 > 8 + 6 * i32::try_from(name.chars().count())? {
                     let stand = Stand::new(HPos::Center).ink(Ink::Ground).small();
                     let middle = (i32::midpoint(x0, x1), i32::midpoint(from_y, to_y));
-                    text(area, middle, &(stage + 1).to_string(), stand)?;
+                    text(area, middle, &name, stand)?;
                 }
             }
             let (end, _) = chart.backend_coord(&(x.at(from), 0.0));

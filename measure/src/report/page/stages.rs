@@ -15,16 +15,21 @@ use crate::{
 
 /// The waterfall; none where nobody says where the time went.
 pub(super) fn figure(summary: &Summary) -> anyhow::Result<Option<Figure>> {
-    let pipelines = summary
-        .scenarios
+    let pipelines = summary.scenarios.iter().filter_map(|one| {
+        // Whose server keeps a trace has its three stages instead.
+        let carried = one.carried_us.as_ref().filter(|_| one.server.is_some());
+        Some((&one.name, one.stages_us.as_ref()?, carried))
+    });
+    let floors = summary
+        .floors
         .iter()
-        .filter_map(|one| Some((&one.name, one.stages_us.as_ref()?)));
-    let floors = summary.floors.iter().map(|one| (&one.name, &one.stages_us));
+        .map(|one| (&one.name, &one.stages_us, None));
     let rows: Vec<_> = pipelines
         .chain(floors)
-        .filter(|(_, stages)| !stages.is_empty())
-        .map(|(name, stages)| StageRow {
+        .filter(|(_, stages, _)| !stages.is_empty())
+        .map(|(name, stages, carried)| StageRow {
             name,
+            carried,
             stages: Stage::ALL.map(|stage| stages.get(stage.as_str())),
         })
         .collect();
@@ -43,17 +48,21 @@ pub(super) fn figure(summary: &Summary) -> anyhow::Result<Option<Figure>> {
         svg: charts::waterfall(&alt, &rows)?,
         title,
         caption: "Mean of each stage, in the order in which a frame passes them; they sum to the mean latency, \
-                  which is the number. A floor has only the codec."
+                  which is the number. A floor has only the codec. Another server than ours keeps no trace: 2–4 is \
+                  all that lies between encoding and receiving."
             .into(),
     }))
 }
 
 fn in_words(row: &StageRow<'_>) -> String {
-    let stages: Vec<String> = Stage::ALL
+    let mut stages: Vec<String> = Stage::ALL
         .iter()
         .zip(row.stages)
         .filter_map(|(stage, of)| Some(format!("{} {}", stage.as_str(), ms(of?.mean))))
         .collect();
+    if let Some(carried) = row.carried {
+        stages.push(format!("from encoded to received {}", ms(carried.mean)));
+    }
     format!("{}: {}", row.name, stages.join(", "))
 }
 

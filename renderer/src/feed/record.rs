@@ -1,0 +1,95 @@
+//! One RTSP session that records the feed on another server than ours.
+
+use std::sync::Arc;
+
+use http_body_util::BodyExt as _;
+use media::bus::BusEvent;
+use media::record::Recorder;
+use tokio::sync::{Notify, mpsc};
+
+use super::{Ended, Feed};
+use crate::metrics::Asker;
+
+/// A session, taken down on a thread of its own: that waits for the server's answer.
+struct Session(Option<Recorder>);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let recorder = self.0.take();
+        drop(tokio::task::spawn_blocking(move || drop(recorder)));
+    }
+}
+
+/// Opens a session with the next key frame, which brings the parameter sets, and records until the body ends or the
+/// session does.
+pub(super) async fn serve(feed: &Feed) -> Ended {
+    let mut body = feed.mailbox.open();
+    let ask = |who: Asker| {
+        feed.metrics.asked(who);
+        (feed.ask)();
+    };
+    ask(Asker::Feed);
+    let Some(Ok(first)) = body.frame().await else {
+        return Ended::Finished;
+    };
+    let Ok(first) = first.into_data() else {
+        return Ended::Lost("the feed's body began without a frame".to_owned());
+    };
+
+    let (room, told) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (events, mut heard) = mpsc::channel(4);
+    let (has_room, wished) = (Arc::clone(&room), Arc::clone(&told));
+    let opened = Recorder::open(
+        &feed.url.to_string(),
+        &first,
+        feed.sets.sprop(),
+        move |event| {
+            // An end is all that is told here; a full queue holds one already.
+            if let BusEvent::Failed(_) | BusEvent::Ended = event {
+                let _ = events.try_send(event);
+            }
+        },
+        move || has_room.notify_one(),
+        move || wished.notify_one(),
+    );
+    let mut session = match opened {
+        Ok(recorder) => Session(Some(recorder)),
+        Err(error) => return Ended::Lost(error.to_string()),
+    };
+    let mut next = Some(first);
+    let mut given = 0_u64;
+    loop {
+        tokio::select! {
+            event = heard.recv() => {
+                return match event {
+                    Some(BusEvent::Failed(error)) => Ended::Lost(error.cause),
+                    _ => Ended::Finished,
+                };
+            }
+            () = told.notified() => ask(Asker::Streamer),
+            () = room.notified() => {
+                let Some(recorder) = &mut session.0 else { return Ended::Finished };
+                let frame = match next.take() {
+                    Some(first) => Some(first),
+                    None => match body.frame().await {
+                        Some(Ok(frame)) => frame.into_data().ok(),
+                        Some(Err(never)) => match never {},
+                        None => None,
+                    },
+                };
+                let Some(frame) = frame else {
+                    // There was room, so the last frame has been sent.
+                    return Ended::Finished;
+                };
+                // One that the session did not take is lost with the session, whose end is heard next.
+                let _: bool = recorder.push(&frame);
+                given += 1;
+                // There is room again: the server has taken the first frame.
+                if given == 2 {
+                    feed.metrics.connected();
+                    tracing::info!(feed = %feed.url, "connected");
+                }
+            }
+        }
+    }
+}
