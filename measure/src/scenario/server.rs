@@ -51,7 +51,7 @@ impl At<'_> {
 }
 
 impl Server {
-    /// Its program and arguments, told to listen at `at`. Empty only if [`Server::check`] fails.
+    /// Its program and arguments, told to listen at `at`. Empty only if its check fails.
     pub fn words(&self, at: At<'_>) -> Vec<String> {
         let words = shlex::split(&self.command).unwrap_or_default();
         words.iter().map(|word| at.put_into(word)).collect()

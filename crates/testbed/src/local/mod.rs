@@ -1,7 +1,7 @@
 //! Two clusters on this machine, from network namespaces.
 //!
 //! A [`topology::Topology`] says what there is to be; [`isolate`] gives the program a place of its own; a [`lab::Lab`] makes the
-//! topology there and takes it down; [`print`] shows it as text; [`capabilities`] says what this machine can.
+//! topology there and takes it down; [`mod@print`] shows it as text; [`capabilities`] says what this machine can.
 
 pub mod capabilities;
 pub mod capture;
