@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use service::{ConfigError, Shutdown, exit};
 use testbed::local::isolate::{self, Entered, Terminal};
@@ -93,10 +92,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
         let shutdown = Shutdown::from_signals()?;
         match command {
             Command::Run(args) => run::run(args, isolation, shutdown).await.map(|()| exit::OK),
-            Command::Lab(args) => {
-                let isolation = isolation.context("not isolated")?;
-                lab::cli::run(args, isolation, shutdown).await
-            }
+            Command::Lab(args) => lab::cli::run(args, shutdown).await,
             Command::Calibrate(args) => {
                 let holds = calibrate::cli::run(args, isolation, shutdown).await?;
                 Ok(if holds { exit::OK } else { exit::START })

@@ -6,20 +6,20 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use service::{ConfigError, Shutdown, clock};
 use testbed::local::capabilities::Capabilities;
-use testbed::local::isolate::Isolation;
 use testbed::local::lab::{Lab, Options};
 use testbed::local::print;
 use testbed::{Placement, Testbed};
 
 use super::shell;
 use crate::run::lab_plan::{self, Ability, Planned};
+use crate::run::programs;
 use crate::scenario::{self, File, Overrides, Scenario};
 
 const EXAMPLES: &str = "\
 Examples:
   xrbench lab scenarios/quick.toml --print                  every link, address, route and rule, as text
   xrbench lab scenarios/quick.toml --scenario s2-liqo-local --in gateway-a
-  xrbench lab scenarios/quick.toml --scenario s4-liqo-remote --in client -- ping -c 3 10.2.0.2
+  xrbench lab scenarios/quick.toml --scenario s4-liqo-remote --in client -- ip route get 10.2.0.10
   xrbench lab scenarios/quick.toml --scenario s2-liqo-local --pcap wan-a=wan.pcap
 
 In the shell `lab-in NAME COMMAND` runs a command in any other pod or node, such as `lab-in node-a tcpdump -ni wan0`.
@@ -102,13 +102,13 @@ pub fn show(args: &LabArgs) -> anyhow::Result<()> {
 }
 
 fn planned(scenario: &Scenario, seed: u64) -> anyhow::Result<Planned> {
-    let wan_link = std::env::current_exe().context("cannot find this program's own file")?;
+    let wan_link = programs::own()?;
     let ability = Ability::of(&Capabilities::detect(), &wan_link, 0);
     lab_plan::plan(scenario, &ability, seed)
 }
 
 /// Brings the lab up and opens the shell; the exit code is the shell's.
-pub async fn run(args: LabArgs, isolation: Isolation, shutdown: Shutdown) -> anyhow::Result<u8> {
+pub async fn run(args: LabArgs, shutdown: Shutdown) -> anyhow::Result<u8> {
     let (file, at) = args.find()?;
     let planned = planned(&file.scenario[at], file.seed)?;
     let logs = tempfile::tempdir().context("cannot make a folder for logs")?;
@@ -118,7 +118,6 @@ pub async fn run(args: LabArgs, isolation: Isolation, shutdown: Shutdown) -> any
     let lab = Lab::up(&planned.built.topology, Options::new(testbed, logs.path()))
         .await
         .context("cannot bring the lab up")?;
-    tracing::debug!(?isolation, "lab up");
     let ended = shell::open(&args, &planned, &lab, &shutdown).await;
     lab.down().await.context("cannot take the lab down")?;
     ended

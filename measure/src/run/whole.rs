@@ -79,8 +79,14 @@ pub async fn run_file(
             ))
         }
     };
-    if let Some(ability) = &ability {
-        check_points(file, ability, &args.pcap)?;
+    match (&ability, args.pcap.first()) {
+        (Some(ability), _) => check_points(file, ability, &args.pcap)?,
+        (None, None) => {}
+        (None, Some(point)) => {
+            let why = "no scenario of this run has a fabric, so there is no lab to capture in";
+            let remedy = "Leave it out, or give a scenario with a fabric, such as those of scenarios/quick.toml.";
+            return Err(ConfigError::new("--pcap (XR_PCAP)", point, why, remedy).into());
+        }
     }
     let (info, complete) = if args.resume {
         let earlier = resume::earlier(&folder, &understood)?;

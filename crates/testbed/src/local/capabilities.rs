@@ -52,8 +52,6 @@ pub struct Capability {
     pub cost: &'static str,
     /// What to do about it.
     pub remedy: String,
-    /// Whether no lab at all is possible without it.
-    pub needed: bool,
 }
 
 /// What this machine can.
@@ -70,7 +68,6 @@ struct Trial {
     script: &'static str,
     cost: &'static str,
     remedy: &'static str,
-    needed: bool,
 }
 
 const TRIALS: [Trial; 12] = [
@@ -80,7 +77,6 @@ const TRIALS: [Trial; 12] = [
         script: "ip -Version",
         cost: "no lab is possible",
         remedy: "apt-get install iproute2",
-        needed: true,
     },
     Trial {
         what: What::Nftables,
@@ -88,7 +84,6 @@ const TRIALS: [Trial; 12] = [
         script: "nft add table ip trial && nft --version",
         cost: "no lab is possible: Services are nftables rules",
         remedy: "apt-get install nftables; modprobe nf_tables",
-        needed: true,
     },
     Trial {
         what: What::Tun,
@@ -98,7 +93,6 @@ const TRIALS: [Trial; 12] = [
         cost: "without netem there is no WAN that delays, without the kernel's WireGuard no fabric `liqo`; `single`, and `nodeport` \
                without a WAN, are possible",
         remedy: "modprobe tun; for ordinary users: chmod 0666 /dev/net/tun, as udev does by default",
-        needed: false,
     },
     Trial {
         what: What::Wireguard,
@@ -106,7 +100,6 @@ const TRIALS: [Trial; 12] = [
         script: "ip link add trial type wireguard && echo there",
         cost: "the tunnel is wireguard-go's: more processor time and jitter; results say so",
         remedy: "modprobe wireguard",
-        needed: false,
     },
     Trial {
         what: What::WireguardGo,
@@ -114,7 +107,6 @@ const TRIALS: [Trial; 12] = [
         script: "wireguard-go --version",
         cost: "without the kernel's WireGuard there is no fabric `liqo`",
         remedy: "apt-get install wireguard-go",
-        needed: false,
     },
     Trial {
         what: What::WireguardTools,
@@ -122,7 +114,6 @@ const TRIALS: [Trial; 12] = [
         script: "wg --version",
         cost: "there is no fabric `liqo`",
         remedy: "apt-get install wireguard-tools",
-        needed: false,
     },
     Trial {
         what: What::Geneve,
@@ -130,7 +121,6 @@ const TRIALS: [Trial; 12] = [
         script: "ip link add trial type geneve id 1 remote 192.0.2.1 dstport 6091 && echo there",
         cost: "the overlay of Liqo v1.2 is VXLAN on the same port with the same 50 bytes; results say so",
         remedy: "modprobe geneve",
-        needed: false,
     },
     Trial {
         what: What::Vxlan,
@@ -138,7 +128,6 @@ const TRIALS: [Trial; 12] = [
         script: "ip link add trial type vxlan id 1 remote 192.0.2.1 dstport 4879 && echo there",
         cost: "there is no fabric `liqo-v0.10`, and none of `liqo` without Geneve",
         remedy: "modprobe vxlan",
-        needed: false,
     },
     Trial {
         what: What::Netem,
@@ -146,7 +135,6 @@ const TRIALS: [Trial; 12] = [
         script: "ip link set lo up && tc qdisc add dev lo root netem delay 1ms && echo there",
         cost: "the WAN is a process of ours, which records its own lateness in every result",
         remedy: "modprobe sch_netem",
-        needed: false,
     },
     Trial {
         what: What::RealTime,
@@ -154,7 +142,6 @@ const TRIALS: [Trial; 12] = [
         script: "chrt --fifo 10 true && echo allowed",
         cost: "a userspace WAN is late whenever the machine is busy, and late timers mark no second as disturbed",
         remedy: "run as root, or allow it: ulimit -r 20 (limits.conf: rtprio)",
-        needed: false,
     },
     Trial {
         what: What::Tcpdump,
@@ -162,7 +149,6 @@ const TRIALS: [Trial; 12] = [
         script: "tcpdump --version 2>&1",
         cost: "no captures: `--pcap` and `xrbench calibrate` do not work",
         remedy: "apt-get install tcpdump",
-        needed: false,
     },
     Trial {
         what: What::Tshark,
@@ -170,7 +156,6 @@ const TRIALS: [Trial; 12] = [
         script: "tshark --version 2>/dev/null || { echo not there; false; }",
         cost: "none for runs; tests and people read captures with it",
         remedy: "apt-get install tshark",
-        needed: false,
     },
 ];
 
@@ -220,7 +205,6 @@ impl Capabilities {
             },
             cost: "no lab is possible; runs on this host are",
             remedy: namespaces_remedy().to_owned(),
-            needed: true,
         }];
         for (at, trial) in TRIALS.iter().enumerate() {
             let answer = said
@@ -239,7 +223,6 @@ impl Capabilities {
                 found,
                 cost: trial.cost,
                 remedy: trial.remedy.to_owned(),
-                needed: trial.needed,
             });
         }
         Self { all }

@@ -1,10 +1,10 @@
 //! What is done to a lab on purpose while a stream runs through it: the WAN carries nothing for a while, a gateway dies.
 
-use nix::sys::signal::Signal;
 use tokio::task::spawn_blocking;
 
 use super::command;
 use super::lab::{Lab, LabError};
+use crate::wan::link;
 
 /// The process of a userspace WAN.
 const WAN: &str = "wan";
@@ -16,12 +16,8 @@ const DROP: &str = "table ip outage {\n\tchain prerouting {\n\t\ttype filter hoo
 impl Lab {
     /// Lets the WAN carry nothing from now on, or everything again. What is under way may still arrive.
     pub async fn wan_outage(&self, begins: bool) -> Result<(), LabError> {
-        if let Ok(link) = self.daemon(WAN) {
-            link.signal(if begins {
-                Signal::SIGUSR1
-            } else {
-                Signal::SIGUSR2
-            });
+        if let Ok(process) = self.daemon(WAN) {
+            link::set_outage(process, begins);
             return Ok(());
         }
         for node in ["node-a", "node-b"] {

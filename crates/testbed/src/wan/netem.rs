@@ -7,11 +7,7 @@
 //! a whole. Whoever wants packets as they would be on a wire switches that off where they are made.
 
 use std::fmt::Write as _;
-use std::process::{Command, Stdio};
 use std::time::Duration;
-use std::{io, thread};
-
-use nix::sched::{CloneFlags, unshare};
 
 use super::{Direction, Jitter, Loss};
 
@@ -55,27 +51,6 @@ pub fn tables(direction: &Direction) -> Option<&'static str> {
         Jitter::Normal(_) => Some("normal"),
         Jitter::Pareto(_) => Some("pareto"),
     }
-}
-
-/// Whether the kernel has netem, and lets us use it: tried in a network namespace that is gone when this returns.
-pub fn available() -> io::Result<bool> {
-    let tried = thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET)?;
-        Command::new("tc")
-            .args(["qdisc", "add", "dev", "lo", "root", "netem", "limit", "1"])
-            .stdin(Stdio::null())
-            .output()
-    });
-    let output = tried
-        .join()
-        .unwrap_or_else(|_| Err(io::Error::other("the thread that tries it failed")));
-    let explain = |error: io::Error| {
-        let text = format!(
-            "cannot try netem: {error}; it takes tc of iproute2, and root of a user namespace"
-        );
-        io::Error::new(error.kind(), text)
-    };
-    Ok(output.map_err(explain)?.status.success())
 }
 
 /// netem's arguments; none where it has nothing to do.

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testbed::wan::link::{LinkArgs, outage, serve};
+use testbed::local::capabilities::{Capabilities, What};
+use testbed::wan::link::{LinkArgs, serve, set_outage};
 use testbed::wan::{Direction, Jitter, Loss, Wan, netem};
 use testbed::{Exit, Placement, Process, Spec, Testbed};
 use timeline::UnixMicros;
@@ -255,7 +256,11 @@ fn an_outage_stops_traffic_and_ends() {
             let sockets = running.sockets();
             echo(&sockets, 0).expect("an echo before");
             let began = Instant::now();
-            let cut = outage(&running.process, Duration::from_millis(200));
+            let cut = async {
+                set_outage(&running.process, true);
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                set_outage(&running.process, false);
+            };
             // Packets that are sent during the outage, until one comes through: it began when the first was lost.
             let [near, far] = sockets;
             let sender = tokio::task::spawn_blocking(move || {
@@ -384,7 +389,7 @@ fn tc_understands_the_lines() {
             queue_bytes: 65_536,
             ..Direction::default()
         });
-        let has_netem = netem::available().expect("tried");
+        let has_netem = Capabilities::detect().has(What::Netem);
         for direction in directions {
             let namespace = Netns::new();
             for line in netem::lines("lo", 1500, &direction) {

@@ -24,7 +24,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -48,18 +47,13 @@ pub fn serve(args: &LinkArgs) -> io::Result<()> {
     runtime.block_on(run(args))
 }
 
-/// Interrupts a running link for that long. The interruption ends with this future, whichever way that ends.
-pub async fn outage(link: &Process, length: Duration) {
-    struct End<'a>(&'a Process);
-    impl Drop for End<'_> {
-        fn drop(&mut self) {
-            self.0.signal(Signal::SIGUSR2);
-        }
-    }
-    link.signal(Signal::SIGUSR1);
-    let end = End(link);
-    tokio::time::sleep(length).await;
-    drop(end);
+/// Begins or ends an outage of a running link: it carries nothing meanwhile.
+pub fn set_outage(link: &Process, begins: bool) {
+    link.signal(if begins {
+        Signal::SIGUSR1
+    } else {
+        Signal::SIGUSR2
+    });
 }
 
 async fn run(args: &LinkArgs) -> io::Result<()> {
