@@ -280,9 +280,16 @@ fn latency(of: &Latency, runs: &[&[Sample]], seed: u64) -> Option<LatencyUs> {
     let of_95 = intervals(runs, seed);
     Some(LatencyUs {
         figures,
-        p50_ci: of_95.p50.map(Into::into),
-        p99_ci: of_95.p99.map(Into::into),
+        p50_ci: of_95.p50.map(|ci| around(figures.p50, ci)),
+        p99_ci: of_95.p99.map(|ci| around(figures.p99, ci)),
     })
+}
+
+/// An interval that holds its figure. The figure has the histogram's three digits, rounded up, which at two seconds is two
+/// milliseconds; the interval is of the samples themselves, and may be narrower than that.
+fn around(figure: u64, (low, high): (i64, i64)) -> [i64; 2] {
+    let figure = i64::try_from(figure).unwrap_or(i64::MAX);
+    [low.min(figure), high.max(figure)]
 }
 
 /// The samples of each repetition that measured.
@@ -379,5 +386,19 @@ impl From<Counts> for FrameCounts {
             unread: counts.unread,
             duplicate: counts.duplicate,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::around;
+
+    #[test]
+    fn an_interval_holds_its_figure() {
+        assert_eq!(
+            around(2_125_823, (2_123_577, 2_124_292)),
+            [2_123_577, 2_125_823]
+        );
+        assert_eq!(around(5_840, (4_060, 6_891)), [4_060, 6_891]);
     }
 }
