@@ -15,6 +15,7 @@
 pub mod app;
 pub mod cli;
 pub mod driver;
+mod feedback;
 pub mod frames;
 pub mod link;
 pub mod metrics;

@@ -33,6 +33,8 @@ pub struct Metrics {
     pub packets_lost: Counter,
     /// Packets that came after the jitter buffer had given them up.
     pub packets_late: Counter,
+    /// RTCP picture loss indications asked for.
+    pub picture_losses_told: Counter,
     /// Sessions opened after the first that carried packets.
     pub reconnects: Counter,
     /// Process start to first frame.
@@ -88,6 +90,12 @@ impl Metrics {
         registry.register("xr_client_packets", "RTP packets by fate", packets.clone());
         let packet = |fate| packets.get_or_create_owned(&Fate { fate });
 
+        let picture_losses_told = Counter::default();
+        registry.register(
+            "xr_client_picture_loss_indications",
+            "RTCP PLI (RFC 4585) for a lost packet, at most one a frame; none where the SDP does not offer it",
+            picture_losses_told.clone(),
+        );
         let reconnects = Counter::default();
         registry.register(
             "xr_client_reconnects",
@@ -127,6 +135,7 @@ impl Metrics {
             packets_received: packet("received"),
             packets_lost: packet("lost"),
             packets_late: packet("late"),
+            picture_losses_told,
             reconnects,
             first_frame,
             playing,

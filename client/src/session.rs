@@ -12,10 +12,11 @@ use media::Error;
 use media::bus::BusEvent;
 use media::decode::{self, Arrival, Observer, Picture};
 use service::trace::TraceRing;
-use timeline::Point;
+use timeline::{Point, RtpTimestamp};
 use tokio::sync::mpsc;
 
 use crate::cli::BufferMode;
+use crate::feedback::Feedback;
 use crate::link::Transport;
 use crate::metrics::Metrics;
 use crate::player::SharedPlayer;
@@ -121,24 +122,27 @@ impl Session {
             last_us: AtomicU64::new(0),
         });
         let closed = Arc::new(AtomicBool::new(false));
+        let feedback = Arc::new(Feedback::default());
         let watcher = Watcher {
             player: around.player.clone(),
             metrics: around.metrics.clone(),
             trace: around.trace.clone(),
             pulse: Arc::clone(&pulse),
             closed: Arc::clone(&closed),
+            feedback: Arc::clone(&feedback),
             last_sequence: None,
+            told: None,
         };
         let decoder = decode::from_rtp(settings.decode, watcher)?;
         let source = source(transport, settings)?;
         let jitter_buffers = JitterBuffers::default();
-        find_jitter_buffers(&source, &jitter_buffers);
+        find_manager(&source, &jitter_buffers, &feedback);
         choose_streams(&source, number, &around.events);
 
         let pipeline = gst::Pipeline::new();
         pipeline.add(&source)?;
         pipeline.add(&decoder)?;
-        link_video(&source, &decoder);
+        link_video(&source, &decoder, &feedback);
         watch(&pipeline, number, &around.events);
         let session = Self {
             number,
@@ -232,10 +236,15 @@ fn source(transport: Transport, settings: &Settings) -> Result<gst::Element, Err
     Ok(source)
 }
 
-fn find_jitter_buffers(source: &gst::Element, found: &JitterBuffers) {
-    let found = Arc::clone(found);
+fn find_manager(source: &gst::Element, found: &JitterBuffers, feedback: &Arc<Feedback>) {
+    let (found, feedback) = (Arc::clone(found), Arc::clone(feedback));
     source.connect("new-manager", false, move |values| {
         let manager = values.get(1)?.get::<gst::Element>().ok()?;
+        let told = Arc::clone(&feedback);
+        manager.connect("element-added", false, move |values| {
+            told.has_element(&values.get(1)?.get::<gst::Element>().ok()?);
+            None
+        });
         let found = Arc::clone(&found);
         manager.connect("new-jitterbuffer", false, move |values| {
             let buffer = values.get(1)?.get::<gst::Element>().ok()?;
@@ -267,19 +276,21 @@ fn choose_streams(source: &gst::Element, number: u64, events: &mpsc::Sender<Even
     });
 }
 
-fn link_video(source: &gst::Element, decoder: &gst::Bin) {
-    let decoder = decoder.downgrade();
-    source.connect_pad_added(move |_, pad| {
+fn link_video(source: &gst::Element, decoder: &gst::Bin, feedback: &Arc<Feedback>) {
+    let (decoder, feedback) = (decoder.downgrade(), Arc::clone(feedback));
+    source.connect_pad_added(move |source, pad| {
         let Some(sink) = decoder
             .upgrade()
             .and_then(|decoder| decoder.static_pad("sink"))
         else {
             return;
         };
-        if !sink.is_linked()
-            && let Err(error) = pad.link(&sink)
-        {
-            tracing::error!(%error, "the stream does not fit the decoder");
+        if sink.is_linked() {
+            return;
+        }
+        match pad.link(&sink) {
+            Ok(_) => feedback.plays(source, pad),
+            Err(error) => tracing::error!(%error, "the stream does not fit the decoder"),
         }
     });
 }
@@ -317,7 +328,10 @@ struct Watcher {
     trace: TraceRing,
     pulse: Arc<Pulse>,
     closed: Arc<AtomicBool>,
+    feedback: Arc<Feedback>,
     last_sequence: Option<u16>,
+    /// The frame of the last loss that the sender was told of.
+    told: Option<RtpTimestamp>,
 }
 
 impl Observer for Watcher {
@@ -330,6 +344,12 @@ impl Observer for Watcher {
             let step = arrival.sequence.wrapping_sub(last);
             if (2..0x8000).contains(&step) {
                 self.metrics.packets_lost.inc_by(u64::from(step) - 1);
+                // Once a frame is enough, and what comes of it is the streamer's to limit.
+                if self.told.replace(arrival.rtp_timestamp) != Some(arrival.rtp_timestamp)
+                    && self.feedback.picture_lost()
+                {
+                    self.metrics.picture_losses_told.inc();
+                }
             }
         }
         if arrival.marker {

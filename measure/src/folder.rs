@@ -221,6 +221,28 @@ pub struct FabricMeta {
     pub mtu: u32,
     /// How often a frame crosses the WAN on its way from the renderer to the client.
     pub wan_crossings: u32,
+    /// IP packets that were larger than a link, by namespace of the lab, from its making to its end; those without are not
+    /// in it.
+    #[serde(default)]
+    pub too_big: BTreeMap<String, TooBig>,
+}
+
+/// IP packets that were larger than a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TooBig {
+    /// Packets that were cut into fragments.
+    pub fragmented: u64,
+    /// Packets that might not be cut, and were dropped; their senders were told.
+    pub dropped: u64,
+}
+
+impl From<testbed::local::too_big::TooBig> for TooBig {
+    fn from(of: testbed::local::too_big::TooBig) -> Self {
+        Self {
+            fragmented: of.fragmented,
+            dropped: of.dropped,
+        }
+    }
 }
 
 /// The WAN of a repetition.

@@ -103,6 +103,8 @@ pub struct FeedMetrics {
     pub skipped: Counter,
     /// Frames that a media could not push.
     pub unpushed: Counter,
+    /// Frames let go because no viewer on TCP took any.
+    pub outrun: Counter,
     /// Key frames asked of the renderer.
     pub keyframe_requests: Counter,
 }
@@ -121,6 +123,7 @@ pub struct Metrics {
     missing: Family<FeedLabel, Counter>,
     skipped: Family<FeedLabel, Counter>,
     unpushed: Family<FeedLabel, Counter>,
+    outrun: Family<FeedLabel, Counter>,
     keyframe_requests: Family<FeedLabel, Counter>,
     /// RTSP connections that are open.
     pub connections: Gauge,
@@ -195,6 +198,11 @@ impl Metrics {
             all.unpushed.clone(),
         );
         registry.register(
+            "outrun_frames",
+            "Frames let go because no viewer on TCP took any",
+            all.outrun.clone(),
+        );
+        registry.register(
             "keyframe_requests",
             "Key frames asked of the renderer",
             all.keyframe_requests.clone(),
@@ -226,6 +234,7 @@ impl Metrics {
             missing: of(&self.missing),
             skipped: of(&self.skipped),
             unpushed: of(&self.unpushed),
+            outrun: of(&self.outrun),
             keyframe_requests: of(&self.keyframe_requests),
         }
     }
@@ -243,6 +252,7 @@ impl Metrics {
             &self.missing,
             &self.skipped,
             &self.unpushed,
+            &self.outrun,
             &self.keyframe_requests,
         ];
         for family in families {

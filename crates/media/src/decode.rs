@@ -10,7 +10,7 @@
 //! - One decoder thread by default: frame threads hold back as many pictures as there are threads, which is what the
 //!   element chooses by itself when its source is not live.
 //! - `output-corrupt` is off: nothing is shown before the first key frame. After a loss pictures go on, concealed, as
-//!   any player shows them. A loss asks the sender for a key frame.
+//!   any player shows them. Whoever observes the packets asks the sender for a key frame.
 //! - The clock is read first thing at the last place where a picture may have waited; everything else comes after.
 //! - A picture belongs to the decoder, which still predicts from it: [`Picture`] lends it for reading only.
 //! - What identifies a picture travels with it as a [`gst::ReferenceTimestampMeta`], not by its place in a queue, so
@@ -160,7 +160,6 @@ type Shared = Arc<Mutex<dyn Observer>>;
 pub fn from_rtp(config: Config, observer: impl Observer + 'static) -> Result<gst::Bin, Error> {
     let observer: Shared = Arc::new(Mutex::new(observer));
     let depay = element("rtph264depay")?;
-    depay.set_property("request-keyframe", true);
     tag_access_units(&depay, &observer, config.clock)?;
     // In a byte stream the depayloader takes every parameter set for the start of a picture, and some payloaders repeat
     // them before each slice of a key frame: it would cut such pictures apart. In this form it takes them out.

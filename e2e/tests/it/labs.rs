@@ -200,18 +200,15 @@ async fn loss_an_outage_and_a_killed_gateway_pass_and_are_seen() {
             .as_u64()
             .expect("a count")
     };
-    // A lost packet damages the stamp until the next key frame: most pictures are shown, many of them unread.
+    // A lost packet damages the picture, stamp included, until the key frame that the client asks for: without it most of
+    // these would be unread, as the next one by itself comes after two seconds.
     let unread = scenario(&summary, "loss")["frames"]["unread"]
         .as_u64()
         .expect("a count");
+    assert!(unread > 0, "what is lost is seen");
     assert!(
-        shown("loss") >= 10 && unread > 0,
-        "{} read, {unread} unread",
-        shown("loss")
-    );
-    assert!(
-        shown("loss") + unread > 100,
-        "the stream goes on: {} and {unread} of 120",
+        shown("loss") > 80,
+        "{} of 120 read, {unread} unread",
         shown("loss")
     );
     // The feed is cut too: its frames wait for TCP and come late, so that the picture stands still whether or not one is lost.

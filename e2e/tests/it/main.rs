@@ -15,4 +15,5 @@ mod labs;
 mod pipeline;
 mod resilience;
 mod run;
+mod terminal;
 mod tools;

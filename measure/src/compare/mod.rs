@@ -285,7 +285,7 @@ fn p50(
     let ci = samples(a, one.run)
         .zip(samples(b, other.run))
         .and_then(|(a, b)| p50_change(&a, &b, 1));
-    Some((Estimate { ci, ..estimate }, Basis::Seconds))
+    Some((estimate.with_interval(ci), Basis::Seconds))
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

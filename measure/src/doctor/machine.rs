@@ -21,6 +21,7 @@ const FREE_BYTES: u64 = 2 << 30;
 pub(super) async fn checks() -> Vec<Check> {
     let mut checks = processors().await;
     checks.extend(buffers());
+    checks.push(congestion_control());
     checks.push(disk());
     checks.extend(labs());
     checks
@@ -153,6 +154,19 @@ fn buffers() -> [Check; 2] {
         check("net.core.rmem_max", "/proc/sys/net/core/rmem_max"),
         check("net.core.wmem_max", "/proc/sys/net/core/wmem_max"),
     ]
+}
+
+fn congestion_control() -> Check {
+    let found = read("/proc/sys/net/ipv4/tcp_congestion_control");
+    Check::wish(
+        "TCP congestion control",
+        !found.starts_with("bbr"),
+        or_unknown(&found),
+        Lack {
+            cost: "it paces what it sends: on the host, the feed and RTP over TCP take longer than they need; labs use reno",
+            remedy: "sudo sysctl -w net.ipv4.tcp_congestion_control=cubic",
+        },
+    )
 }
 
 fn disk() -> Check {

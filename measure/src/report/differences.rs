@@ -31,14 +31,16 @@ pub(super) fn render(summary: &Summary, width: Option<u16>) -> Option<(Table, us
             "B - A",
             "95 %",
             "%",
-            "quiet B - A",
+            "carried B - A",
+            "95 %",
             "p99 B - A",
             "δ",
             "pairs",
+            "p (Holm)",
             "verdict",
         ],
     );
-    for column in [1, 9] {
+    for column in [1, 11] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Left);
         }
@@ -66,12 +68,23 @@ fn row(summary: &Summary, one: &Difference) -> Vec<String> {
             || "-".into(),
             |p50| format!("{:+.1}", one.p50_us.difference / p50 as f64 * 100.0),
         ),
-        difference(one.quiet_p50_us),
+        difference(one.carried_us),
+        one.carried_us.map_or_else(|| "-".into(), interval),
         difference(one.p99_us),
         format!("{:+.2}", one.cliffs_delta),
         one.pairs.to_string(),
+        probability(one.p50_us.p),
         verdict(one),
     ]
+}
+
+/// As people write it: `<0.001`, `0.034`.
+pub(crate) fn probability(p: Option<f64>) -> String {
+    match p {
+        None => "-".into(),
+        Some(p) if p < 0.001 => "<0.001".into(),
+        Some(p) => format!("{p:.3}"),
+    }
 }
 
 /// What a viewer saw of each scenario.
@@ -118,14 +131,22 @@ pub(super) fn seen(summary: &Summary, width: Option<u16>) -> Table {
     table
 }
 
-/// What the difference of the p50 says, in words.
+/// What the difference of the p50 says, in words; and where it says nothing, that of what was carried.
 pub(crate) fn verdict(one: &Difference) -> String {
     let of = one.p50_us;
-    let said = match of.ci {
-        None => "one pair: no interval",
-        Some(_) if !of.distinguishable => "not distinguishable",
-        Some(_) if of.difference > 0.0 => "B is slower",
-        Some(_) => "B is faster",
+    let carried = one.carried_us.filter(|of| of.distinguishable);
+    let said = match (of.ci, carried) {
+        (None, _) => "one pair: no interval",
+        (Some(_), Some(carried)) if !of.distinguishable => {
+            if carried.difference > 0.0 {
+                "only carried slower"
+            } else {
+                "only carried faster"
+            }
+        }
+        (Some(_), None) if !of.distinguishable => "not distinguishable",
+        (Some(_), _) if of.difference > 0.0 => "B is slower",
+        (Some(_), _) => "B is faster",
     };
     if one.is_like_with_like() {
         said.into()
@@ -179,6 +200,7 @@ mod tests {
             " to ",
             "B is slower",
             "not distinguishable; transport differs",
+            "<0.001",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }

@@ -77,6 +77,13 @@ impl Ground {
         repetition
             .events
             .now("lab up", "xrbench", &planned.built.reach.backend);
+        for (role, widened) in lab.receive_buffers() {
+            let told = match widened {
+                Ok(bytes) => format!("{bytes} bytes"),
+                Err(why) => why.clone(),
+            };
+            repetition.events.now("receive buffer", role, &told);
+        }
         repetition.watch_fabric(&lab);
         let mut ground = InLab {
             lab,
@@ -206,6 +213,20 @@ impl Ground {
                 Err(error) => error.to_string(),
             };
             repetition.events.now("capture ended", "xrbench", &told);
+        }
+        match ground.lab.too_big().await {
+            Ok(found) => {
+                if let Some(fabric) = &mut repetition.meta.fabric {
+                    let of = found.into_iter().map(|(name, of)| (name, of.into()));
+                    fabric.too_big = of.collect();
+                }
+            }
+            Err(error) => {
+                let why = error.to_string();
+                repetition
+                    .events
+                    .now("not counted", "packets too big", &why);
+            }
         }
         for daemon in ground.lab.daemons() {
             if let Ok(process) = ground.lab.daemon(&daemon.role) {

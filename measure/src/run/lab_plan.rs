@@ -1,5 +1,6 @@
 //! From a scenario to the lab that it runs in: pure, but for the machine's capabilities, which are asked once a run.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
@@ -153,6 +154,7 @@ impl Planned {
             service: reach.service.clone(),
             mtu: u32::from(reach.mtu_bytes),
             wan_crossings: u32::from(reach.wan_crossings),
+            too_big: BTreeMap::new(),
         }
     }
 

@@ -20,7 +20,7 @@ pub use bootstrap::{Intervals, intervals, p50_change};
 pub use display::{Display, FREEZE_US, Freeze, Picture, XR_BOUND_US};
 pub use frames::{FromOcr, FromRows};
 pub use host::Disturbances;
-pub use paired::{Estimate, RunFigures, cliffs_delta, pairs};
+pub use paired::{Estimate, RunFigures, cliffs_delta, holm, pairs};
 pub use usage::Usage;
 
 /// A microsecond interval of the wall clock, its end not in it.

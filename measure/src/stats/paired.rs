@@ -33,6 +33,8 @@ pub struct RunFigures {
     pub p99: Option<f64>,
     /// The p50 without disturbed seconds; none where nobody watched the machine, or nearly all were disturbed.
     pub quiet_p50: Option<f64>,
+    /// The p50 from encoded to received, what the network and the streamer took; none where nobody noted both.
+    pub carried_p50: Option<f64>,
     /// Lost frames, percent of the scheduled.
     pub lost_percent: f64,
     /// Its latencies, ascending.
@@ -62,6 +64,7 @@ impl RunFigures {
             mean: latencies.iter().map(|us| *us as f64).sum::<f64>() / latencies.len() as f64,
             p99: percentile(&latencies, 99).filter(|_| latencies.len() >= MIN_P99_SAMPLES),
             quiet_p50: percentile(&quiet, 50).filter(|_| quiet.len() >= MIN_QUIET_SAMPLES),
+            carried_p50: measured.stages.carried.figures().map(|of| of.p50 as f64),
             lost_percent: frames.lost as f64 * 100.0 / frames.scheduled.max(1) as f64,
             latencies,
         })
@@ -91,6 +94,16 @@ pub struct Estimate {
     pub difference: f64,
     /// It lies between these with 95 % confidence; none with a single pair.
     pub ci: Option<(f64, f64)>,
+    /// Where `ci` is Student's.
+    student: Option<Student>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Student {
+    /// The standard error.
+    error: f64,
+    /// One less than the pairs.
+    freedom: f64,
 }
 
 impl Estimate {
@@ -101,16 +114,34 @@ impl Estimate {
         }
         let count = differences.len() as f64;
         let mean = differences.iter().sum::<f64>() / count;
-        let ci = (differences.len() >= 2).then(|| {
-            let squares: f64 = differences.iter().map(|one| (one - mean).powi(2)).sum();
-            let error = (squares / (count - 1.0) / count).sqrt();
-            let half = (t_975(count - 1.0) * error).max(least);
-            (mean - half, mean + half)
-        });
+        let freedom = count - 1.0;
+        if differences.len() < 2 {
+            return Some(Self {
+                difference: mean,
+                ci: None,
+                student: None,
+            });
+        }
+        let squares: f64 = differences.iter().map(|one| (one - mean).powi(2)).sum();
+        let half = (t_975(freedom) * (squares / freedom / count).sqrt()).max(least);
         Some(Self {
             difference: mean,
-            ci,
+            ci: Some((mean - half, mean + half)),
+            student: Some(Student {
+                error: half / t_975(freedom),
+                freedom,
+            }),
         })
+    }
+
+    /// With an interval that was found in another way.
+    #[must_use]
+    pub fn with_interval(self, ci: Option<(f64, f64)>) -> Self {
+        Self {
+            ci,
+            student: None,
+            ..self
+        }
     }
 
     /// Of a figure in microseconds of each pair; none where no pair has it on both sides.
@@ -130,6 +161,33 @@ impl Estimate {
         self.ci
             .is_some_and(|(low, high)| low > uncertainty || high < -uncertainty)
     }
+
+    /// How probable a difference this far beyond `uncertainty` is where there is none, in either direction: below 0.05 where
+    /// [`Self::is_distinguishable`]. None where the interval is not Student's.
+    pub fn p(&self, uncertainty: f64) -> Option<f64> {
+        let Student { error, freedom } = self.student?;
+        let beyond = (self.difference.abs() - uncertainty).max(0.0);
+        if error <= 0.0 {
+            return Some(if beyond > 0.0 { 0.0 } else { 1.0 });
+        }
+        Some(2.0 * student(freedom).sf(beyond / error))
+    }
+}
+
+/// Of the probabilities of several tests, those that Holm's correction makes of them: where the ones below 0.05 are taken for
+/// differences, a false one is among them in at most 5 of 100 cases, however many tests there are and however they depend on
+/// one another (Holm, *Scandinavian Journal of Statistics* 6(2), 1979). In the order given.
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|one, other| p[*one].total_cmp(&p[*other]));
+    let mut adjusted = vec![0.0; p.len()];
+    let mut least: f64 = 0.0;
+    for (rank, place) in order.into_iter().enumerate() {
+        // Never below that of a test which is surer.
+        least = least.max((p[place] * (p.len() - rank) as f64).min(1.0));
+        adjusted[place] = least;
+    }
+    adjusted
 }
 
 /// Cliff's delta: how much more often a frame of `b` took longer than one of `a` than the other way round, from -1 to 1; the
@@ -169,9 +227,11 @@ fn delta(a: &[i64], b: &[i64]) -> f64 {
 /// # Panics
 /// Never: a location of 0 and a scale of 1 make such a distribution with any positive freedom.
 pub(super) fn t_975(freedom: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, freedom.max(1.0))
-        .expect("positive scale and freedom")
-        .inverse_cdf(0.975)
+    student(freedom).inverse_cdf(0.975)
+}
+
+fn student(freedom: f64) -> StudentsT {
+    StudentsT::new(0.0, 1.0, freedom.max(1.0)).expect("positive scale and freedom")
 }
 
 #[cfg(test)]
@@ -187,6 +247,7 @@ mod tests {
             mean: 0.0,
             p99: None,
             quiet_p50: None,
+            carried_p50: None,
             lost_percent: 0.0,
             latencies: ascending,
         }
@@ -206,6 +267,10 @@ mod tests {
             "{low} {high}"
         );
         assert!(of.is_distinguishable(1.0) && !of.is_distinguishable(1.1));
+        // Both say the same of every uncertainty: t is 4.243 with 4 degrees of freedom.
+        assert!(of.p(1.0).is_some_and(|p| p < 0.05) && of.p(1.1).is_some_and(|p| p > 0.05));
+        assert!(of.p(0.0).is_some_and(|p| (p - 0.0132).abs() < 1e-4));
+        assert_eq!(of.p(9.0), Some(1.0));
     }
 
     #[test]
@@ -213,7 +278,19 @@ mod tests {
         let single = Estimate::of(&[900.0], 1.0).expect("a pair");
         assert_eq!((single.difference, single.ci), (900.0, None));
         assert!(!single.is_distinguishable(0.0));
+        assert_eq!(single.p(0.0), None);
         assert_eq!(Estimate::of(&[], 1.0), None);
+    }
+
+    #[test]
+    fn holm_asks_more_of_each_of_many() {
+        // A worked example: 0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 x 1 raised to the one before.
+        let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
+        for (one, expected) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {
+            assert!((one - expected).abs() < 1e-12, "{adjusted:?}");
+        }
+        assert_eq!(holm(&[0.6, 0.7]), [1.0, 1.0]);
+        assert!(holm(&[]).is_empty());
     }
 
     #[test]

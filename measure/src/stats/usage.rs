@@ -66,8 +66,19 @@ pub struct UsageSecond {
     pub a: ClusterSecond,
     /// Cluster B; none where everything is in one.
     pub b: Option<ClusterSecond>,
-    /// The fabric's processes, by role: processor time and memory in percent of [`CLUSTER`].
-    pub fabric: BTreeMap<String, (f64, f64)>,
+    /// The fabric's processes, by role.
+    pub fabric: BTreeMap<String, FabricSecond>,
+}
+
+/// What a process of the fabric used in one second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FabricSecond {
+    /// In percent of [`CLUSTER`]'s processors.
+    pub cpu_percent: f64,
+    /// In percent of [`CLUSTER`]'s memory, at the second's end.
+    pub memory_percent: f64,
+    /// Datagrams of its namespace that found the receiving socket's buffer full: packets that a tunnel lost.
+    pub udp_rcvbuf_errors: u64,
 }
 
 impl UsageSecond {
@@ -240,9 +251,10 @@ fn second(pass: &[Row], has_b: bool, counters: &mut Counters) -> UsageSecond {
             ("a", _) => &mut second.a,
             ("b", Some(b)) => b,
             _ => {
-                let (cpu, bytes) = second.fabric.entry(row.role.clone()).or_default();
-                *cpu += cpu_percent(row);
-                *bytes += more;
+                let process = second.fabric.entry(row.role.clone()).or_default();
+                process.cpu_percent += cpu_percent(row);
+                process.memory_percent += more;
+                process.udp_rcvbuf_errors += of("udp_rcvbuf_errors");
                 continue;
             }
         };

@@ -10,10 +10,11 @@ use super::{
     UndisturbedFloor, differences,
     display::disturbed_seconds,
     load::{Loaded, LoadedRun, LoadedScenario},
+    network,
     resources::resources,
 };
 use crate::{
-    folder::{Pipeline, SCHEMA_VERSION, WanMeta},
+    folder::{Pipeline, SCHEMA_VERSION},
     stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals},
 };
 
@@ -78,17 +79,6 @@ pub fn build(loaded: &Loaded) -> Summary {
     }
 }
 
-/// The WAN of the repetitions, with the worst lateness of them.
-fn wan(one: &LoadedScenario) -> Option<WanMeta> {
-    let mut metas = one.runs.iter().filter_map(|run| run.meta.wan.as_ref());
-    let mut wan = metas.next()?.clone();
-    for other in metas {
-        wan.late_p50_us = wan.late_p50_us.max(other.late_p50_us);
-        wan.late_p99_us = wan.late_p99_us.max(other.late_p99_us);
-    }
-    Some(wan)
-}
-
 fn scenario(
     one: &LoadedScenario,
     measured: &Measured,
@@ -120,8 +110,8 @@ fn scenario(
         bitrate_bps: meta.bitrate_bps,
         transport: meta.transport,
         server: meta.server,
-        fabric: meta.fabric,
-        wan: wan(one),
+        fabric: network::fabric(one),
+        wan: network::wan(one),
         runs: runs(one),
         measured_s: measured.all.seconds,
         frames: measured.all.frames.into(),
@@ -166,6 +156,7 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<String> {
     if summary.latency_us.is_none() {
         notes.push("no frame was measured".into());
     }
+    notes.extend(summary.fabric.iter().flat_map(network::too_big));
     if let Some(why) = runs.iter().find_map(|run| run.meta.transport_why.as_ref()) {
         notes.push(why.clone());
     }

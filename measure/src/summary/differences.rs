@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{LoadedScenario, load::Loaded};
 use crate::{
     folder::{Pipeline, RunMeta},
-    stats::{Estimate, RunFigures, cliffs_delta, pairs},
+    stats::{Estimate, RunFigures, cliffs_delta, holm, pairs},
 };
 
 /// Two scenarios against each other: `b` minus `a`, so that a positive difference says that `b` is slower.
@@ -24,6 +24,10 @@ pub struct Difference {
     pub p50_us: DifferenceUs,
     /// Of the p50 without disturbed seconds; null where nobody watched the machine or nearly every second was disturbed.
     pub quiet_p50_us: Option<DifferenceUs>,
+    /// Of the p50 from encoded to received: what the network and the streamer took, without the codec, whose time follows
+    /// the machine's. Null where nobody noted both points.
+    #[serde(default)]
+    pub carried_us: Option<DifferenceUs>,
     /// Of the mean.
     pub mean_us: DifferenceUs,
     /// Of the p99; null where repetitions have fewer than 200 samples.
@@ -39,18 +43,50 @@ pub struct DifferenceUs {
     pub difference: f64,
     /// It lies between these with 95 % confidence; null with a single pair.
     pub ci: Option<[f64; 2]>,
-    /// Whether the interval lies beyond zero, and beyond what the clocks may disagree by.
+    /// How probable such a difference is where there is none, by Holm's correction for every difference of this figure in
+    /// the result; null with a single pair, or where the interval is over the seconds of one. Of two results that are
+    /// compared, of this difference alone.
+    #[serde(default)]
+    pub p: Option<f64>,
+    /// Whether `p` is below 0.05: the interval lies beyond zero, and beyond what the clocks may disagree by, and would so
+    /// even as one of many. Of all differences of this figure in the result, one is called so falsely in at most 5 of 100
+    /// results.
     pub distinguishable: bool,
 }
 
 impl DifferenceUs {
-    /// With clocks that may disagree by `uncertainty_us`.
+    /// As the only one of its kind, with clocks that may disagree by `uncertainty_us`.
     pub fn new(of: Estimate, uncertainty_us: u64) -> Self {
+        let uncertainty_us = uncertainty_us as f64;
         Self {
             difference: tenth(of.difference),
             ci: of.ci.map(|(low, high)| [tenth(low), tenth(high)]),
-            distinguishable: of.is_distinguishable(uncertainty_us as f64),
+            p: of.p(uncertainty_us).map(millionth),
+            distinguishable: of.is_distinguishable(uncertainty_us),
         }
+    }
+}
+
+/// A probability in more digits than anyone compares.
+fn millionth(p: f64) -> f64 {
+    (p * 1e6).round() / 1e6
+}
+
+/// How often in 100 results something is called different that is not: 5.
+const SIGNIFICANCE: f64 = 0.05;
+
+/// Corrects one figure of all differences for their number.
+fn correct<'a>(figures: impl Iterator<Item = &'a mut DifferenceUs>) {
+    let mut several: Vec<(&mut DifferenceUs, f64)> = figures
+        .filter_map(|one| {
+            let p = one.p?;
+            Some((one, p))
+        })
+        .collect();
+    let p: Vec<f64> = several.iter().map(|(_, p)| *p).collect();
+    for ((one, _), p) in several.iter_mut().zip(holm(&p)) {
+        one.distinguishable = p < SIGNIFICANCE;
+        one.p = Some(millionth(p));
     }
 }
 
@@ -109,12 +145,18 @@ pub(super) fn of(loaded: &Loaded, uncertainty_us: u64) -> Vec<Difference> {
                 differs: differs(of_a, of_b),
                 p50_us,
                 quiet_p50_us: estimate(|run| run.quiet_p50),
+                carried_us: estimate(|run| run.carried_p50),
                 mean_us,
                 p99_us: estimate(|run| run.p99),
                 cliffs_delta,
             });
         }
     }
+    correct(found.iter_mut().map(|one| &mut one.p50_us));
+    correct(found.iter_mut().filter_map(|one| one.quiet_p50_us.as_mut()));
+    correct(found.iter_mut().filter_map(|one| one.carried_us.as_mut()));
+    correct(found.iter_mut().map(|one| &mut one.mean_us));
+    correct(found.iter_mut().filter_map(|one| one.p99_us.as_mut()));
     found
 }
 

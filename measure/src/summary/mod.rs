@@ -6,6 +6,7 @@ mod build;
 pub(crate) mod differences;
 mod display;
 mod load;
+mod network;
 mod paper;
 mod resources;
 

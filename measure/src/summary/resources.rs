@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     folder::ResourcesMeta,
-    stats::usage::{CLUSTER, ClusterSecond, NetworkSecond, Usage},
+    stats::usage::{CLUSTER, ClusterSecond, FabricSecond, NetworkSecond, Usage},
 };
 
 /// What the clusters of a scenario used: their pods' processes only, over all measured seconds, disturbed ones too. Null
@@ -99,6 +99,9 @@ pub struct FabricProcess {
     pub cpu_percent_p50: f64,
     /// In percent of 4 GiB.
     pub memory_percent_p50: f64,
+    /// Datagrams that found the receiving socket's buffer full, in all: packets that a tunnel lost.
+    #[serde(default)]
+    pub udp_rcvbuf_errors: u64,
 }
 
 impl Spread {
@@ -203,19 +206,21 @@ fn network(seconds: &[ClusterSecond]) -> Option<Network> {
 }
 
 fn fabric(usage: &Usage) -> BTreeMap<String, FabricProcess> {
-    let mut roles: BTreeMap<&String, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
-    for (role, (cpu, memory)) in usage.seconds.iter().flat_map(|second| &second.fabric) {
-        let of = roles.entry(role).or_default();
-        of.0.push(*cpu);
-        of.1.push(*memory);
+    let mut roles: BTreeMap<&String, Vec<&FabricSecond>> = BTreeMap::new();
+    for (role, of) in usage.seconds.iter().flat_map(|second| &second.fabric) {
+        roles.entry(role).or_default().push(of);
     }
-    let p50 = |values| Spread::of(values).unwrap_or_default().p50;
     roles
         .into_iter()
-        .map(|(role, (cpu, memory))| {
+        .map(|(role, seconds)| {
+            let p50 = |figure: fn(&FabricSecond) -> f64| {
+                let values = seconds.iter().map(|second| figure(second));
+                Spread::of(values).unwrap_or_default().p50
+            };
             let of = FabricProcess {
-                cpu_percent_p50: p50(cpu),
-                memory_percent_p50: p50(memory),
+                cpu_percent_p50: p50(|of| of.cpu_percent),
+                memory_percent_p50: p50(|of| of.memory_percent),
+                udp_rcvbuf_errors: seconds.iter().map(|of| of.udp_rcvbuf_errors).sum(),
             };
             (role.clone(), of)
         })
@@ -244,6 +249,14 @@ fn notes(resources: &Resources, meta: Option<&ResourcesMeta>) -> Vec<String> {
             notes.push(format!(
                 "cluster {cluster}: {} datagrams found a full receive buffer",
                 network.udp_rcvbuf_errors
+            ));
+        }
+    }
+    for (role, process) in &resources.fabric_processes {
+        if process.udp_rcvbuf_errors > 0 {
+            notes.push(format!(
+                "{role} lost {} packets to a full receive buffer: the machine was too busy to carry the tunnel",
+                process.udp_rcvbuf_errors
             ));
         }
     }

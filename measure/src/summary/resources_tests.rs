@@ -29,7 +29,15 @@ fn usage(clusters: u32) -> Usage {
                 throttled_us: 0,
                 ..of(20.0, 7e6)
             }),
-            fabric: [("wireguard-a".to_owned(), (f64::from(second) / 10.0, 0.5))].into(),
+            fabric: [(
+                "wireguard-a".to_owned(),
+                FabricSecond {
+                    cpu_percent: f64::from(second) / 10.0,
+                    memory_percent: 0.5,
+                    udp_rcvbuf_errors: u64::from(second == 7),
+                },
+            )]
+            .into(),
         }
     });
     Usage {
@@ -86,6 +94,7 @@ fn two_clusters_have_a_mean_of_each_second() {
         "2 cores",
         "cluster a was throttled",
         "cluster b: 200 datagrams",
+        "wireguard-a lost 1 packets to a full receive buffer",
         "lack memory: its hierarchy",
     ] {
         assert!(notes.contains(words), "{words:?} is missing in {notes}");

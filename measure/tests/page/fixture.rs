@@ -222,6 +222,7 @@ fn repetition(
             service: scenario.service.into(),
             mtu: scenario.mtu,
             wan_crossings: scenario.crossings,
+            too_big: [].into(),
         }),
         wan: scenario.preset.map(|preset| WanMeta {
             preset: preset.into(),

@@ -21,9 +21,6 @@ use super::source::RelaySource;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
 
-/// The longest backlog of frames for viewers on TCP when none of them takes any, before the oldest are let go.
-const TCP_BACKLOG_FRAMES: u32 = 64;
-
 /// How medias are made.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -163,9 +160,7 @@ fn configure(element: &gst::Element, feed: &Arc<Feed>, options: &Options) {
         "multiudpsink" => wait_for_nothing(element, options.sync),
         "appsink" => {
             wait_for_nothing(element, options.sync);
-            // The server waits for the slowest if all viewers on TCP are slow; letting go keeps the others going.
-            keep(element, "max-buffers", TCP_BACKLOG_FRAMES);
-            element.set_property("drop", true);
+            super::backlog::stand_before(element, feed);
         }
         "tee" => trace_relayed(element, feed),
         _ => {}

@@ -3,10 +3,11 @@
 //! ```text
 //!  feed --frame--> pay0 (RelaySource) --> rtpbin --> tee --> multiudpsink   one for all viewers on UDP
 //!                                                    |
-//!                                                    +-----> appsink        one for all viewers on TCP
+//!                                                    +-----> appsink        one for all viewers on TCP, behind a backlog
 //! ```
 
 pub mod accept;
+mod backlog;
 pub mod factory;
 pub mod server;
 pub mod slow;

@@ -54,6 +54,8 @@ fn caps(stream: &Stream) -> gst::Caps {
         .field("payload", i32::from(PAYLOAD_TYPE))
         .field("packetization-mode", "1")
         .field("sprop-parameter-sets", stream.sets.sprop())
+        // RFC 4585 has it for the AVPF profile only; with AVP every client can play, and those that can give feedback do.
+        .field("rtcp-fb-nack-pli", true)
         .field("ssrc", stream.ssrc);
     if let Some(level) = stream.sets.profile_level_id() {
         caps = caps.field("profile-level-id", level);

@@ -1,11 +1,13 @@
 //! What viewers get.
 
+use std::collections::HashSet;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::feeding::Feed;
 use crate::server::{Streamer, get};
-use crate::viewing::{Viewer, deaf, missed};
+use crate::viewing::{Viewer, deaf, hear, missed};
 
 /// A feed ends, another of another size takes the name, and viewers on both transports go on without noticing more
 /// than a pause: one SSRC, no gap in the sequence numbers, every timestamp as the encoder set it.
@@ -21,7 +23,7 @@ fn viewers_go_on_when_the_name_comes_back() {
     assert_eq!(streamer.metric("xr_streamer_viewers{transport=\"udp\"}"), 1);
     assert_eq!(streamer.metric("xr_streamer_viewers{transport=\"tcp\"}"), 1);
     let mut sent = first.timestamps.lock().unwrap().clone();
-    let kept = std::sync::Arc::clone(&first.timestamps);
+    let kept = Arc::clone(&first.timestamps);
     let (status, body) = first.stop();
     assert_eq!(status, 200, "{body}");
     sent.extend(kept.lock().unwrap().iter());
@@ -130,6 +132,42 @@ fn a_lone_deaf_viewer_does_not_stop_the_media() {
         longest < Duration::from_millis(900),
         "stood still for {longest:?} in {:?}",
         begun.elapsed()
+    );
+}
+
+/// A viewer on TCP stood still for some seconds: what it missed comes at once when it reads again, and not each frame
+/// only with the next one.
+#[test]
+fn a_viewer_that_fell_behind_catches_up() {
+    let streamer = Streamer::start(&["--slow-ms", "60000"]);
+    let feed = Feed::start(streamer.http, "room", (1280, 720), 30, 20_000);
+    streamer.wait_frames("room", 5);
+    let viewer = deaf(streamer.rtsp, "room");
+    // 83 kB each: more than the socket takes, and fewer than are kept.
+    let sent = feed.timestamps.lock().unwrap().len() as u64;
+    streamer.wait_frames("room", sent + 75);
+    let heard = Arc::new(Mutex::new(HashSet::new()));
+    let note = Arc::clone(&heard);
+    hear(viewer, move |timestamp| {
+        note.lock().unwrap().insert(timestamp);
+    });
+    let sent = Arc::clone(&feed.timestamps);
+    let (status, body) = feed.stop();
+    assert_eq!(status, 200, "{body}");
+    let sent = sent.lock().unwrap().clone();
+    let any = *sent.iter().next().unwrap();
+    let place = |timestamp: &u32| timestamp.wrapping_sub(any).cast_signed();
+    let last = sent.iter().max_by_key(|one| place(one)).unwrap();
+    streamer.wait("the last frame arrives", |_| {
+        heard.lock().unwrap().contains(last)
+    });
+    let heard = heard.lock().unwrap();
+    let first = heard.iter().map(place).min().unwrap();
+    let expected = sent.iter().filter(|one| place(one) >= first);
+    assert!(expected.clone().count() > 60 && expected.clone().all(|one| heard.contains(one)));
+    assert_eq!(
+        streamer.metric("xr_streamer_outrun_frames_total{feed=\"room\"}"),
+        0
     );
 }
 

@@ -128,6 +128,32 @@ pub(crate) fn deaf(rtsp: SocketAddr, name: &str) -> TcpStream {
     stream
 }
 
+/// Reads what a viewer on TCP is sent until the connection ends, and passes on the RTP timestamp of each packet.
+pub(crate) fn hear(stream: TcpStream, mut packet: impl FnMut(u32) + Send + 'static) {
+    use std::io::Read as _;
+    let mut stream = std::io::BufReader::new(stream);
+    std::thread::spawn(move || {
+        let mut byte = [0];
+        while stream.read_exact(&mut byte).is_ok() {
+            // Between the packets stand answers, which have no dollar sign in them.
+            if byte != *b"$" {
+                continue;
+            }
+            let mut head = [0; 3];
+            if stream.read_exact(&mut head).is_err() {
+                return;
+            }
+            let mut body = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+            if stream.read_exact(&mut body).is_err() {
+                return;
+            }
+            if head[0] == 0 {
+                packet(media::rtp::Packet::new(&body).unwrap().timestamp().0);
+            }
+        }
+    });
+}
+
 /// The head of an RTSP answer.
 pub(crate) fn read_head(stream: &mut TcpStream) -> String {
     use std::io::Read as _;

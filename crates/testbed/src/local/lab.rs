@@ -8,17 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use thiserror::Error;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::spawn_blocking;
 
-use super::command::{self, CommandError, Missing};
+use super::command;
 use super::configure::{self, MANAGEMENT_INTERFACE};
 use super::isolate::MANAGEMENT_BRIDGE;
 use super::netns::Netns;
-use super::topology::{Cluster, Daemon, Namespace, Topology};
+use super::receive_buffer;
+use super::topology::{Cluster, Daemon, End, Namespace, Topology};
 use super::watch;
 use crate::cgroup::{Part, Tree};
-use crate::{Exit, Placement, Process, Spec, StartError, Testbed};
+use crate::{Exit, Placement, Process, Spec, Testbed};
+
+pub use super::lab_error::LabError;
 
 /// What a daemon gets to end by itself. None of ours has anything to save.
 const GRACE: Duration = Duration::from_millis(300);
@@ -67,83 +69,6 @@ impl std::fmt::Debug for Options {
     }
 }
 
-/// A lab could not be brought up, or changed.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum LabError {
-    /// A namespace could not be made or entered.
-    #[error("namespace {namespace}: {source}")]
-    Namespace {
-        /// Which.
-        namespace: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The links between namespaces were refused.
-    #[error("links between namespaces: {0}")]
-    Links(CommandError),
-    /// A line was refused in a namespace.
-    #[error("namespace {namespace}: {source}")]
-    Command {
-        /// Which.
-        namespace: String,
-        /// What was refused.
-        source: CommandError,
-    },
-    /// A kernel parameter was refused.
-    #[error("namespace {namespace}: sysctl {key} = {value}: {source}")]
-    Sysctl {
-        /// The namespace.
-        namespace: String,
-        /// The parameter.
-        key: String,
-        /// The value.
-        value: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A daemon's program is not installed.
-    #[error("{role}: {source}")]
-    Missing {
-        /// The daemon.
-        role: String,
-        /// What is missing.
-        source: Missing,
-    },
-    /// A daemon could not be started.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// A daemon ended, or took too long, before its interface was there.
-    #[error(
-        "{role} {how} before {interface} was there in {namespace}; the end of its log:\n{tail}"
-    )]
-    NotMade {
-        /// The daemon.
-        role: String,
-        /// What it did instead.
-        how: String,
-        /// What was waited for.
-        interface: String,
-        /// Where.
-        namespace: String,
-        /// The end of its log.
-        tail: String,
-    },
-    /// There is nothing of that name.
-    #[error("the lab has no {what} {name:?}; it has {known}")]
-    Unknown {
-        /// A namespace or a daemon.
-        what: &'static str,
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: String,
-    },
-    /// A thread of ours failed.
-    #[error("a thread that sets the lab up failed: {0}")]
-    Thread(#[from] JoinError),
-}
-
 /// A daemon of the lab, as it runs now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunningDaemon {
@@ -165,6 +90,8 @@ pub struct Lab {
     daemons: Vec<Process>,
     /// The runner's ends of the management links.
     management: Vec<String>,
+    /// Of each userspace tunnel.
+    receive_buffers: BTreeMap<String, Result<usize, String>>,
 }
 
 impl Lab {
@@ -181,6 +108,7 @@ impl Lab {
             namespaces,
             daemons: Vec::new(),
             management,
+            receive_buffers: BTreeMap::new(),
         };
         for daemon in &topology.daemons {
             let process = lab.start(daemon)?;
@@ -197,6 +125,9 @@ impl Lab {
                 .try_for_each(|one| configure::whole(of(&namespaces, one), one))
         })
         .await??;
+        for at in 0..lab.daemons.len() {
+            lab.widen(at).await?;
+        }
         Ok(lab)
     }
 
@@ -276,7 +207,32 @@ impl Lab {
                 .filter(touched)
                 .try_for_each(|one| configure::again(of(&namespaces, one), one))
         })
-        .await?
+        .await??;
+        self.widen(at).await
+    }
+
+    /// The receive buffer of each userspace tunnel's socket, in bytes, or why it is what the system gives.
+    pub fn receive_buffers(&self) -> &BTreeMap<String, Result<usize, String>> {
+        &self.receive_buffers
+    }
+
+    /// Makes room for datagrams at a daemon that carries a tunnel. Where that cannot be, it carries it all the same.
+    async fn widen(&mut self, at: usize) -> Result<(), LabError> {
+        let daemon = &self.topology.daemons[at];
+        let tunnels = |end: &End| {
+            let namespace = self.topology.namespace(&end.namespace);
+            namespace
+                .is_some_and(|one| one.wireguard.iter().any(|wg| wg.interface == end.interface))
+        };
+        let (true, Some(pid)) = (daemon.makes.iter().any(tunnels), self.daemons[at].pid()) else {
+            return Ok(());
+        };
+        let patience = self.options.patience;
+        let widened = spawn_blocking(move || receive_buffer::widen(pid, patience)).await?;
+        let role = daemon.role.clone();
+        self.receive_buffers
+            .insert(role, widened.map_err(|error| error.to_string()));
+        Ok(())
     }
 
     /// Ends the daemons and removes the links. Processes in its pods are whoever's started them.

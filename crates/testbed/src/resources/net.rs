@@ -95,7 +95,7 @@ fn interface(dev: &str, name: &str) -> Option<(Traffic, Traffic)> {
 }
 
 /// A counter of `/proc/net/snmp`: a line of names, and under it a line of values, both with the protocol before them.
-fn counter(snmp: &str, protocol: &str, name: &str) -> Option<u64> {
+pub(crate) fn counter(snmp: &str, protocol: &str, name: &str) -> Option<u64> {
     let mut lines = snmp
         .lines()
         .filter_map(|line| line.strip_prefix(protocol))

@@ -81,7 +81,7 @@ fn group(title: &'static str, id: &str, pairs: &[&Difference]) -> anyhow::Result
             id: format!("{id}-figure"),
             svg: charts::intervals(&alt, "difference of the p50, ms", &rows)?,
             title: alt.title,
-            caption: "Left of zero the scenario before the minus is faster, right of it slower. A hollow point is not told from zero.".into(),
+            caption: "Left of zero the scenario before the minus is faster, right of it slower. A hollow point is not told from zero: as one of all the differences of this result, chance may have made it.".into(),
         },
         sentences,
     })
@@ -141,6 +141,18 @@ fn sentence(one: &Difference) -> Sentence {
             )
         }
     };
+    if let Some(carried) = one.carried_us.filter(|of| of.ci.is_some()) {
+        let sure = if carried.distinguishable {
+            ""
+        } else {
+            ", not distinguishable"
+        };
+        text.push_str(&format!(
+            " From encoded to received: {} ms, 95 %: {}{sure}.",
+            signed_ms(carried.difference),
+            interval(carried)
+        ));
+    }
     if !one.is_like_with_like() {
         text.push_str(" Their transports differ, so this is not the fabrics alone.");
     }
@@ -152,11 +164,14 @@ fn table(summary: &Summary) -> Table {
         "p50",
         "95 %",
         "% of first",
+        "carried p50",
+        "95 %",
         "quiet p50",
         "mean",
         "p99",
         "Cliff’s δ",
         "pairs",
+        "p (Holm)",
         "differs",
     ];
     let mut table = Table::new("first → second", &heads);
@@ -178,11 +193,15 @@ fn table(summary: &Summary) -> Table {
                     format!("{:+.1}", one.p50_us.difference / p50 as f64 * 100.0)
                         .replace('-', "\u{2212}")
                 }),
+                one.carried_us
+                    .map_or_else(String::new, |of| signed_ms(of.difference)),
+                one.carried_us.map_or_else(String::new, interval),
                 quiet.unwrap_or_default(),
                 signed_ms(one.mean_us.difference),
                 p99.unwrap_or_default(),
                 format!("{:+.2}", one.cliffs_delta).replace('-', "\u{2212}"),
                 one.pairs.to_string(),
+                differences::probability(one.p50_us.p),
                 one.differs.join(", "),
             ],
         );
@@ -198,6 +217,7 @@ mod tests {
         let of = DifferenceUs {
             difference: us,
             ci,
+            p: ci.map(|_| if distinguishable { 0.001 } else { 0.4 }),
             distinguishable,
         };
         Difference {
@@ -207,6 +227,7 @@ mod tests {
             differs: Vec::new(),
             p50_us: of,
             quiet_p50_us: None,
+            carried_us: None,
             mean_us: of,
             p99_us: None,
             cliffs_delta: 0.1,
@@ -222,6 +243,19 @@ mod tests {
         );
         let faster = sentence(&difference(-420.0, Some([-460.0, -380.0]), true));
         assert!(faster.told && faster.text.starts_with("s3 is faster than s2 by 0.42 ms"));
+        let mut part = difference(200.0, Some([-50.0, 450.0]), false);
+        part.carried_us = Some(DifferenceUs {
+            difference: 210.0,
+            ci: Some([180.0, 240.0]),
+            p: Some(0.001),
+            distinguishable: true,
+        });
+        let said = sentence(&part).text;
+        assert!(
+            said.ends_with("From encoded to received: +0.21 ms, 95 %: +0.18 to +0.24."),
+            "{said}"
+        );
+        assert_eq!(differences::verdict(&part), "only carried slower");
         let mut same = difference(20.0, Some([-50.0, 90.0]), false);
         same.differs.push("transport".into());
         let same_said = sentence(&same);

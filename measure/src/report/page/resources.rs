@@ -206,7 +206,7 @@ fn p50s(of: &PerCluster) -> Vec<String> {
 }
 
 fn fabric(with: &[(&ScenarioSummary, PerCluster, PerCluster)]) -> Table {
-    let mut table = Table::new("scenario, process", &["CPU", "memory"]);
+    let mut table = Table::new("scenario, process", &["CPU", "memory", "packets lost"]);
     for (one, _, _) in with {
         for (role, used) in &one.resources.fabric_processes {
             table.push(
@@ -215,6 +215,7 @@ fn fabric(with: &[(&ScenarioSummary, PerCluster, PerCluster)]) -> Table {
                 vec![
                     format!("{:.1}", used.cpu_percent_p50),
                     format!("{:.2}", used.memory_percent_p50),
+                    used.udp_rcvbuf_errors.to_string(),
                 ],
             );
         }

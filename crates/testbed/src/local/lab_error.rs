@@ -1,0 +1,86 @@
+//! Why a lab could not be brought up, or changed.
+
+use std::io;
+
+use thiserror::Error;
+use tokio::task::JoinError;
+
+use super::command::{CommandError, Missing};
+use crate::StartError;
+
+/// A lab could not be brought up, or changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// A namespace could not be made or entered.
+    #[error("namespace {namespace}: {source}")]
+    Namespace {
+        /// Which.
+        namespace: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The links between namespaces were refused.
+    #[error("links between namespaces: {0}")]
+    Links(CommandError),
+    /// A line was refused in a namespace.
+    #[error("namespace {namespace}: {source}")]
+    Command {
+        /// Which.
+        namespace: String,
+        /// What was refused.
+        source: CommandError,
+    },
+    /// A kernel parameter was refused.
+    #[error("namespace {namespace}: sysctl {key} = {value}: {source}")]
+    Sysctl {
+        /// The namespace.
+        namespace: String,
+        /// The parameter.
+        key: String,
+        /// The value.
+        value: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A daemon's program is not installed.
+    #[error("{role}: {source}")]
+    Missing {
+        /// The daemon.
+        role: String,
+        /// What is missing.
+        source: Missing,
+    },
+    /// A daemon could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A daemon ended, or took too long, before its interface was there.
+    #[error(
+        "{role} {how} before {interface} was there in {namespace}; the end of its log:\n{tail}"
+    )]
+    NotMade {
+        /// The daemon.
+        role: String,
+        /// What it did instead.
+        how: String,
+        /// What was waited for.
+        interface: String,
+        /// Where.
+        namespace: String,
+        /// The end of its log.
+        tail: String,
+    },
+    /// There is nothing of that name.
+    #[error("the lab has no {what} {name:?}; it has {known}")]
+    Unknown {
+        /// A namespace or a daemon.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A thread of ours failed.
+    #[error("a thread that sets the lab up failed: {0}")]
+    Thread(#[from] JoinError),
+}
