@@ -103,6 +103,8 @@ pub struct FeedMetrics {
     pub skipped: Counter,
     /// Frames that a media could not push.
     pub unpushed: Counter,
+    /// Frames that viewers on TCP could not take at once.
+    pub waited: Counter,
     /// Frames let go because no viewer on TCP took any.
     pub outrun: Counter,
     /// Key frames asked of the renderer.
@@ -123,6 +125,7 @@ pub struct Metrics {
     missing: Family<FeedLabel, Counter>,
     skipped: Family<FeedLabel, Counter>,
     unpushed: Family<FeedLabel, Counter>,
+    waited: Family<FeedLabel, Counter>,
     outrun: Family<FeedLabel, Counter>,
     keyframe_requests: Family<FeedLabel, Counter>,
     /// RTSP connections that are open.
@@ -198,6 +201,11 @@ impl Metrics {
             all.unpushed.clone(),
         );
         registry.register(
+            "waited_frames",
+            "Frames that viewers on TCP could not take at once",
+            all.waited.clone(),
+        );
+        registry.register(
             "outrun_frames",
             "Frames let go because no viewer on TCP took any",
             all.outrun.clone(),
@@ -234,6 +242,7 @@ impl Metrics {
             missing: of(&self.missing),
             skipped: of(&self.skipped),
             unpushed: of(&self.unpushed),
+            waited: of(&self.waited),
             outrun: of(&self.outrun),
             keyframe_requests: of(&self.keyframe_requests),
         }
@@ -252,6 +261,7 @@ impl Metrics {
             &self.missing,
             &self.skipped,
             &self.unpushed,
+            &self.waited,
             &self.outrun,
             &self.keyframe_requests,
         ];

@@ -14,8 +14,8 @@ use super::Window;
 /// A cluster of the paper has 2 vCPU and 4 GB (arXiv 2405.00558); percentages are of these, whatever the machine has.
 pub const CLUSTER: Limits = Limits::PAPER;
 
-/// Shorter ones are the rest at a repetition's end, over which a tick is many percent; in microseconds.
-const MIN_SECOND_US: u64 = 500_000;
+/// Shorter ones are the rest at a repetition's end, in which processes end and give their memory back; in microseconds.
+const MIN_SECOND_US: u64 = 900_000;
 
 /// What one cluster's pods used in one second, all of them together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

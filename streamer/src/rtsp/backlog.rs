@@ -30,15 +30,23 @@ pub(super) fn stand_before(appsink: &gst::Element, feed: &Arc<Feed>) {
         feed: Arc::clone(feed),
         state: Mutex::default(),
     });
-    // Of the pad before the sink's: a probe of the sink's own holds the lock that a waiting thread needs.
+    // Of the pad before the sink's: a probe of the sink's own holds the lock that a waiting thread needs. When viewers on
+    // UDP come the server puts a queue between the two, and the pad that was before lives on before that.
+    let probe = Arc::new(Mutex::new(None));
+    let here = Arc::clone(&probe);
     sink.connect_linked(move |_, before| {
         let backlog = Arc::clone(&backlog);
-        before.add_probe(gst::PadProbeType::BUFFER_LIST, move |_, info| {
-            match &info.data {
-                Some(gst::PadProbeData::BufferList(frame)) => backlog.take(frame),
-                _ => gst::PadProbeReturn::Ok,
-            }
+        *lock(&here) = before.add_probe(gst::PadProbeType::BUFFER_LIST, move |_, info| match &info
+            .data
+        {
+            Some(gst::PadProbeData::BufferList(frame)) => backlog.take(frame),
+            _ => gst::PadProbeReturn::Ok,
         });
+    });
+    sink.connect_unlinked(move |_, before| {
+        if let Some(probe) = lock(&probe).take() {
+            before.remove_probe(probe);
+        }
     });
 }
 
@@ -50,7 +58,10 @@ struct Backlog {
 
 #[derive(Default)]
 struct State {
-    /// What went to the sink last. Once nobody else has it, the server has taken it.
+    /// What went to the sink before the last. The sink keeps what was taken from it last, so once nobody else has this one,
+    /// the last has been taken too.
+    older: Option<gst::BufferList>,
+    /// What went to the sink last.
     last: Option<gst::BufferList>,
     waiting: VecDeque<gst::BufferList>,
     /// Whether a thread brings the waiting ones on.
@@ -59,11 +70,15 @@ struct State {
 
 impl State {
     fn is_free(&mut self) -> bool {
-        let taken = self
-            .last
-            .as_mut()
-            .is_none_or(|last| last.get_mut().is_some());
+        let taken = match &mut self.older {
+            Some(older) => older.get_mut().is_some(),
+            None => self.last.is_none(),
+        };
         taken && !self.bringing
+    }
+
+    fn goes(&mut self, frames: &gst::BufferList) {
+        self.older = self.last.replace(frames.clone());
     }
 }
 
@@ -71,9 +86,10 @@ impl Backlog {
     fn take(self: &Arc<Self>, frame: &gst::BufferList) -> gst::PadProbeReturn {
         let mut state = self.lock();
         if state.is_free() {
-            state.last = Some(frame.clone());
+            state.goes(frame);
             return gst::PadProbeReturn::Ok;
         }
+        self.feed.metrics().waited.inc();
         state.waiting.push_back(frame.clone());
         if state.waiting.len() > MAX_FRAMES {
             state.waiting.pop_front();
@@ -125,11 +141,15 @@ impl Backlog {
                 frame.iter_owned().for_each(|packet| all.add(packet));
             }
         }
-        state.last = Some(all.clone());
+        state.goes(&all);
         Some(all)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

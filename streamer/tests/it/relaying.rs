@@ -53,6 +53,11 @@ fn viewers_go_on_when_the_name_comes_back() {
                 .all(|packet| sent.contains(&packet.timestamp) || now.contains(&packet.timestamp))
         );
     }
+    // Few do where viewers take each at once: the second of a session, of which nothing is known yet, and when the machine
+    // is busy.
+    let waited = streamer.metric("xr_streamer_waited_frames_total{feed=\"room\"}");
+    let frames = streamer.metric("xr_streamer_relayed_frames_total{feed=\"room\"}");
+    assert!(waited * 4 < frames, "{waited} of {frames} frames waited");
     let (_, trace) = get(streamer.ops, "/trace?after=0&limit=1000");
     assert!(
         trace.contains("\"ingested\"") && trace.contains("\"relayed\""),
@@ -165,10 +170,9 @@ fn a_viewer_that_fell_behind_catches_up() {
     let first = heard.iter().map(place).min().unwrap();
     let expected = sent.iter().filter(|one| place(one) >= first);
     assert!(expected.clone().count() > 60 && expected.clone().all(|one| heard.contains(one)));
-    assert_eq!(
-        streamer.metric("xr_streamer_outrun_frames_total{feed=\"room\"}"),
-        0
-    );
+    let metric =
+        |what| streamer.metric(&format!("xr_streamer_{what}_frames_total{{feed=\"room\"}}"));
+    assert!(metric("waited") > 10 && metric("outrun") == 0);
 }
 
 /// An unmodified ffmpeg feeds MPEG-TS, and an unmodified ffprobe views it.

@@ -115,11 +115,16 @@ impl Processes {
             .ticks
             .insert(of.pid, ticks)
             .unwrap_or_else(|| older(ticks));
-        let whose = (of.role.clone(), (source == Source::Proc).then_some(of.pid));
-        let cpu_before = self
-            .cpu_us
-            .insert(whose, cpu_us)
-            .unwrap_or_else(|| older(cpu_us));
+        // A group may be gone with the process that is accounted for here: then the process goes on from its own last figure.
+        let mut advance = |pid: Option<u32>, cpu_us: u64| {
+            let before = self.cpu_us.insert((of.role.clone(), pid), cpu_us);
+            before.unwrap_or_else(|| older(cpu_us))
+        };
+        let of_process = advance(Some(of.pid), sample.cpu_us());
+        let cpu_before = match source {
+            Source::Proc => of_process,
+            Source::CgroupV1 | Source::CgroupV2 => advance(None, cpu_us),
+        };
         let percent =
             cpu_us.saturating_sub(cpu_before) as f64 / 1e4 / elapsed.as_secs_f64().max(1e-6);
         let [received, sent] = [

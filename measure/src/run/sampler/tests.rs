@@ -69,6 +69,40 @@ fn a_repetition_is_sampled_to_its_last_moment() {
     );
 }
 
+/// A process ends, and its group is gone before the sampler comes to it.
+#[test]
+fn the_last_line_is_of_the_last_second_whatever_became_of_the_group() {
+    let name = testbed::cgroup::name(std::process::id()) + "-ended";
+    let tree = Tree::create(&name, None);
+    let group = tree.group(Part::Cluster(Cluster::A), "renderer");
+    let mut child = std::process::Command::new("/bin/sh")
+        .args(["-c", "while :; do :; done"])
+        .spawn()
+        .expect("started");
+    let pid = child.id();
+    group.add(pid).expect("put in");
+    let of = Watched::new("renderer", pid, Some(&group));
+    let used = || testbed::resources::sample(pid).expect("it runs");
+    let until = Instant::now() + Duration::from_secs(20);
+    while used().cpu_us() < 800_000 {
+        assert!(Instant::now() < until, "it gets no processor");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut processes = Processes::default();
+    let begun = Instant::now();
+    processes
+        .running(&of, clock::now(), SECOND)
+        .expect("it runs");
+    std::thread::sleep(Duration::from_millis(100));
+    let last = used();
+    child.kill().and_then(|()| child.wait()).expect("ended");
+    drop((group, tree));
+    let line = processes.ended(&of, &last, clock::now(), begun.elapsed());
+    let percent: f64 = line.fields[6].parse().expect("a number");
+    // One thread, counted in ticks of 10 ms.
+    assert!(percent <= 150.0, "{percent} %");
+}
+
 /// Two clusters in small: one works, the other waits; and what a reader of the result sees of it.
 #[test]
 fn clusters_are_counted_from_the_place_that_is_said() {
