@@ -118,6 +118,7 @@ async fn reaches(plan: &LabPlan, dir: &Path) {
     };
     tcp(plan, &stage);
     udp(&stage);
+    too_big(plan, &stage).await;
     let end = async |capture: testbed::local::capture::Capture| {
         let path = capture.path().to_owned();
         let captured = capture
@@ -208,6 +209,20 @@ fn udp(stage: &Stage) {
             }
         }
     }
+}
+
+/// The one packet of [`udp`] that was too large is counted where it was dropped. Where no link is smaller than the sender's own
+/// it never left.
+async fn too_big(plan: &LabPlan, stage: &Stage) {
+    let found = stage.lab.too_big().await.expect("counted");
+    let dropped: u64 = found.values().map(|of| of.dropped).sum();
+    let on_the_way = matches!(plan.fabric, Fabric::Liqo(_));
+    assert_eq!(dropped > 0, on_the_way, "{found:?}");
+    let places: Vec<&str> = found.keys().map(String::as_str).collect();
+    assert!(
+        found.values().all(|of| of.fragmented == 0),
+        "nothing may be cut up: {places:?}"
+    );
 }
 
 /// What crossed the WAN, or in `single` the bridge, is what the byte budget says.
