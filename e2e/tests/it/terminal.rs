@@ -84,6 +84,14 @@ impl Terminal {
     }
 }
 
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Where a test fails it still runs.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn a_shell_in_a_lab_has_the_terminal_to_itself() {
     const PROMPT: &str = "(lab client) ";
