@@ -8,6 +8,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use e2e::{Lab, binary};
+use nix::fcntl::{FcntlArg, FdFlag};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -35,6 +38,8 @@ impl Terminal {
             .spawn()
             .expect("setsid of util-linux");
         drop(pty.slave);
+        // Else it would be inherited by what is started from now on, and the terminal outlive this end of it.
+        nix::fcntl::fcntl(&pty.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).expect("a flag");
         let keyboard = File::from(pty.master);
         let mut screen = keyboard.try_clone().expect("a descriptor");
         let written = Written::default();
@@ -130,4 +135,10 @@ fn a_shell_in_a_lab_has_the_terminal_to_itself() {
     terminal.types("exit 7\n");
     let code = terminal.child.wait().expect("it ends").code();
     assert_eq!(code, Some(7), "the shell's own code is the lab's");
+
+    let mut terminal = Terminal::start(&["lab", &file, "--in", "client"]);
+    terminal.shows(PROMPT, 1);
+    let pid = Pid::from_raw(terminal.child.id().cast_signed());
+    kill(pid, Signal::SIGTERM).expect("it runs");
+    assert!(!terminal.child.wait().expect("it ends").success());
 }

@@ -64,7 +64,8 @@ pub(super) async fn open(
         .context("cannot start the shell")?;
     let status = tokio::select! {
         status = child.wait() => status.context("cannot wait for the shell")?,
-        () = terminated(shutdown, args.command.is_empty()) => {
+        // Ctrl-C is none of it once an interactive shell has the terminal: it goes to what runs in the foreground there.
+        () = shutdown.fired() => {
             child.kill().await.context("cannot end the shell")?;
             child.wait().await?
         }
@@ -75,14 +76,6 @@ pub(super) async fn open(
         tell(&path, captured.packets, captured.dropped);
     }
     Ok(code(status))
-}
-
-/// An interactive shell has Ctrl-C to itself; a command ends with it.
-async fn terminated(shutdown: &Shutdown, interactive: bool) {
-    if interactive {
-        std::future::pending::<()>().await;
-    }
-    shutdown.fired().await;
 }
 
 fn tell(path: &Path, packets: u64, dropped: u64) {
