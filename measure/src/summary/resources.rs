@@ -255,7 +255,7 @@ fn notes(resources: &Resources, meta: Option<&ResourcesMeta>) -> Vec<String> {
     for (role, process) in &resources.fabric_processes {
         if process.udp_rcvbuf_errors > 0 {
             notes.push(format!(
-                "{role} lost {} packets to a full receive buffer: the machine was too busy to carry the tunnel",
+                "{role}: packets lost to a full receive buffer, because the machine was too busy to carry the tunnel: {}",
                 process.udp_rcvbuf_errors
             ));
         }

@@ -94,7 +94,7 @@ fn two_clusters_have_a_mean_of_each_second() {
         "2 cores",
         "cluster a was throttled",
         "cluster b: 200 datagrams",
-        "wireguard-a lost 1 packets to a full receive buffer",
+        "wireguard-a: packets lost to a full receive buffer",
         "lack memory: its hierarchy",
     ] {
         assert!(notes.contains(words), "{words:?} is missing in {notes}");
