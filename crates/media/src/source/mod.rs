@@ -13,6 +13,7 @@ mod read_ahead;
 mod reader;
 mod spec;
 mod streams;
+mod swallowed;
 
 use std::sync::Arc;
 

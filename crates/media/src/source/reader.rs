@@ -11,6 +11,7 @@ use gstreamer_video as gst_video;
 use super::film::{self, Film};
 use super::read_ahead::ReadAhead;
 use super::streams::{Streams, link_video};
+use super::swallowed;
 use super::{SourceError, SourceSpec};
 use crate::units::VideoSize;
 use crate::{bus, element};
@@ -43,6 +44,7 @@ pub(super) fn start(
     let film = Film::new(if looped { memory_bytes } else { 0 });
     let entrance = tail(&pipeline, info, &pool, pictures, film.clone())?;
     let streams = Streams::default();
+    swallowed::repeat_errors(&pipeline);
     head(spec, &pipeline, &entrance, &streams, pictures)?;
 
     let Some(bus) = pipeline.bus() else {
