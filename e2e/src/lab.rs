@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use testbed::{Exit, Placement, Process, Ready, Spec, Testbed};
+use testbed::{Event, Exit, Placement, Process, Ready, Spec, Testbed};
 
 use crate::{Ops, until};
 
@@ -57,6 +57,9 @@ pub fn video() -> PathBuf {
     video
 }
 
+/// Lines of each log that a failed test shows.
+const LAST_LINES: usize = 40;
+
 /// Held by the one lab that exists: whole pipelines beside one another would measure each other on a small machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -66,6 +69,8 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 pub struct Lab {
     testbed: Testbed,
     folder: TempDir,
+    /// What happened to its processes.
+    events: Arc<Mutex<Vec<Event>>>,
     // The last field, so that it is given up when everything else is gone.
     _alone: MutexGuard<'static, ()>,
 }
@@ -76,17 +81,52 @@ impl Default for Lab {
     }
 }
 
+impl Drop for Lab {
+    /// A test that failed shows what became of its processes, and what they said last.
+    #[expect(
+        clippy::print_stderr,
+        reason = "it is for whoever reads why the test failed"
+    )]
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for event in lock(&self.events).iter() {
+            eprintln!("{event:?}");
+        }
+        let Ok(files) = std::fs::read_dir(self.folder.path()) else {
+            return;
+        };
+        let mut logs: Vec<PathBuf> = files.filter_map(|file| Some(file.ok()?.path())).collect();
+        logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.sort();
+        for log in logs {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let first = text.lines().count().saturating_sub(LAST_LINES);
+            eprintln!("--- the last lines of {}", log.display());
+            text.lines()
+                .skip(first)
+                .for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
 impl Lab {
     /// An empty one.
     ///
     /// # Panics
     /// If there is no place for temporary files.
     pub fn new() -> Self {
-        let testbed = Testbed::new(Placement::Host, service::clock::now, |_| ());
+        let events = Arc::<Mutex<Vec<Event>>>::default();
+        let note = Arc::clone(&events);
+        let testbed = Testbed::new(Placement::Host, service::clock::now, move |event| {
+            lock(&note).push(event);
+        });
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
             testbed,
             folder: TempDir::new().expect("a temporary folder"),
+            events,
             _alone: alone,
         }
     }

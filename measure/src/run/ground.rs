@@ -12,6 +12,7 @@ use testbed::local::lab::{Lab, Options};
 use testbed::{Placement, Ready};
 
 use super::commands::{Binds, Places};
+use super::events::Events;
 use super::lab_plan::{self, Planned};
 use super::repetition::{Repetition, Stopped, address};
 use crate::scenario::Transport;
@@ -77,12 +78,8 @@ impl Ground {
         repetition
             .events
             .now("lab up", "xrbench", &planned.built.reach.backend);
-        for (role, widened) in lab.receive_buffers() {
-            let told = match widened {
-                Ok(bytes) => format!("{bytes} bytes"),
-                Err(why) => why.clone(),
-            };
-            repetition.events.now("receive buffer", role, &told);
+        for role in lab.receive_buffers().keys() {
+            tell_receive_buffer(&lab, role, &repetition.events);
         }
         repetition.watch_fabric(&lab);
         let mut ground = InLab {
@@ -196,11 +193,12 @@ impl Ground {
     }
 
     /// Kills the process of a gateway, and starts it again.
-    pub(super) async fn kill_gateway(&mut self, name: &str) -> anyhow::Result<()> {
+    pub(super) async fn kill_gateway(&mut self, name: &str, events: &Events) -> anyhow::Result<()> {
         let Some(lab) = &mut self.lab else {
             anyhow::bail!("there is no gateway to kill");
         };
-        lab.lab.gateway_restart(name).await?;
+        let role = lab.lab.gateway_restart(name).await?;
+        tell_receive_buffer(&lab.lab, &role, events);
         Ok(())
     }
 
@@ -270,6 +268,16 @@ impl InLab {
         }
         Ok(())
     }
+}
+
+/// Which receive buffer the socket of a userspace tunnel has.
+fn tell_receive_buffer(lab: &Lab, role: &str, events: &Events) {
+    let told = match lab.receive_buffers().get(role) {
+        Some(Ok(bytes)) => format!("{bytes} bytes"),
+        Some(Err(why)) => why.clone(),
+        None => return,
+    };
+    events.now("receive buffer", role, &told);
 }
 
 fn free() -> anyhow::Result<TcpListener> {

@@ -181,7 +181,7 @@ async fn act(
         Action::Kill(who) => {
             repetition.events.now("kill", &who, "on purpose");
             if who.starts_with("gateway-") {
-                ground.kill_gateway(&who).await?;
+                ground.kill_gateway(&who, &repetition.events).await?;
             } else {
                 pipeline.kill(repetition, &who).await?;
             }

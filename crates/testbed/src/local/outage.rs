@@ -38,9 +38,11 @@ impl Lab {
 
     /// Kills the tunnel's process of a gateway (`gateway-a`) by SIGKILL and starts it again.
     ///
-    /// Where the kernel carries the tunnel there is no such process: that is an error, which names the daemons that there are.
-    pub async fn gateway_restart(&mut self, gateway: &str) -> Result<(), LabError> {
+    /// Gives the role of that process. Where the kernel carries the tunnel there is none: that is an error, which names the
+    /// daemons that there are.
+    pub async fn gateway_restart(&mut self, gateway: &str) -> Result<String, LabError> {
         let role = gateway.replacen("gateway", "wireguard", 1);
-        self.daemon_restart(&role).await
+        self.daemon_restart(&role).await?;
+        Ok(role)
     }
 }

@@ -1,0 +1,173 @@
+//! A stamped test stream on a real RTSP server of GStreamer's, without a renderer and a streamer: what the client's tests
+//! play, and what a client can be tried on by hand. `listening on PORT` is its first line; it serves `/test` on loopback
+//! until it is killed.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test's server that cannot go on panics, and says on its output where it listens"
+)]
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use clap::Parser;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_rtsp as gst_rtsp;
+use gstreamer_rtsp_server as gst_rtsp_server;
+use gstreamer_rtsp_server::prelude::*;
+use stamp::{PlaneMut, Stamp};
+use timeline::{RtpTimestamp, UnixMicros};
+
+const WIDTH: usize = 640;
+const HEIGHT: usize = 360;
+const FPS: u64 = 30;
+
+/// Serves a stamped test stream of 640x360 at 30 frames a second on rtsp://127.0.0.1:PORT/test.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Where it listens; 0 takes a free port.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Refuse UDP.
+    #[arg(long)]
+    tcp_only: bool,
+    /// Leave out the frames from FIRST to before END, as a feed that is gone for a while.
+    #[arg(long, num_args = 2, value_names = ["FIRST", "END"], default_values_t = [0, 0])]
+    silent: Vec<u32>,
+}
+
+fn main() {
+    let args = Args::parse();
+    let silent = args.silent;
+
+    gst::init().unwrap();
+    let factory = gst_rtsp_server::RTSPMediaFactory::new();
+    factory.set_launch(&format!(
+        "( videotestsrc is-live=true pattern=ball ! \
+         video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate={FPS}/1 ! \
+         x264enc name=encoder tune=zerolatency speed-preset=ultrafast bitrate=2000 key-int-max=30 threads=2 ! \
+         rtph264pay name=pay0 pt=96 mtu=1150 config-interval=-1 aggregate-mode=zero-latency )"
+    ));
+    factory.set_shared(true);
+    factory.set_latency(0);
+    if args.tcp_only {
+        factory.set_protocols(gst_rtsp::RTSPLowerTrans::TCP);
+    }
+    factory.connect_media_configure(move |_, media| {
+        stamp_frames(&media.element(), (silent[0], silent[1]));
+        media.connect_new_state(|media, _| {
+            for index in 0..media.n_streams() {
+                for factory in ["multiudpsink", "appsink"] {
+                    let bin = media.stream(index).and_then(|stream| stream.joined_bin());
+                    let sinks = bin.map(|bin| bin.iterate_all_by_element_factory_name(factory));
+                    sinks
+                        .into_iter()
+                        .flatten()
+                        .flatten()
+                        .for_each(|sink| sink.set_property("sync", false));
+                }
+            }
+        });
+    });
+    let server = gst_rtsp_server::RTSPServer::new();
+    server.set_address("127.0.0.1");
+    server.set_service(&args.port.to_string());
+    server.mount_points().unwrap().add_factory("/test", factory);
+    let _source = server.attach(None).unwrap();
+    println!("listening on {}", server.bound_port());
+    gst::glib::MainLoop::new(None, false).run();
+}
+
+/// Draws stamps in front of the encoder, and writes the key that each implies on the frame's packets.
+fn stamp_frames(element: &gst::Element, silent: (u32, u32)) {
+    let bin = element.downcast_ref::<gst::Bin>().unwrap();
+    let x264 = bin.by_name("encoder").unwrap();
+    let waiting = Arc::new(Mutex::new(VecDeque::<Stamp>::new()));
+    let keys = Arc::new(Mutex::new(
+        VecDeque::<(Option<gst::ClockTime>, RtpTimestamp)>::new(),
+    ));
+
+    let drawn = Arc::clone(&waiting);
+    let next_frame = Mutex::new(0);
+    let sink = x264.static_pad("sink").unwrap();
+    sink.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(gst::PadProbeData::Buffer(buffer)) = &mut info.data else {
+            unreachable!()
+        };
+        let mut next_frame = next_frame.lock().unwrap();
+        let frame = *next_frame;
+        *next_frame += 1;
+        if (silent.0..silent.1).contains(&frame) {
+            return gst::PadProbeReturn::Drop;
+        }
+        drawn
+            .lock()
+            .unwrap()
+            .push_back(draw(buffer.make_mut(), frame));
+        gst::PadProbeReturn::Ok
+    });
+
+    // The encoder moves the presentation times, but it takes and gives frames one for one.
+    let encoded = Arc::clone(&keys);
+    let source = x264.static_pad("src").unwrap();
+    source.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(gst::PadProbeData::Buffer(buffer)) = &info.data else {
+            unreachable!()
+        };
+        let stamp = waiting.lock().unwrap().pop_front().unwrap();
+        let mut encoded = encoded.lock().unwrap();
+        encoded.push_back((
+            buffer.pts(),
+            RtpTimestamp::from_generated(UnixMicros(stamp.time_us)),
+        ));
+        if encoded.len() > 64 {
+            encoded.pop_front();
+        }
+        gst::PadProbeReturn::Ok
+    });
+
+    let pay = bin.by_name("pay0").unwrap().static_pad("src").unwrap();
+    let types = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
+    pay.add_probe(types, move |_, info| {
+        let keys = keys.lock().unwrap();
+        let patch = |buffer: &mut gst::BufferRef| {
+            let pts = buffer.pts();
+            let (_, key) = keys.iter().find(|(of, _)| *of == pts).unwrap();
+            let mut map = buffer.map_writable().unwrap();
+            media::rtp::PacketMut::new(&mut map)
+                .unwrap()
+                .set_timestamp(*key);
+        };
+        match &mut info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => patch(buffer.make_mut()),
+            Some(gst::PadProbeData::BufferList(list)) => {
+                list.make_mut().foreach_mut(|mut buffer, _| {
+                    patch(buffer.make_mut());
+                    std::ops::ControlFlow::Continue(Some(buffer))
+                });
+            }
+            _ => unreachable!(),
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn draw(buffer: &mut gst::BufferRef, frame: u32) -> Stamp {
+    let mut map = buffer.map_writable().unwrap();
+    let (luma, chroma) = map.split_at_mut(WIDTH * HEIGHT);
+    let (u, v) = chroma.split_at_mut(WIDTH * HEIGHT / 4);
+    for plane in [u, v] {
+        stamp::clear_chroma(&mut PlaneMut::new(plane, WIDTH / 2, HEIGHT / 2, WIDTH / 2).unwrap());
+    }
+    let stamp = Stamp {
+        frame,
+        time_us: service::clock::now().0,
+    };
+    stamp::draw_generation(
+        &mut PlaneMut::new(luma, WIDTH, HEIGHT, WIDTH).unwrap(),
+        stamp,
+    );
+    stamp
+}
