@@ -9,9 +9,9 @@ use timeline::frames_csv::FrameRow;
 use crate::client::{Client, await_rows};
 use crate::server::{Options, Server};
 
-/// Design goal: from the start of the new process to the next distinct frame. Twice that is allowed here, because the
+/// Design goal: from the start of the new process to the next distinct frame. Four times that is allowed here, because the
 /// machine that runs tests also builds.
-const BACK_WITHIN_US: i64 = 4_000_000;
+const BACK_WITHIN_US: i64 = 8_000_000;
 
 fn frames_in(directory: &Path) -> (PathBuf, Vec<String>) {
     let path = directory.join("frames.csv");
@@ -100,7 +100,7 @@ fn survives_a_frozen_server(transport: &str) {
     let begun = std::time::Instant::now();
     while client.ask("/ready").starts_with("HTTP/1.1 200") {
         assert!(
-            begun.elapsed() < std::time::Duration::from_secs(8),
+            begun.elapsed() < std::time::Duration::from_secs(15),
             "the silence goes unnoticed"
         );
         std::thread::park_timeout(std::time::Duration::from_millis(50));

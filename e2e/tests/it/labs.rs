@@ -187,7 +187,7 @@ async fn the_wan_carries_wireguard_for_liqo_and_rtsp_for_nodeport() {
 #[tokio::test(flavor = "multi_thread")]
 async fn loss_an_outage_and_a_killed_gateway_pass_and_are_seen() {
     let lab = Lab::new();
-    let file = "[[scenario]]\nname = \"loss\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"4s\"\n\
+    let file = "[[scenario]]\nname = \"loss\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"7s\"\n\
         wan = { preset = \"local\", b_to_a = { loss_percent = 1 } }\n\
         [[scenario]]\nname = \"outage\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"5s\"\nwan = { preset = \"local\" }\n\
         fault = [{ at = \"1s\", what = \"outage\", lasts = \"200ms\" }]\n\
@@ -207,8 +207,8 @@ async fn loss_an_outage_and_a_killed_gateway_pass_and_are_seen() {
         .expect("a count");
     assert!(unread > 0, "what is lost is seen");
     assert!(
-        shown("loss") > 80,
-        "{} of 120 read, {unread} unread",
+        shown("loss") > 140,
+        "{} of 210 read, {unread} unread",
         shown("loss")
     );
     // The feed is cut too: its frames wait for TCP and come late, so that the picture stands still whether or not one is lost.

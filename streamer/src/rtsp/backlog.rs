@@ -5,6 +5,8 @@
 //! third comes, and from then on every frame is a frame late, for good. So the sink holds one frame and no more, as the
 //! server means it to; but then whoever brings the next one waits, and viewers on UDP with it.
 //!
+//! Nor is that thread told when the viewer that it could not send to is gone: see `Server::wake_sender`.
+//!
 //! Here a frame that cannot go on waits, and whatever else has come by then goes with it, as one, on a thread that may
 //! wait. Where nothing is stuck, which is nearly always, frames pass on the thread that brings them.
 
@@ -36,10 +38,15 @@ pub(super) fn stand_before(appsink: &gst::Element, feed: &Arc<Feed>) {
     let here = Arc::clone(&probe);
     sink.connect_linked(move |_, before| {
         let backlog = Arc::clone(&backlog);
-        *lock(&here) = before.add_probe(gst::PadProbeType::BUFFER_LIST, move |_, info| match &info
-            .data
-        {
+        let kinds = gst::PadProbeType::BUFFER_LIST | gst::PadProbeType::EVENT_DOWNSTREAM;
+        *lock(&here) = before.add_probe(kinds, move |_, info| match &info.data {
             Some(gst::PadProbeData::BufferList(frame)) => backlog.take(frame),
+            // It would wait where the frames do. The sink gets on without, and it comes again with the next frame.
+            Some(gst::PadProbeData::Event(event))
+                if event.type_() == gst::EventType::Caps && backlog.is_stuck() =>
+            {
+                gst::PadProbeReturn::Drop
+            }
             _ => gst::PadProbeReturn::Ok,
         });
     });
@@ -83,6 +90,10 @@ impl State {
 }
 
 impl Backlog {
+    fn is_stuck(&self) -> bool {
+        self.lock().bringing
+    }
+
     fn take(self: &Arc<Self>, frame: &gst::BufferList) -> gst::PadProbeReturn {
         let mut state = self.lock();
         if state.is_free() {

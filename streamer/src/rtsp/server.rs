@@ -90,7 +90,9 @@ impl Drop for Counted {
         inner.open.fetch_sub(1, Ordering::Relaxed);
         inner.metrics.connections.dec();
         lock(&inner.watched).remove(&self.id);
-        inner.viewers.close(self.id);
+        if let Some(feed) = inner.viewers.close(self.id) {
+            inner.wake_sender(&feed);
+        }
     }
 }
 
@@ -305,6 +307,10 @@ impl Inner {
             .media(&path(&name))
             .0
             .and_then(|media| media.transport(0));
+        if let Some(transport) = &transport {
+            // See `wake_sender`.
+            transport.message_sent();
+        }
         let tcp = transport.is_some()
             && (0..=u8::MAX).any(|channel| client.stream_transport(channel) == transport);
         let transport = if tcp { Transport::tcp } else { Transport::udp };
@@ -314,6 +320,27 @@ impl Inner {
         }
         if let Some(feed) = self.table.find(&name) {
             feed.wish_keyframe();
+        }
+    }
+}
+
+impl Inner {
+    /// Lets the server's sending thread of `feed` look again at whom it can send to.
+    ///
+    /// It does so when a frame comes and when a viewer on TCP has taken one, and not when viewers come and go: after one
+    /// that took nothing the sink would stay full, and no frame would come any more.
+    fn wake_sender(&self, feed: &FeedName) {
+        let path = path(feed);
+        let mut all = |_: &gst_rtsp_server::RTSPSessionPool, _: &gst_rtsp_server::RTSPSession| {
+            gst_rtsp_server::RTSPFilterResult::Ref
+        };
+        let transport = self
+            .pool
+            .filter(Some(&mut all))
+            .iter()
+            .find_map(|session| session.media(&path).0?.transport(0));
+        if let Some(transport) = transport {
+            transport.message_sent();
         }
     }
 }

@@ -51,11 +51,19 @@ impl Viewers {
         self.count(&playing);
     }
 
-    /// `connection` is closed, and what it controlled has ended.
-    pub fn close(&self, connection: u64) {
+    /// `connection` is closed, and what it controlled has ended. Gives the feed that it played.
+    pub fn close(&self, connection: u64) -> Option<FeedName> {
         let mut playing = self.lock();
-        playing.retain(|_, viewer| viewer.connection != connection);
+        let mut feed = None;
+        playing.retain(|_, viewer| {
+            let stays = viewer.connection != connection;
+            if !stays {
+                feed = Some(viewer.feed.clone());
+            }
+            stays
+        });
         self.count(&playing);
+        feed
     }
 
     /// How many play `feed`.
@@ -95,7 +103,8 @@ mod tests {
         assert_eq!(viewers.of(&feed), 2);
         viewers.stop("a");
         assert_eq!(viewers.of(&feed), 1);
-        viewers.close(2);
+        assert_eq!(viewers.close(2), Some(feed.clone()));
+        assert_eq!(viewers.close(2), None);
         assert_eq!(viewers.of(&feed), 0);
     }
 }

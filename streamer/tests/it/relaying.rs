@@ -57,7 +57,7 @@ fn viewers_go_on_when_the_name_comes_back() {
     // is busy.
     let waited = streamer.metric("xr_streamer_waited_frames_total{feed=\"room\"}");
     let frames = streamer.metric("xr_streamer_relayed_frames_total{feed=\"room\"}");
-    assert!(waited * 4 < frames, "{waited} of {frames} frames waited");
+    assert!(waited * 2 < frames, "{waited} of {frames} frames waited");
     let (_, trace) = get(streamer.ops, "/trace?after=0&limit=1000");
     assert!(
         trace.contains("\"ingested\"") && trace.contains("\"relayed\""),
@@ -119,7 +119,7 @@ fn a_deaf_viewer_disturbs_nobody() {
 #[test]
 fn a_lone_deaf_viewer_does_not_stop_the_media() {
     let streamer = Streamer::start(&["--slow-ms", "3000"]);
-    let _feed = Feed::start(streamer.http, "room", (1280, 720), 30, 20_000);
+    let feed = Feed::start(streamer.http, "room", (1280, 720), 30, 20_000);
     streamer.wait_frames("room", 5);
     let _deaf = deaf(streamer.rtsp, "room");
     let viewer = Viewer::start(&streamer.url("room"), "udp");
@@ -138,6 +138,23 @@ fn a_lone_deaf_viewer_does_not_stop_the_media() {
         "stood still for {longest:?} in {:?}",
         begun.elapsed()
     );
+    // With the deaf one gone nothing waits for it any more, and another on TCP gets frames as they come.
+    let metric =
+        |what| streamer.metric(&format!("xr_streamer_{what}_frames_total{{feed=\"room\"}}"));
+    let more_frames = || {
+        let sent = feed.timestamps.lock().unwrap().len() as u64;
+        streamer.wait_frames("room", sent + 60);
+    };
+    let outrun = metric("outrun");
+    more_frames();
+    let outrun = metric("outrun") - outrun;
+    assert!(outrun < 20, "{outrun} of 60 frames waited for nobody");
+    let next = Viewer::start(&streamer.url("room"), "tcp");
+    streamer.wait("frames over TCP", |_| next.received().len() > 100);
+    let waited = metric("waited");
+    more_frames();
+    let waited = metric("waited") - waited;
+    assert!(waited < 30, "{waited} of 60 frames waited");
 }
 
 /// A viewer on TCP stood still for some seconds: what it missed comes at once when it reads again, and not each frame
@@ -150,7 +167,7 @@ fn a_viewer_that_fell_behind_catches_up() {
     let viewer = deaf(streamer.rtsp, "room");
     // 83 kB each: more than the socket takes, and fewer than are kept.
     let sent = feed.timestamps.lock().unwrap().len() as u64;
-    streamer.wait_frames("room", sent + 75);
+    streamer.wait_frames("room", sent + 55);
     let heard = Arc::new(Mutex::new(HashSet::new()));
     let note = Arc::clone(&heard);
     hear(viewer, move |timestamp| {
@@ -169,10 +186,10 @@ fn a_viewer_that_fell_behind_catches_up() {
     let heard = heard.lock().unwrap();
     let first = heard.iter().map(place).min().unwrap();
     let expected = sent.iter().filter(|one| place(one) >= first);
-    assert!(expected.clone().count() > 60 && expected.clone().all(|one| heard.contains(one)));
+    assert!(expected.clone().count() > 40 && expected.clone().all(|one| heard.contains(one)));
     let metric =
         |what| streamer.metric(&format!("xr_streamer_{what}_frames_total{{feed=\"room\"}}"));
-    assert!(metric("waited") > 10 && metric("outrun") == 0);
+    assert!(metric("waited") > 5 && metric("outrun") == 0);
 }
 
 /// An unmodified ffmpeg feeds MPEG-TS, and an unmodified ffprobe views it.

@@ -7,10 +7,10 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{SockType, getsockopt, setsockopt, sockopt};
+use nix::sys::socket::{SockType, SockaddrStorage, getsockname, getsockopt, setsockopt, sockopt};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 /// What wireguard-go asks for.
@@ -19,23 +19,24 @@ const BYTES: usize = 7 << 20;
 /// Its sockets are opened by a thread of its own once its interface is up, without an event that others could see.
 const GLANCE: Duration = Duration::from_millis(2);
 
-/// Waits until the process has UDP sockets, and makes their receive buffers as large as it may; the smallest that came of it,
+/// Waits until the process has a UDP socket for IPv4, and makes the receive buffers of all its UDP sockets as large as it may; the smallest that came of it,
 /// in bytes as the kernel counts them, which is twice what is asked for.
 ///
 /// # Errors
-/// Where the process has ended, or has no such socket in time.
+/// Where the process has ended, has no such socket in time, or keeps its sockets from us.
 pub(super) fn widen(pid: u32, patience: Duration) -> io::Result<usize> {
     let begun = Instant::now();
     loop {
         let sockets = udp_sockets(pid)?;
-        if !sockets.is_empty() {
+        // One for IPv6 may be open before the one for IPv4, which the tunnel runs on.
+        if sockets.iter().any(is_ipv4) {
             let widened = sockets.iter().map(widen_one);
             return widened
                 .collect::<io::Result<Vec<_>>>()
                 .map(|bytes| bytes.into_iter().min().unwrap_or(0));
         }
         if begun.elapsed() > patience {
-            let why = format!("process {pid} has no UDP socket");
+            let why = format!("process {pid} has no UDP socket for IPv4");
             return Err(io::Error::new(io::ErrorKind::TimedOut, why));
         }
         std::thread::sleep(GLANCE);
@@ -56,8 +57,13 @@ fn udp_sockets(pid: u32) -> io::Result<Vec<OwnedFd>> {
         let (true, Ok(number)) = (is_socket, number) else {
             continue;
         };
-        let Ok(socket) = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) else {
-            continue;
+        let socket = match pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) {
+            Ok(socket) => socket,
+            Err(rustix::io::Errno::BADF) => continue,
+            Err(error) => {
+                let why = format!("pidfd_getfd of process {pid}: {error}");
+                return Err(io::Error::new(error.kind(), why));
+            }
         };
         if is_udp(&socket) {
             found.push(socket);
@@ -66,12 +72,17 @@ fn udp_sockets(pid: u32) -> io::Result<Vec<OwnedFd>> {
     Ok(found)
 }
 
+fn address(socket: &OwnedFd) -> Option<SockaddrStorage> {
+    getsockname(socket.as_raw_fd()).ok()
+}
+
+fn is_ipv4(socket: &OwnedFd) -> bool {
+    address(socket).is_some_and(|address| address.as_sockaddr_in().is_some())
+}
+
 fn is_udp(socket: &OwnedFd) -> bool {
-    let internet = nix::sys::socket::getsockname::<nix::sys::socket::SockaddrStorage>(
-        std::os::fd::AsRawFd::as_raw_fd(socket),
-    )
-    .is_ok_and(|address| address.as_sockaddr_in().is_some() || address.as_sockaddr_in6().is_some());
-    internet && getsockopt(socket, sockopt::SockType) == Ok(SockType::Datagram)
+    let ipv6 = address(socket).is_some_and(|address| address.as_sockaddr_in6().is_some());
+    (ipv6 || is_ipv4(socket)) && getsockopt(socket, sockopt::SockType) == Ok(SockType::Datagram)
 }
 
 fn widen_one(socket: &OwnedFd) -> io::Result<usize> {

@@ -128,13 +128,15 @@ async fn two_pods_are_counted_apart_and_right() {
         used(&busy, pid(&burner)).1 > 500_000
     })
     .await;
+    let proc_us = || resources::sample(pid(&burner)).expect("it runs").cpu_us();
+    let before_us = proc_us();
     let (source, counted_us, _) = used(&busy, pid(&burner));
-    let proc_us = resources::sample(pid(&burner)).expect("it runs").cpu_us();
+    let after_us = proc_us();
     let passed_us = u64::try_from(started.elapsed().as_micros()).expect("short");
-    // `/proc` counts in ticks of 10 ms, and was read a moment later.
+    // `/proc` counts in ticks of 10 ms.
     assert!(
-        counted_us.abs_diff(proc_us) < 40_000,
-        "{source}: {counted_us} us, /proc: {proc_us} us"
+        before_us < counted_us + 40_000 && counted_us < after_us + 40_000,
+        "{source}: {counted_us} us, /proc: {before_us} to {after_us} us"
     );
     assert!(
         counted_us <= passed_us + 20_000,
@@ -170,7 +172,7 @@ async fn a_cluster_over_its_limit_is_throttled_and_says_so() {
     assert_eq!(tree.limited(), ["cpu", "memory"], "{:?}", tree.missing());
     let throttled = || group.sample().throttled.unwrap_or_default();
     until("throttling", || throttled().periods >= 2).await;
-    let (before, from) = (group.sample(), Instant::now());
+    let (from, before) = (Instant::now(), group.sample());
     until("more of it", || {
         throttled().periods >= before.throttled.unwrap_or_default().periods + 8
     })
@@ -179,7 +181,7 @@ async fn a_cluster_over_its_limit_is_throttled_and_says_so() {
     let passed = from.elapsed().as_secs_f64();
     let used_us = after.cpu.unwrap_or_default().usage_us - before.cpu.unwrap_or_default().usage_us;
     // The window may begin and end in the middle of a period, so that one more period's share is in it.
-    let allowed = 0.2 * passed + 0.03;
+    let allowed = 0.2 * passed + 0.06;
     assert!(
         used_us as f64 / 1e6 <= allowed,
         "{used_us} us in {passed} s under 0.2 cores"

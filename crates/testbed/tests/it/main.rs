@@ -58,8 +58,8 @@ async fn a_process_says_it_is_ready_and_ends_on_sigterm() {
     );
     let lines = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&lines);
-    let script = r#"echo hello; echo '{"event":"ready","ops":"127.0.0.1:9"}'; echo "$XR_WORD" >&2
-        trap 'echo bye; exit 0' TERM; while :; do sleep 0.01; done"#;
+    let script = r#"trap 'echo bye; exit 0' TERM; echo hello; echo "$XR_WORD" >&2
+        echo '{"event":"ready","ops":"127.0.0.1:9"}'; while :; do sleep 0.01; done"#;
     let spec = shell(dir.path(), script)
         .env("XR_WORD", "to the log")
         .on_line(move |line| heard.lock().expect("lines").push(line.to_owned()));

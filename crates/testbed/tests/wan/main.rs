@@ -261,7 +261,8 @@ fn an_outage_stops_traffic_and_ends() {
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 set_outage(&running.process, false);
             };
-            // Packets that are sent during the outage, until one comes through: it began when the first was lost.
+            // Packets that are sent during the outage, until one comes through. One that is only late on a busy machine is
+            // no outage yet.
             let [near, far] = sockets;
             let sender = tokio::task::spawn_blocking(move || {
                 far.set_read_timeout(Some(Duration::from_millis(10)))
@@ -271,7 +272,7 @@ fn an_outage_stops_traffic_and_ends() {
                 loop {
                     near.send(&[9; 100]).expect("sent");
                     match receive(&far, &mut buffer) {
-                        Ok(_) if lost > 0 => return (lost, near, far),
+                        Ok(_) if lost >= 5 => return (lost, near, far),
                         Ok(_) => {}
                         Err(_) => lost += 1,
                     }
@@ -312,6 +313,7 @@ fn a_rate_bounds_what_comes_through() {
             for _ in 0..100 {
                 near.send(&[1; 972]).expect("sent");
             }
+            let drained = u64::try_from(began.elapsed().as_millis()).expect("short");
             far.set_read_timeout(Some(Duration::from_millis(300)))
                 .expect("a timeout");
             let mut buffer = [0; 1_500];
@@ -321,7 +323,7 @@ fn a_rate_bounds_what_comes_through() {
                 arrived += 1;
                 last = began.elapsed();
             }
-            assert!((50..=70).contains(&arrived), "{arrived}");
+            assert!((50..=60 + drained).contains(&arrived), "{arrived}");
             assert!(last >= Duration::from_millis(arrived + 1), "{last:?}");
             let total = running.end().await;
             assert_eq!(total["a_to_b"]["queue_dropped"], 100 - arrived, "{total}");
