@@ -5,7 +5,7 @@
 //! third comes, and from then on every frame is a frame late, for good. So the sink holds one frame and no more, as the
 //! server means it to; but then whoever brings the next one waits, and viewers on UDP with it.
 //!
-//! Nor is that thread told when the viewer that it could not send to is gone: see `Server::wake_sender`.
+//! Nor is that thread told when the viewer that it could not send to is gone: see `wake_sender` in `server`.
 //!
 //! Here a frame that cannot go on waits, and whatever else has come by then goes with it, as one, on a thread that may
 //! wait. Where nothing is stuck, which is nearly always, frames pass on the thread that brings them.

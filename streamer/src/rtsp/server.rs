@@ -308,7 +308,7 @@ impl Inner {
             .0
             .and_then(|media| media.transport(0));
         if let Some(transport) = &transport {
-            // See `wake_sender`.
+            // The sending thread does not know of it yet, as in `wake_sender`.
             transport.message_sent();
         }
         let tcp = transport.is_some()
@@ -322,9 +322,7 @@ impl Inner {
             feed.wish_keyframe();
         }
     }
-}
 
-impl Inner {
     /// Lets the server's sending thread of `feed` look again at whom it can send to.
     ///
     /// It does so when a frame comes and when a viewer on TCP has taken one, and not when viewers come and go: after one
