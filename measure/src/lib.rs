@@ -1,7 +1,7 @@
 //! xrbench: runs scenarios, collects what every process saw of every frame, reads the stamps, and reports latency.
 //!
 //! It links no media framework, so that it builds and runs anywhere: where it must read video it starts ffmpeg. The
-//! subcommands meet only in the folder of a result ([`folder`]), which is written as a run goes.
+//! subcommands meet only in the folder of a result ([`result`]), which is written as a run goes.
 
 pub mod app;
 pub mod calibrate;
@@ -10,11 +10,11 @@ pub mod collect;
 pub mod compare;
 pub mod doctor;
 pub mod export;
-pub mod folder;
 pub mod lab;
 pub mod ocr;
 pub mod reference;
 pub mod report;
+pub mod result;
 pub mod run;
 pub mod scenario;
 pub mod stats;

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use service::{ConfigError, Shutdown};
 use testbed::local::isolate::Isolation;
 
-use super::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, conclude, name_of, state};
+use super::{conclude, name_of};
+use crate::result::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, kept};
 use crate::run::{RunArgs, run_file};
 use crate::scenario::{self, File, Overrides, Span};
 
@@ -117,7 +118,7 @@ pub async fn run(
 ) -> anyhow::Result<bool> {
     let folder = run_file(&args.file()?, &args.run_args(), isolation, shutdown).await?;
     let (calibration, machine) = conclude(&folder).context("cannot conclude the calibration")?;
-    let kept = state::keep(&machine, &calibration);
+    let kept = kept::keep(&machine, &calibration);
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&calibration)?)?;

@@ -1,6 +1,6 @@
 //! Whether a known delay comes back as that delay: a line through (delay on the wire, latency). Pure.
 
-use serde::{Deserialize, Serialize};
+use crate::result::{Fit, Step};
 
 /// What one repetition measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,36 +11,6 @@ pub struct Point {
     pub wire_us: f64,
     /// The p50 of the frames' latency, in microseconds.
     pub latency_us: f64,
-}
-
-/// One delay, its repetitions together.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Step {
-    /// The delay that was asked for, in microseconds.
-    pub set_us: f64,
-    /// As captured on the wire: the mean of the repetitions' p50.
-    pub wire_us: f64,
-    /// The mean of the repetitions' p50 of the latency.
-    pub latency_us: f64,
-    /// What the latency has more than the wire's delay and the pipeline's own share.
-    pub residual_us: f64,
-    /// Repetitions.
-    pub runs: u32,
-}
-
-/// A calibration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Fit {
-    /// Latency over delay on the wire; 1 for an instrument that adds nothing of its own.
-    pub slope: f64,
-    /// Its standard error.
-    pub slope_error: f64,
-    /// The pipeline's own latency: the mean, over the steps, of latency minus delay on the wire.
-    pub own_us: f64,
-    /// The largest residual of a step, without its sign.
-    pub worst_residual_us: f64,
-    /// The steps, by delay.
-    pub steps: Vec<Step>,
 }
 
 /// Fits a line; none below three repetitions of two delays.

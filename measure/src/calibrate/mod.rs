@@ -3,54 +3,20 @@
 //! Delays are injected from the streamer to the client, captured at both ends of the WAN ([`wire`]), and compared with the
 //! latency that the instrument reports ([`fit`]). The renderer is beside the streamer: its feed's acknowledgements would
 //! cross the WAN too, and what a delay does to a TCP sender is the pipeline's, not the instrument's. What is left is the
-//! instrument's own error. It is kept for this machine ([`state`]), and every later report of this machine prints it.
+//! instrument's own error. It is kept for this machine ([`crate::result::kept`]), and every later report of this machine prints it.
 
 pub mod cli;
 pub mod fit;
-pub mod state;
 pub mod wire;
 
 use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
-use timeline::UnixMicros;
 
-use crate::folder::{Machine, RunFolder, write_json};
+use crate::result::{Calibration, Machine, RunFolder, write_json};
 use crate::summary;
-use fit::{Fit, Point};
+use fit::Point;
 
 /// The points of a lab at which a delay is captured: where it goes in, and where it comes out.
 pub const CAPTURED: [&str; 2] = ["wan-b", "wan-a"];
-
-/// A calibration of a machine: `calibration.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    /// When it was made.
-    pub at_us: UnixMicros,
-    /// What carried the delay: `netem`, `userspace`.
-    pub wan_backend: String,
-    /// The result's folder.
-    pub folder: String,
-    /// What came back.
-    pub fit: Fit,
-}
-
-/// Slope and residual that an instrument must have to be believed.
-pub const MAX_SLOPE_ERROR: f64 = 0.01;
-
-/// See [`MAX_SLOPE_ERROR`], microseconds.
-pub const MAX_RESIDUAL_US: f64 = 300.0;
-
-impl Calibration {
-    /// Whether the instrument is within its bounds.
-    pub fn holds(&self) -> bool {
-        within_bounds(self.fit.slope, self.fit.worst_residual_us)
-    }
-}
-
-/// Whether an instrument with this slope and this worst residual (microseconds) is to be believed.
-pub fn within_bounds(slope: f64, worst_residual_us: f64) -> bool {
-    (slope - 1.0).abs() <= MAX_SLOPE_ERROR && worst_residual_us <= MAX_RESIDUAL_US
-}
 
 /// Fits what a run of delays measured, and writes it into its folder. A run of which a repetition is missing fits no line:
 /// what the missing delay would have shown is not known.
@@ -128,7 +94,7 @@ fn set_us(name: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::folder::{RunInfo, RunMeta, ScenarioInfo};
+    use crate::result::{RunInfo, RunMeta, ScenarioInfo};
 
     #[test]
     fn a_part_of_a_calibration_is_none() {
@@ -137,7 +103,7 @@ mod tests {
         let info = RunInfo {
             scenarios: vec![ScenarioInfo {
                 name: "delay-0us".into(),
-                pipeline: crate::folder::Pipeline::Ours,
+                pipeline: crate::result::Pipeline::Ours,
                 floor: None,
                 runs: 2,
             }],

@@ -9,9 +9,9 @@ use service::ops::Ops;
 use service::{ConfigError, Shutdown, ready};
 use timeline::join::Limits;
 
-use super::files::cannot_write;
 use super::scrape::Target;
 use super::server::{Collector, Start};
+use crate::result::cannot_write;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -9,6 +9,8 @@ use timeline::UnixMicros;
 use timeline::frames_csv::{FrameRow, FrameWriter};
 use timeline::hist::{LatencyHistogram, LogWriter};
 
+use crate::result::cannot_write;
+
 /// Both files.
 pub struct Files {
     frames: FrameWriter<BufWriter<File>>,
@@ -105,15 +107,6 @@ fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
     File::create(path)
         .map(BufWriter::new)
         .with_context(|| cannot_write(path))
-}
-
-/// The context of every failed write: which file, what stands, what to do.
-pub fn cannot_write(path: &Path) -> String {
-    format!(
-        "cannot write {}; what was written before stands; free the disk (`df -h` shows it), or choose another folder with \
-         --out",
-        path.display()
-    )
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::{
-    folder::write_atomic,
+    result::write_atomic,
     summary::{FrameCounts, ScenarioSummary, Summary},
 };
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 
-use crate::{folder::write_json, summary::Summary};
+use crate::{result::write_json, summary::Summary};
 
 /// What perfdash reads.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -18,7 +18,7 @@ use super::{
     table::{self, Row},
     worker,
 };
-use crate::folder::{RepetitionFolder, RunFolder};
+use crate::result::{RepetitionFolder, RunFolder};
 
 /// `xrbench ocr`'s arguments.
 #[derive(Clone, Debug, Args)]

@@ -18,7 +18,7 @@ use super::{
     table::{self, Agreement, Index, Row, RowStatus},
     video,
 };
-use crate::folder::RepetitionFolder;
+use crate::result::RepetitionFolder;
 
 /// How to read.
 #[derive(Clone, Debug)]

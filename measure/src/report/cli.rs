@@ -9,8 +9,8 @@ use clap::Args;
 
 use crate::{
     export::{junit, perfdash},
-    folder::RunFolder,
     report,
+    result::RunFolder,
 };
 
 /// `xrbench report`'s arguments.

@@ -1,7 +1,7 @@
 //! How wrong the instrument is, in a sentence.
 
 use super::{ms, page::when};
-use crate::{calibrate::within_bounds, summary::Summary};
+use crate::{result::within_bounds, summary::Summary};
 
 /// What the last calibration of the machine found, without a full stop.
 pub(super) fn line(summary: &Summary) -> String {
@@ -26,9 +26,8 @@ pub(super) fn line(summary: &Summary) -> String {
 mod tests {
     use timeline::UnixMicros;
 
-    use crate::calibrate::{Calibration, fit::Fit};
-    use crate::folder::{RunFolder, write_json};
     use crate::report::{terminal, write};
+    use crate::result::{Calibration, Fit, RunFolder, write_json};
 
     fn reports(folder: &RunFolder) -> [String; 2] {
         let summary = write(folder).expect("a result");

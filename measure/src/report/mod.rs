@@ -12,7 +12,7 @@ mod table_resources;
 use anyhow::Context as _;
 
 use crate::{
-    folder::{RunFolder, write_atomic, write_json},
+    result::{RunFolder, write_atomic, write_json},
     summary::{self, Summary},
 };
 

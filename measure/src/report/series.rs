@@ -191,8 +191,8 @@ fn lost(samples: &[Sample], frame_us: f64) -> Vec<(u64, u64)> {
 mod tests {
     use super::*;
     use crate::{
-        folder::RunMeta,
         ocr::Audit,
+        result::RunMeta,
         stats::{Measured, Window},
     };
 

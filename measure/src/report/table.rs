@@ -7,7 +7,7 @@ use timeline::Stage;
 
 use super::{differences, instrument, is_ladder, ms, percent, table_resources};
 use crate::{
-    folder::RunState,
+    result::RunState,
     summary::{FrameCounts, ScenarioSummary, Summary},
 };
 

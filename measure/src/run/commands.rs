@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::folder::RepetitionFolder;
 use crate::reference::Reference;
+use crate::result::RepetitionFolder;
 use crate::scenario::{At, Scenario, Span, Transport};
 
 /// The name of the feed in every run.
@@ -202,7 +202,7 @@ pub fn reference(
 ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let transport = scenario.transport.to_string();
     let reference = Reference {
-        tuned: scenario.pipeline == crate::folder::Pipeline::ReferenceTuned,
+        tuned: scenario.pipeline == crate::result::Pipeline::ReferenceTuned,
         source: &scenario.source,
         width: scenario.size.width,
         height: scenario.size.height,

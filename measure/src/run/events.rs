@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use service::clock;
 use timeline::UnixMicros;
 
-use crate::collect::files::cannot_write;
+use crate::result::cannot_write;
 
 /// Writes events. Clones write to the same file.
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@ use testbed::{Placement, Ready};
 use super::commands::{Binds, Places};
 use super::events::Events;
 use super::lab_plan::{self, Planned};
+use super::record;
 use super::repetition::{Repetition, Stopped, address};
 use crate::scenario::Transport;
 
@@ -62,7 +63,7 @@ impl Ground {
             .clone_from(&planned.transport_why);
         let limits = scenario.limits.then_some(Limits::PAPER);
         let tree = Arc::new(Tree::create(&cgroup::name(ability.guard), limits));
-        repetition.meta.resources = Some((&*tree).into());
+        repetition.meta.resources = Some(record::resources(&tree));
         let wan_said = LastLine::default();
         let heard = Arc::clone(&wan_said);
         let mut options = Options::new(repetition.testbed().clone(), repetition.folder.logs());
@@ -215,7 +216,9 @@ impl Ground {
         match ground.lab.too_big().await {
             Ok(found) => {
                 if let Some(fabric) = &mut repetition.meta.fabric {
-                    let of = found.into_iter().map(|(name, of)| (name, of.into()));
+                    let of = found
+                        .into_iter()
+                        .map(|(name, of)| (name, record::too_big(of)));
                     fabric.too_big = of.collect();
                 }
             }

@@ -14,7 +14,7 @@ use testbed::local::topology::Cluster;
 use testbed::wan::Wan;
 
 use super::commands::{Binds, Places};
-use crate::folder::{FabricMeta, WanMeta};
+use crate::result::{FabricMeta, WanMeta};
 use crate::scenario::{ClusterName, Fabric, Scenario, Transport};
 
 /// The streamer pod's port for feeds.

@@ -19,6 +19,7 @@ mod ours;
 mod pipeline;
 pub mod plan;
 pub mod programs;
+mod record;
 mod reference;
 pub mod repetition;
 mod resume;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::folder::{Pipeline, ScenarioInfo, Slot};
+use crate::result::{Pipeline, ScenarioInfo, Slot};
 use crate::scenario::{File, Renderer, Scenario};
 
 /// What a floor runs: as the scenario that it was asked for by, but the codec alone.

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::commands::{self, Binds, Places};
 use super::repetition::{GRACE, READY, Repetition, Stopped, address, no_first_frame};
-use crate::folder::Pipeline;
 use crate::reference::{SUSTAINED_PACE, pace};
+use crate::result::Pipeline;
 use crate::scenario::Span;
 
 /// How often a file or the streamer is looked at while something is awaited.

@@ -17,7 +17,7 @@ use super::plan::Job;
 use super::sampler::{Sampler, Seconds};
 use super::show::Show;
 use super::{floor, ours, reference};
-use crate::folder::{Pipeline, ProcessInfo, RepetitionFolder, RunMeta, SCHEMA_VERSION, write_json};
+use crate::result::{Pipeline, ProcessInfo, RepetitionFolder, RunMeta, SCHEMA_VERSION, write_json};
 use crate::scenario::{Disturbed, Scenario};
 
 /// How long a process may take to say that it is ready.

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 
 use super::dry::strips_of;
 use super::show::Show;
-use crate::folder::{RepetitionFolder, RunFolder};
 use crate::ocr::{Options, read_repetition};
+use crate::result::{RepetitionFolder, RunFolder};
 use crate::scenario::File;
 
 /// Images, each of two lines, that one core reads in a second, measured; for the expected time only.

@@ -17,9 +17,8 @@ use super::plan::{Job, Plan};
 use super::repetition::{self, Bench, Stopped};
 use super::show::Show;
 use super::{dry, machine, programs, resume, strips};
-use crate::calibrate::state;
-use crate::folder::{RunFolder, RunInfo, RunState, SCHEMA_VERSION, Slot, write_json};
 use crate::report;
+use crate::result::{RunFolder, RunInfo, RunState, SCHEMA_VERSION, Slot, kept, write_json};
 use crate::scenario::{self, File};
 
 /// Somebody pressed Ctrl-C; what was measured before is readable.
@@ -104,7 +103,7 @@ pub async fn run_file(
             order: plan.order.clone(),
             scenarios: plan.scenarios(file),
             versions: machine::versions(&programs).await,
-            calibration: state::kept(&machine),
+            calibration: kept::kept(&machine),
             machine,
             command: std::env::args().collect(),
             ..RunInfo::default()

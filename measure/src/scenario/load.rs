@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::choice::hint;
 use super::{ClusterName, Fabric, Fault, File, SCHEMA, Scenario, Server, Span, WanKeys};
-use crate::folder::Pipeline;
+use crate::result::Pipeline;
 
 /// What the command line changes of a scenario file.
 #[derive(Clone, Debug, Default)]

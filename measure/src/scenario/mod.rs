@@ -6,9 +6,10 @@ mod network;
 mod server;
 pub(crate) mod units;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::folder::Pipeline;
+use crate::result::Pipeline;
 use choice::choice;
 
 pub use load::{Overrides, load, parse};
@@ -74,7 +75,7 @@ pub struct Scenario {
     /// Its name: letters, digits, `-` and `_`. Its folder has the same.
     pub name: String,
     /// What runs.
-    #[serde(default = "ours")]
+    #[serde(default = "ours", deserialize_with = "pipeline")]
     pub pipeline: Pipeline,
     /// Where pictures come from: `file:PATH`, `test`, or `gst:LAUNCH LINE`.
     #[serde(default = "default_source")]
@@ -319,6 +320,19 @@ const fn one_run() -> u32 {
 const fn ours() -> Pipeline {
     Pipeline::Ours
 }
+
+/// The pipeline of a word; an unknown one is told the nearest.
+fn pipeline<'de, D: Deserializer<'de>>(from: D) -> Result<Pipeline, D::Error> {
+    let word = String::deserialize(from)?;
+    Pipeline::ALL
+        .into_iter()
+        .find(|one| one.as_str() == word)
+        .ok_or_else(|| {
+            let hint = choice::hint(&word, &Pipeline::ALL.map(Pipeline::as_str));
+            D::Error::custom(format!("unknown value {word:?}; {hint}"))
+        })
+}
+
 const fn default_fps() -> u32 {
     60
 }

@@ -14,7 +14,7 @@ use super::{
     resources::resources,
 };
 use crate::{
-    folder::{Pipeline, SCHEMA_VERSION},
+    result::{Pipeline, SCHEMA_VERSION},
     stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals},
 };
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LoadedScenario, load::Loaded};
 use crate::{
-    folder::{Pipeline, RunMeta},
+    result::{Pipeline, RunMeta},
     stats::{Estimate, RunFigures, cliffs_delta, holm, pairs},
 };
 

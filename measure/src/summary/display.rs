@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LoadedRun, LoadedScenario};
 use crate::{
-    folder::Pipeline,
+    result::Pipeline,
     stats::{Display, FREEZE_US, Freeze, Measured},
 };
 

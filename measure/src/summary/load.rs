@@ -6,11 +6,11 @@ use anyhow::Context as _;
 use timeline::frames_csv::FrameReader;
 
 use crate::{
-    folder::{RepetitionFolder, RunFolder, RunInfo, RunMeta, ScenarioInfo},
     ocr::{
         Audit,
         table::{self, Row},
     },
+    result::{RepetitionFolder, RunFolder, RunInfo, RunMeta, ScenarioInfo},
     stats::{Disturbances, FromOcr, FromRows, Measured, Usage, Window},
 };
 

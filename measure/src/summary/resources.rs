@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    folder::ResourcesMeta,
+    result::ResourcesMeta,
     stats::usage::{CLUSTER, ClusterSecond, FabricSecond, NetworkSecond, Usage},
 };
 

@@ -13,8 +13,8 @@ use timeline::{
 
 use super::*;
 use crate::{
-    folder::{Pipeline, RunFolder, RunInfo, RunMeta, ScenarioInfo, write_json},
     ocr::table::{self, Agreement, Row, RowStatus},
+    result::{Pipeline, RunFolder, RunInfo, RunMeta, ScenarioInfo, write_json},
 };
 
 const START: u64 = 1_795_000_000_000_000;

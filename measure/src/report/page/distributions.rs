@@ -4,11 +4,11 @@ use timeline::hist::LatencyHistogram;
 
 use super::{Figure, Merged};
 use crate::{
-    folder::Pipeline,
     report::{
         charts::{self, Alt, Axis, Curve, Curves},
         ms,
     },
+    result::Pipeline,
     summary::Summary,
 };
 

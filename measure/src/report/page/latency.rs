@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::{Figure, Merged, Table, class, known};
 use crate::{
-    folder::Pipeline,
     report::{
         charts::{self, Alt, Axis, Boxed, Boxes, Column, Line, Mark},
         is_ladder, ms,
     },
+    result::Pipeline,
     summary::{LatencyUs, PaperScenario, Summary},
 };
 

@@ -19,7 +19,7 @@ use serde::Serialize;
 use self::table::Table;
 use super::{charts::Ink, instrument, ms};
 use crate::{
-    folder::{Pipeline, RunFolder},
+    result::{Pipeline, RunFolder},
     stats::Measured,
     summary::{Loaded, LoadedScenario, Summary},
 };

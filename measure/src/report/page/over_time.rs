@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::{Figure, Merged, Table, class, events};
 use crate::{
-    folder::{Pipeline, RunFolder},
     report::{
         charts::{self, Alt, OverTime},
         ms, percent,
         series::{Series, series},
     },
+    result::{Pipeline, RunFolder},
     summary::LoadedRun,
 };
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Table, class};
 use crate::{
-    folder::{FabricMeta, WanMeta},
+    result::{FabricMeta, WanMeta},
     summary::{Loaded, LoadedScenario, ScenarioSummary, Summary},
 };
 

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::collect::files::cannot_write;
-use crate::folder::RepetitionFolder;
+use crate::result::{RepetitionFolder, cannot_write};
 
 /// The columns of `resources.csv`. Processor time, switches and what the network did are counted from the beginning of
 /// the process, of its group and of its namespace.

@@ -20,7 +20,7 @@ use timeline::UnixMicros;
 use super::events::Events;
 use super::host::{CLOCK_STEP_US, CpuTicks, Second, load1};
 use super::timer::{LateTimer, become_real_time};
-use crate::folder::RepetitionFolder;
+use crate::result::RepetitionFolder;
 use crate::scenario::Disturbed;
 use files::Files;
 use processes::{Processes, Watched};

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Calibration;
-use crate::folder::{Machine, read_json, write_json};
+use super::calibration::Calibration;
+use super::folder::{read_json, write_json};
+use super::run::Machine;
 
 /// What is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,9 +59,10 @@ fn kept_at(path: &Path, machine: &Machine) -> Option<Calibration> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::calibrate::fit::Fit;
     use timeline::UnixMicros;
+
+    use super::*;
+    use crate::result::Fit;
 
     #[test]
     fn a_calibration_is_of_one_machine() {

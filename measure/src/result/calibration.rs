@@ -1,0 +1,65 @@
+//! What a calibration of a machine found: `calibration.json`, and a part of `run.json`.
+
+use serde::{Deserialize, Serialize};
+use timeline::UnixMicros;
+
+/// A calibration of a machine: `calibration.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// When it was made.
+    pub at_us: UnixMicros,
+    /// What carried the delay: `netem`, `userspace`.
+    pub wan_backend: String,
+    /// The result's folder.
+    pub folder: String,
+    /// What came back.
+    pub fit: Fit,
+}
+
+/// Slope and residual that an instrument must have to be believed.
+pub const MAX_SLOPE_ERROR: f64 = 0.01;
+
+/// See [`MAX_SLOPE_ERROR`], microseconds.
+pub const MAX_RESIDUAL_US: f64 = 300.0;
+
+impl Calibration {
+    /// Whether the instrument is within its bounds.
+    pub fn holds(&self) -> bool {
+        within_bounds(self.fit.slope, self.fit.worst_residual_us)
+    }
+}
+
+/// Whether an instrument with this slope and this worst residual (microseconds) is to be believed.
+pub fn within_bounds(slope: f64, worst_residual_us: f64) -> bool {
+    (slope - 1.0).abs() <= MAX_SLOPE_ERROR && worst_residual_us <= MAX_RESIDUAL_US
+}
+
+/// One delay, its repetitions together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The delay that was asked for, in microseconds.
+    pub set_us: f64,
+    /// As captured on the wire: the mean of the repetitions' p50.
+    pub wire_us: f64,
+    /// The mean of the repetitions' p50 of the latency.
+    pub latency_us: f64,
+    /// What the latency has more than the wire's delay and the pipeline's own share.
+    pub residual_us: f64,
+    /// Repetitions.
+    pub runs: u32,
+}
+
+/// A calibration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    /// Latency over delay on the wire; 1 for an instrument that adds nothing of its own.
+    pub slope: f64,
+    /// Its standard error.
+    pub slope_error: f64,
+    /// The pipeline's own latency: the mean, over the steps, of latency minus delay on the wire.
+    pub own_us: f64,
+    /// The largest residual of a step, without its sign.
+    pub worst_residual_us: f64,
+    /// The steps, by delay.
+    pub steps: Vec<Step>,
+}

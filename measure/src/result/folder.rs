@@ -1,0 +1,282 @@
+//! Where each file of a result is, and how a file is replaced so that a reader never sees half of it.
+//!
+//! ```text
+//! run.json  summary.json  report.html
+//! <scenario>/run-<k>/  meta.json  frames.csv  latency.hlog  resources.csv  host.csv  events.csv  ocr.csv
+//!                      strips/  logs/
+//! ```
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::repetition::RunMeta;
+use super::run::RunInfo;
+
+/// The folder of a result.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    root: PathBuf,
+}
+
+impl RunFolder {
+    /// A result's folder at `root`, which need not exist.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What was run, and on what: [`RunInfo`].
+    pub fn run_json(&self) -> PathBuf {
+        self.root.join("run.json")
+    }
+
+    /// What the result says.
+    pub fn summary_json(&self) -> PathBuf {
+        self.root.join("summary.json")
+    }
+
+    /// The page that shows it.
+    pub fn report_html(&self) -> PathBuf {
+        self.root.join("report.html")
+    }
+
+    /// The folder of one repetition; `run` counts from 1.
+    pub fn repetition(&self, scenario: &str, run: u32) -> RepetitionFolder {
+        RepetitionFolder {
+            root: self.root.join(scenario).join(format!("run-{run}")),
+        }
+    }
+
+    /// Reads [`RunInfo`].
+    pub fn info(&self) -> anyhow::Result<RunInfo> {
+        read_json(&self.run_json())
+    }
+
+    /// Every repetition that has begun, by scenario in the order of `run.json`, then by number.
+    pub fn repetitions(&self) -> anyhow::Result<Vec<(RunMeta, RepetitionFolder)>> {
+        let mut found = Vec::new();
+        for scenario in &self.info()?.scenarios {
+            for run in 1..=scenario.runs {
+                let folder = self.repetition(&scenario.name, run);
+                if folder.meta_json().exists() {
+                    found.push((folder.meta()?, folder));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The folder of one repetition.
+#[derive(Clone, Debug)]
+pub struct RepetitionFolder {
+    root: PathBuf,
+}
+
+impl RepetitionFolder {
+    /// A repetition's folder at `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Creates the folder with `strips/` and `logs/`.
+    pub fn create(&self) -> anyhow::Result<()> {
+        for path in [self.strips(), self.logs()] {
+            fs::create_dir_all(&path)
+                .with_context(|| format!("cannot create the folder {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// [`RunMeta`].
+    pub fn meta_json(&self) -> PathBuf {
+        self.root.join("meta.json")
+    }
+
+    /// Every frame, every point: `timeline::frames_csv`.
+    pub fn frames_csv(&self) -> PathBuf {
+        self.root.join("frames.csv")
+    }
+
+    /// HdrHistogram interval log of the latency in microseconds.
+    pub fn latency_hlog(&self) -> PathBuf {
+        self.root.join("latency.hlog")
+    }
+
+    /// What each process used, second by second.
+    pub fn resources_csv(&self) -> PathBuf {
+        self.root.join("resources.csv")
+    }
+
+    /// The machine, second by second, and which seconds were disturbed.
+    pub fn host_csv(&self) -> PathBuf {
+        self.root.join("host.csv")
+    }
+
+    /// Starts, ends, reconnects, clock steps, disturbances.
+    pub fn events_csv(&self) -> PathBuf {
+        self.root.join("events.csv")
+    }
+
+    /// What Tesseract read from the strips.
+    pub fn ocr_csv(&self) -> PathBuf {
+        self.root.join("ocr.csv")
+    }
+
+    /// The packets that were captured at a point of the lab.
+    pub fn pcap(&self, point: &str) -> PathBuf {
+        self.root.join(format!("{point}.pcap"))
+    }
+
+    /// The kept strips.
+    pub fn strips(&self) -> PathBuf {
+        self.root.join("strips")
+    }
+
+    /// The processes' logs.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The log of one process.
+    pub fn log(&self, role: &str) -> PathBuf {
+        self.logs().join(format!("{role}.log"))
+    }
+
+    /// Reads [`RunMeta`].
+    pub fn meta(&self) -> anyhow::Result<RunMeta> {
+        read_json(&self.meta_json())
+    }
+}
+
+/// Reads a JSON file of a result.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = fs::read(path).with_context(|| {
+        format!(
+            "cannot read {}: is its folder that of a result of `xrbench run`?",
+            path.display()
+        )
+    })?;
+    serde_json::from_slice(&text)
+        .with_context(|| format!("{} is not what this version writes", path.display()))
+}
+
+/// Replaces a JSON file whole.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
+    let mut text = serde_json::to_vec_pretty(value).context("cannot put the value into JSON")?;
+    text.push(b'\n');
+    write_atomic(path, &text)
+}
+
+/// Replaces a file whole: a reader sees the old content or the new, never a part, and a full disk leaves the old.
+pub fn write_atomic(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let write = || -> io::Result<()> {
+        let mut part = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
+        part.write_all(content)?;
+        part.as_file().sync_all()?;
+        part.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| cannot_write(path))
+}
+
+/// The context of every failed write: which file, what stands, what to do.
+pub fn cannot_write(path: &Path) -> String {
+    format!(
+        "cannot write {}; what was written before stands; free the disk (`df -h` shows it), or choose another folder with \
+         --out",
+        path.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use timeline::UnixMicros;
+
+    use super::*;
+    use crate::result::{Pipeline, ScenarioInfo};
+
+    #[test]
+    fn a_result_is_found_again() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = RunFolder::new(dir.path());
+        let scenario = ScenarioInfo {
+            name: "ours".into(),
+            pipeline: Pipeline::Ours,
+            floor: Some("floor".into()),
+            runs: 3,
+        };
+        write_json(
+            &folder.run_json(),
+            &RunInfo {
+                scenarios: vec![scenario],
+                ..RunInfo::default()
+            },
+        )
+        .expect("run.json");
+        for run in [2, 1] {
+            let at = folder.repetition("ours", run);
+            at.create().expect("folders");
+            let meta = RunMeta {
+                run,
+                fps: 60.0,
+                measured_from_us: Some(UnixMicros(1_000_000)),
+                measured_to_us: Some(UnixMicros(3_500_000)),
+                ..RunMeta::default()
+            };
+            write_json(&at.meta_json(), &meta).expect("meta.json");
+        }
+        let found = folder.repetitions().expect("repetitions");
+        assert_eq!(
+            found.iter().map(|(meta, _)| meta.run).collect::<Vec<_>>(),
+            [1, 2]
+        );
+        assert_eq!(found[0].0.scheduled_frames(), 150);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_content_and_no_rest() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("meta.json");
+        write_atomic(&path, b"old").expect("first write");
+        write_atomic(&path, b"new").expect("replaced");
+        assert_eq!(fs::read(&path).expect("there"), b"new");
+        let in_the_way = dir.path().join("folder");
+        fs::create_dir_all(in_the_way.join("full")).expect("something in the way");
+        let error = write_atomic(&in_the_way, b"new").expect_err("cannot be written");
+        assert!(format!("{error:#}").contains("folder"), "{error:#}");
+        let left = fs::read_dir(dir.path()).expect("readable").count();
+        assert_eq!(left, 2, "meta.json, and what was in the way");
+    }
+
+    #[test]
+    fn others_may_read_a_result() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (plain, replaced) = (dir.path().join("plain"), dir.path().join("replaced"));
+        fs::write(&plain, b"").expect("written");
+        write_atomic(&replaced, b"").expect("written");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode();
+        assert_eq!(mode(&replaced), mode(&plain), "as the umask has it");
+    }
+}

@@ -1,0 +1,15 @@
+//! A result as data: where its files are, and what they say.
+//!
+//! Every subcommand meets the others here. It knows of no process, no lab and no media: what was measured by others is put
+//! into its structs by them.
+
+mod calibration;
+mod folder;
+pub mod kept;
+mod repetition;
+mod run;
+
+pub use calibration::{Calibration, Fit, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step, within_bounds};
+pub use folder::{RepetitionFolder, RunFolder, cannot_write, read_json, write_atomic, write_json};
+pub use repetition::{FabricMeta, ProcessInfo, ResourcesMeta, RunMeta, TooBig, WanMeta};
+pub use run::{Machine, Pipeline, RunInfo, RunState, SCHEMA_VERSION, ScenarioInfo, Slot};

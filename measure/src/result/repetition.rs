@@ -1,0 +1,159 @@
+//! `meta.json`: one repetition, what connected its clusters, and which processes took part.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use timeline::UnixMicros;
+
+use super::run::Pipeline;
+
+/// `meta.json`: one repetition. Written when it begins, and again at its end.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RunMeta {
+    /// [`SCHEMA_VERSION`] of the writer.
+    pub schema_version: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Which repetition, from 1.
+    pub run: u32,
+    /// What it measures.
+    pub pipeline: Pipeline,
+    /// Picture width in pixels.
+    pub width: u32,
+    /// Picture height in pixels.
+    pub height: u32,
+    /// Frames a second that the renderer schedules.
+    pub fps: f64,
+    /// The encoder's target in bits a second.
+    pub bitrate_bps: u64,
+    /// How RTP travels: `udp`, `tcp`, or `none` for a floor.
+    pub transport: String,
+    /// Why that is not what the scenario asked for; absent where it is.
+    #[serde(default)]
+    pub transport_why: Option<String>,
+    /// What connects the clusters; absent for processes on this host.
+    #[serde(default)]
+    pub fabric: Option<FabricMeta>,
+    /// The WAN between them; absent where there is none.
+    #[serde(default)]
+    pub wan: Option<WanMeta>,
+    /// The command of the server in xr-streamer's place, as the scenario has it; absent for xr-streamer.
+    #[serde(default)]
+    pub server: Option<String>,
+    /// How what the clusters use was counted and limited; absent for processes on this host.
+    #[serde(default)]
+    pub resources: Option<ResourcesMeta>,
+    /// The floor scenario that it is compared with.
+    pub floor: Option<String>,
+    /// When the first process was started.
+    pub started_us: UnixMicros,
+    /// When the client's process was started: first-frame time counts from here.
+    pub client_started_us: Option<UnixMicros>,
+    /// When the first picture was shown.
+    pub first_frame_us: Option<UnixMicros>,
+    /// Where measuring began: the warm-up is over. Frames generated before do not count.
+    pub measured_from_us: Option<UnixMicros>,
+    /// Where measuring ended. Frames generated at or after do not count.
+    pub measured_to_us: Option<UnixMicros>,
+    /// ffmpeg could not keep its own pace: the figures are of a machine that was too slow for it.
+    pub overloaded: bool,
+    /// Why, with the lowest speed that ffmpeg reported.
+    pub overloaded_why: Option<String>,
+    /// The largest step of the wall clock against the monotonic one that a second of this repetition saw, microseconds.
+    pub clock_step_us: i64,
+    /// Crossings that a service's ring had overwritten before they were read: those stages are unknown.
+    pub trace_overwritten: u64,
+    /// Every process, in the order of starting.
+    pub processes: Vec<ProcessInfo>,
+    /// Whether the repetition was completed; what was written stands in any case.
+    pub complete: bool,
+    /// What went wrong, where something did.
+    pub error: Option<String>,
+}
+
+/// What connects the clusters of a repetition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FabricMeta {
+    /// `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`.
+    pub name: String,
+    /// What served it: `nftables`, `wireguard-go and vxlan`.
+    pub backend: String,
+    /// What stands in front of the streamer: `clusterip`, `headless`, `nodeport`.
+    pub service: String,
+    /// The largest IP packet that crosses it whole, in bytes.
+    pub mtu: u32,
+    /// How often a frame crosses the WAN on its way from the renderer to the client.
+    pub wan_crossings: u32,
+    /// IP packets that were larger than a link, by namespace of the lab, from its making to its end; those without are not
+    /// in it.
+    #[serde(default)]
+    pub too_big: BTreeMap<String, TooBig>,
+}
+
+/// IP packets that were larger than a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TooBig {
+    /// Packets that were cut into fragments.
+    pub fragmented: u64,
+    /// Packets that might not be cut, and were dropped; their senders were told.
+    pub dropped: u64,
+}
+
+/// The WAN of a repetition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WanMeta {
+    /// The preset that it was made from; `custom` for none.
+    pub preset: String,
+    /// What served it: `netem`, `userspace`, `veth`.
+    pub backend: String,
+    /// What it does to a packet, in words.
+    pub description: String,
+    /// How late the userspace link handed a packet on, at p50, in microseconds; absent for netem, which does not say.
+    pub late_p50_us: Option<u64>,
+    /// The same at p99.
+    pub late_p99_us: Option<u64>,
+}
+
+/// How what the clusters of a repetition use was counted and limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourcesMeta {
+    /// The controllers of control groups that were had: `cpu`, `cpuacct`, `memory`.
+    pub controllers: Vec<String>,
+    /// Controllers and limits that were not, each with its cause.
+    pub missing: Vec<String>,
+    /// The limits that each cluster has: `cpu`, `memory`. Empty for none.
+    pub limited: Vec<String>,
+}
+
+impl RunMeta {
+    /// Seconds over which frames were measured; 0 before the repetition's end.
+    pub fn measured_seconds(&self) -> f64 {
+        match (self.measured_from_us, self.measured_to_us) {
+            (Some(from), Some(to)) => (to.micros_since(from).max(0)) as f64 / 1e6,
+            _ => 0.0,
+        }
+    }
+
+    /// Frames that the schedule has in the measured time: rate x measured seconds.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "rate and time are positive, and their product is far below 2^53"
+    )]
+    pub fn scheduled_frames(&self) -> u64 {
+        (self.fps * self.measured_seconds()).round().max(0.0) as u64
+    }
+}
+
+/// A process that took part in a repetition.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ProcessInfo {
+    /// The role, which is also the log file's name: `streamer`, `renderer`, `client`, `floor`.
+    pub role: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// When it was started.
+    pub started_us: UnixMicros,
+    /// How it ended: `exit 0`, `signal 15`, or nothing while it runs.
+    pub ended: Option<String>,
+}
