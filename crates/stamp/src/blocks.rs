@@ -2,7 +2,9 @@
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
-use crate::{BLACK, MIN_HEIGHT, MIN_WIDTH, Plane, PlaneMut, Stamp, Unread, WHITE};
+use crate::content::{Stamp, Unread};
+use crate::layout::{BLACK, MIN_HEIGHT, MIN_WIDTH, WHITE};
+use crate::{Plane, PlaneMut};
 
 /// Side of a block in pixels: the macroblock of H.264, so that no block shares a transform with its neighbour.
 pub(crate) const SIZE: usize = 16;

@@ -1,6 +1,8 @@
 //! The lines of digits as pixels: for people, and for Tesseract.
 
-use crate::{Plane, PlaneMut, Stamp, WHITE, blocks, line};
+use crate::content::Stamp;
+use crate::layout::WHITE;
+use crate::{Plane, PlaneMut, blocks, line};
 
 /// Width of a line's strip in pixels.
 pub const STRIP_WIDTH: usize = BAND_WIDTH;
@@ -92,7 +94,7 @@ pub fn strip(luma: &Plane<'_>, line: Line, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::BLACK;
+    use crate::layout::BLACK;
 
     #[test]
     fn the_font_is_ten_different_digits_in_luma() {

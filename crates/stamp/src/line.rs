@@ -14,17 +14,13 @@
 //! digits or more is taken for right. Such a reading is then as far off as its wrong digits, mostly absurdly; a reader
 //! who also knows when the recording was made finds those too.
 
-use crate::{Stamp, Unread};
+use crate::content::{Stamp, Unread};
+use crate::layout::{FRAME_DIGITS, TIME_DIGITS};
 
-/// Digits in a line.
-pub const DIGITS: usize = FRAME_DIGITS + TIME_DIGITS + CHECK_DIGITS;
+pub use crate::layout::DIGITS;
 
 /// Characters in a line: the digits in three groups, a space between them.
 pub const LENGTH: usize = DIGITS + 2;
-
-const FRAME_DIGITS: usize = 8;
-const TIME_DIGITS: usize = 16;
-const CHECK_DIGITS: usize = 4;
 
 /// The largest prime below 10^4 for which every error in two digits is found.
 const MODULUS: u64 = 9_973;

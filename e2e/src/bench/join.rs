@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::figure::{Bound, Figure, percentile};
-use super::render;
+use super::renderer::render;
 use crate::{Lab, Transport, Viewer};
 
 const JOINS: u32 = 20;

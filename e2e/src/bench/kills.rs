@@ -6,7 +6,7 @@ use std::time::Duration;
 use timeline::{Point, RtpTimestamp, UnixMicros};
 
 use super::figure::{Bound, Figure, percentile};
-use super::render;
+use super::renderer::render;
 use crate::{Lab, Service, until};
 
 const KILLS: u32 = 20;

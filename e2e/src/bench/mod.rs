@@ -5,6 +5,7 @@ mod join;
 mod kills;
 mod labs;
 mod ocr;
+mod renderer;
 mod result;
 mod stamping;
 mod viewers;
@@ -12,8 +13,6 @@ mod viewers;
 use std::path::PathBuf;
 
 use comfy_table::{Table, presets};
-
-use crate::{Lab, Service, video};
 
 pub use figure::{Bound, Figure};
 
@@ -123,21 +122,4 @@ fn table<'a>(figures: impl IntoIterator<Item = &'a Figure>) -> Table {
         table.add_row(figure.row());
     }
     table
-}
-
-/// The feed that every part here is about: the real video at 1280x720, 60 frames and 6 Mbit a second.
-async fn render(lab: &Lab, streamer: &Service, extra: &[&str]) -> Service {
-    let source = format!("file:{}", video().display());
-    let mut args = vec![
-        "--source",
-        &source,
-        "--size",
-        "1280x720",
-        "--fps",
-        "60",
-        "--bitrate",
-        "6M",
-    ];
-    args.extend(extra);
-    lab.renderer(&streamer.feed_url("feed"), &args).await
 }

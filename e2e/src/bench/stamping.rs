@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::figure::{Bound, Figure};
-use super::render;
+use super::renderer::render;
 use super::viewers::cpu_percent;
 use crate::Lab;
 

@@ -6,7 +6,7 @@ use testbed::resources;
 use tokio::time::{Instant, sleep};
 
 use super::figure::{Bound, Figure};
-use super::render;
+use super::renderer::render;
 use crate::{Lab, Seen, Service, Transport, Viewer};
 
 /// How many watch, one measurement each.

@@ -4,18 +4,18 @@
 
 mod count;
 mod rtsp;
+mod shared;
 mod udp;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use count::Count;
 pub use count::Seen;
 use rtsp::Connection;
+use shared::Shared;
 
 /// Between two signs of life; servers drop sessions after 30 or 60 s of silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -27,25 +27,6 @@ pub enum Transport {
     Udp,
     /// In the RTSP connection.
     Tcp,
-}
-
-/// What the tasks of a viewer share.
-#[derive(Debug, Default)]
-struct Shared {
-    count: Mutex<Count>,
-    first_picture: watch::Sender<Option<Instant>>,
-}
-
-impl Shared {
-    /// Takes an RTP packet.
-    fn packet(&self, bytes: &[u8]) {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        if count.packet(bytes) {
-            drop(count);
-            self.first_picture
-                .send_if_modified(|at| at.is_none() && at.replace(Instant::now()).is_none());
-        }
-    }
 }
 
 /// A session that plays. Dropping it closes its connection.

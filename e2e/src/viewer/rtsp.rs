@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::Shared;
+use super::shared::Shared;
 
 /// No answer takes longer, even on a busy machine.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(20);

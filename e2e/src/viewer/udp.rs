@@ -8,7 +8,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::Shared;
+use super::shared::Shared;
 
 /// Room for a second of any feed here, so that what is missing was lost by others.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
