@@ -8,6 +8,7 @@ use std::{
 };
 
 use measure::reference::Reference;
+use measure::result::rows::{self, OcrRow};
 use stamp::{Line, MIN_HEIGHT, MIN_WIDTH, Plane, PlaneMut, Stamp};
 
 const START: u64 = 1_795_317_128_000_000;
@@ -93,7 +94,10 @@ fn strips_are_read_and_agree_with_the_blocks() {
         (&said[0]["compared"], &said[0]["disagree"]),
         (&12.into(), &0.into())
     );
-    let rows = measure::ocr::table::read(&dir.path().join("ocr.csv")).expect("rows");
+    let rows = rows::read::<OcrRow>(&dir.path().join("ocr.csv"))
+        .expect("rows")
+        .expect("ocr.csv")
+        .rows;
     for (number, row) in (0..).zip(&rows) {
         let [from, to] = stamps(number);
         assert_eq!(row.frame, Some(from.frame), "in order");
@@ -214,7 +218,11 @@ fn the_clock_that_ffmpeg_draws_is_read_to_the_microsecond() {
         (&said[0]["frames"], &said[0]["unread"]),
         (&15.into(), &0.into())
     );
-    for row in measure::ocr::table::read(&dir.path().join("ocr.csv")).expect("rows") {
+    for row in rows::read::<OcrRow>(&dir.path().join("ocr.csv"))
+        .expect("rows")
+        .expect("ocr.csv")
+        .rows
+    {
         let (from, to) = row.generated_us.zip(row.consumed_us).expect("read");
         assert!(
             before <= from && from <= to && to <= after,

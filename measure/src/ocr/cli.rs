@@ -13,12 +13,13 @@ use serde::Serialize;
 
 use super::{
     bench,
-    folder::{Audit, Options, read_repetition, read_strips, read_video},
+    folder::{Options, read_repetition, read_strips, read_video},
     rule::Kind,
-    table::{self, Row},
     worker,
 };
+use crate::result::rows::{self, Audit, OcrRow};
 use crate::result::{RepetitionFolder, RunFolder};
+use crate::stats::quantile;
 
 /// `xrbench ocr`'s arguments.
 #[derive(Clone, Debug, Args)]
@@ -165,7 +166,7 @@ impl OcrArgs {
                 continue;
             }
             let audit = read_repetition(&folder, options, &mut done)?;
-            let rows = table::read(&folder.ocr_csv())?;
+            let rows = rows::read(&folder.ocr_csv())?.unwrap_or_default().rows;
             said.push(Said {
                 path: folder.root().to_owned(),
                 audit,
@@ -199,7 +200,7 @@ impl OcrArgs {
             }
         };
         let to = self.out.clone().unwrap_or_else(beside);
-        table::write(&to, &rows)?;
+        rows::write(&to, &rows)?;
         Ok(Said {
             path: path.to_owned(),
             audit: Audit::of(&rows),
@@ -226,8 +227,8 @@ impl OcrArgs {
     }
 }
 
-fn middle(rows: &[Row]) -> Option<u64> {
+fn middle(rows: &[OcrRow]) -> Option<u64> {
     let mut latencies: Vec<_> = rows.iter().filter_map(|row| row.latency_us).collect();
     latencies.sort_unstable();
-    latencies.get(latencies.len().checked_sub(1)? / 2).copied()
+    quantile(&latencies, 500)
 }

@@ -8,17 +8,16 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, bail};
-use serde::Serialize;
-
 use super::{
     pgm::{Image, PgmReader},
     pool::{Pool, Texts},
     rule::{Kind, MAX_LATENCY_US, Status, in_order},
-    table::{self, Agreement, Index, Row, RowStatus},
+    table::{self, Index},
     video,
 };
 use crate::result::RepetitionFolder;
+use crate::result::rows::{self, Agreement, Audit, OcrRow, RowStatus};
+use anyhow::{Context as _, bail};
 
 /// How to read.
 #[derive(Clone, Debug)]
@@ -42,32 +41,6 @@ impl Options {
     }
 }
 
-/// What came of it, in images; an image holds both lines of one shown frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Audit {
-    /// Images that were tried.
-    pub frames: u64,
-    /// Images of which a line could not be read or was not believed.
-    pub unread: u64,
-    /// Images for which the blocks were read as well.
-    pub compared: u64,
-    /// Images for which digits and blocks say different things. Any is one too many.
-    pub disagree: u64,
-}
-
-impl Audit {
-    /// The count over `rows`.
-    pub fn of(rows: &[Row]) -> Self {
-        let count = |which: fn(&Row) -> bool| rows.iter().filter(|row| which(row)).count() as u64;
-        Self {
-            frames: rows.len() as u64,
-            unread: count(|row| row.status == RowStatus::Unread),
-            compared: count(|row| row.blocks != Agreement::Na),
-            disagree: count(|row| row.blocks == Agreement::No),
-        }
-    }
-}
-
 /// Reads a repetition's strips and writes its `ocr.csv`. `done` is called with the number of images handed out so far.
 ///
 /// It blocks for as long as that takes: seconds to minutes.
@@ -87,7 +60,7 @@ pub fn read_repetition(
         .measured_to_us
         .map(|to| (meta.started_us.0, to.0.saturating_add(MAX_LATENCY_US)));
     let rows = read_strips(&folder.strips(), kind, window, options, done)?;
-    table::write(&folder.ocr_csv(), &rows)?;
+    rows::write(&folder.ocr_csv(), &rows)?;
     Ok(Audit::of(&rows))
 }
 
@@ -101,7 +74,7 @@ pub fn read_strips(
     window: Option<(u64, u64)>,
     options: &Options,
     done: impl FnMut(u64),
-) -> anyhow::Result<Vec<Row>> {
+) -> anyhow::Result<Vec<OcrRow>> {
     let (files, folder) = if path.is_dir() {
         (pgm_files(path)?, path)
     } else {
@@ -134,7 +107,7 @@ pub fn read_video(
     kind: Kind,
     options: &Options,
     done: impl FnMut(u64),
-) -> anyhow::Result<Vec<Row>> {
+) -> anyhow::Result<Vec<OcrRow>> {
     let mut blocks = Index::new();
     let mut names = Vec::new();
     let name = path
@@ -232,8 +205,8 @@ fn rows(
     names: &[(String, u64)],
     texts: &[Option<Texts>],
     index: &Index,
-) -> Vec<Row> {
-    let mut rows: Vec<Row> = names
+) -> Vec<OcrRow> {
+    let mut rows: Vec<OcrRow> = names
         .iter()
         .zip(texts)
         .map(|(name, texts)| row(kind, window, name, texts.as_ref(), index))
@@ -263,13 +236,13 @@ fn row(
     name: &(String, u64),
     texts: Option<&Texts>,
     index: &Index,
-) -> Row {
+) -> OcrRow {
     let known = index.get(name);
-    let mut row = Row {
+    let mut row = OcrRow {
         file: name.0.clone(),
         image: name.1,
         rtp_timestamp: known.and_then(|known| known.rtp_timestamp),
-        ..Row::default()
+        ..OcrRow::default()
     };
     let Some((generation, consumption)) = texts else {
         row.why = "the worker died".into();

@@ -20,5 +20,5 @@ pub mod table;
 mod video;
 pub mod worker;
 
-pub use folder::{Audit, Options, read_repetition};
+pub use folder::{Options, read_repetition};
 pub use rule::{Kind, Status};

@@ -2,15 +2,12 @@
 //! value: drawing fewer points hides none.
 
 use crate::{
-    stats::{Sample, Window},
+    stats::{Sample, Window, long_gaps, quantile},
     summary::LoadedRun,
 };
 
 /// No bin is narrower, in microseconds: at 25 frames a second it holds several.
 const MIN_BIN_US: u64 = 200_000;
-
-/// No picture for longer than this is a freeze, in microseconds.
-const FREEZE_US: u64 = 100_000;
 
 /// A repetition over time.
 #[derive(Debug, Default)]
@@ -142,14 +139,14 @@ fn binned(samples: &[Sample], window: Window, width: u64) -> Vec<Bin> {
             Bin {
                 at_s: (bin_of(&chunk[0]) * width + width / 2) as f64 / 1e6,
                 min_us: latencies[0] as f64,
-                p50_us: latencies[latencies.len() / 2] as f64,
+                p50_us: quantile(&latencies, 500).unwrap_or_default() as f64,
                 max_us: latencies[latencies.len() - 1] as f64,
             }
         })
         .collect()
 }
 
-/// Times of more than 100 ms between two pictures as they were shown, and before the first and after the last.
+/// Freezes between two pictures as they were shown, and before the first and after the last.
 fn freezes(samples: &[Sample], window: Window) -> Vec<(u64, u64)> {
     let mut shown: Vec<u64> = samples
         .iter()
@@ -163,11 +160,7 @@ fn freezes(samples: &[Sample], window: Window) -> Vec<(u64, u64)> {
     let mut edges = vec![window.from_us + usual];
     edges.extend(shown);
     edges.push(window.to_us + usual);
-    edges
-        .windows(2)
-        .filter(|pair| pair[1].saturating_sub(pair[0]) > FREEZE_US)
-        .map(|pair| (pair[0], pair[1]))
-        .collect()
+    long_gaps(edges).collect()
 }
 
 /// Where frames are missing between two that were shown, and how many.
@@ -191,8 +184,7 @@ fn lost(samples: &[Sample], frame_us: f64) -> Vec<(u64, u64)> {
 mod tests {
     use super::*;
     use crate::{
-        ocr::Audit,
-        result::RunMeta,
+        result::{RunMeta, rows::Audit},
         stats::{Measured, Window},
     };
 

@@ -7,6 +7,7 @@ mod calibration;
 mod folder;
 pub mod kept;
 mod repetition;
+pub mod rows;
 mod run;
 
 pub use calibration::{Calibration, Fit, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step, within_bounds};

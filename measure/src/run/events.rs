@@ -1,14 +1,12 @@
 //! `events.csv`: starts, ends, signals, restarts, clock steps, disturbed seconds; a line each, written at once.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context as _;
 use service::clock;
 use timeline::UnixMicros;
 
-use crate::result::cannot_write;
+use crate::result::rows::{EventRow, Writer};
 
 /// Writes events. Clones write to the same file.
 #[derive(Clone, Debug)]
@@ -18,24 +16,20 @@ pub struct Events {
 
 #[derive(Debug)]
 struct Inner {
-    writer: csv::Writer<File>,
-    path: PathBuf,
+    writer: Writer<EventRow>,
     failure: Option<String>,
 }
 
 impl Events {
     /// Creates the file.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
-        let file = File::create(path).with_context(|| cannot_write(path))?;
-        let mut writer = csv::Writer::from_writer(file);
-        writer.write_record(["time_us", "event", "who", "detail"])?;
-        writer.flush().with_context(|| cannot_write(path))?;
+        let writer = Writer::create(path)?;
+        let inner = Inner {
+            writer,
+            failure: None,
+        };
         Ok(Self {
-            inner: Arc::new(Mutex::new(Inner {
-                writer,
-                path: path.to_owned(),
-                failure: None,
-            })),
+            inner: Arc::new(Mutex::new(inner)),
         })
     }
 
@@ -47,14 +41,15 @@ impl Events {
     /// Writes an event.
     pub fn at(&self, at: UnixMicros, event: &str, who: &str, detail: &str) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let time = at.to_string();
-        let written = inner
-            .writer
-            .write_record([time.as_str(), event, who, detail])
-            .map_err(Into::into);
+        let row = EventRow {
+            time_us: at,
+            event: event.to_owned(),
+            who: who.to_owned(),
+            detail: detail.to_owned(),
+        };
+        let written = inner.writer.write(&row);
         if let Err(error) = written.and_then(|()| inner.writer.flush()) {
-            let failure = format!("{}: {error}", cannot_write(&inner.path));
-            inner.failure.get_or_insert(failure);
+            inner.failure.get_or_insert_with(|| format!("{error:#}"));
         }
     }
 

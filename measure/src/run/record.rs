@@ -21,3 +21,16 @@ pub(super) const fn too_big(of: too_big::TooBig) -> TooBig {
         dropped: of.dropped,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use testbed::cgroup::Limits;
+
+    use crate::stats::usage::CLUSTER;
+
+    #[test]
+    fn a_lab_is_limited_to_what_percentages_are_of() {
+        assert_eq!(Limits::PAPER.cpu_millis, CLUSTER.cpu_millis);
+        assert_eq!(Limits::PAPER.memory_bytes, CLUSTER.memory_bytes);
+    }
+}

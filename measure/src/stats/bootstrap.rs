@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use super::{Sample, paired::t_975};
+use super::{Sample, paired::t_975, quantile};
 
 /// Drawings.
 const ROUNDS: usize = 1_000;
@@ -87,8 +87,7 @@ fn round(us: f64) -> i64 {
 
 /// Without the lowest and the highest 2.5 in 100 of ascending values.
 fn middle_95(ascending: &[i64]) -> Option<(i64, i64)> {
-    let at = |share: usize| ascending.get(ascending.len() * share / 1_000).copied();
-    Some((at(25)?, at(975)?))
+    Some((quantile(ascending, 25)?, quantile(ascending, 975)?))
 }
 
 /// What is drawn from.

@@ -2,7 +2,7 @@
 
 use timeline::hist::LatencyHistogram;
 
-use super::{Disturbances, Window};
+use super::{Disturbances, Window, quantile};
 
 /// A gap between two new pictures is a freeze if it is longer than this, in microseconds.
 pub const FREEZE_US: u64 = 100_000;
@@ -108,11 +108,7 @@ impl Display {
             .filter_map(|picture| Some(picture.read?.1))
             .collect();
         latencies.sort_unstable();
-        let Some(middle) = latencies
-            .len()
-            .checked_sub(1)
-            .map(|last| latencies[last / 2])
-        else {
+        let Some(middle) = quantile(&latencies, 500) else {
             return;
         };
         let above = |bound: f64| {
@@ -194,11 +190,15 @@ fn freezes(new: &[Picture], window: Window) -> impl Iterator<Item = (u64, u64)> 
         None => vec![window.from_us, window.to_us],
     };
     let of_window = move |at_us: u64| at_us.clamp(window.from_us, window.to_us.max(window.from_us));
-    let gaps: Vec<_> = edges
-        .windows(2)
-        .map(|pair| (of_window(pair[0]), of_window(pair[1])))
-        .collect();
-    gaps.into_iter()
+    long_gaps(edges.into_iter().map(of_window))
+}
+
+/// Times between two of ascending instants, in microseconds, that are longer than [`FREEZE_US`].
+pub fn long_gaps(instants: impl IntoIterator<Item = u64>) -> impl Iterator<Item = (u64, u64)> {
+    let mut instants = instants.into_iter();
+    let mut last = instants.next();
+    instants
+        .filter_map(move |at| Some((last.replace(at)?, at)))
         .filter(|(from, to)| to.saturating_sub(*from) > FREEZE_US)
 }
 

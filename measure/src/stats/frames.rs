@@ -1,4 +1,4 @@
-//! From a repetition's rows to its figures: from `frames.csv` where the blocks were read, from `ocr.csv` for ffmpeg.
+//! From a repetition's rows to its figures: from `frames.csv` where the blocks were read, from the readings of pictures for ffmpeg.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,6 @@ use timeline::{
 };
 
 use super::{Counts, Display, Disturbances, Latency, Measured, Picture, Sample, Stages, Window};
-use crate::ocr::table::{Row, RowStatus};
 
 /// Counts of a part of the frames, while rows come in.
 #[derive(Debug, Default)]
@@ -192,14 +191,15 @@ impl<'a> FromRows<'a> {
     }
 }
 
-/// Takes the rows of one repetition's `ocr.csv`, for ffmpeg, of which nothing else is known.
+/// Takes what was read from one repetition's pictures, for ffmpeg, of which nothing else is known.
 #[derive(Debug)]
 pub struct FromOcr;
 
 impl FromOcr {
-    /// The figures. An unread picture counts as one shown frame, in the second of the last one that was read.
+    /// The figures of `readings`: generation and latency in microseconds of each picture, none where it was unread. An unread
+    /// picture counts as one shown frame, in the second of the last one that was read.
     pub fn measure(
-        rows: &[Row],
+        readings: &[Option<(u64, u64)>],
         window: Window,
         disturbances: Option<&Disturbances>,
         fps: f64,
@@ -208,9 +208,7 @@ impl FromOcr {
         let mut samples = Vec::new();
         let mut seen = HashSet::new();
         let mut last = None;
-        for row in rows {
-            let read = row.status == RowStatus::Read;
-            let times = row.generated_us.zip(row.latency_us).filter(|_| read);
+        for &times in readings {
             last = times.map(|(generated, _)| generated).or(last);
             let Some(at_us) = last.filter(|at_us| window.contains(*at_us)) else {
                 continue;

@@ -1,8 +1,4 @@
-//! Which seconds were disturbed, from `host.csv`.
-
-use std::{io::Read, path::Path};
-
-use anyhow::Context as _;
+//! Which seconds were disturbed.
 
 use super::Window;
 
@@ -28,43 +24,6 @@ impl Disturbances {
             }
         }
         Self { spans: disjoint }
-    }
-
-    /// Reads `host.csv`; none where there is none, since then nobody watched the machine.
-    pub fn read(path: &Path) -> anyhow::Result<Option<Self>> {
-        if !path.exists() {
-            return Ok(None);
-        }
-        let file =
-            std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        Self::parse(file)
-            .map(Some)
-            .with_context(|| format!("{} is not what `xrbench run` writes", path.display()))
-    }
-
-    /// The columns that count are `from_us` and `to_us`, where the second begins and ends, and `disturbed`.
-    fn parse(from: impl Read) -> anyhow::Result<Self> {
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(from);
-        let headers = reader.headers()?.clone();
-        let column = |name: &str| {
-            headers
-                .iter()
-                .position(|header| header == name)
-                .with_context(|| format!("no column {name:?}"))
-        };
-        let (from, to, disturbed) = (column("from_us")?, column("to_us")?, column("disturbed")?);
-        let mut spans = Vec::new();
-        for record in reader.records() {
-            let record = record?;
-            let time = |column| record.get(column).and_then(|text: &str| text.parse().ok());
-            // A crash may cut the last line off.
-            if let (Some(from_us), Some(to_us), Some("true")) =
-                (time(from), time(to), record.get(disturbed))
-            {
-                spans.push(Window { from_us, to_us });
-            }
-        }
-        Ok(Self::new(spans))
     }
 
     /// Whether the machine was disturbed at `at_us`.
@@ -101,10 +60,12 @@ mod tests {
 
     #[test]
     fn only_marked_seconds_count_and_only_within_the_window() {
-        let text = "from_us,to_us,steal_percent,disturbed,why\n\
-                    1000000,2000000,0.0,false,\n2000000,3000000,9.0,true,steal\n\
-                    3000000,4000000,9.0,true,steal\n9000000,10000000,0,tr";
-        let disturbances = Disturbances::parse(text.as_bytes()).expect("such a file");
+        let second = |from_us| Window {
+            from_us,
+            to_us: from_us + 1_000_000,
+        };
+        let disturbances = Disturbances::new(vec![second(3_000_000), second(2_000_000)]);
+        assert_eq!(disturbances.spans().len(), 1);
         assert!(!disturbances.contains(1_999_999));
         assert!(disturbances.contains(2_000_000) && disturbances.contains(3_999_999));
         assert!(!disturbances.contains(4_000_000));
@@ -113,6 +74,5 @@ mod tests {
             to_us: 2_500_000,
         };
         assert!((disturbances.seconds_in(window) - 0.5).abs() < 1e-9);
-        assert!(Disturbances::parse("a,b\n1,2\n".as_bytes()).is_err());
     }
 }

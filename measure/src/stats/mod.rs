@@ -8,6 +8,7 @@ mod display;
 mod frames;
 pub mod host;
 mod paired;
+mod quantile;
 pub mod usage;
 
 use serde::{Deserialize, Serialize};
@@ -17,11 +18,12 @@ use timeline::{
 };
 
 pub use bootstrap::{Intervals, intervals, p50_change};
-pub use display::{Display, FREEZE_US, Freeze, Picture, XR_BOUND_US};
+pub use display::{Display, FREEZE_US, Freeze, Picture, XR_BOUND_US, long_gaps};
 pub use frames::{FromOcr, FromRows};
 pub use host::Disturbances;
 pub use paired::{Estimate, RunFigures, cliffs_delta, holm, pairs};
-pub use usage::Usage;
+pub use quantile::quantile;
+pub use usage::{ProcessSecond, Usage};
 
 /// A microsecond interval of the wall clock, its end not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

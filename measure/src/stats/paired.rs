@@ -9,7 +9,7 @@
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-use super::Measured;
+use super::{Measured, quantile};
 
 /// No interval is narrower, in microseconds: what a stamp can tell.
 const RESOLUTION_US: f64 = 1.0;
@@ -60,21 +60,19 @@ impl RunFigures {
         let frames = measured.all.frames;
         Some(Self {
             run,
-            p50: percentile(&latencies, 50)?,
+            p50: quantile(&latencies, 500)? as f64,
             mean: latencies.iter().map(|us| *us as f64).sum::<f64>() / latencies.len() as f64,
-            p99: percentile(&latencies, 99).filter(|_| latencies.len() >= MIN_P99_SAMPLES),
-            quiet_p50: percentile(&quiet, 50).filter(|_| quiet.len() >= MIN_QUIET_SAMPLES),
+            p99: quantile(&latencies, 990)
+                .filter(|_| latencies.len() >= MIN_P99_SAMPLES)
+                .map(|us| us as f64),
+            quiet_p50: quantile(&quiet, 500)
+                .filter(|_| quiet.len() >= MIN_QUIET_SAMPLES)
+                .map(|us| us as f64),
             carried_p50: measured.stages.carried.figures().map(|of| of.p50 as f64),
             lost_percent: frames.lost as f64 * 100.0 / frames.scheduled.max(1) as f64,
             latencies,
         })
     }
-}
-
-/// The value that `percent` in 100 of ascending values do not exceed.
-fn percentile(ascending: &[i64], percent: usize) -> Option<f64> {
-    let rank = (ascending.len() * percent).div_ceil(100);
-    ascending.get(rank.checked_sub(1)?).map(|us| *us as f64)
 }
 
 /// Repetitions of the same number, in the order of the numbers.
@@ -243,7 +241,7 @@ mod tests {
         ascending.sort_unstable();
         RunFigures {
             run: number,
-            p50: percentile(&ascending, 50).expect("samples"),
+            p50: quantile(&ascending, 500).expect("samples") as f64,
             mean: 0.0,
             p99: None,
             quiet_p50: None,
@@ -328,13 +326,5 @@ mod tests {
         assert!(delta(&[1, 2, 2, 3], &[1, 2, 2, 3]).abs() < 1e-9);
         // 2 > 1, 2 < 3, 4 > 1, 4 > 3.
         assert!((delta(&[1, 3], &[2, 4]) - 0.5).abs() < 1e-9);
-    }
-
-    #[test]
-    fn percentiles_are_by_nearest_rank() {
-        assert_eq!(percentile(&[1, 2, 3, 4], 50), Some(2.0));
-        assert_eq!(percentile(&[1, 2, 3], 50), Some(2.0));
-        assert_eq!(percentile(&[7], 99), Some(7.0));
-        assert_eq!(percentile(&[], 50), None);
     }
 }

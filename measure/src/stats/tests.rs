@@ -7,7 +7,6 @@ use timeline::{
 };
 
 use super::*;
-use crate::ocr::table::{Row, RowStatus};
 
 const START: u64 = 1_795_000_000_000_000;
 const WINDOW: Window = Window {
@@ -126,19 +125,12 @@ fn disturbed_seconds_are_left_out_of_the_second_figure() {
 
 #[test]
 fn ffmpeg_is_known_from_its_clock_alone() {
-    let picture = |n: u64, status, latency| Row {
-        generated_us: Some(START + n * 40_000),
-        latency_us: Some(latency),
-        status,
-        ..Row::default()
-    };
-    let mut rows: Vec<_> = (0..250)
-        .map(|n| picture(n, RowStatus::Read, 800_000))
-        .collect();
-    rows[9] = Row::default();
-    rows[10] = picture(10, RowStatus::Unread, 1);
-    rows.push(picture(249, RowStatus::Read, 840_000));
-    rows.push(picture(251, RowStatus::Read, 9));
+    let picture = |n: u64, latency| Some((START + n * 40_000, latency));
+    let mut rows: Vec<_> = (0..250).map(|n| picture(n, 800_000)).collect();
+    rows[9] = None;
+    rows[10] = None;
+    rows.push(picture(249, 840_000));
+    rows.push(picture(251, 9));
     let measured = FromOcr::measure(&rows, WINDOW, None, 25.0);
     assert_eq!(
         measured.all.frames,

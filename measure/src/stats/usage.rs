@@ -1,18 +1,26 @@
-//! What the clusters used, second by second, from `resources.csv`.
+//! What the clusters used, second by second.
 //!
 //! A second belongs to the measured window if its middle does. Disturbed seconds are among them: what a cluster used is what
 //! it used, whoever else was at work.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-
-use anyhow::Context as _;
-use testbed::cgroup::Limits;
 
 use super::Window;
 
-/// A cluster of the paper has 2 vCPU and 4 GB (arXiv 2405.00558); percentages are of these, whatever the machine has.
-pub const CLUSTER: Limits = Limits::PAPER;
+/// What a cluster has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterSize {
+    /// Processors, in thousandths of one.
+    pub cpu_millis: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+}
+
+/// A cluster of the paper (arXiv 2405.00558); percentages are of it, whatever the machine has.
+pub const CLUSTER: ClusterSize = ClusterSize {
+    cpu_millis: 2_000,
+    memory_bytes: 4 << 30,
+};
 
 /// Shorter ones are the rest at a repetition's end, in which processes end and give their memory back; in microseconds.
 const MIN_SECOND_US: u64 = 900_000;
@@ -55,6 +63,21 @@ pub struct NetworkSecond {
     pub udp_csum_errors: u64,
     /// TCP segments that were sent again.
     pub tcp_retransmitted: u64,
+}
+
+impl NetworkSecond {
+    fn add(&mut self, other: &Self) {
+        self.rx_bps += other.rx_bps;
+        self.tx_bps += other.tx_bps;
+        self.rx_packets_per_s += other.rx_packets_per_s;
+        self.tx_packets_per_s += other.tx_packets_per_s;
+        self.dropped += other.dropped;
+        self.udp_in_errors += other.udp_in_errors;
+        self.udp_rcvbuf_errors += other.udp_rcvbuf_errors;
+        self.udp_sndbuf_errors += other.udp_sndbuf_errors;
+        self.udp_csum_errors += other.udp_csum_errors;
+        self.tcp_retransmitted += other.tcp_retransmitted;
+    }
 }
 
 /// One second of the lab.
@@ -101,40 +124,15 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Reads `resources.csv`; nothing where there is none, or none with clusters.
-    pub fn read(path: &Path, window: Window) -> anyhow::Result<Self> {
-        if !path.exists() {
-            return Ok(Self::default());
-        }
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Self::parse(&text, window))
-    }
-
-    /// Adds another repetition.
-    pub fn merge(&mut self, other: Self) {
-        self.seconds.extend(other.seconds);
-        self.sources.extend(other.sources);
-    }
-
-    fn parse(text: &str, window: Window) -> Self {
-        // A crash may cut the last line off.
-        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-        let mut reader = csv::ReaderBuilder::new().from_reader(whole.as_bytes());
-        let Ok(headers) = reader.headers().cloned() else {
-            return Self::default();
-        };
-        let rows: Vec<Row> = reader
-            .records()
-            .filter_map(|record| Row::of(&headers, &record.ok()?))
-            .collect();
+    /// Of what each process used, in the order of time.
+    pub fn of(rows: &[ProcessSecond], window: Window) -> Self {
         let has_b = rows.iter().any(|row| row.cluster == "b");
-        let mut counters = BTreeMap::new();
+        let mut before = Before::default();
         let mut usage = Self::default();
-        for pass in rows.chunk_by(|one, two| one.at_us == two.at_us) {
+        for pass in rows.chunk_by(|one, two| one.to_us == two.to_us) {
             // Counters go on whether or not the second is of interest.
-            let second = second(pass, has_b, &mut counters);
-            let middle = pass[0].at_us.saturating_sub(pass[0].elapsed_us / 2);
+            let second = second(pass, has_b, &mut before);
+            let middle = pass[0].to_us.saturating_sub(pass[0].elapsed_us / 2);
             if window.contains(middle) && pass[0].elapsed_us >= MIN_SECOND_US {
                 usage.seconds.push(second);
                 usage
@@ -144,149 +142,149 @@ impl Usage {
         }
         usage
     }
-}
 
-/// The counters of `resources.csv` that are taken from second to second, by column.
-const COUNTERS: [&str; 13] = [
-    "rx_bytes",
-    "rx_packets",
-    "rx_dropped",
-    "tx_bytes",
-    "tx_packets",
-    "tx_dropped",
-    "udp_in_errors",
-    "udp_rcvbuf_errors",
-    "udp_sndbuf_errors",
-    "udp_csum_errors",
-    "tcp_retransmitted",
-    "throttled_us",
-    "switches",
-];
-
-/// A line of a process that belongs to a cluster or to the fabric.
-struct Row {
-    at_us: u64,
-    elapsed_us: u64,
-    role: String,
-    pid: u64,
-    cluster: String,
-    source: String,
-    cpu_percent: f64,
-    memory_bytes: u64,
-    counters: [Option<u64>; COUNTERS.len()],
-}
-
-impl Row {
-    fn of(headers: &csv::StringRecord, record: &csv::StringRecord) -> Option<Self> {
-        let text = |name: &str| {
-            let place = headers.iter().position(|header| header == name)?;
-            record.get(place)
-        };
-        let number = |name: &str| text(name)?.parse::<u64>().ok();
-        let cluster = text("cluster").filter(|cluster| !cluster.is_empty())?;
-        let switches = number("voluntary_switches")
-            .zip(number("involuntary_switches"))
-            .map(|(one, two)| one + two);
-        Some(Self {
-            at_us: number("time_us")?,
-            elapsed_us: number("elapsed_us")?,
-            role: text("role")?.to_owned(),
-            pid: number("pid")?,
-            cluster: cluster.to_owned(),
-            source: text("source")?.to_owned(),
-            cpu_percent: text("cpu_percent")?.parse().ok()?,
-            memory_bytes: number("memory_bytes")?,
-            counters: COUNTERS.map(|name| match name {
-                "switches" => switches,
-                name => number(name),
-            }),
-        })
+    /// Adds another repetition.
+    pub fn merge(&mut self, other: Self) {
+        self.seconds.extend(other.seconds);
+        self.sources.extend(other.sources);
     }
 }
 
-/// By process, or by pod or cluster: the last value of each counter.
-type Counters = BTreeMap<(String, &'static str), u64>;
+/// What a process of a cluster or of the fabric used up to the end of a second.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProcessSecond {
+    /// The second's end, microseconds since the Unix epoch.
+    pub to_us: u64,
+    /// Its length by the monotonic clock, in microseconds.
+    pub elapsed_us: u64,
+    /// The process's role.
+    pub role: String,
+    /// The process.
+    pub pid: u32,
+    /// `a`, `b`; anything else is the fabric.
+    pub cluster: String,
+    /// Where processor time and memory come from: `cgroup-v2`, `cgroup-v1`, `proc`.
+    pub source: String,
+    /// Percent of one core in this second.
+    pub cpu_percent: f64,
+    /// Memory in bytes at the second's end.
+    pub memory_bytes: u64,
+    /// What is counted from the process's beginning; none where nobody counts it.
+    pub counters: Counters,
+}
 
-/// How far a counter came since the last second; nothing the first time, and from zero where it began anew.
-/// Switches are those of living threads: where there are fewer, a thread has ended.
-fn advance(counters: &mut Counters, whose: String, name: &'static str, now: Option<u64>) -> u64 {
-    let Some(now) = now else {
-        return 0;
-    };
-    match counters.insert((whose, name), now) {
-        Some(before) if before <= now => now - before,
-        Some(_) if name == "switches" => 0,
-        Some(_) => now,
-        None => 0,
+/// Counters that are taken from second to second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes that its pod received.
+    pub rx_bytes: Option<u64>,
+    /// Packets that its pod received.
+    pub rx_packets: Option<u64>,
+    /// Packets that its pod's link dropped on receiving.
+    pub rx_dropped: Option<u64>,
+    /// Bytes that its pod sent.
+    pub tx_bytes: Option<u64>,
+    /// Packets that its pod sent.
+    pub tx_packets: Option<u64>,
+    /// Packets that its pod's link dropped on sending.
+    pub tx_dropped: Option<u64>,
+    /// Datagrams that no socket took.
+    pub udp_in_errors: Option<u64>,
+    /// Datagrams that found the receiving socket's buffer full.
+    pub udp_rcvbuf_errors: Option<u64>,
+    /// Datagrams that found the sending socket's buffer full.
+    pub udp_sndbuf_errors: Option<u64>,
+    /// Datagrams with a wrong checksum.
+    pub udp_csum_errors: Option<u64>,
+    /// TCP segments that were sent again.
+    pub tcp_retransmitted: Option<u64>,
+    /// For how long its cluster's limit held processors back, in microseconds.
+    pub throttled_us: Option<u64>,
+    /// Switches from one of its living threads to another thread.
+    pub switches: Option<u64>,
+}
+
+/// By process, or by pod or cluster, and name: the last value of each counter.
+#[derive(Debug, Default)]
+struct Before(BTreeMap<(String, &'static str), u64>);
+
+impl Before {
+    /// How far a counter came since the last second; nothing the first time. It began anew where it fell.
+    fn advance(&mut self, whose: &str, name: &'static str, now: Option<u64>) -> u64 {
+        self.step(whose, name, now).map_or(
+            0,
+            |(before, now)| {
+                if before <= now { now - before } else { now }
+            },
+        )
+    }
+
+    /// The same of a counter that falls where a part of what it counts has ended.
+    fn growth(&mut self, whose: &str, name: &'static str, now: Option<u64>) -> u64 {
+        self.step(whose, name, now)
+            .map_or(0, |(before, now)| now.saturating_sub(before))
+    }
+
+    fn step(&mut self, whose: &str, name: &'static str, now: Option<u64>) -> Option<(u64, u64)> {
+        let now = now?;
+        let before = self.0.insert((whose.to_owned(), name), now)?;
+        Some((before, now))
     }
 }
 
-fn second(pass: &[Row], has_b: bool, counters: &mut Counters) -> UsageSecond {
+fn second(pass: &[ProcessSecond], has_b: bool, before: &mut Before) -> UsageSecond {
     let mut second = UsageSecond {
-        to_us: pass[0].at_us,
+        to_us: pass[0].to_us,
         b: has_b.then(ClusterSecond::default),
         ..UsageSecond::default()
     };
     let elapsed_s = pass[0].elapsed_us.max(1) as f64 / 1e6;
-    let cpu_percent = |row: &Row| row.cpu_percent * 1_000.0 / f64::from(CLUSTER.cpu_millis);
-    let memory_percent = |row: &Row| row.memory_bytes as f64 / CLUSTER.memory_bytes as f64 * 100.0;
-    // One that was restarted in this second has two lines, and its group's memory stands in both.
+    // One that was restarted in this second has two rows, and its group's memory stands in both.
     let mut memory: BTreeMap<&str, f64> = BTreeMap::new();
     for row in pass {
+        let cpu_percent = row.cpu_percent * 1_000.0 / f64::from(CLUSTER.cpu_millis);
+        let memory_percent = row.memory_bytes as f64 / CLUSTER.memory_bytes as f64 * 100.0;
         let of_role = memory.entry(&row.role).or_default();
-        let more = (memory_percent(row) - *of_role).max(0.0);
+        let more = (memory_percent - *of_role).max(0.0);
         *of_role += more;
-        let count = COUNTERS.map(|name| {
-            let now = row.counters[place(name)];
-            let whose = match name {
-                // What limits a cluster is counted once for all of its pods, a process's switches for each process.
-                "throttled_us" => row.cluster.clone(),
-                "switches" => format!("{} {}", row.role, row.pid),
-                _ => row.role.clone(),
-            };
-            advance(counters, whose, name, now)
-        });
-        let of = |name| count[place(name)];
+        let now = &row.counters;
+        // A process's switches are counted for each process, what limits a cluster once for all of its pods.
+        let process = format!("{} {}", row.role, row.pid);
+        let switches = before.growth(&process, "switches", now.switches);
+        let throttled_us = before.advance(&row.cluster, "throttled_us", now.throttled_us);
+        let mut of_pod = |name, now| before.advance(&row.role, name, now);
+        let counted = NetworkSecond {
+            rx_bps: of_pod("rx_bytes", now.rx_bytes) as f64 / elapsed_s * 8.0,
+            tx_bps: of_pod("tx_bytes", now.tx_bytes) as f64 / elapsed_s * 8.0,
+            rx_packets_per_s: of_pod("rx_packets", now.rx_packets) as f64 / elapsed_s,
+            tx_packets_per_s: of_pod("tx_packets", now.tx_packets) as f64 / elapsed_s,
+            dropped: of_pod("rx_dropped", now.rx_dropped) + of_pod("tx_dropped", now.tx_dropped),
+            udp_in_errors: of_pod("udp_in_errors", now.udp_in_errors),
+            udp_rcvbuf_errors: of_pod("udp_rcvbuf_errors", now.udp_rcvbuf_errors),
+            udp_sndbuf_errors: of_pod("udp_sndbuf_errors", now.udp_sndbuf_errors),
+            udp_csum_errors: of_pod("udp_csum_errors", now.udp_csum_errors),
+            tcp_retransmitted: of_pod("tcp_retransmitted", now.tcp_retransmitted),
+        };
         let cluster = match (row.cluster.as_str(), &mut second.b) {
             ("a", _) => &mut second.a,
             ("b", Some(b)) => b,
             _ => {
                 let process = second.fabric.entry(row.role.clone()).or_default();
-                process.cpu_percent += cpu_percent(row);
+                process.cpu_percent += cpu_percent;
                 process.memory_percent += more;
-                process.udp_rcvbuf_errors += of("udp_rcvbuf_errors");
+                process.udp_rcvbuf_errors += counted.udp_rcvbuf_errors;
                 continue;
             }
         };
-        cluster.cpu_percent += cpu_percent(row);
+        cluster.cpu_percent += cpu_percent;
         cluster.memory_percent += more;
-        cluster.switches_per_s += of("switches") as f64 / elapsed_s;
-        cluster.throttled_us += of("throttled_us");
-        if row.counters[place("rx_bytes")].is_none() {
-            continue;
+        cluster.switches_per_s += switches as f64 / elapsed_s;
+        cluster.throttled_us += throttled_us;
+        if now.rx_bytes.is_some() {
+            cluster.network.get_or_insert_default().add(&counted);
         }
-        let rate = |name| of(name) as f64 / elapsed_s;
-        let network = cluster.network.get_or_insert_default();
-        network.rx_bps += rate("rx_bytes") * 8.0;
-        network.tx_bps += rate("tx_bytes") * 8.0;
-        network.rx_packets_per_s += rate("rx_packets");
-        network.tx_packets_per_s += rate("tx_packets");
-        network.dropped += of("rx_dropped") + of("tx_dropped");
-        network.udp_in_errors += of("udp_in_errors");
-        network.udp_rcvbuf_errors += of("udp_rcvbuf_errors");
-        network.udp_sndbuf_errors += of("udp_sndbuf_errors");
-        network.udp_csum_errors += of("udp_csum_errors");
-        network.tcp_retransmitted += of("tcp_retransmitted");
     }
     second
-}
-
-/// Where a counter stands in [`COUNTERS`].
-fn place(name: &str) -> usize {
-    COUNTERS
-        .iter()
-        .position(|one| *one == name)
-        .expect("every name in this file is one of them")
 }
 
 #[cfg(test)]

@@ -8,70 +8,83 @@
 use super::*;
 
 const S: u64 = 1_000_000;
-const HEAD: &str = "time_us,role,pid,cpu_percent,voluntary_switches,involuntary_switches,cluster,source,elapsed_us,memory_bytes,\
-    rx_bytes,rx_packets,rx_dropped,tx_bytes,tx_packets,tx_dropped,udp_in_errors,udp_rcvbuf_errors,udp_sndbuf_errors,\
-    udp_csum_errors,tcp_retransmitted,throttled_us\n";
 
-/// A line of a process at the end of a second: its processor time in percent of a core, its memory in MiB, what its link
+/// What a process used up to the end of a second: its processor time in percent of a core, its memory in MiB, what its link
 /// received in bytes, its full receive buffers, its throttling in microseconds.
-fn line(second: u64, role: &str, pid: u32, cluster: &str, figures: [u64; 5]) -> String {
+fn line(second: u64, role: &str, pid: u32, cluster: &str, figures: [u64; 5]) -> ProcessSecond {
     let [cpu, mib, rx, full, throttled] = figures;
-    let network = if cluster == "fabric" {
-        // Its namespace has no pod's link, and counts datagrams all the same.
-        format!(",,,,,,{full},{full},0,0,0")
-    } else {
-        format!(
-            "{rx},{},1,{},{},0,{full},{full},0,0,2",
-            rx / 1000,
-            rx * 2,
-            rx / 500
-        )
-    };
-    format!(
-        "{},{role},{pid},{cpu}.00,{},{second},{cluster},cgroup-v1,1000000,{},{network},{throttled}\n",
-        second * S,
-        second * 100,
-        mib << 20
-    )
+    let has_link = cluster != "fabric";
+    let of_link = |value: u64| has_link.then_some(value);
+    ProcessSecond {
+        to_us: second * S,
+        elapsed_us: S,
+        role: role.into(),
+        pid,
+        cluster: cluster.into(),
+        source: "cgroup-v1".into(),
+        cpu_percent: cpu as f64,
+        memory_bytes: mib << 20,
+        counters: Counters {
+            rx_bytes: of_link(rx),
+            rx_packets: of_link(rx / 1000),
+            rx_dropped: of_link(1),
+            tx_bytes: of_link(rx * 2),
+            tx_packets: of_link(rx / 500),
+            tx_dropped: of_link(0),
+            // The namespace of a process of the fabric has no pod's link, and counts datagrams all the same.
+            udp_in_errors: Some(full),
+            udp_rcvbuf_errors: Some(full),
+            udp_sndbuf_errors: Some(0),
+            udp_csum_errors: Some(0),
+            tcp_retransmitted: Some(if has_link { 2 } else { 0 }),
+            throttled_us: Some(throttled),
+            switches: Some(second * 101),
+        },
+    }
 }
 
-fn usage(text: &str, from: u64, to: u64) -> Usage {
+fn usage(rows: &[ProcessSecond], from: u64, to: u64) -> Usage {
     let window = Window {
         from_us: from * S,
         to_us: to * S,
     };
-    Usage::parse(text, window)
+    Usage::of(rows, window)
 }
 
 #[test]
 fn figures_are_of_the_papers_cluster_and_the_mean_is_of_each_second() {
-    let mut text = HEAD.to_owned();
+    let mut rows = Vec::new();
     for second in 1..=4 {
-        text += &line(
+        rows.push(line(
             second,
             "client",
             10,
             "a",
             [40, 1024, 1_000_000 * second, second / 4, 0],
-        );
-        text += &line(second, "renderer", 11, "a", [60 * second, 512, 0, 0, 0]);
-        text += &line(
+        ));
+        rows.push(line(
+            second,
+            "renderer",
+            11,
+            "a",
+            [60 * second, 512, 0, 0, 0],
+        ));
+        rows.push(line(
             second,
             "streamer",
             12,
             "b",
             [20, 205, 125_000 * second, 0, 5_000 * second],
-        );
-        text += &line(
+        ));
+        rows.push(line(
             second,
             "wireguard-a",
             13,
             "fabric",
             [30, 41, 0, 7 * second, 0],
-        );
-        text += &line(second, "xrbench", 14, "", [9, 5, 0, 0, 0]);
+        ));
     }
-    let usage = usage(&text, 1, 4);
+    let usage = usage(&rows, 1, 4);
     assert_eq!(
         usage.seconds.len(),
         3,
@@ -120,10 +133,10 @@ fn figures_are_of_the_papers_cluster_and_the_mean_is_of_each_second() {
 
 #[test]
 fn one_cluster_is_its_own_mean() {
-    let text = (1..=3).fold(HEAD.to_owned(), |text, second| {
-        text + &line(second, "client", 10, "a", [50, 40, 0, 0, 0])
-    });
-    let usage = usage(&text, 0, 9);
+    let rows: Vec<_> = (1..=3)
+        .map(|second| line(second, "client", 10, "a", [50, 40, 0, 0, 0]))
+        .collect();
+    let usage = usage(&rows, 0, 9);
     assert_eq!(usage.seconds.len(), 3);
     assert!(usage.seconds.iter().all(|second| second.b.is_none()));
     assert_eq!(usage.seconds[0].mean(|of| of.cpu_percent), 25.0);
@@ -131,14 +144,15 @@ fn one_cluster_is_its_own_mean() {
 
 #[test]
 fn a_restart_is_neither_counted_twice_nor_as_a_jump() {
-    let mut text = HEAD.to_owned();
-    text += &line(1, "streamer", 12, "b", [20, 100, 9_000, 7, 3_000]);
-    text += &line(1, "client", 10, "a", [20, 100, 9_000, 0, 0]);
-    // The last line of the old process, and the first of the new one in the same group and a new namespace.
-    text += &line(2, "streamer", 12, "b", [5, 90, 9_500, 7, 3_500]);
-    text += &line(2, "streamer", 99, "b", [10, 100, 2_000, 1, 3_500]);
-    text += &line(2, "client", 10, "a", [20, 100, 9_000, 0, 0]);
-    let usage = usage(&text, 1, 3);
+    let mut rows = vec![
+        line(1, "streamer", 12, "b", [20, 100, 9_000, 7, 3_000]),
+        line(1, "client", 10, "a", [20, 100, 9_000, 0, 0]),
+        // The last line of the old process, and the first of the new one in the same group and a new namespace.
+        line(2, "streamer", 12, "b", [5, 90, 9_500, 7, 3_500]),
+        line(2, "streamer", 99, "b", [10, 100, 2_000, 1, 3_500]),
+        line(2, "client", 10, "a", [20, 100, 9_000, 0, 0]),
+    ];
+    let usage = usage(&rows, 1, 3);
     let b = usage.seconds[0].b.expect("two clusters");
     assert_eq!(b.cpu_percent, 7.5);
     assert!(
@@ -150,8 +164,8 @@ fn a_restart_is_neither_counted_twice_nor_as_a_jump() {
     assert_eq!(b.network.expect("a link").rx_bps, 2_500.0 * 8.0);
     assert_eq!(b.throttled_us, 500);
     // Gone for a while: the cluster is still there, and uses nothing.
-    text += &line(3, "client", 10, "a", [20, 100, 9_000, 0, 0]);
-    let usage = self::usage(&text, 2, 3);
+    rows.push(line(3, "client", 10, "a", [20, 100, 9_000, 0, 0]));
+    let usage = self::usage(&rows, 2, 3);
     assert_eq!(
         usage.seconds[0].b.expect("two clusters"),
         ClusterSecond::default()
@@ -160,35 +174,19 @@ fn a_restart_is_neither_counted_twice_nor_as_a_jump() {
 
 #[test]
 fn fewer_switches_mean_that_a_thread_ended() {
-    let switches = |text: &str| usage(text, 1, 3).seconds[0].a.switches_per_s;
+    let switches = |rows: [ProcessSecond; 2]| usage(&rows, 1, 3).seconds[0].a.switches_per_s;
     let first = line(1, "client", 10, "a", [0; 5]);
     let second = line(2, "client", 10, "a", [0; 5]);
-    assert_eq!(switches(&format!("{HEAD}{first}{second}")), 101.0);
-    let fewer = second.replace(",200,2,a", ",20,2,a");
-    assert_eq!(switches(&format!("{HEAD}{first}{fewer}")), 0.0);
+    assert_eq!(switches([first.clone(), second.clone()]), 101.0);
+    let mut fewer = second;
+    fewer.counters.switches = Some(22);
+    assert_eq!(switches([first, fewer]), 0.0);
 }
 
 #[test]
-fn what_is_not_whole_is_left_out() {
-    let good = line(1, "client", 10, "a", [50, 40, 0, 0, 0]);
-    let cut = line(2, "client", 10, "a", [50, 40, 0, 0, 0]);
-    let text = format!("{HEAD}{good}{}", &cut[..cut.len() - 4]);
-    assert_eq!(usage(&text, 0, 9).seconds.len(), 1);
-    let short = good.replace(",1000000,41943040", ",40000,41943040");
-    assert_ne!(short, good);
-    assert!(usage(&format!("{HEAD}{short}"), 0, 9).seconds.is_empty());
-    // A result of a version that knew no clusters, and no file at all.
-    let old = "time_us,role,pid,cpu_percent\n1000000,client,3,5.0\n";
-    for text in ["", "\n", "garbage", old, HEAD] {
-        assert_eq!(usage(text, 0, 9), Usage::default(), "{text:?}");
-    }
-    let nowhere = Path::new("/nowhere/resources.csv");
-    let window = Window {
-        from_us: 0,
-        to_us: 1,
-    };
-    assert_eq!(
-        Usage::read(nowhere, window).expect("nothing"),
-        Usage::default()
-    );
+fn a_rest_of_a_second_is_left_out_and_nothing_uses_nothing() {
+    let mut short = line(1, "client", 10, "a", [50, 40, 0, 0, 0]);
+    short.elapsed_us = 40_000;
+    assert!(usage(&[short], 0, 9).seconds.is_empty());
+    assert_eq!(usage(&[], 0, 9), Usage::default());
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     result::{Pipeline, SCHEMA_VERSION},
-    stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals},
+    stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals, quantile},
 };
 
 /// By how much the clocks that generation and consumption are read from may disagree, in microseconds. All processes of a
@@ -325,7 +325,7 @@ fn first_frame(one: &LoadedScenario) -> Option<u64> {
         })
         .collect();
     times.sort_unstable();
-    times.get(times.len().checked_sub(1)? / 2).copied()
+    quantile(&times, 500)
 }
 
 /// Every scenario of ours with every reference of the same size and rate.

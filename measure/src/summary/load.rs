@@ -5,13 +5,13 @@ use std::{fs::File, io::BufReader};
 use anyhow::Context as _;
 use timeline::frames_csv::FrameReader;
 
+use super::read;
 use crate::{
-    ocr::{
-        Audit,
-        table::{self, Row},
+    result::{
+        RepetitionFolder, RunFolder, RunInfo, RunMeta, ScenarioInfo,
+        rows::{self, Audit, OcrRow},
     },
-    result::{RepetitionFolder, RunFolder, RunInfo, RunMeta, ScenarioInfo},
-    stats::{Disturbances, FromOcr, FromRows, Measured, Usage, Window},
+    stats::{Disturbances, FromOcr, FromRows, Measured, Window},
 };
 
 /// A result, measured.
@@ -85,9 +85,11 @@ pub fn load(folder: &RunFolder) -> anyhow::Result<Loaded> {
 }
 
 fn repetition(meta: RunMeta, folder: &RepetitionFolder) -> anyhow::Result<LoadedRun> {
-    let disturbances = Disturbances::read(&folder.host_csv())?;
-    let rows = table::read(&folder.ocr_csv())?;
     let mut notes = Vec::new();
+    let disturbances = read::disturbances(folder, &mut notes)?;
+    let rows = rows::read::<OcrRow>(&folder.ocr_csv())?
+        .unwrap_or_default()
+        .rows;
     if let Some(error) = &meta.error {
         notes.push(format!("run {}: {error}", meta.run));
     } else if !meta.complete {
@@ -119,12 +121,13 @@ fn repetition(meta: RunMeta, folder: &RepetitionFolder) -> anyhow::Result<Loaded
     let mut measured = match window {
         None => Measured::default(),
         Some(window) if meta.pipeline.is_reference() => {
-            FromOcr::measure(&rows, window, disturbances.as_ref(), meta.fps)
+            let readings: Vec<_> = rows.iter().map(OcrRow::reading).collect();
+            FromOcr::measure(&readings, window, disturbances.as_ref(), meta.fps)
         }
         Some(window) => from_frames(folder, window, disturbances.as_ref(), meta.fps, &mut notes)?,
     };
     if let Some(window) = window {
-        measured.usage = Usage::read(&folder.resources_csv(), window)?;
+        measured.usage = read::usage(folder, window, &mut notes)?;
     }
     let counted = measured_rows(&rows, window);
     Ok(LoadedRun {
@@ -138,7 +141,7 @@ fn repetition(meta: RunMeta, folder: &RepetitionFolder) -> anyhow::Result<Loaded
 }
 
 /// The images of the measured time; one that is unread belongs to that of the one before it.
-fn measured_rows(rows: &[Row], window: Option<Window>) -> Vec<Row> {
+fn measured_rows(rows: &[OcrRow], window: Option<Window>) -> Vec<OcrRow> {
     let mut last = None;
     rows.iter()
         .filter(|row| {
@@ -153,7 +156,7 @@ fn measured_rows(rows: &[Row], window: Option<Window>) -> Vec<Row> {
 }
 
 /// Ends the window of a repetition that was cut off with its last known generation time.
-fn close(window: Window, folder: &RepetitionFolder, meta: &RunMeta, rows: &[Row]) -> Window {
+fn close(window: Window, folder: &RepetitionFolder, meta: &RunMeta, rows: &[OcrRow]) -> Window {
     if window.to_us != u64::MAX {
         return window;
     }

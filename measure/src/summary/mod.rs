@@ -8,6 +8,7 @@ mod display;
 mod load;
 mod network;
 mod paper;
+mod read;
 mod resources;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     result::ResourcesMeta,
-    stats::usage::{CLUSTER, ClusterSecond, FabricSecond, NetworkSecond, Usage},
+    stats::{
+        quantile,
+        usage::{CLUSTER, ClusterSecond, FabricSecond, NetworkSecond, Usage},
+    },
 };
 
 /// What the clusters of a scenario used: their pods' processes only, over all measured seconds, disturbed ones too. Null
@@ -110,11 +113,8 @@ impl Spread {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let at = |percent: usize| {
-            let rank = (values.len() * percent).div_ceil(100).max(1);
             // Beyond that it is noise, and makes the file hard to read.
-            values
-                .get(rank - 1)
-                .map(|value| (value * 1e3).round() / 1e3)
+            quantile(&values, percent * 10).map(|value| (value * 1e3).round() / 1e3)
         };
         Some(Self {
             p5: at(5)?,

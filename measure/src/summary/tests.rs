@@ -12,9 +12,10 @@ use timeline::{
 };
 
 use super::*;
-use crate::{
-    ocr::table::{self, Agreement, Row, RowStatus},
-    result::{Pipeline, RunFolder, RunInfo, RunMeta, ScenarioInfo, write_json},
+use crate::result::{
+    Pipeline, RunFolder, RunInfo, RunMeta, ScenarioInfo,
+    rows::{self, Agreement, OcrRow, RowStatus},
+    write_json,
 };
 
 const START: u64 = 1_795_000_000_000_000;
@@ -166,7 +167,7 @@ fn frames(folder: &RunFolder, name: &str, pipeline: Pipeline, run: u32, stages_u
             row.set(point, UnixMicros(time));
         }
         writer.write(&row).expect("written");
-        ocr.push(Row {
+        ocr.push(OcrRow {
             file: "strips-00000.pgm".into(),
             image: u64::from(number),
             generated_us: Some(generated.0),
@@ -174,11 +175,11 @@ fn frames(folder: &RunFolder, name: &str, pipeline: Pipeline, run: u32, stages_u
             latency_us: Some(time - generated.0),
             status: RowStatus::Read,
             blocks: Agreement::Yes,
-            ..Row::default()
+            ..OcrRow::default()
         });
     }
     if meta.pipeline == Pipeline::Ours {
-        table::write(&at.ocr_csv(), &ocr).expect("ocr.csv");
+        rows::write(&at.ocr_csv(), &ocr).expect("ocr.csv");
     }
 }
 
@@ -186,7 +187,7 @@ fn clocks(folder: &RunFolder) {
     begin(folder, "reference-360p25", Pipeline::Reference, 1);
     let at = folder.repetition("reference-360p25", 1);
     let rows: Vec<_> = (0..250_u64)
-        .map(|number| Row {
+        .map(|number| OcrRow {
             file: "strips-00000.pgm".into(),
             image: number,
             generated_us: Some(START + number * 40_000),
@@ -196,10 +197,10 @@ fn clocks(folder: &RunFolder) {
             } else {
                 RowStatus::Read
             },
-            ..Row::default()
+            ..OcrRow::default()
         })
         .collect();
-    table::write(&at.ocr_csv(), &rows).expect("ocr.csv");
+    rows::write(&at.ocr_csv(), &rows).expect("ocr.csv");
 }
 
 fn summary() -> (Summary, tempfile::TempDir) {

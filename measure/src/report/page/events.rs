@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-
-use crate::{report::series::Event, stats::Window};
+use crate::{
+    report::series::Event,
+    result::rows::{self, EventRow},
+    stats::Window,
+};
 
 /// More are counted, not listed.
 const MAX_EVENTS: usize = 60;
@@ -15,32 +17,20 @@ const QUIET: [&str; 4] = ["disturbed", "joined", "measuring", "ready"];
 /// The events of `path` within `window`, numbered from `first`; none where there is no such file. A line that a crash cut
 /// off is left out.
 pub(super) fn read(path: &Path, window: Window, first: usize) -> anyhow::Result<Vec<Event>> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .from_path(path)
-        .with_context(|| format!("cannot open {}", path.display()))?;
-    let mut events = Vec::new();
-    for record in reader.records() {
-        let Ok(record) = record else {
-            continue;
-        };
-        let cell = |column: usize| record.get(column).unwrap_or_default().to_owned();
-        let Ok(at_us) = cell(0).parse::<u64>() else {
-            continue;
-        };
-        if window.contains(at_us) && !QUIET.contains(&cell(1).as_str()) {
-            events.push(Event {
-                number: first + events.len(),
-                at_s: (at_us - window.from_us) as f64 / 1e6,
-                what: cell(1),
-                who: cell(2),
-                detail: cell(3),
-            });
-        }
-    }
+    let rows = rows::read::<EventRow>(path)?.unwrap_or_default().rows;
+    let told = rows
+        .into_iter()
+        .filter(|row| window.contains(row.time_us.0) && !QUIET.contains(&row.event.as_str()));
+    let mut events: Vec<_> = (first..)
+        .zip(told)
+        .map(|(number, row)| Event {
+            number,
+            at_s: (row.time_us.0 - window.from_us) as f64 / 1e6,
+            what: row.event,
+            who: row.who,
+            detail: row.detail,
+        })
+        .collect();
     events.truncate(MAX_EVENTS);
     Ok(events)
 }

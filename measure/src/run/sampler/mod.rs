@@ -1,7 +1,6 @@
 //! Once a second, beside a repetition: what each of its processes has used (`resources.csv`), and the machine
 //! (`host.csv`).
 
-mod files;
 mod processes;
 #[cfg(test)]
 mod tests;
@@ -21,8 +20,8 @@ use super::events::Events;
 use super::host::{CLOCK_STEP_US, CpuTicks, Second, load1};
 use super::timer::{LateTimer, become_real_time};
 use crate::result::RepetitionFolder;
+use crate::result::rows::{HostRow, ResourceRow, Writer};
 use crate::scenario::Disturbed;
-use files::Files;
 use processes::{Processes, Watched};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -70,7 +69,8 @@ impl Sampler {
         events: Events,
     ) -> anyhow::Result<Self> {
         let timer = LateTimer::start().context("cannot start the timer's thread")?;
-        let files = Files::create(folder)?;
+        let resources = Writer::create(&folder.resources_csv())?;
+        let host = Writer::create(&folder.host_csv())?;
         let shared = Arc::new(Shared::default());
         let (stop, stopped) = std::sync::mpsc::channel();
         let loop_shared = Arc::clone(&shared);
@@ -83,7 +83,8 @@ impl Sampler {
                 become_real_time();
                 let mut sampling = Sampling {
                     shared: loop_shared,
-                    files,
+                    resources,
+                    host,
                     timer,
                     rule,
                     events,
@@ -162,7 +163,8 @@ impl Reading {
 
 struct Sampling {
     shared: Arc<Shared>,
-    files: Files,
+    resources: Writer<ResourceRow>,
+    host: Writer<HostRow>,
     timer: LateTimer,
     rule: Disturbed,
     events: Events,
@@ -198,23 +200,20 @@ impl Sampling {
         }
         seconds.spans.push((from.wall, now.wall, why.is_some()));
         drop(seconds);
-        self.files.host.write_record([
-            from.wall.to_string(),
-            now.wall.to_string(),
-            format!("{:.2}", second.steal_percent),
-            format!("{:.2}", second.programs_percent),
-            format!("{:.2}", second.foreign_percent),
-            format!("{:.2}", second.load1),
-            second.late_us.to_string(),
-            self.timer.is_real_time().to_string(),
-            second.clock_step_us.to_string(),
-            why.is_some().to_string(),
-            why.unwrap_or_default().to_owned(),
-        ])?;
-        self.files
-            .host
-            .flush()
-            .context("cannot write host.csv; is the disk full?")
+        self.host.write(&HostRow {
+            from_us: from.wall,
+            to_us: now.wall,
+            steal_percent: second.steal_percent,
+            programs_percent: second.programs_percent,
+            foreign_percent: second.foreign_percent,
+            load1: second.load1,
+            late_us: second.late_us,
+            late_counts: self.timer.is_real_time(),
+            clock_step_us: second.clock_step_us,
+            disturbed: why.is_some(),
+            why: why.unwrap_or_default().to_owned(),
+        })?;
+        self.host.flush()
     }
 
     /// Samples every process, this one too; returns the ticks that they used in this second.
@@ -234,12 +233,9 @@ impl Sampling {
         );
         for line in lines {
             ours += line.ticks;
-            self.files.resources.write_record(&line.fields)?;
+            self.resources.write(&line.row)?;
         }
-        self.files
-            .resources
-            .flush()
-            .context("cannot write resources.csv; is the disk full?")?;
+        self.resources.flush()?;
         Ok(ours)
     }
 }

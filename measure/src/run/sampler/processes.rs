@@ -9,7 +9,7 @@ use testbed::resources::net::{self, NetSample};
 use testbed::resources::{self, Sample, Source};
 use timeline::UnixMicros;
 
-use super::files::RESOURCES;
+use crate::result::rows::ResourceRow;
 
 /// A process that is sampled.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ pub(super) struct Processes {
 
 /// A line of `resources.csv`, and the ticks that the process used since the last one.
 pub(super) struct Line {
-    pub(super) fields: [String; RESOURCES.len()],
+    pub(super) row: ResourceRow,
     pub(super) ticks: u64,
 }
 
@@ -132,48 +132,44 @@ impl Processes {
             net.and_then(|net| net.sent),
         ];
         let udp = net.map(|net| net.udp);
-        let fields = [
-            at.to_string(),
-            of.role.clone(),
-            of.pid.to_string(),
-            sample.user_ticks.to_string(),
-            sample.system_ticks.to_string(),
-            resources::ticks_hz().to_string(),
-            format!("{percent:.2}"),
-            sample.rss_bytes.to_string(),
-            sample.threads.to_string(),
-            sample.voluntary_switches.to_string(),
-            sample.involuntary_switches.to_string(),
-            of.group
+        let row = ResourceRow {
+            time_us: at,
+            role: of.role.clone(),
+            pid: of.pid,
+            user_ticks: Some(sample.user_ticks),
+            system_ticks: Some(sample.system_ticks),
+            ticks_hz: Some(resources::ticks_hz()),
+            cpu_percent: percent,
+            rss_bytes: Some(sample.rss_bytes),
+            threads: Some(sample.threads),
+            voluntary_switches: Some(sample.voluntary_switches),
+            involuntary_switches: Some(sample.involuntary_switches),
+            cluster: of
+                .group
                 .as_ref()
                 .map_or("", |group| group.part().as_str())
                 .to_owned(),
-            source.to_string(),
-            elapsed.as_micros().to_string(),
-            cpu_us.to_string(),
-            memory_bytes.to_string(),
-            known(received.map(|one| one.bytes)),
-            known(received.map(|one| one.packets)),
-            known(received.map(|one| one.dropped)),
-            known(sent.map(|one| one.bytes)),
-            known(sent.map(|one| one.packets)),
-            known(sent.map(|one| one.dropped)),
-            known(udp.map(|udp| udp.received)),
-            known(udp.map(|udp| udp.receive_buffer)),
-            known(udp.map(|udp| udp.send_buffer)),
-            known(udp.map(|udp| udp.checksum)),
-            known(net.map(|net| net.tcp_retransmitted)),
-            known(group.throttled.map(|throttled| throttled.periods)),
-            known(group.throttled.map(|throttled| throttled.us)),
-        ];
+            source: source.to_string(),
+            elapsed_us: Some(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)),
+            cpu_us: Some(cpu_us),
+            memory_bytes: Some(memory_bytes),
+            rx_bytes: received.map(|one| one.bytes),
+            rx_packets: received.map(|one| one.packets),
+            rx_dropped: received.map(|one| one.dropped),
+            tx_bytes: sent.map(|one| one.bytes),
+            tx_packets: sent.map(|one| one.packets),
+            tx_dropped: sent.map(|one| one.dropped),
+            udp_in_errors: udp.map(|udp| udp.received),
+            udp_rcvbuf_errors: udp.map(|udp| udp.receive_buffer),
+            udp_sndbuf_errors: udp.map(|udp| udp.send_buffer),
+            udp_csum_errors: udp.map(|udp| udp.checksum),
+            tcp_retransmitted: net.map(|net| net.tcp_retransmitted),
+            throttled_periods: group.throttled.map(|throttled| throttled.periods),
+            throttled_us: group.throttled.map(|throttled| throttled.us),
+        };
         Line {
-            fields,
+            row,
             ticks: ticks.saturating_sub(before),
         }
     }
-}
-
-/// Nothing where nobody counts it.
-fn known(count: Option<u64>) -> String {
-    count.map_or_else(String::new, |count| count.to_string())
 }

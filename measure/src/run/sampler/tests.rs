@@ -5,7 +5,7 @@ use testbed::local::topology::Cluster;
 use testbed::resources::Source;
 
 use super::*;
-use crate::stats::{Usage, Window};
+use crate::result::rows;
 
 #[test]
 fn an_instant_finds_its_second() {
@@ -98,7 +98,7 @@ fn the_last_line_is_of_the_last_second_whatever_became_of_the_group() {
     child.kill().and_then(|()| child.wait()).expect("ended");
     drop((group, tree));
     let line = processes.ended(&of, &last, clock::now(), begun.elapsed());
-    let percent: f64 = line.fields[6].parse().expect("a number");
+    let percent = line.row.cpu_percent;
     // One thread, counted in ticks of 10 ms.
     assert!(percent <= 150.0, "{percent} %");
 }
@@ -125,7 +125,6 @@ fn clusters_are_counted_from_the_place_that_is_said() {
         });
     let events = Events::create(&folder.events_csv()).expect("created");
     let sampler = Sampler::start(&folder, Disturbed::default(), events).expect("started");
-    let from = clock::now();
     for ((role, child), group) in ["renderer", "streamer", "wan"]
         .iter()
         .zip(&children)
@@ -142,35 +141,41 @@ fn clusters_are_counted_from_the_place_that_is_said() {
         assert!(Instant::now() < until, "the sampler stands still");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let window = Window {
-        from_us: from.0,
-        to_us: clock::now().0,
-    };
     sampler.finish().expect("finished");
     for child in &mut children {
         child.kill().and_then(|()| child.wait()).expect("ended");
     }
-    let usage = Usage::read(&folder.resources_csv(), window).expect("readable");
+    let read = rows::read::<ResourceRow>(&folder.resources_csv()).expect("readable");
+    let rows = read.expect("written").rows;
+    let of = |role: &str| {
+        let of_role = rows.iter().filter(|row| row.role == role);
+        // The first row of a process goes back to its start.
+        let rows: Vec<_> = of_role.skip(1).cloned().collect();
+        assert!(rows.len() >= 2, "{role}: {rows:?}");
+        rows
+    };
     let complete = tree.missing().is_empty();
-    if complete || expected == Source::Proc {
-        assert!(
-            usage
-                .sources
-                .iter()
-                .all(|source| source == expected.as_str()),
-            "{usage:?}"
-        );
+    for (role, cluster) in [("renderer", "a"), ("streamer", "b"), ("wan", "fabric")] {
+        for row in of(role) {
+            assert_eq!(row.cluster, cluster);
+            if complete || expected == Source::Proc {
+                assert_eq!(row.source, expected.as_str());
+            }
+            // One thread is one core, and gets what the machine has left.
+            let percent = if role == "renderer" {
+                4.0..=106.0
+            } else {
+                0.0..=2.0
+            };
+            assert!(percent.contains(&row.cpu_percent), "{row:?}");
+            assert_eq!(row.rx_bytes, None, "it has no namespace of its own");
+        }
     }
-    assert!(usage.seconds.len() >= 2, "{usage:?}");
-    for second in &usage.seconds[1..] {
-        let (a, b) = (second.a, second.b.expect("two clusters"));
-        // One thread is half of two processors, and gets what the machine has left.
-        assert!((2.0..=53.0).contains(&a.cpu_percent), "{second:?}");
-        assert!(
-            b.cpu_percent < 1.0 && second.fabric["wan"].cpu_percent < 1.0,
-            "{second:?}"
-        );
-        assert!((0.0..1.0).contains(&b.memory_percent), "{second:?}");
-        assert_eq!(a.network, None, "it has no namespace of its own");
-    }
+    let waiting = of("streamer");
+    assert!(
+        waiting
+            .iter()
+            .all(|row| row.memory_bytes.is_some_and(|bytes| bytes < 40 << 20)),
+        "{waiting:?}"
+    );
 }

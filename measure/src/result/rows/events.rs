@@ -1,0 +1,17 @@
+//! A row of `events.csv`.
+
+use serde::{Deserialize, Serialize};
+use timeline::UnixMicros;
+
+/// Something that happened in a repetition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// When, microseconds since the Unix epoch.
+    pub time_us: UnixMicros,
+    /// The kind of event: `started`, `exited`, `signalled`, `reconnected`, `disturbed`.
+    pub event: String,
+    /// The role that it happened to.
+    pub who: String,
+    /// More, for people.
+    pub detail: String,
+}
