@@ -35,7 +35,10 @@ pub fn main() -> ExitCode {
     };
     service::logs::init(&cli.log, cli.log_format);
     let code = match start(cli.command) {
-        Ok(code) => code,
+        Ok(code) => {
+            service::logs::finish("");
+            code
+        }
         Err(error) => {
             let mut text = format!("error: {error}\n");
             for cause in error.chain().skip(1) {
@@ -43,7 +46,7 @@ pub fn main() -> ExitCode {
                 text.push_str(&cause.to_string());
                 text.push('\n');
             }
-            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            service::logs::finish(&text);
             code_of(&error)
         }
     };

@@ -1,6 +1,12 @@
 //! Starting GStreamer and making elements, with an error that names the Debian package that a machine lacks.
 
+use std::time::Duration;
+
+use gst::glib::LogLevel;
 use gstreamer as gst;
+
+/// How long the log has for the last line of a program that `GLib` aborts.
+const LAST_LINE: Duration = Duration::from_millis(50);
 
 /// Why a pipeline could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +41,27 @@ impl From<gst::glib::BoolError> for Error {
     }
 }
 
-/// Starts GStreamer; every call after the first does nothing.
+/// Starts GStreamer, and lets `GLib`'s messages go where the program's own go. Every call after the first does nothing.
 pub fn init() -> Result<(), Error> {
-    gst::init().map_err(|error| Error::Init(error.to_string()))
+    gst::init().map_err(|error| Error::Init(error.to_string()))?;
+    // GLib would write to stderr in the thread that complains, and wait there for whoever reads it.
+    gst::glib::log_set_default_handler(log_message);
+    Ok(())
+}
+
+fn log_message(domain: Option<&str>, level: LogLevel, message: &str) {
+    let domain = domain.unwrap_or("GLib");
+    match level {
+        LogLevel::Error => {
+            tracing::error!(domain, "{message}");
+            // GLib aborts the process when this returns: the queue of the log needs a moment for its last line.
+            std::thread::sleep(LAST_LINE);
+        }
+        LogLevel::Critical => tracing::error!(domain, "{message}"),
+        LogLevel::Warning => tracing::warn!(domain, "{message}"),
+        LogLevel::Message => tracing::info!(domain, "{message}"),
+        LogLevel::Info | LogLevel::Debug => tracing::debug!(domain, "{message}"),
+    }
 }
 
 /// Makes the element `factory`.

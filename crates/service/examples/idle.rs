@@ -18,6 +18,12 @@ struct Args {
     /// How long draining takes, in milliseconds; at most a minute.
     #[arg(long, env = "XR_DRAIN_MS", value_name = "MS")]
     drain_ms: u64,
+    /// How many lines to log once it is ready.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    log_lines: u64,
+    /// Panic once they are logged.
+    #[arg(long)]
+    panic: bool,
 }
 
 fn main() -> ExitCode {
@@ -41,6 +47,10 @@ async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let server = ops.bind(address, &shutdown).await?;
     ready.set_ready();
     ready::announce("idle", &[("ops", server.local_addr().to_string())]);
+    for line in 0..args.log_lines {
+        tracing::info!(line, "nothing is done, and every line of the log says so");
+    }
+    assert!(!args.panic, "it was asked to");
     shutdown.fired().await;
     tokio::time::sleep(Duration::from_millis(args.drain_ms)).await;
     server.stop().await;

@@ -53,11 +53,12 @@ where
     };
     logs::init(&common(&args).log, common(&args).log_format);
     let code = match start(limit, args, app) {
-        Ok(()) => exit::OK,
+        Ok(()) => {
+            logs::finish("");
+            exit::OK
+        }
         Err(error) => {
-            let _ = std::io::stderr()
-                .lock()
-                .write_all(describe(&error).as_bytes());
+            logs::finish(&describe(&error));
             exit_code(&error)
         }
     };

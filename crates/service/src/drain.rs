@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::logs;
+
 /// How long a service may take from the signal to its end.
 pub const GRACE: Duration = Duration::from_secs(3);
 
@@ -34,6 +36,7 @@ impl Shutdown {
             fired.begin();
             let second = next(&mut term, &mut int).await;
             tracing::warn!(signal = second.0, "second signal: ending without draining");
+            logs::finish("");
             end(128 + second.1);
         });
         Ok(shutdown)

@@ -28,7 +28,7 @@ use crate::args::OPS_ORIGIN;
 use crate::http::{self, Limits, Problem};
 use crate::process::Process;
 use crate::trace::{MAX_PAGE, TraceRing};
-use crate::{Readiness, Shutdown, StartError, clock};
+use crate::{Readiness, Shutdown, StartError, clock, logs};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -57,6 +57,11 @@ impl Ops {
             ]),
         );
         registry.register_collector(Box::new(Process::new()));
+        registry.register(
+            "xr_log_lines_dropped",
+            "Log lines that nobody read from stderr in time",
+            logs::dropped(),
+        );
         let limits = Limits::default();
         limits.counters.register(&mut registry, "ops");
         Self {

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::feeding::{Feed, RTP, Request, framed};
 use crate::server::{Streamer, answer, get};
@@ -186,6 +186,29 @@ fn a_silent_crowd_and_nonsense_keep_nobody_out() {
     assert_eq!(get(streamer.http, "/feeds").0, 200);
     assert_eq!(feed.stop().0, 200);
     drop(crowd);
+}
+
+/// A pipe holds 64 KiB of log, and each refusal is logged.
+#[test]
+fn a_log_that_nobody_reads_holds_nothing_up() {
+    let (unread, log) = std::io::pipe().unwrap();
+    let mut streamer = Streamer::start_with_log(&[], log.into());
+    for _ in 0..1000 {
+        let mut request = Request::begin(streamer.http, "x", Some("video/webm"), None);
+        let _ = request.send(b"x");
+        assert_eq!(request.end().0, 415);
+    }
+    let begun = Instant::now();
+    assert_eq!(get(streamer.ops, "/live").0, 200);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    let feed = Feed::start(streamer.http, "room", (640, 360), 30, 1000);
+    streamer.wait_frames("room", 5);
+    Viewer::start(&streamer.url("room"), "tcp").wait("a key frame", |packet| packet.key);
+    assert_eq!(feed.stop().0, 200);
+    let (took, code) = streamer.terminate();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    drop(unread);
 }
 
 #[test]

@@ -14,7 +14,12 @@ pub(crate) struct Streamer {
 
 impl Streamer {
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_with_log(args, Stdio::inherit())
+    }
+
+    pub(crate) fn start_with_log(args: &[&str], log: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_xr-streamer"))
+            .stderr(log)
             .args([
                 "--http",
                 "127.0.0.1:0",

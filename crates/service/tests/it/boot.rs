@@ -1,6 +1,6 @@
 //! A real process from its arguments to its exit code.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -118,6 +118,65 @@ fn a_second_signal_ends_at_once() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nothing_up() {
+    // With its time and target a line is some hundred bytes: a pipe holds 64 KiB, and the queue 256 KiB.
+    let (mut child, stdout, ready) = running(&["--drain-ms", "0", "--log-lines", "5000"]);
+    let address = ready["ops"].as_str().unwrap().parse().unwrap();
+    assert!(get(address, "/live").starts_with("HTTP/1.1 200"));
+    let lines_lost = |metrics: &str| {
+        let name = "xr_log_lines_dropped_total ";
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name));
+        value.unwrap_or_default().parse::<u64>().unwrap()
+    };
+    let begun = Instant::now();
+    while lines_lost(&get(address, "/metrics")) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+    let begun = Instant::now();
+    signal(&child, Signal::SIGTERM);
+    drop(stdout);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+/// The answer to a `GET`, which must come within a second.
+fn get(address: std::net::SocketAddr, path: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).expect("it serves");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .expect("a limit above 0");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n"
+    )
+    .expect("it reads");
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .expect("an answer in time");
+    answer
+}
+
+#[test]
+fn what_was_logged_is_written_before_the_end() {
+    let (child, stdout, _) = running(&["--drain-ms", "0", "--log-lines", "100"]);
+    signal(&child, Signal::SIGTERM);
+    let (code, stderr) = end(child, stdout);
+    assert_eq!(code, 0);
+    assert_eq!(stderr.matches("nothing is done").count(), 100);
+    assert!(stderr.contains("SIGTERM"), "{stderr}");
+    let (code, _, stderr) = output(&["--drain-ms", "0", "--log-lines", "9", "--panic"]);
+    assert_eq!(code, 101);
+    let (log, panic) = stderr.split_once("thread 'main' panicked at").unwrap();
+    assert_eq!(log.matches("nothing is done").count(), 9);
+    assert!(panic.contains("it was asked to"), "{stderr}");
 }
 
 #[test]

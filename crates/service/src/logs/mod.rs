@@ -1,0 +1,140 @@
+//! Logs: lines on stderr, so that stdout stays for what was asked for. A program never waits for whoever reads them.
+
+mod queue;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt;
+use std::io::{self, IsTerminal as _, Stderr, Write};
+use std::panic::PanicHookInfo;
+use std::str::FromStr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use tracing_subscriber::EnvFilter;
+
+use self::queue::Queue;
+
+/// Which events are logged: `info`, or directives such as `info,xr_streamer=debug`. Checked when it is parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter(String);
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self("info".to_owned())
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Filter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        EnvFilter::try_new(text).map_err(|error| {
+            format!("{error}; use error, warn, info, debug, trace or off, or directives such as info,streamer=debug")
+        })?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for log collectors.
+    Json,
+}
+
+/// What may wait for whoever reads stderr: some two thousand lines.
+const CAPACITY: usize = 256 * 1024;
+
+/// How long the end of the program waits for whoever reads stderr.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+static STDERR: LazyLock<Queue<Stderr>> = LazyLock::new(|| Queue::new(io::stderr(), CAPACITY));
+
+/// Sends events and panics to stderr from now on. Only the first call has an effect.
+///
+/// They are queued: nobody waits for whoever reads stderr. Lines that find the queue full are dropped, and
+/// [`dropped`] counts them. A program calls [`finish`] before it ends.
+pub fn init(filter: &Filter, format: Format) {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&filter.0))
+        .with_writer(|| Line)
+        .with_ansi(io::stderr().is_terminal());
+    let first = match format {
+        Format::Text => builder.try_init(),
+        Format::Json => builder.json().try_init(),
+    };
+    if first.is_ok() {
+        std::panic::set_hook(Box::new(report_panic));
+    }
+}
+
+/// Lines that were dropped because nobody read stderr in time.
+pub fn dropped() -> Counter {
+    STDERR.dropped()
+}
+
+/// Says `text` on stderr, if anything, after everything that was logged; waits a moment for whoever reads it.
+pub fn finish(text: &str) {
+    STDERR.flush(LAST_WORDS);
+    if !text.is_empty() {
+        STDERR.push(text.as_bytes());
+        STDERR.flush(LAST_WORDS);
+    }
+}
+
+/// As the standard library's hook, which would wait for whoever reads stderr.
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("<unnamed>");
+    let backtrace = Backtrace::capture();
+    let backtrace = match backtrace.status() {
+        BacktraceStatus::Captured => format!("{backtrace}\n"),
+        _ => String::new(),
+    };
+    STDERR.push(format!("thread '{name}' {panic}\n{backtrace}").as_bytes());
+    // Where a panic may not unwind, the process ends with this hook.
+    STDERR.flush(LAST_WORDS);
+}
+
+/// Where one event is written, in one piece.
+struct Line;
+
+impl Write for Line {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        STDERR.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_checked_early() {
+        assert_eq!(
+            "info,streamer=debug".parse::<Filter>().unwrap().to_string(),
+            "info,streamer=debug"
+        );
+        assert!(
+            "streamer=loud"
+                .parse::<Filter>()
+                .unwrap_err()
+                .contains("use error, warn")
+        );
+    }
+}
