@@ -1,28 +1,23 @@
 //! The program: source, producer and feed, from the start to the drained end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use media::generate::Stamps;
 use media::packets::{self, ParameterSets};
 use media::producer::Producer;
-use media::source::Source;
 use service::ops::Ops;
 use service::trace::TraceRing;
-use service::{Secret, Shutdown, clock, drain, ready};
-use tokio::sync::mpsc;
+use service::{Secret, Shutdown, clock, ready};
 
 use crate::cli::{Args, Target};
 use crate::feed::{Feed, FeedUrl, Mailbox};
-use crate::floor;
 use crate::metrics::{self, Metrics, Outcome, Telemetry};
+use crate::{floor, frames};
 
 const PROGRAM: &str = "xr-renderer";
 /// Two crossings a frame: nine minutes at 60 frames a second, in 1.5 MB.
 const TRACE: usize = 65_536;
-/// How long the encoder may take to give out what it holds.
-const DRAIN: Duration = Duration::from_millis(700);
 
 /// Runs the renderer until it is told to stop, its time is over, or it fails.
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -54,9 +49,9 @@ async fn feed(args: Args, url: FeedUrl, token: Secret, shutdown: Shutdown) -> an
     let metrics = Metrics::register(&mut ops.registry);
     let trace = ops.trace.clone().unwrap_or_else(|| TraceRing::new(1));
     let readiness = ops.ready.clone();
-    let server = ops.bind(ops_address(&args), &shutdown).await?;
+    let server = ops.bind(frames::ops_address(&args), &shutdown).await?;
 
-    let source = open(&args).await?;
+    let source = frames::open(&args).await?;
     let mailbox = Mailbox::new(metrics.clone());
     let (stamps, sets) = (Stamps::new(), ParameterSets::default());
     let (telemetry, ended) = Telemetry::new(metrics.clone(), trace.clone());
@@ -119,7 +114,7 @@ async fn feed(args: Args, url: FeedUrl, token: Secret, shutdown: Shutdown) -> an
 
     let refused = tokio::select! {
         result = &mut feeding => Some(result),
-        result = produce(producer, ended, args.duration, &shutdown) => {
+        result = frames::produce(producer, ended, args.duration, &shutdown) => {
             // In this order: the answer that the end of the body brings is then known to be the last word.
             stop_feed.begin();
             mailbox.finish();
@@ -135,52 +130,6 @@ async fn feed(args: Args, url: FeedUrl, token: Secret, shutdown: Shutdown) -> an
     summary(&metrics);
     server.stop().await;
     Ok(())
-}
-
-/// Opens the source in a thread of its own, since it waits for the first picture.
-pub(crate) async fn open(args: &Args) -> anyhow::Result<Source> {
-    let (spec, size) = (args.source.clone(), args.size);
-    let memory_bytes = u64::from(args.source_memory_mb) * 1_000_000;
-    let opened = tokio::task::spawn_blocking(move || Source::open(&spec, size, memory_bytes)).await;
-    opened
-        .context("the source's thread ended early")?
-        .with_context(|| format!("cannot open --source {}", args.source))
-}
-
-/// Where the ops port is.
-pub(crate) fn ops_address(args: &Args) -> std::net::SocketAddr {
-    args.common
-        .ops
-        .unwrap_or_else(|| std::net::SocketAddr::from(([127, 0, 0, 1], 9091)))
-}
-
-/// Lets the producer run until its time is over, then lets the encoder give out what it holds.
-pub(crate) async fn produce(
-    producer: Producer,
-    mut ended: mpsc::Receiver<Result<(), String>>,
-    duration: Option<Duration>,
-    shutdown: &Shutdown,
-) -> anyhow::Result<()> {
-    let over = async {
-        match duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
-    };
-    let result = tokio::select! {
-        result = ended.recv() => result,
-        () = async { tokio::select! { () = over => {}, () = shutdown.fired() => {} } } => {
-            producer.control().stop();
-            drain::grace("encoder", DRAIN, ended.recv()).await.flatten()
-        }
-    };
-    // Stopping a pipeline waits for its thread, which may be asleep until the next tick.
-    let stopped = tokio::task::spawn_blocking(move || drop(producer)).await;
-    stopped.context("the producer did not stop")?;
-    match result {
-        Some(Err(cause)) => Err(anyhow::anyhow!(cause).context("rendering failed")),
-        _ => Ok(()),
-    }
 }
 
 /// One line for people, when all is over.

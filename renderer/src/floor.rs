@@ -25,8 +25,8 @@ use service::{Shutdown, clock, ready};
 use timeline::frames_csv::{FrameRow, FrameWriter, Outcome};
 use timeline::{FrameNumber, Point, RtpTimestamp, UnixMicros};
 
-use crate::app;
 use crate::cli::Args;
+use crate::frames;
 use crate::metrics::{Metrics, Telemetry};
 
 /// Rows that may wait for the disk: half a minute at 60 frames a second.
@@ -46,7 +46,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let trace = ops.trace.clone().unwrap_or_else(|| TraceRing::new(1));
     let readiness = ops.ready.clone();
-    let server = ops.bind(app::ops_address(&args), &shutdown).await?;
+    let server = ops.bind(frames::ops_address(&args), &shutdown).await?;
     let (rows, waiting) = sync_channel(ROWS);
     let to =
         File::create(&path).with_context(|| format!("cannot write --floor {}", path.display()))?;
@@ -54,7 +54,7 @@ pub async fn run(
         .name("xr-rows".to_owned())
         .spawn(move || write(to, &waiting))?;
 
-    let source = app::open(&args).await?;
+    let source = frames::open(&args).await?;
     let (telemetry, ended) = Telemetry::new(metrics.clone(), trace.clone());
     let stamps = Stamps::new();
     let entered = Entered::default();
@@ -87,7 +87,7 @@ pub async fn run(
         ],
     );
 
-    let ended_well = app::produce(producer, ended, args.duration, &shutdown).await;
+    let ended_well = frames::produce(producer, ended, args.duration, &shutdown).await;
     // The producer is gone, and with it the last sender: the writer ends after what waits.
     let written = tokio::task::spawn_blocking(move || writer.join()).await?;
     let rows = match written {

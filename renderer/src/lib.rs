@@ -8,4 +8,5 @@ pub mod app;
 pub mod cli;
 pub mod feed;
 pub mod floor;
+mod frames;
 pub mod metrics;

@@ -45,8 +45,8 @@ impl Stamps {
 
 /// Stamps every picture that passes `pad`, the encoder's sink, and calls `report` with each stamp.
 ///
-/// A picture's offset is its frame number and its presentation time is its running time, as
-/// [`Producer`](crate::producer::Producer) sets them. `info` describes the pictures, which are I420.
+/// A picture's offset is its frame number and its presentation time is its running time. `info` describes the pictures,
+/// which are I420.
 pub(crate) fn attach(
     pad: &gst::Pad,
     info: gst_video::VideoInfo,

@@ -13,8 +13,8 @@ use service::http::Problem;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use super::FeedUrl;
 use super::body::RequestBody;
+use super::url::FeedUrl;
 
 /// How long one address may take to accept.
 const CONNECT: Duration = Duration::from_secs(1);

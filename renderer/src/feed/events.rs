@@ -8,7 +8,8 @@ use service::Secret;
 use service::backoff::Backoff;
 
 use super::body::empty;
-use super::{FeedUrl, connection};
+use super::connection;
+use super::url::FeedUrl;
 
 /// The longest line of an event stream; a longer one is skipped.
 const MAX_LINE: usize = 4096;

@@ -159,8 +159,14 @@ impl Feed {
         match self.url.how() {
             How::Put => self.connect_and_serve(stop).await,
             How::Record => {
+                let ask = |who: Asker| {
+                    self.metrics.asked(who);
+                    (self.ask)();
+                };
                 let ended = tokio::select! {
-                    ended = record::serve(self) => ended,
+                    ended = record::serve(&self.url, &self.mailbox, &self.sets, &self.metrics, ask) => {
+                        ended.map_or_else(Ended::Lost, |()| Ended::Finished)
+                    }
                     () = self.stuck() => Self::took_nothing(),
                 };
                 self.metrics.disconnected();

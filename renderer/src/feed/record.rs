@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
 use media::bus::BusEvent;
+use media::packets::ParameterSets;
 use media::record::Recorder;
 use tokio::sync::{Notify, mpsc};
 
-use super::{Ended, Feed};
-use crate::metrics::Asker;
+use super::body::Mailbox;
+use super::url::FeedUrl;
+use crate::metrics::{Asker, Metrics};
 
 /// A session, taken down on a thread of its own: that waits for the server's answer.
 struct Session(Option<Recorder>);
@@ -21,28 +23,30 @@ impl Drop for Session {
 }
 
 /// Opens a session with the next key frame, which brings the parameter sets, and records until the body ends or the
-/// session does.
-pub(super) async fn serve(feed: &Feed) -> Ended {
-    let mut body = feed.mailbox.open();
-    let ask = |who: Asker| {
-        feed.metrics.asked(who);
-        (feed.ask)();
-    };
+/// session does. `ask` asks the encoder for a key frame; an error says why the session was lost.
+pub(super) async fn serve(
+    url: &FeedUrl,
+    mailbox: &Mailbox,
+    sets: &ParameterSets,
+    metrics: &Metrics,
+    ask: impl Fn(Asker),
+) -> Result<(), String> {
+    let mut body = mailbox.open();
     ask(Asker::Feed);
     let Some(Ok(first)) = body.frame().await else {
-        return Ended::Finished;
+        return Ok(());
     };
     let Ok(first) = first.into_data() else {
-        return Ended::Lost("the feed's body began without a frame".to_owned());
+        return Err("the feed's body began without a frame".to_owned());
     };
 
     let (room, told) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (events, mut heard) = mpsc::channel(4);
     let (has_room, wished) = (Arc::clone(&room), Arc::clone(&told));
     let opened = Recorder::open(
-        &feed.url.to_string(),
+        &url.to_string(),
         &first,
-        feed.sets.sprop(),
+        sets.sprop(),
         move |event| {
             // An end is all that is told here; a full queue holds one already.
             if let BusEvent::Failed(_) | BusEvent::Ended = event {
@@ -54,7 +58,7 @@ pub(super) async fn serve(feed: &Feed) -> Ended {
     );
     let mut session = match opened {
         Ok(recorder) => Session(Some(recorder)),
-        Err(error) => return Ended::Lost(error.to_string()),
+        Err(error) => return Err(error.to_string()),
     };
     let mut next = Some(first);
     let mut given = 0_u64;
@@ -62,13 +66,13 @@ pub(super) async fn serve(feed: &Feed) -> Ended {
         tokio::select! {
             event = heard.recv() => {
                 return match event {
-                    Some(BusEvent::Failed(error)) => Ended::Lost(error.cause),
-                    _ => Ended::Finished,
+                    Some(BusEvent::Failed(error)) => Err(error.cause),
+                    _ => Ok(()),
                 };
             }
             () = told.notified() => ask(Asker::Streamer),
             () = room.notified() => {
-                let Some(recorder) = &mut session.0 else { return Ended::Finished };
+                let Some(recorder) = &mut session.0 else { return Ok(()) };
                 let frame = match next.take() {
                     Some(first) => Some(first),
                     None => match body.frame().await {
@@ -79,15 +83,15 @@ pub(super) async fn serve(feed: &Feed) -> Ended {
                 };
                 let Some(frame) = frame else {
                     // There was room, so the last frame has been sent.
-                    return Ended::Finished;
+                    return Ok(());
                 };
                 // One that the session did not take is lost with the session, whose end is heard next.
                 let _: bool = recorder.push(&frame);
                 given += 1;
                 // There is room again: the server has taken the first frame.
                 if given == 2 {
-                    feed.metrics.connected();
-                    tracing::info!(feed = %feed.url, "connected");
+                    metrics.connected();
+                    tracing::info!(feed = %url, "connected");
                 }
             }
         }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 
-use super::{SourceError, SourceSpec};
+use super::error::SourceError;
+use super::spec::SourceSpec;
 use crate::units::VideoSize;
 
 /// Pictures kept ready: a quarter of a second at 60 a second, longer than the start of a file's next round takes.
@@ -18,7 +19,7 @@ const MIN_PICTURES: u64 = 4;
 /// How long a source may take until its first picture.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What [`Source::take`](super::Source::take) found.
+/// What a source gave when it was asked for its next picture.
 #[derive(Debug)]
 pub enum Taken {
     /// The next picture.

@@ -8,11 +8,12 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
+use super::error::SourceError;
 use super::film::{self, Film};
 use super::read_ahead::ReadAhead;
+use super::spec::SourceSpec;
 use super::streams::{Streams, link_video};
 use super::swallowed;
-use super::{SourceError, SourceSpec};
 use crate::units::VideoSize;
 use crate::{bus, element};
 

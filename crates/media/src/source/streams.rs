@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use super::SourceError;
+use super::error::SourceError;
 use super::read_ahead::ReadAhead;
 
 /// Links the first video stream into `entrance` when it shows up; other streams are not even decoded.

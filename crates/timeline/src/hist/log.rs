@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::read::ZlibDecoder;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
 
-use super::{DIGITS, LatencyHistogram, MAX_COUNT, MAX_US, TooMany};
+use super::histogram::{DIGITS, LatencyHistogram, MAX_COUNT, MAX_US, TooMany};
 use crate::UnixMicros;
 
 /// Magic numbers of the encoding: of a histogram, and of a compressed one.

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::histogram::MAX_COUNT;
 use super::*;
 use crate::UnixMicros;
 
