@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use service::{ConfigError, Shutdown};
 use testbed::local::isolate::Isolation;
 
-use super::{conclude, name_of};
+use super::conclude;
 use crate::result::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, kept};
 use crate::run::{RunArgs, run_file};
 use crate::scenario::{self, File, Overrides, Span};
@@ -81,7 +81,7 @@ impl CalibrateArgs {
             self.duration, self.runs
         );
         for delay in distinct {
-            let name = name_of(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX));
+            let name = format!("delay-{}", Span(delay));
             // Writing to a String cannot fail.
             let _ = write!(
                 text,

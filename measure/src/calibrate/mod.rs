@@ -22,6 +22,7 @@ pub const CAPTURED: [&str; 2] = ["wan-b", "wan-a"];
 /// what the missing delay would have shown is not known.
 pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
     all_complete(folder)?;
+    let info = folder.info()?;
     let loaded = summary::load(folder)?;
     let mut points = Vec::new();
     let mut backend = String::new();
@@ -31,7 +32,8 @@ pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
         else {
             continue;
         };
-        let Some(set_us) = set_us(&meta.scenario) else {
+        let named = info.scenarios.iter().find(|one| one.name == meta.scenario);
+        let Some(set_us) = named.and_then(|one| one.delay_us) else {
             continue;
         };
         let [sent, arrived] = CAPTURED.map(|point| repetition.pcap(point));
@@ -44,7 +46,7 @@ pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
             .and_then(|run| run.measured.figures())
             .with_context(|| format!("{} run {} has no sample", meta.scenario, meta.run))?;
         points.push(Point {
-            set_us,
+            set_us: set_us as f64,
             wire_us: way.figures.p50 as f64,
             latency_us: latency.p50 as f64,
         });
@@ -54,7 +56,6 @@ pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
     }
     let fit = fit::fit(&points)
         .with_context(|| format!("{} repetitions are too few for a line", points.len()))?;
-    let info = folder.info()?;
     let calibration = Calibration {
         at_us: info.started_us,
         wan_backend: backend,
@@ -78,19 +79,6 @@ fn all_complete(folder: &RunFolder) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The name of the scenario with this delay.
-fn name_of(delay_us: u64) -> String {
-    format!("delay-{delay_us}us")
-}
-
-/// The delay of a scenario, from its name.
-fn set_us(name: &str) -> Option<f64> {
-    name.strip_prefix("delay-")?
-        .strip_suffix("us")?
-        .parse()
-        .ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,9 +91,8 @@ mod tests {
         let info = RunInfo {
             scenarios: vec![ScenarioInfo {
                 name: "delay-0us".into(),
-                pipeline: crate::result::Pipeline::Ours,
-                floor: None,
                 runs: 2,
+                ..ScenarioInfo::default()
             }],
             ..RunInfo::default()
         };

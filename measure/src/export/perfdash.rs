@@ -38,7 +38,7 @@ pub fn data(summary: &Summary) -> PerfData {
             BTreeMap::from([
                 ("Metric", metric.to_owned()),
                 ("Scenario", one.name.clone()),
-                ("Pipeline", one.pipeline.as_str().to_owned()),
+                ("Pipeline", one.pipeline.to_string()),
                 ("Transport", one.transport.clone()),
             ])
         };

@@ -226,6 +226,7 @@ mod tests {
             pipeline: Pipeline::Ours,
             floor: Some("floor".into()),
             runs: 3,
+            ..ScenarioInfo::default()
         };
         write_json(
             &folder.run_json(),

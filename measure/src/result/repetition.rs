@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use timeline::UnixMicros;
 
-use super::run::Pipeline;
+use settings::Pipeline;
 
 /// `meta.json`: one repetition. Written when it begins, and again at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

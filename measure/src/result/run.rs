@@ -1,9 +1,9 @@
 //! `run.json`: what was run, and on what machine.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use settings::{Pipeline, Presentation};
 use timeline::UnixMicros;
 
 use super::calibration::Calibration;
@@ -45,6 +45,9 @@ pub struct RunInfo {
     pub scenario_file: String,
     /// The scenario file as it was understood: defaults applied, `--set` applied, every key present.
     pub scenario: serde_json::Value,
+    /// How a report shows the scenarios; absent where the file does not say.
+    #[serde(default)]
+    pub presentation: Option<Presentation>,
     /// What the order of the repetitions was drawn from.
     pub seed: u64,
     /// The repetitions in the order in which they were run.
@@ -72,7 +75,7 @@ pub struct Slot {
 }
 
 /// One scenario of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScenarioInfo {
     /// Its name, which is also its folder's.
     pub name: String,
@@ -82,6 +85,12 @@ pub struct ScenarioInfo {
     pub floor: Option<String>,
     /// How many repetitions were planned.
     pub runs: u32,
+    /// The number of the paper's scenario that it repeats; absent where it repeats none.
+    #[serde(default)]
+    pub paper: Option<u8>,
+    /// The delay that the WAN was given from cluster B to cluster A, microseconds; absent where there is no WAN.
+    #[serde(default)]
+    pub delay_us: Option<u64>,
 }
 
 /// The machine that a run was on.
@@ -107,50 +116,4 @@ pub struct Machine {
     pub governor: String,
     /// The load average over one minute when the run began.
     pub load1: f64,
-}
-
-/// What a scenario measures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pipeline {
-    /// xr-renderer, xr-streamer, xr-client.
-    #[default]
-    Ours,
-    /// An unmodified ffmpeg renders and another plays, both with their defaults; xr-streamer is between them.
-    Reference,
-    /// The same with ffmpeg's settings for low latency.
-    ReferenceTuned,
-    /// The codec alone, in one process.
-    Floor,
-}
-
-impl Pipeline {
-    /// Every pipeline.
-    pub const ALL: [Self; 4] = [
-        Self::Ours,
-        Self::Reference,
-        Self::ReferenceTuned,
-        Self::Floor,
-    ];
-
-    /// The word of scenario files and results.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ours => "ours",
-            Self::Reference => "reference",
-            Self::ReferenceTuned => "reference-tuned",
-            Self::Floor => "floor",
-        }
-    }
-
-    /// Whether ffmpeg renders and plays, so that latency is known from OCR alone.
-    pub const fn is_reference(self) -> bool {
-        matches!(self, Self::Reference | Self::ReferenceTuned)
-    }
-}
-
-impl fmt::Display for Pipeline {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

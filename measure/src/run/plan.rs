@@ -81,8 +81,8 @@ impl Plan {
                 infos.push(ScenarioInfo {
                     name,
                     pipeline: Pipeline::Floor,
-                    floor: None,
                     runs,
+                    ..ScenarioInfo::default()
                 });
             }
             infos.push(ScenarioInfo {
@@ -90,6 +90,8 @@ impl Plan {
                 pipeline: scenario.pipeline,
                 floor: floor.clone(),
                 runs: scenario.runs,
+                paper: scenario.paper,
+                delay_us: scenario.delay_us(),
             });
         }
         infos

@@ -122,3 +122,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_report_goes_by_is_data_of_the_result() {
+    let file = file(
+        &[
+            "[presentation]\ncompare = \"paper\"\n".to_owned(),
+            scenario(
+                "any-name",
+                "paper = 3\nfabric = \"liqo\"\nwan = { b_to_a = { delay = \"1.5ms\" } }",
+            ),
+            scenario("s3-in-name-only", ""),
+        ]
+        .concat(),
+    );
+    let infos = Plan::new(&file).scenarios(&file);
+    assert_eq!((infos[0].paper, infos[0].delay_us), (Some(3), Some(1_500)));
+    assert_eq!((infos[1].paper, infos[1].delay_us), (None, None));
+    assert!(file.presentation.is_some());
+}

@@ -99,6 +99,7 @@ pub async fn run_file(
             started_us: started,
             scenario_file: args.scenario.display().to_string(),
             scenario: understood,
+            presentation: file.presentation,
             seed: file.seed,
             order: plan.order.clone(),
             scenarios: plan.scenarios(file),

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::choice::hint;
 use super::{ClusterName, Fabric, Fault, File, SCHEMA, Scenario, Server, Span, WanKeys};
-use crate::result::Pipeline;
+use settings::{Compare, Pipeline, Presentation};
 
 /// What the command line changes of a scenario file.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +111,14 @@ fn set(file: &mut Table, everywhere: &mut Table, assignment: &str) -> Result<(),
         .position(|table| table.get("name").and_then(Value::as_str) == Some(keys[0]));
     let top = matches!(
         keys[0],
-        "schema" | "name" | "description" | "seed" | "rest" | "disturbed" | "defaults"
+        "schema"
+            | "name"
+            | "description"
+            | "seed"
+            | "rest"
+            | "disturbed"
+            | "presentation"
+            | "defaults"
     );
     if let Some(index) = named {
         let scenario = scenarios(file).nth(index).expect("found above");
@@ -172,6 +179,7 @@ impl Example for Scenario {
         let mut example: Self = Value::Table(table)
             .try_into()
             .expect("a name is all that a scenario needs");
+        example.paper = Some(1);
         example.wan = Some(WanKeys::example());
         example.fault = vec![Fault::example()];
         example.server = Some(Server::default());
@@ -188,6 +196,9 @@ impl Example for File {
             seed: 1,
             rest: super::default_rest(),
             disturbed: super::Disturbed::default(),
+            presentation: Some(Presentation {
+                compare: Compare::Steps,
+            }),
             scenario: vec![Scenario::example()],
         }
     }
@@ -406,6 +417,13 @@ impl At<'_> {
                     &path("runs"),
                     &scenario.runs.to_string(),
                     "it must be 1 to 1000",
+                ));
+            }
+            if let Some(number) = scenario.paper.filter(|number| !(1..=5).contains(number)) {
+                return Err(self.wrong(
+                    &path("paper"),
+                    &number.to_string(),
+                    "the paper has scenarios 1 to 5",
                 ));
             }
             if !(1..=240).contains(&scenario.fps) {

@@ -171,6 +171,7 @@ fn a_bad_value_names_its_key_and_what_would_be_right() {
         ("fps = -1", ["scenario udp.fps", "-1", "u32"]),
         ("fps = 0", ["scenario udp.fps", "1 to 240", "0"]),
         ("runs = 0", ["scenario udp.runs", "1 to 1000", "0"]),
+        ("paper = 6", ["scenario udp.paper", "1 to 5", "6"]),
         (
             "source = \"bbb.mp4\"",
             ["scenario udp.source", "file:PATH", "bbb.mp4"],

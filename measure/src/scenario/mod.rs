@@ -6,10 +6,12 @@ mod network;
 mod server;
 pub(crate) mod units;
 
+use clap::ValueEnum as _;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::result::Pipeline;
+use settings::{Pipeline, Presentation};
+
 use choice::choice;
 
 pub use load::{Overrides, load, parse};
@@ -42,6 +44,9 @@ pub struct File {
     /// When a second counts as disturbed.
     #[serde(default)]
     pub disturbed: Disturbed,
+    /// How the report shows the scenarios.
+    #[serde(default)]
+    pub presentation: Option<Presentation>,
     /// The scenarios.
     pub scenario: Vec<Scenario>,
 }
@@ -77,6 +82,9 @@ pub struct Scenario {
     /// What runs.
     #[serde(default = "ours", deserialize_with = "pipeline")]
     pub pipeline: Pipeline,
+    /// The number of the paper's scenario that this one repeats.
+    #[serde(default)]
+    pub paper: Option<u8>,
     /// Where pictures come from: `file:PATH`, `test`, or `gst:LAUNCH LINE`.
     #[serde(default = "default_source")]
     pub source: String,
@@ -140,6 +148,14 @@ pub struct Scenario {
     /// The strips that are kept for OCR.
     #[serde(default)]
     pub ocr: Ocr,
+}
+
+impl Scenario {
+    /// The one-way delay that the WAN is given from cluster B to cluster A, microseconds; none without a WAN.
+    pub fn delay_us(&self) -> Option<u64> {
+        let wan = self.wan.as_ref()?.wan().ok()?;
+        u64::try_from(wan.b_to_a.delay.as_micros()).ok()
+    }
 }
 
 /// The codec alone, in one process.
@@ -324,13 +340,13 @@ const fn ours() -> Pipeline {
 /// The pipeline of a word; an unknown one is told the nearest.
 fn pipeline<'de, D: Deserializer<'de>>(from: D) -> Result<Pipeline, D::Error> {
     let word = String::deserialize(from)?;
-    Pipeline::ALL
-        .into_iter()
-        .find(|one| one.as_str() == word)
-        .ok_or_else(|| {
-            let hint = choice::hint(&word, &Pipeline::ALL.map(Pipeline::as_str));
-            D::Error::custom(format!("unknown value {word:?}; {hint}"))
-        })
+    <Pipeline as clap::ValueEnum>::from_str(&word, false).map_err(|_| {
+        let words = Pipeline::value_variants().iter().map(ToString::to_string);
+        let words: Vec<String> = words.collect();
+        let known: Vec<&str> = words.iter().map(String::as_str).collect();
+        let hint = settings::hint(&word, &known);
+        D::Error::custom(format!("unknown value {word:?}; {hint}"))
+    })
 }
 
 const fn default_fps() -> u32 {

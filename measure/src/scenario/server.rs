@@ -72,7 +72,7 @@ impl Server {
         let wrong = |key, value: &str, why: &str| Err((key, value.to_owned(), why.to_owned()));
         if scenario.pipeline != Pipeline::Ours {
             let why = "another server goes with `pipeline = \"ours\"` only: that renders and plays";
-            return wrong("server", scenario.pipeline.as_str(), why);
+            return wrong("server", &scenario.pipeline.to_string(), why);
         }
         if scenario.streamer != Streamer::default() {
             let why = "these are settings of xr-streamer, and another server is in its place";

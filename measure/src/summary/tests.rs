@@ -30,6 +30,7 @@ pub(crate) fn result(root: &std::path::Path) -> RunFolder {
         pipeline,
         floor: floor.map(Into::into),
         runs,
+        ..ScenarioInfo::default()
     };
     let info = RunInfo {
         schema_version: 1,
@@ -78,8 +79,8 @@ pub(crate) fn several(root: &std::path::Path, scenarios: &[(&str, &str, u64)]) -
     let infos = scenarios.iter().map(|(name, _, _)| ScenarioInfo {
         name: (*name).into(),
         pipeline: Pipeline::Ours,
-        floor: None,
         runs: 4,
+        ..ScenarioInfo::default()
     });
     let info = RunInfo {
         schema_version: 1,

@@ -1,0 +1,33 @@
+//! What can be set, each thing once: units, words, and a struct of options for each service.
+//!
+//! The structs are [`clap::Args`] and serde at once. A service flattens its struct into its command line, a scenario file
+//! has it as a table, and the runner makes the command line from the table by [`to_args`]. A value that a service refuses
+//! is refused in the file too, by the same parser: [`check`].
+
+mod args;
+mod bitrate;
+mod frame_rate;
+mod hint;
+mod services;
+mod size;
+mod source;
+mod span;
+mod words;
+
+pub use args::{Refused, check, to_args};
+pub use bitrate::{Bitrate, BitsPerSecond};
+pub use frame_rate::FrameRate;
+pub use hint::{hint, nearest};
+pub use services::{ClientSettings, RendererSettings, StreamerSettings, VideoSettings};
+pub use size::VideoSize;
+pub use source::SourceSpec;
+pub use span::Span;
+pub use words::{
+    BufferMode, ClusterName, Compare, Encoder, Pipeline, Presentation, Preset, Role, ThreadType,
+    Transport, Tune,
+};
+
+/// A value that does not parse: what is wrong with it, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnitError(String);

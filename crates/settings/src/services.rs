@@ -1,0 +1,158 @@
+//! The options of each service that a scenario may set, which are flags of its program.
+
+use clap::Args;
+use clap::value_parser;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Bitrate, BufferMode, ClusterName, Encoder, FrameRate, Preset, SourceSpec, ThreadType, Tune,
+    VideoSize,
+};
+
+/// The video: flags of xr-renderer, and keys of a scenario itself.
+#[derive(Clone, Debug, PartialEq, Eq, Args, Serialize)]
+pub struct VideoSettings {
+    /// Where pictures come from: `file:PATH` (looped, each picture once), `test` (a moving pattern), or `gst:LAUNCH` (a
+    /// GStreamer launch line that ends in raw video).
+    #[arg(long, env = "XR_SOURCE", value_name = "SOURCE")]
+    pub source: SourceSpec,
+
+    /// Size of the video in pixels, at least 640x360, both sides even; the source is scaled to it.
+    #[arg(long, env = "XR_SIZE", value_name = "WxH", default_value_t = VideoSize::HD)]
+    pub size: VideoSize,
+
+    /// Frames a second, as 60 or 30000/1001. The source's pictures are shown at this rate, whatever its own is.
+    #[arg(long, env = "XR_FPS", value_name = "RATE", default_value_t = FrameRate::SIXTY)]
+    pub fps: FrameRate,
+
+    /// Bits a second, as 6M or 800k.
+    #[arg(long, env = "XR_BITRATE", value_name = "RATE", default_value_t = Bitrate::SIX_MEGABITS)]
+    pub bitrate: Bitrate,
+}
+
+/// xr-renderer's options: the encoder and its packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RendererSettings {
+    /// The encoder, by its GStreamer name.
+    #[arg(long, env = "XR_ENCODER", value_name = "NAME", default_value_t = RendererSettings::DEFAULT.encoder, help_heading = "Encoding")]
+    pub encoder: Encoder,
+
+    /// x264's speed preset.
+    #[arg(long, env = "XR_PRESET", value_name = "PRESET", default_value_t = RendererSettings::DEFAULT.preset, help_heading = "Encoding")]
+    pub preset: Preset,
+
+    /// x264's tune: zerolatency holds no frame back; none is x264's default, which looks some 40 frames ahead.
+    #[arg(long, env = "XR_TUNE", value_name = "TUNE", default_value_t = RendererSettings::DEFAULT.tune, help_heading = "Encoding")]
+    pub tune: Tune,
+
+    /// Frames from one key frame to the next; a viewer who joins asks for one, so this may be long.
+    #[arg(long, env = "XR_GOP", value_name = "FRAMES", default_value_t = RendererSettings::DEFAULT.gop,
+        value_parser = value_parser!(u32).range(1..=100_000), help_heading = "Encoding")]
+    pub gop: u32,
+
+    /// Threads of the encoder; 0 lets it choose by the number of cores.
+    #[arg(long, env = "XR_THREADS", value_name = "N", default_value_t = RendererSettings::DEFAULT.threads,
+        value_parser = value_parser!(u32).range(0..=64), help_heading = "Encoding")]
+    pub threads: u32,
+
+    /// Largest RTP packet in bytes. 1150 fits overlays at MTU 1340 and QUIC; nobody downstream can cut packets smaller.
+    #[arg(long, env = "XR_RTP_MTU", value_name = "BYTES", default_value_t = RendererSettings::DEFAULT.rtp_mtu,
+        value_parser = value_parser!(u32).range(256..=9000), help_heading = "Encoding")]
+    pub rtp_mtu: u32,
+
+    /// The cluster in which a scenario's renderer runs. No flag: where a program runs is not its own to say.
+    #[arg(skip)]
+    pub cluster: ClusterName,
+}
+
+/// xr-streamer's options: what costs latency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamerSettings {
+    /// Whether packets wait for their time on the clock before they are sent: what RTSP servers do by default. It costs
+    /// a frame.
+    #[arg(
+        long, env = "XR_RTP_SYNC", value_name = "true|false", default_value_t = false,
+        action = clap::ArgAction::Set, help_heading = "Latency"
+    )]
+    pub rtp_sync: bool,
+
+    /// Latency that the RTSP media is configured with, in milliseconds; with --rtp-sync true it is added to each packet.
+    #[arg(
+        long,
+        env = "XR_FACTORY_LATENCY_MS",
+        value_name = "MS",
+        default_value_t = 0,
+        help_heading = "Latency"
+    )]
+    pub factory_latency_ms: u32,
+}
+
+/// xr-client's options: its jitter buffer and its decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientSettings {
+    /// The jitter buffer's delay in milliseconds. 0 tolerates no reordering: right for a LAN or an overlay; 5 to 20
+    /// for a WAN that reorders. Players' default is 2000.
+    #[arg(
+        long,
+        env = "XR_LATENCY_MS",
+        value_name = "MS",
+        default_value_t = ClientSettings::DEFAULT.latency_ms,
+        help_heading = "Tuning"
+    )]
+    pub latency_ms: u32,
+
+    /// What the jitter buffer does to timestamps: none keeps the sender's; slave follows the sender's clock.
+    #[arg(long, env = "XR_BUFFER_MODE", default_value_t = ClientSettings::DEFAULT.buffer_mode, help_heading = "Tuning")]
+    pub buffer_mode: BufferMode,
+
+    /// Wait for each frame's presentation time, as players do; the consumption stamp is then taken after the wait.
+    #[arg(long, env = "XR_SYNC", value_name = "BOOL", default_value_t = ClientSettings::DEFAULT.sync, num_args = 0..=1,
+        default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Tuning")]
+    pub sync: bool,
+
+    /// Decoder threads; 0 takes one a core.
+    #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = ClientSettings::DEFAULT.decoder_threads,
+        value_parser = value_parser!(u32).range(0..=64), help_heading = "Tuning")]
+    pub decoder_threads: u32,
+
+    /// What decoder threads share: slice, or frame, which holds back one frame a thread.
+    #[arg(long, env = "XR_DECODER_THREAD_TYPE", value_name = "TYPE", default_value_t = ClientSettings::DEFAULT.decoder_thread_type, help_heading = "Tuning")]
+    pub decoder_thread_type: ThreadType,
+}
+
+impl RendererSettings {
+    const DEFAULT: Self = Self {
+        encoder: Encoder::X264Enc,
+        preset: Preset::UltraFast,
+        tune: Tune::ZeroLatency,
+        gop: 60,
+        threads: 0,
+        rtp_mtu: 1150,
+        cluster: ClusterName::A,
+    };
+}
+
+impl Default for RendererSettings {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl ClientSettings {
+    const DEFAULT: Self = Self {
+        latency_ms: 0,
+        buffer_mode: BufferMode::None,
+        sync: false,
+        decoder_threads: 1,
+        decoder_thread_type: ThreadType::Slice,
+    };
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

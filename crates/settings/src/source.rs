@@ -1,0 +1,80 @@
+//! A source of pictures as it is written.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde_plain::{derive_deserialize_from_fromstr, derive_serialize_from_display};
+
+use crate::UnitError;
+
+/// Where pictures come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceSpec {
+    /// A video file, looped.
+    File(PathBuf),
+    /// A moving test pattern.
+    Test,
+    /// A GStreamer launch line that ends in raw video.
+    Launch(String),
+}
+
+impl FromStr for SourceSpec {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        match text.split_once(':') {
+            None if text == "test" => Ok(Self::Test),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            Some(("gst", line)) if !line.trim().is_empty() => Ok(Self::Launch(line.to_owned())),
+            _ => Err(UnitError(format!(
+                "'{text}' is no source; write file:PATH for a video file, test for a moving pattern, or gst:LAUNCH for a \
+                 GStreamer launch line that ends in raw video"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for SourceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Test => f.write_str("test"),
+            Self::Launch(line) => write!(f, "gst:{line}"),
+        }
+    }
+}
+
+derive_serialize_from_display!(SourceSpec);
+derive_deserialize_from_fromstr!(
+    SourceSpec,
+    "a string: \"file:PATH\", \"test\" or \"gst:LAUNCH\""
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_read_as_they_are_written() {
+        for text in [
+            "test",
+            "file:media/a film.mp4",
+            "file:C:/x",
+            "gst:videotestsrc ! identity",
+        ] {
+            assert_eq!(text.parse::<SourceSpec>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "tests",
+            "file:",
+            "gst: ",
+            "media/a.mp4",
+            "http://host/film.mp4",
+        ] {
+            let error = text.parse::<SourceSpec>().unwrap_err().to_string();
+            assert!(error.contains("file:PATH"), "{error}");
+        }
+    }
+}
