@@ -5,8 +5,12 @@
 //! network namespace of a [`local`] lab. The crate reads no wall clock: whoever makes a [`Testbed`] gives it one.
 
 pub mod cgroup;
+mod cluster;
+mod event;
 pub mod local;
 mod log;
+pub mod netns;
+pub mod pretend;
 mod process;
 mod ready;
 pub mod resources;
@@ -14,6 +18,8 @@ mod spec;
 mod supervise;
 pub mod wan;
 
-pub use process::{Event, EventKind, Exit, NotReady, Process, StartError, Testbed};
+pub use cluster::Cluster;
+pub use event::{Event, EventKind, Exit};
+pub use process::{NotReady, Process, StartError, Testbed};
 pub use ready::Ready;
 pub use spec::{LineFn, Placement, Spec};

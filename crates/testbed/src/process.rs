@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time;
 
 use crate::Ready;
+use crate::event::{Event, EventKind, Exit};
 use crate::log::Log;
 use crate::resources::Sample;
 use crate::spec::{Placement, Spec};
@@ -20,64 +21,6 @@ use crate::supervise::{self, Shared};
 
 /// How many lines of a log an error shows.
 const SHOWN_LINES: usize = 12;
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// With this code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-    /// The kernel did not tell.
-    Unknown,
-}
-
-impl Exit {
-    /// Ended by itself, and well.
-    pub const fn is_success(self) -> bool {
-        matches!(self, Self::Code(0))
-    }
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Code(code) => write!(f, "exit {code}"),
-            Self::Signal(signal) => write!(f, "signal {signal}"),
-            Self::Unknown => f.write_str("ended"),
-        }
-    }
-}
-
-/// Something that happened to a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// When.
-    pub at: UnixMicros,
-    /// To whom.
-    pub role: String,
-    /// What.
-    pub kind: EventKind,
-}
-
-/// What happened to a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// It was started.
-    Started {
-        /// Its number.
-        pid: u32,
-    },
-    /// It said that it is ready.
-    Ready,
-    /// A signal was sent to it on purpose.
-    Signalled {
-        /// The signal's name.
-        signal: &'static str,
-    },
-    /// It ended.
-    Exited(Exit),
-}
 
 /// A process could not be started.
 #[derive(Debug, Error)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::Ready;
 use crate::cgroup::Group;
-use crate::local::netns::Netns;
+use crate::netns::Netns;
 
 /// Takes each line that the process prints on its standard output, without the line's end.
 pub type LineFn = Arc<dyn Fn(&str) + Send + Sync>;
@@ -59,7 +59,7 @@ pub struct Spec {
     pub ready_when: Option<String>,
     /// Its standard output goes to the log too, line by line: some programs report errors there.
     pub log_stdout: bool,
-    /// It gives up root by itself; see [`crate::local::pretend`].
+    /// It gives up root by itself; see [`crate::pretend`].
     pub pretend: bool,
     /// Namespaces whose descriptors the process inherits, so that it finds them at [`Netns::inherited_path`].
     pub inherit: Vec<Netns>,

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ExitStatus};
+use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -11,13 +11,14 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, getpid, getppid};
 use tokio::sync::watch;
 
+use crate::Ready;
 use crate::cgroup::Group;
-use crate::local::netns::Netns;
-use crate::local::pretend;
+use crate::event::{EventKind, Exit};
 use crate::log::Log;
+use crate::netns::Netns;
+use crate::pretend;
 use crate::resources::{self, Sample};
 use crate::spec::{Placement, Spec};
-use crate::{EventKind, Exit, Ready};
 
 /// A line of standard output beyond this is cut: nothing here reads longer ones.
 const LINE_LIMIT_BYTES: u64 = 64 << 10;
@@ -193,16 +194,5 @@ fn read_lines<R: Read>(shared: &Shared, from: R) {
             take(text);
         }
         line.clear();
-    }
-}
-
-impl From<ExitStatus> for Exit {
-    fn from(status: ExitStatus) -> Self {
-        use std::os::unix::process::ExitStatusExt as _;
-        match (status.code(), status.signal()) {
-            (Some(code), _) => Self::Code(code),
-            (None, Some(signal)) => Self::Signal(signal),
-            (None, None) => Self::Unknown,
-        }
     }
 }

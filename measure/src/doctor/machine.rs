@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use testbed::cgroup::{self, Version};
 use testbed::local::capabilities::Capabilities;
 
 use super::{Check, Lack, Verdict};
@@ -202,17 +203,18 @@ fn labs() -> Vec<Check> {
             found: one.found,
         })
         .collect();
-    let version2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-    let version1 = ["cpu", "cpuacct", "memory"]
-        .iter()
-        .all(|name| Path::new("/sys/fs/cgroup").join(name).is_dir());
+    let serving = cgroup::serving();
     checks.push(Check::wish(
         "control groups",
-        version2 || version1,
-        match (version2, version1) {
-            (true, _) => "version 2",
-            (false, true) => "version 1, with cpu, cpuacct and memory",
-            (false, false) => "none that are of use",
+        serving.is_some(),
+        match serving {
+            Some(Version::V2) => {
+                format!("version 2, with {}", cgroup::CONTROLLERS_V2.join(" and "))
+            }
+            Some(Version::V1) => {
+                format!("version 1, with {}", cgroup::CONTROLLERS_V1.join(", "))
+            }
+            None => "none that are of use".to_owned(),
         },
         Lack {
             cost: "processor time and memory of a lab's clusters are read for each process from /proc, and `limits` do nothing",

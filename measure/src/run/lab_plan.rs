@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use testbed::Cluster;
 use testbed::local::capabilities::{Capabilities, What, program};
 use testbed::local::fabric::{
     self, Backends, Built, Given, Keys, OverlayBackend, RtpOverUdp, WanBackend, WireguardBackend,
 };
 use testbed::local::plan::{LabPlan, PodPlan};
-use testbed::local::topology::Cluster;
 use testbed::wan::Wan;
 
 use super::commands::{Binds, Places};

@@ -1,15 +1,68 @@
-//! Which control groups there are on this machine, and where among them this process is.
+//! Where control groups can be on this machine: the one rule by which a lab's are made and, by a process that has not seen
+//! them made, found again.
+//!
+//! A lab's groups are folders of its [`name`] in this process's own group, or in one above it, of the unified hierarchy and
+//! of each older one that has a controller of [`CONTROLLERS_V1`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::model::Version;
+
+/// The controllers that a lab asks of the unified hierarchy.
+pub const CONTROLLERS_V2: [&str; 2] = ["cpu", "memory"];
+
+/// The controllers that a lab asks of the older hierarchies: there, `cpu` limits and `cpuacct` counts.
+pub const CONTROLLERS_V1: [&str; 3] = ["cpu", "cpuacct", "memory"];
+
+/// The name of a lab's folder in each hierarchy, after the process number of its guard.
+pub fn name(guard: u32) -> String {
+    format!("xrbench-{guard}")
+}
+
+/// The folders that the control groups of this name can be: those of this process and those above it, there or not.
+pub fn folders(name: &str) -> Vec<PathBuf> {
+    folders_in(&find(), name)
+}
+
+pub(super) fn folders_in(hierarchies: &[Hierarchy], name: &str) -> Vec<PathBuf> {
+    let parents = hierarchies.iter().flat_map(Hierarchy::candidates);
+    parents.map(|parent| parent.join(name)).collect()
+}
+
+/// The version whose groups a lab gets here, where that one has every controller of interest; none elsewhere.
+pub fn serving() -> Option<Version> {
+    let found = find();
+    let older = |controller: &&str| found.iter().any(|one| one.controllers.contains(controller));
+    match unified(&found) {
+        Some(unified) => unified
+            .candidates()
+            .any(|group| {
+                let text = fs::read_to_string(group.join("cgroup.controllers")).unwrap_or_default();
+                let has = |wanted: &&str| text.split_whitespace().any(|one| one == *wanted);
+                CONTROLLERS_V2.iter().all(has)
+            })
+            .then_some(Version::V2),
+        None => CONTROLLERS_V1.iter().all(older).then_some(Version::V1),
+    }
+}
+
+/// The unified hierarchy, where no older one has the controllers: each is in one hierarchy only.
+pub(super) fn unified(hierarchies: &[Hierarchy]) -> Option<&Hierarchy> {
+    let mut older = hierarchies.iter().flat_map(|one| &one.controllers);
+    let counts = |controller: &&str| matches!(*controller, "cpuacct" | "memory");
+    if older.any(counts) {
+        return None;
+    }
+    hierarchies.iter().find(|one| one.is_unified())
+}
+
 /// A hierarchy that is mounted here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hierarchy {
-    /// The unified one.
-    pub(super) unified: bool,
-    /// The controllers of an older one; the unified one names them in a file of each group.
-    pub(super) controllers: Vec<String>,
+    /// Those of [`CONTROLLERS_V1`] that an older one has; none for the unified one, which names its own in a file of each
+    /// group.
+    pub(super) controllers: Vec<&'static str>,
     /// Where it is mounted.
     pub(super) mount: PathBuf,
     /// This process's group in it.
@@ -17,6 +70,11 @@ pub(super) struct Hierarchy {
 }
 
 impl Hierarchy {
+    /// Whether it is the unified one.
+    pub(super) fn is_unified(&self) -> bool {
+        self.controllers.is_empty()
+    }
+
     /// Groups that a new one may be put into, the nearest first: what this process may use is then a limit for it too.
     pub(super) fn candidates(&self) -> impl Iterator<Item = &Path> {
         self.own
@@ -28,7 +86,12 @@ impl Hierarchy {
 /// The hierarchies that this process can reach.
 pub(super) fn find() -> Vec<Hierarchy> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let mut found = parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+    reachable(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"))
+}
+
+/// The hierarchies of proc(5)'s `mountinfo` and `cgroup` that are there to be read.
+pub(super) fn reachable(mountinfo: &str, membership: &str) -> Vec<Hierarchy> {
+    let mut found = parse(mountinfo, membership);
     // Something may be mounted over it, as a new /sys is.
     found.retain(|one| one.mount.join("cgroup.procs").exists());
     for one in &mut found {
@@ -53,32 +116,29 @@ fn mounted(line: &str, membership: &str) -> Option<Hierarchy> {
     let mut fields = mount.split(' ').skip(3);
     let (root, point) = (unescaped(fields.next()?), unescaped(fields.next()?));
     let mut kind = kind.split(' ');
-    let unified = match kind.next()? {
-        "cgroup2" => true,
-        "cgroup" => false,
+    let controllers: Vec<&'static str> = match kind.next()? {
+        "cgroup2" => Vec::new(),
+        "cgroup" => {
+            let options: Vec<&str> = kind.nth(1)?.split(',').collect();
+            let of_interest = CONTROLLERS_V1.iter().copied();
+            let controllers: Vec<_> = of_interest.filter(|one| options.contains(one)).collect();
+            if controllers.is_empty() {
+                return None;
+            }
+            controllers
+        }
         _ => return None,
-    };
-    let controllers: Vec<String> = if unified {
-        Vec::new()
-    } else {
-        let options = kind.nth(1)?.split(',');
-        options
-            .filter(|option| !matches!(*option, "rw" | "ro"))
-            .map(ToOwned::to_owned)
-            .collect()
     };
     let mount = PathBuf::from(point);
     // The path is seen from the hierarchy's root; the mount may begin below it, as in a container.
     let below = membership.lines().find_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);
         let (of, path) = (fields.next()?, fields.next()?);
-        let this = if unified {
-            of.is_empty()
-        } else {
-            controllers
-                .iter()
-                .any(|one| of.split(',').any(|of| of == one))
+        let this = match controllers.first() {
+            None => of.is_empty(),
+            Some(first) => of.split(',').any(|of| of == *first),
         };
+        // A group outside of what this process may see: its way there leads out of the mount.
         if !this || path.split('/').any(|part| part == "..") {
             return None;
         }
@@ -86,7 +146,6 @@ fn mounted(line: &str, membership: &str) -> Option<Hierarchy> {
         Some(below.to_owned())
     });
     Some(Hierarchy {
-        unified,
         controllers,
         own: mount
             .iter()
@@ -98,16 +157,21 @@ fn mounted(line: &str, membership: &str) -> Option<Hierarchy> {
 
 /// Spaces and the like are written as three octal digits.
 fn unescaped(field: &str) -> String {
-    [
-        ("\\040", " "),
-        ("\\011", "\t"),
-        ("\\012", "\n"),
-        ("\\134", "\\"),
-    ]
-    .iter()
-    .fold(field.to_owned(), |text, (code, character)| {
-        text.replace(code, character)
-    })
+    let mut text = String::with_capacity(field.len());
+    let mut rest = field;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        let (code, character) = match rest.get(at..at + 4) {
+            Some("\\040") => (4, ' '),
+            Some("\\011") => (4, '\t'),
+            Some("\\012") => (4, '\n'),
+            Some("\\134") => (4, '\\'),
+            _ => (1, '\\'),
+        };
+        text.push(character);
+        rest = &rest[at + code..];
+    }
+    text + rest
 }
 
 #[cfg(test)]
@@ -118,7 +182,7 @@ mod tests {
         let text = |path: &Path| path.display().to_string();
         found
             .iter()
-            .map(|one| (one.unified, text(&one.mount), text(&one.own)))
+            .map(|one| (one.is_unified(), text(&one.mount), text(&one.own)))
             .collect()
     }
 
@@ -144,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn older_hierarchies_are_told_apart_by_their_controllers() {
+    fn older_hierarchies_are_told_apart_by_their_controllers_and_others_are_left_out() {
         let mountinfo = "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
             35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
             40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd\n\
@@ -158,7 +222,6 @@ mod tests {
             [
                 "/sys/fs/cgroup/cpu,cpuacct",
                 "/sys/fs/cgroup/memory/box/7",
-                "/sys/fs/cgroup/systemd",
                 "/sys/fs/cgroup/unified"
             ]
         );
@@ -175,8 +238,8 @@ mod tests {
         for broken in ["", "-", "1 2 3 / - cgroup", "1 0 0:30 / /x rw - tmpfs x rw"] {
             assert!(parse(broken, "").is_empty(), "{broken:?}");
         }
-        let spaced = "1 0 0:30 / /a\\040b rw - cgroup2 none rw";
-        assert_eq!(parse(spaced, "0::/")[0].mount, Path::new("/a b"));
+        let odd = "1 0 0:30 / /a\\040b\\134040\\ rw - cgroup2 none rw";
+        assert_eq!(parse(odd, "0::/")[0].mount, Path::new("/a b\\040\\"));
     }
 
     #[test]

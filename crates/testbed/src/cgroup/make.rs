@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-use super::hierarchy::Hierarchy;
-use super::{Missing, Version, remove};
-
-/// The controllers that are asked for, as each version names them.
-pub(super) const WANTED_V2: [&str; 2] = ["cpu", "memory"];
-const WANTED_V1: [&str; 3] = ["cpu", "cpuacct", "memory"];
+use super::group::write;
+use super::hierarchy::{self, CONTROLLERS_V1, CONTROLLERS_V2, Hierarchy};
+use super::model::{Missing, Version};
+use super::remove;
 
 /// The first group of a tree in one hierarchy. Dropping it removes it with everything in it.
 #[derive(Debug)]
@@ -25,6 +23,10 @@ pub(super) struct Place {
 }
 
 impl Place {
+    pub(super) fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|one| one == controller)
+    }
+
     /// Makes a group below the first, with its controllers.
     pub(super) fn below(
         &self,
@@ -66,18 +68,9 @@ pub(super) type Made = (Option<Version>, Vec<Place>, Vec<Missing>);
 
 /// Makes the first group of a tree, in the unified hierarchy where that one has the controllers.
 pub(super) fn make(hierarchies: &[Hierarchy], name: &str) -> Made {
-    let unified = hierarchies.iter().find(|one| one.unified);
-    let older = |controller: &str| {
-        hierarchies
-            .iter()
-            .any(|one| one.controllers.iter().any(|of| of == controller))
-    };
-    match unified {
-        // A controller is in one hierarchy only.
-        Some(unified) if !older("cpuacct") && !older("memory") => {
-            make_v2(unified, name, &WANTED_V2)
-        }
-        _ => make_v1(hierarchies, name),
+    match hierarchy::unified(hierarchies) {
+        Some(unified) => make_v2(unified, name, &CONTROLLERS_V2),
+        None => make_v1(hierarchies, name),
     }
 }
 
@@ -160,10 +153,10 @@ fn place_v2(parent: &Path, name: &str, wanted: &[&str], least: usize) -> io::Res
 fn make_v1(hierarchies: &[Hierarchy], name: &str) -> Made {
     let mut places: Vec<(PathBuf, Place)> = Vec::new();
     let mut missing = Vec::new();
-    for wanted in WANTED_V1 {
+    for wanted in CONTROLLERS_V1 {
         let Some(hierarchy) = hierarchies
             .iter()
-            .find(|one| one.controllers.iter().any(|of| of == wanted))
+            .find(|one| one.controllers.contains(&wanted))
         else {
             missing.push(Missing::new(wanted, "its hierarchy is not mounted"));
             continue;
@@ -241,5 +234,5 @@ fn control(group: &Path, sign: char, controllers: &[String]) -> io::Result<()> {
     if words.is_empty() {
         return Ok(());
     }
-    super::write(&group.join("cgroup.subtree_control"), &words.join(" "))
+    write(&group.join("cgroup.subtree_control"), &words.join(" "))
 }

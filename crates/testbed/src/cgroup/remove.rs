@@ -9,28 +9,21 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::hierarchy;
-
 /// How long processes that were killed may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Removes the tree of that name from every hierarchy, and ends what runs in it: for whoever cleans up behind a runner
-/// that was killed. Says what it removed; fails where something stays.
-pub fn remove(name: &str) -> io::Result<Vec<PathBuf>> {
+/// Removes those of these folders that are control groups, and ends what runs in them: for whoever cleans up behind a
+/// runner that was killed. Returns the removed ones; fails where one stays.
+pub fn remove(folders: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
     let mut removed = Vec::new();
     let mut failed = None;
-    for hierarchy in hierarchy::find() {
-        for root in hierarchy.candidates().map(|parent| parent.join(name)) {
-            if !root.is_dir() {
-                continue;
-            }
-            match tree(&root) {
-                Ok(()) => removed.push(root),
-                Err(error) => {
-                    failed.get_or_insert_with(|| {
-                        io::Error::other(format!("{}: {error}", root.display()))
-                    });
-                }
+    for root in folders.iter().filter(|folder| folder.is_dir()) {
+        match tree(root) {
+            Ok(()) => removed.push(root.clone()),
+            Err(error) => {
+                failed.get_or_insert_with(|| {
+                    io::Error::new(error.kind(), format!("{}: {error}", root.display()))
+                });
             }
         }
     }

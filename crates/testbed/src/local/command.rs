@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
-use super::netns::Netns;
+use crate::netns::Netns;
 
 /// Where an ordinary user's `PATH` does not look.
 const SYSTEM_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];

@@ -1,17 +1,13 @@
 //! Setting up what a topology says of one namespace, in the order of its fields.
 
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use super::command::{self, CommandError};
 use super::isolate::MANAGEMENT_PREFIX;
-use super::lab::LabError;
-use super::netns::Netns;
-use super::topology::{Namespace, Wireguard};
-
-/// The end of the management link in a pod.
-pub(super) const MANAGEMENT_INTERFACE: &str = "mgmt0";
+use super::lab_error::LabError;
+use super::topology::{MANAGEMENT_INTERFACE, Namespace, Wireguard};
+use crate::netns::Netns;
 
 /// What every namespace has before any daemon runs.
 pub(super) fn first(netns: &Netns, namespace: &Namespace) -> Result<(), LabError> {
@@ -133,22 +129,6 @@ fn wireguard_file(wireguard: &Wireguard) -> String {
         wireguard.keepalive_s.map(|seconds| seconds.to_string()),
     );
     text
-}
-
-impl LabError {
-    pub(super) fn namespace(name: &str, source: io::Error) -> Self {
-        Self::Namespace {
-            namespace: name.to_owned(),
-            source,
-        }
-    }
-
-    pub(super) fn command(netns: &Netns, source: CommandError) -> Self {
-        Self::Command {
-            namespace: netns.name().to_owned(),
-            source,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -11,13 +11,14 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 use super::command;
-use super::configure::{self, MANAGEMENT_INTERFACE};
+use super::configure;
 use super::isolate::MANAGEMENT_BRIDGE;
-use super::netns::Netns;
 use super::receive_buffer;
-use super::topology::{Cluster, Daemon, End, Namespace, Topology};
+use super::topology::{Daemon, End, MANAGEMENT_INTERFACE, Namespace, Topology};
 use super::watch;
+use crate::Cluster;
 use crate::cgroup::{Part, Tree};
+use crate::netns::Netns;
 use crate::{Exit, Placement, Process, Spec, Testbed};
 
 pub use super::lab_error::LabError;

@@ -7,6 +7,7 @@ use tokio::task::JoinError;
 
 use super::command::{CommandError, Missing};
 use crate::StartError;
+use crate::netns::Netns;
 
 /// A lab could not be brought up, or changed.
 #[derive(Debug, Error)]
@@ -83,4 +84,20 @@ pub enum LabError {
     /// A thread of ours failed.
     #[error("a thread that sets the lab up failed: {0}")]
     Thread(#[from] JoinError),
+}
+
+impl LabError {
+    pub(super) fn namespace(name: &str, source: io::Error) -> Self {
+        Self::Namespace {
+            namespace: name.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn command(netns: &Netns, source: CommandError) -> Self {
+        Self::Command {
+            namespace: netns.name().to_owned(),
+            source,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::topology::Cluster;
+use crate::Cluster;
 use crate::wan::Wan;
 
 /// How the clusters are connected.

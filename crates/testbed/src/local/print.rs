@@ -104,7 +104,8 @@ fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::local::topology::{Cluster, Daemon, End, Link};
+    use crate::Cluster;
+    use crate::local::topology::{Daemon, End, Link};
 
     #[test]
     fn everything_is_there_but_the_private_key() {

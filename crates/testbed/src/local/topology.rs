@@ -5,14 +5,10 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-/// One of the two clusters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cluster {
-    /// Renderer and client.
-    A,
-    /// The streamer, unless everything is in one cluster.
-    B,
-}
+use crate::Cluster;
+
+/// The end of the management link in a pod.
+pub const MANAGEMENT_INTERFACE: &str = "mgmt0";
 
 /// What a namespace stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
 };
 
-use super::netns::Netns;
+use crate::netns::Netns;
 
 /// How often the caller's change of mind is looked at; what is waited for ends the wait at once.
 const GLANCE_MS: u16 = 20;

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use testbed::Cluster;
 use testbed::local::fabric::{
     Backends, Built, Given, Keys, OverlayBackend, Reach, WanBackend, WireguardBackend, build,
 };
 use testbed::local::lab::{Lab, Options};
-use testbed::local::netns::Netns;
 use testbed::local::plan::{Fabric, LabPlan, PodPlan, Service};
-use testbed::local::topology::Cluster;
+use testbed::netns::Netns;
 use testbed::wan::{Direction, Wan};
 use testbed::{Placement, Testbed};
 use timeline::UnixMicros;

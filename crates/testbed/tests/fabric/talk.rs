@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt::TcpMaxSeg};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
-use testbed::local::netns::Netns;
+use testbed::netns::Netns;
 
 /// For what takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,8 +4,8 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use testbed::Cluster;
 use testbed::cgroup::{self, Group, Limits, Part, Tree, Version};
-use testbed::local::topology::Cluster;
 use testbed::resources::{self, Source, net};
 use testbed::{Process, Spec};
 
@@ -218,7 +218,7 @@ async fn what_runs_in_a_tree_goes_with_it() {
     assert_eq!(group.sample(), resources::cgroup::GroupSample::default());
     let name = format!("{}-gone", cgroup::name(std::process::id()));
     assert_eq!(
-        cgroup::remove(&name).expect("nothing is left"),
+        cgroup::remove(&cgroup::folders(&name)).expect("nothing is left"),
         Vec::<std::path::PathBuf>::new()
     );
 }

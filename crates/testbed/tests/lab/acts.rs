@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use testbed::local::isolate::{Isolation, MANAGEMENT_ADDRESS};
 use testbed::local::lab::Lab;
-use testbed::local::netns::Netns;
 use testbed::local::topology::Daemon;
+use testbed::netns::Netns;
 use testbed::{Exit, Spec, Testbed};
 
 use crate::small::{echo, end, options, pods, pods_and_a_maker, said, tunnel, up};

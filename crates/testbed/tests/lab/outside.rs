@@ -13,7 +13,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
-use testbed::local::isolate::cgroups;
+use testbed::cgroup;
 
 use crate::ACT;
 use crate::acts::ACTS;
@@ -222,8 +222,7 @@ fn sigkill(stage: &Stage) {
 /// Makes nested control groups as a lab makes them, where this user may; returns how many.
 fn put_into_control_groups(guard: u32, member: u32) -> usize {
     let mut made = 0;
-    for hierarchy in cgroups::hierarchies() {
-        let outer = hierarchy.own.join(cgroups::name(guard));
+    for outer in cgroup::folders(&cgroup::name(guard)) {
         if fs::create_dir_all(outer.join("pod")).is_ok() {
             // A controller that wants more set up first takes nobody; its directory is there all the same.
             let _ = fs::write(outer.join("pod/cgroup.procs"), member.to_string());

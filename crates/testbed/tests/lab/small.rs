@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use testbed::Cluster;
 use testbed::local::lab::{Lab, Options};
-use testbed::local::netns::Netns;
-use testbed::local::pretend;
-use testbed::local::topology::{Cluster, Daemon, End, Kind, Link, Namespace, Topology, Wireguard};
+use testbed::local::topology::{Daemon, End, Kind, Link, Namespace, Topology, Wireguard};
+use testbed::netns::Netns;
+use testbed::pretend;
 use testbed::{Placement, Testbed};
 use timeline::UnixMicros;
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use testbed::local::isolate::cgroups;
+use testbed::cgroup;
 
 /// Everything of the host's network that a lab must not touch.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,10 +55,7 @@ pub(crate) fn inside(processes: &BTreeSet<u32>, namespaces: &BTreeSet<u64>) -> V
 
 /// Directories of a lab's control groups that exist.
 pub(crate) fn control_groups(guard: u32) -> Vec<PathBuf> {
-    let name = cgroups::name(guard);
-    cgroups::hierarchies()
-        .iter()
-        .flat_map(|hierarchy| hierarchy.candidates(&name))
-        .filter(|dir| dir.exists())
-        .collect()
+    let mut folders = cgroup::folders(&cgroup::name(guard));
+    folders.retain(|dir| dir.exists());
+    folders
 }

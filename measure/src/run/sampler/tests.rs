@@ -1,7 +1,7 @@
 //! Tests of: the sampler.
 
+use testbed::Cluster;
 use testbed::cgroup::{Part, Tree};
-use testbed::local::topology::Cluster;
 use testbed::resources::Source;
 
 use super::*;

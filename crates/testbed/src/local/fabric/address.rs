@@ -13,7 +13,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use crate::local::topology::Cluster;
+use crate::Cluster;
 
 /// How many pods a lab has addresses for.
 pub(super) const MAX_PODS: usize = 200;

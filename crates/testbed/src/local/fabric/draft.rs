@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::address::{Site, management};
+use crate::Cluster;
 use crate::local::plan::LabPlan;
-use crate::local::topology::{Cluster, End, Kind, Link, Namespace, Topology};
+use crate::local::topology::{End, Kind, Link, Namespace, Topology};
 
 /// A pod with its addresses.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::address::MAX_PODS;
+use crate::Cluster;
 use crate::local::plan::{Fabric, LabPlan};
-use crate::local::topology::Cluster;
 
 /// The longest name of a pod: `veth-` and it must fit into an interface's name.
 const MAX_POD_NAME_BYTES: usize = 10;

@@ -16,8 +16,8 @@ use super::draft::{self, Draft};
 use super::kube_proxy::{KubeProxy, Protocol, ServicePort};
 use super::reach::{ETHERNET_MTU_BYTES, Reach, RtpOverUdp};
 use super::{Built, Given, node, wan_end};
+use crate::Cluster;
 use crate::local::plan::{LabPlan, TrafficPolicy};
-use crate::local::topology::Cluster;
 
 /// The node's port for feeds.
 pub const FEED_NODE_PORT: u16 = 30080;

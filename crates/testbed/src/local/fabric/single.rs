@@ -7,8 +7,8 @@ use super::draft::{self, Draft};
 use super::kube_proxy::KubeProxy;
 use super::reach::{ETHERNET_MTU_BYTES, Reach, RtpOverUdp};
 use super::{Built, node, nodeport};
+use crate::Cluster;
 use crate::local::plan::{LabPlan, Service};
-use crate::local::topology::Cluster;
 
 pub(super) fn build(plan: &LabPlan) -> Built {
     let site = Site::new(Cluster::A, false);

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use crate::Cluster;
 use crate::local::plan::{Liqo, PodPlan, Service, TrafficPolicy};
-use crate::local::topology::{Cluster, Daemon, Kind};
+use crate::local::topology::{Daemon, Kind};
 use crate::wan::{Direction, Wan};
 
 fn plan(fabric: Fabric) -> LabPlan {

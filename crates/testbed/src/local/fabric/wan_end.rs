@@ -6,8 +6,9 @@ use super::address::{Site, WAN_PREFIX};
 use super::draft::{Draft, end, namespace};
 use super::reach::ETHERNET_MTU_BYTES;
 use super::{Given, WanBackend};
+use crate::Cluster;
 use crate::local::plan::LabPlan;
-use crate::local::topology::{Cluster, Daemon, Kind, Namespace};
+use crate::local::topology::{Daemon, Kind, Namespace};
 use crate::wan::link::{LinkArgs, SUBCOMMAND};
 use crate::wan::netem;
 

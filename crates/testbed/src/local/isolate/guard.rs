@@ -5,30 +5,15 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getegid, geteuid, getpgrp, getpid, pipe2, tcgetpgrp, tcsetpgrp};
 
+use super::child::{attend, signals};
 use super::failure::{EnterError, Settings, Step};
 use super::init::{self, Failed, Orders};
-use super::{Isolation, Terminal, reaper};
-
-/// What the guard and the first process wait for. The others keep their meaning: a guard that is stopped or continued is.
-pub(super) fn signals() -> SigSet {
-    [
-        Signal::SIGINT,
-        Signal::SIGTERM,
-        Signal::SIGHUP,
-        Signal::SIGQUIT,
-        // A run cannot pause, since its services would go on: Ctrl-Z does nothing.
-        Signal::SIGTSTP,
-        // Handing the terminal over from the background must not stop us.
-        Signal::SIGTTOU,
-        Signal::SIGCHLD,
-    ]
-    .into_iter()
-    .collect()
-}
+use super::isolation::{Isolation, Terminal};
+use super::reaper;
 
 /// Makes the namespaces, runs the program again in them, and returns its exit code.
 pub(super) fn run(terminal: Terminal) -> Result<u8, EnterError> {
@@ -65,38 +50,6 @@ fn guarded(terminal: Terminal, mask: SigSet) -> Result<u8, EnterError> {
     // Control groups are gone too when the program returns to its caller.
     while waitpid(reaper, None) == Err(Errno::EINTR) {}
     code
-}
-
-/// Passes signals on to `child`, reaps `whom` (anyone if none), and returns the child's exit code when it has ended.
-pub(super) fn attend(child: Pid, whom: Option<Pid>) -> i32 {
-    let signals = signals();
-    loop {
-        match signals.wait() {
-            Ok(Signal::SIGCHLD) => {
-                if let Some(code) = reap(child, whom) {
-                    return code;
-                }
-            }
-            Ok(Signal::SIGTSTP | Signal::SIGTTOU) | Err(_) => {}
-            Ok(signal) => {
-                // It may have ended just now.
-                let _ = kill(child, signal);
-            }
-        }
-    }
-}
-
-fn reap(child: Pid, whom: Option<Pid>) -> Option<i32> {
-    loop {
-        match waitpid(whom, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) if pid == child => return Some(code),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => {
-                return Some(128 + signal as i32);
-            }
-            Ok(WaitStatus::StillAlive) | Err(_) => return None,
-            Ok(_) => {}
-        }
-    }
 }
 
 /// What every attempt to get the namespaces needs.

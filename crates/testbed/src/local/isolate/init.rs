@@ -6,17 +6,17 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt as _;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{ForkResult, Pid, execve, fork, getpid, setpgid, tcsetpgrp, write};
 
+use super::child::{attend, close, close_all_but, exit_now, has_ended};
 use super::failure::Step;
-use super::{Isolation, MARKER};
+use super::isolation::{Isolation, MARKER};
 
 /// What the guard prepared for its first process.
 pub(super) struct Orders {
@@ -71,7 +71,7 @@ pub(super) fn run(orders: Orders) -> ! {
         Ok(runner) => {
             drop(orders);
             close_all_but(&[]);
-            super::guard::attend(runner, None)
+            attend(runner, None)
         }
     };
     exit_now(code)
@@ -159,54 +159,6 @@ fn become_runner(orders: &Orders) -> Result<std::convert::Infallible, Failed> {
         .map(text)
         .collect::<Result<Vec<_>, _>>()?;
     execve(c"/proc/self/exe", &args, &env).map_err(start)
-}
-
-/// Waits until the last writer of a pipe is gone.
-pub(super) fn await_end(pipe: &OwnedFd) -> io::Result<()> {
-    loop {
-        let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) if fds[0].any() == Some(true) => return Ok(()),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-fn has_ended(pipe: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
-    poll(&mut fds, PollTimeout::ZERO) == Ok(1)
-}
-
-/// Closes every descriptor above the standard ones but these.
-pub(super) fn close_all_but(keep: &[RawFd]) {
-    let entries = fs::read_dir("/proc/self/fd")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let open: Vec<RawFd> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|fd| *fd > 2 && !keep.contains(fd))
-        .collect();
-    open.into_iter().for_each(close);
-}
-
-/// Closes a descriptor whose owner is a copy from before the fork, and is never used or dropped in this process.
-fn close(fd: RawFd) {
-    #[expect(unsafe_code, reason = "the owner is the guard's")]
-    // SAFETY: as above. One that listed a directory is closed already, which the kernel answers with an error.
-    unsafe {
-        libc::close(fd);
-    }
-}
-
-/// Ends a forked process without the exit handlers of the program that it was forked from.
-pub(super) fn exit_now(code: i32) -> ! {
-    #[expect(unsafe_code, reason = "libc has it, and nix has not")]
-    // SAFETY: ends the process; nothing is used after.
-    unsafe {
-        libc::_exit(code)
-    }
 }
 
 #[cfg(test)]

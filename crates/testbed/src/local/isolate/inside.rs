@@ -10,8 +10,10 @@ use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 
-use super::{EnterError, MANAGEMENT_ADDRESS, MANAGEMENT_BRIDGE, MANAGEMENT_PREFIX};
-use crate::local::{command, netns};
+use super::failure::EnterError;
+use super::isolation::{MANAGEMENT_ADDRESS, MANAGEMENT_BRIDGE, MANAGEMENT_PREFIX};
+use crate::local::command;
+use crate::netns;
 
 /// Where `wg` and `wireguard-go` meet: compiled into both.
 const WIREGUARD: &str = "/var/run/wireguard";

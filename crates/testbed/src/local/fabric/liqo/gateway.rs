@@ -5,7 +5,8 @@ use std::net::SocketAddrV4;
 use super::super::draft::{self, Draft, end};
 use super::super::{Given, WireguardBackend, node};
 use super::{MTU_BYTES, Peering, remap};
-use crate::local::topology::{Cluster, Daemon, Kind, Namespace, Wireguard};
+use crate::Cluster;
+use crate::local::topology::{Daemon, Kind, Namespace, Wireguard};
 
 /// The node's table of routes to the other cluster's pods.
 const NODE_TABLE: u16 = 1000;

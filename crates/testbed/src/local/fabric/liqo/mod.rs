@@ -32,8 +32,8 @@ use super::kube_proxy::{KubeProxy, Protocol, ServicePort};
 use super::reach::{Reach, RtpOverUdp};
 use super::wan_end::{self, WanLink};
 use super::{Built, Given, node, nodeport};
+use crate::Cluster;
 use crate::local::plan::{LabPlan, Liqo, Service, TrafficPolicy};
-use crate::local::topology::Cluster;
 
 /// The MTU of overlay and tunnel, in bytes: what Liqo sets unless told otherwise.
 const MTU_BYTES: u16 = 1340;

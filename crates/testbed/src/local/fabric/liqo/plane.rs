@@ -134,7 +134,7 @@ impl Plane {
 
     /// The tunnel's address in this cluster's gateway, and in the other's, where it has any.
     pub(super) fn tunnel_addresses(&self, site: &Site) -> Option<(Ipv4Addr, Ipv4Addr)> {
-        use crate::local::topology::Cluster;
+        use crate::Cluster;
         let (server, client) = (TUNNEL.at(1), TUNNEL.at(2));
         match (self.version, site.cluster) {
             (Liqo::V0_10, _) => None,

@@ -1,0 +1,75 @@
+//! What happens to a supervised process, and how it ends.
+
+use std::fmt;
+use std::process::ExitStatus;
+
+use timeline::UnixMicros;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// The kernel did not tell.
+    Unknown,
+}
+
+impl Exit {
+    /// Ended by itself, and well.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Code(0))
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Unknown => f.write_str("ended"),
+        }
+    }
+}
+
+/// Something that happened to a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: UnixMicros,
+    /// To whom.
+    pub role: String,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened to a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It was started.
+    Started {
+        /// Its number.
+        pid: u32,
+    },
+    /// It said that it is ready.
+    Ready,
+    /// A signal was sent to it on purpose.
+    Signalled {
+        /// The signal's name.
+        signal: &'static str,
+    },
+    /// It ended.
+    Exited(Exit),
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        use std::os::unix::process::ExitStatusExt as _;
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::Unknown,
+        }
+    }
+}
