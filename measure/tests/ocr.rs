@@ -8,7 +8,7 @@ use std::{
 };
 
 use measure::reference::Reference;
-use measure::result::rows::{self, OcrRow};
+use result::rows::{self, OcrRow};
 use stamp::{Line, MIN_HEIGHT, MIN_WIDTH, Plane, PlaneMut, Stamp};
 
 const START: u64 = 1_795_317_128_000_000;

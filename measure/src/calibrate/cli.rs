@@ -9,9 +9,9 @@ use service::{ConfigError, Shutdown};
 use testbed::local::isolate::Isolation;
 
 use super::conclude;
-use crate::result::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, kept};
 use crate::run::{RunArgs, run_file};
 use crate::scenario::{self, File, Overrides, Span};
+use result::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, kept};
 
 const EXAMPLES: &str = "\
 Examples:

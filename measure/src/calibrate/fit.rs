@@ -1,6 +1,6 @@
 //! Whether a known delay comes back as that delay: a line through (delay on the wire, latency). Pure.
 
-use crate::result::{Fit, Step};
+use result::{Fit, Step};
 
 /// What one repetition measured.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 //! Delays are injected from the streamer to the client, captured at both ends of the WAN ([`wire`]), and compared with the
 //! latency that the instrument reports ([`fit`]). The renderer is beside the streamer: its feed's acknowledgements would
 //! cross the WAN too, and what a delay does to a TCP sender is the pipeline's, not the instrument's. What is left is the
-//! instrument's own error. It is kept for this machine ([`crate::result::kept`]), and every later report of this machine prints it.
+//! instrument's own error. It is kept for this machine ([`result::kept`]), and every later report of this machine prints it.
 
 pub mod cli;
 pub mod fit;
@@ -11,9 +11,9 @@ pub mod wire;
 
 use anyhow::Context as _;
 
-use crate::result::{Calibration, Machine, RunFolder, write_json};
 use crate::summary;
 use fit::Point;
+use result::{Calibration, Machine, RunFolder, write_json};
 
 /// The points of a lab at which a delay is captured: where it goes in, and where it comes out.
 pub const CAPTURED: [&str; 2] = ["wan-b", "wan-a"];
@@ -82,7 +82,7 @@ fn all_complete(folder: &RunFolder) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::{RunInfo, RunMeta, ScenarioInfo};
+    use result::{RunInfo, RunMeta, ScenarioInfo};
 
     #[test]
     fn a_part_of_a_calibration_is_none() {

@@ -11,7 +11,7 @@ use timeline::join::Limits;
 
 use super::scrape::Target;
 use super::server::{Collector, Start};
-use crate::result::cannot_write;
+use result::cannot_write;
 
 const EXAMPLES: &str = "\
 Examples:

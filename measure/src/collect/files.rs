@@ -9,7 +9,7 @@ use timeline::UnixMicros;
 use timeline::frames_csv::{FrameRow, FrameWriter};
 use timeline::hist::{LatencyHistogram, LogWriter};
 
-use crate::result::cannot_write;
+use result::cannot_write;
 
 /// Both files.
 pub struct Files {

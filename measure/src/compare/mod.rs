@@ -17,10 +17,10 @@ use timeline::UnixMicros;
 
 use crate::{
     export::junit::Case,
-    result::{Pipeline, RunFolder, SCHEMA_VERSION},
-    stats::{Estimate, RunFigures, cliffs_delta, p50_change, pairs},
     summary::{self, DifferenceUs, Loaded, LoadedScenario, differences},
 };
+use result::{Pipeline, RunFolder, SCHEMA_VERSION};
+use stats::{Estimate, RunFigures, cliffs_delta, p50_change, pairs};
 
 pub use tolerance::Tolerance;
 
@@ -446,7 +446,7 @@ impl Comparison {
 /// Writes the page of a comparison to `path`.
 pub fn write_page(path: &Path, comparison: &Comparison) -> anyhow::Result<()> {
     let page = page::render(comparison).context("cannot draw the page")?;
-    crate::result::write_atomic(path, page.as_bytes())
+    result::write_atomic(path, page.as_bytes())
 }
 
 #[cfg(test)]

@@ -5,10 +5,8 @@ use std::{path::Path, time::Duration};
 use anyhow::Context as _;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::{
-    result::write_atomic,
-    summary::{FrameCounts, ScenarioSummary, Summary},
-};
+use crate::summary::{FrameCounts, ScenarioSummary, Summary};
+use result::write_atomic;
 
 /// A scenario fails when it lost more than this share of its scheduled frames, on undisturbed seconds where the machine was
 /// watched.

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 
-use crate::{result::write_json, summary::Summary};
+use crate::summary::Summary;
+use result::write_json;
 
 /// What perfdash reads.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -17,9 +17,9 @@ use super::{
     rule::Kind,
     worker,
 };
-use crate::result::rows::{self, Audit, OcrRow};
-use crate::result::{RepetitionFolder, RunFolder};
-use crate::stats::quantile;
+use result::rows::{self, Audit, OcrRow};
+use result::{RepetitionFolder, RunFolder};
+use stats::quantile;
 
 /// `xrbench ocr`'s arguments.
 #[derive(Clone, Debug, Args)]

@@ -15,9 +15,9 @@ use super::{
     table::{self, Index},
     video,
 };
-use crate::result::RepetitionFolder;
-use crate::result::rows::{self, Agreement, Audit, OcrRow, RowStatus};
 use anyhow::{Context as _, bail};
+use result::RepetitionFolder;
+use result::rows::{self, Agreement, Audit, OcrRow, RowStatus};
 
 /// How to read.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path};
 
 use serde::Deserialize;
 
-use crate::result::rows;
+use result::rows;
 
 /// One line of `index.csv`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -10,8 +10,8 @@ use clap::Args;
 use crate::{
     export::{junit, perfdash},
     report,
-    result::RunFolder,
 };
+use result::RunFolder;
 
 /// `xrbench report`'s arguments.
 #[derive(Clone, Debug, Args)]

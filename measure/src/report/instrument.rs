@@ -1,7 +1,8 @@
 //! How wrong the instrument is, in a sentence.
 
 use super::{ms, page::when};
-use crate::{result::within_bounds, summary::Summary};
+use crate::summary::Summary;
+use result::within_bounds;
 
 /// What the last calibration of the machine found, without a full stop.
 pub(super) fn line(summary: &Summary) -> String {
@@ -27,7 +28,7 @@ mod tests {
     use timeline::UnixMicros;
 
     use crate::report::{terminal, write};
-    use crate::result::{Calibration, Fit, RunFolder, write_json};
+    use result::{Calibration, Fit, RunFolder, write_json};
 
     fn reports(folder: &RunFolder) -> [String; 2] {
         let summary = write(folder).expect("a result");

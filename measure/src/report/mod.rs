@@ -11,10 +11,8 @@ mod table_resources;
 
 use anyhow::Context as _;
 
-use crate::{
-    result::{RunFolder, write_atomic, write_json},
-    summary::{self, Summary},
-};
+use crate::summary::{self, Summary};
+use result::{RunFolder, write_atomic, write_json};
 
 pub use table::render as terminal;
 

@@ -1,10 +1,8 @@
 //! Latency over time, in bins narrow enough to see a gap and few enough to draw. A bin keeps its smallest and its largest
 //! value: drawing fewer points hides none.
 
-use crate::{
-    stats::{Sample, Window, long_gaps, quantile},
-    summary::LoadedRun,
-};
+use crate::summary::LoadedRun;
+use stats::{Sample, Window, long_gaps, quantile};
 
 /// No bin is narrower, in microseconds: at 25 frames a second it holds several.
 const MIN_BIN_US: u64 = 200_000;
@@ -183,10 +181,8 @@ fn lost(samples: &[Sample], frame_us: f64) -> Vec<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        result::{RunMeta, rows::Audit},
-        stats::{Measured, Window},
-    };
+    use result::{RunMeta, rows::Audit};
+    use stats::{Measured, Window};
 
     fn run(samples: Vec<Sample>) -> LoadedRun {
         LoadedRun {

@@ -6,10 +6,8 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Tab
 use timeline::Stage;
 
 use super::{differences, instrument, is_ladder, ms, percent, table_resources};
-use crate::{
-    result::RunState,
-    summary::{FrameCounts, ScenarioSummary, Summary},
-};
+use crate::summary::{FrameCounts, ScenarioSummary, Summary};
+use result::RunState;
 
 /// All tables; `width` in columns, or the terminal's.
 pub fn render(summary: &Summary, width: Option<u16>) -> String {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::reference::Reference;
-use crate::result::RepetitionFolder;
 use crate::scenario::{At, Scenario, Span, Transport};
+use result::RepetitionFolder;
 
 /// The name of the feed in every run.
 const FEED: &str = "xr";
@@ -202,7 +202,7 @@ pub fn reference(
 ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let transport = scenario.transport.to_string();
     let reference = Reference {
-        tuned: scenario.pipeline == crate::result::Pipeline::ReferenceTuned,
+        tuned: scenario.pipeline == result::Pipeline::ReferenceTuned,
         source: &scenario.source,
         width: scenario.size.width,
         height: scenario.size.height,

@@ -12,8 +12,8 @@ use super::commands::{self, Binds, Places, Programs};
 use super::lab_plan::{self, Ability, Planned};
 use super::plan::{Job, Plan};
 use super::strips;
-use crate::result::{Pipeline, RepetitionFolder, RunFolder};
 use crate::scenario::File;
+use result::{Pipeline, RepetitionFolder, RunFolder};
 
 /// The command lines of one job: role and words.
 pub(super) fn command_lines(
@@ -131,7 +131,7 @@ pub(super) fn text(
         )?;
     }
     for info in plan.scenarios(file) {
-        let slot = crate::result::Slot {
+        let slot = result::Slot {
             scenario: info.name.clone(),
             run: 1,
         };
@@ -169,7 +169,7 @@ pub(super) fn json(
 ) -> anyhow::Result<serde_json::Value> {
     let mut scenarios = Vec::new();
     for info in plan.scenarios(file) {
-        let slot = crate::result::Slot {
+        let slot = result::Slot {
             scenario: info.name.clone(),
             run: 1,
         };

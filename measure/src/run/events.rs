@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use service::clock;
 use timeline::UnixMicros;
 
-use crate::result::rows::{EventRow, Writer};
+use result::rows::{EventRow, Writer};
 
 /// Writes events. Clones write to the same file.
 #[derive(Clone, Debug)]

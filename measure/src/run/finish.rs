@@ -11,7 +11,7 @@ use timeline::hist::{LatencyHistogram, LogWriter};
 use timeline::{Point, UnixMicros};
 
 use super::sampler::Seconds;
-use crate::result::{RepetitionFolder, RunMeta, write_atomic};
+use result::{RepetitionFolder, RunMeta, write_atomic};
 
 /// The tag of the intervals that hold the samples of undisturbed seconds once more.
 pub const UNDISTURBED: &str = "undisturbed";

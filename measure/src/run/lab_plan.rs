@@ -14,8 +14,8 @@ use testbed::local::plan::{LabPlan, PodPlan};
 use testbed::wan::Wan;
 
 use super::commands::{Binds, Places};
-use crate::result::{FabricMeta, WanMeta};
 use crate::scenario::{ClusterName, Fabric, Scenario, Transport};
+use result::{FabricMeta, WanMeta};
 
 /// The streamer pod's port for feeds.
 const FEED_PORT: u16 = 8080;

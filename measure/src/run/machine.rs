@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::commands::Programs;
 use super::host::load1;
-use crate::result::Machine;
+use result::Machine;
 
 /// How long a program may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::result::{Pipeline, ScenarioInfo, Slot};
 use crate::scenario::{File, Renderer, Scenario};
+use result::{Pipeline, ScenarioInfo, Slot};
 
 /// What a floor runs: as the scenario that it was asked for by, but the codec alone.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use testbed::cgroup::Tree;
 use testbed::local::too_big;
 
-use crate::result::{ResourcesMeta, TooBig};
+use result::{ResourcesMeta, TooBig};
 
 /// How the lab's control groups count and limit.
 pub(super) fn resources(tree: &Tree) -> ResourcesMeta {
@@ -26,7 +26,7 @@ pub(super) const fn too_big(of: too_big::TooBig) -> TooBig {
 mod tests {
     use testbed::cgroup::Limits;
 
-    use crate::stats::usage::CLUSTER;
+    use stats::usage::CLUSTER;
 
     #[test]
     fn a_lab_is_limited_to_what_percentages_are_of() {

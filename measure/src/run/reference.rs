@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::commands::{self, Binds, Places};
 use super::repetition::{GRACE, READY, Repetition, Stopped, address, no_first_frame};
 use crate::reference::{SUSTAINED_PACE, pace};
-use crate::result::Pipeline;
 use crate::scenario::Span;
+use result::Pipeline;
 
 /// How often a file or the streamer is looked at while something is awaited.
 const LOOK: Duration = Duration::from_millis(100);

@@ -17,8 +17,8 @@ use super::plan::Job;
 use super::sampler::{Sampler, Seconds};
 use super::show::Show;
 use super::{floor, ours, reference};
-use crate::result::{Pipeline, ProcessInfo, RepetitionFolder, RunMeta, SCHEMA_VERSION, write_json};
 use crate::scenario::{Disturbed, Scenario};
+use result::{Pipeline, ProcessInfo, RepetitionFolder, RunMeta, SCHEMA_VERSION, write_json};
 
 /// How long a process may take to say that it is ready.
 pub(super) const READY: Duration = Duration::from_secs(15);

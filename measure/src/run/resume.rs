@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use service::ConfigError;
 
-use crate::result::{RunFolder, RunInfo, RunState, Slot};
+use result::{RunFolder, RunInfo, RunState, Slot};
 
 /// What stands of an earlier run.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::result::{RunMeta, write_json};
+    use result::{RunMeta, write_json};
 
     fn stopped(complete: &[bool]) -> (tempfile::TempDir, RunFolder) {
         let dir = tempfile::tempdir().expect("a temporary folder");

@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use super::dry::strips_of;
 use super::show::Show;
 use crate::ocr::{Options, read_repetition};
-use crate::result::{RepetitionFolder, RunFolder};
 use crate::scenario::File;
+use result::{RepetitionFolder, RunFolder};
 
 /// Images, each of two lines, that one core reads in a second, measured; for the expected time only.
 const IMAGES_PER_CORE_SECOND: f64 = 30.0;

@@ -18,8 +18,8 @@ use super::repetition::{self, Bench, Stopped};
 use super::show::Show;
 use super::{dry, machine, programs, resume, strips};
 use crate::report;
-use crate::result::{RunFolder, RunInfo, RunState, SCHEMA_VERSION, Slot, kept, write_json};
 use crate::scenario::{self, File};
+use result::{RunFolder, RunInfo, RunState, SCHEMA_VERSION, Slot, kept, write_json};
 
 /// Somebody pressed Ctrl-C; what was measured before is readable.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Scenario, Streamer};
-use crate::result::Pipeline;
+use result::Pipeline;
 
 /// What is between renderer and client instead of xr-streamer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,10 +13,8 @@ use super::{
     network,
     resources::resources,
 };
-use crate::{
-    result::{Pipeline, SCHEMA_VERSION},
-    stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals, quantile},
-};
+use result::{Pipeline, SCHEMA_VERSION};
+use stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals, quantile};
 
 /// By how much the clocks that generation and consumption are read from may disagree, in microseconds. All processes of a
 /// result are on one host, and read one clock.

@@ -3,10 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LoadedScenario, load::Loaded};
-use crate::{
-    result::{Pipeline, RunMeta},
-    stats::{Estimate, RunFigures, cliffs_delta, holm, pairs},
-};
+use result::{Pipeline, RunMeta};
+use stats::{Estimate, RunFigures, cliffs_delta, holm, pairs};
 
 /// Two scenarios against each other: `b` minus `a`, so that a positive difference says that `b` is slower.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,10 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LoadedRun, LoadedScenario};
-use crate::{
-    result::Pipeline,
-    stats::{Display, FREEZE_US, Freeze, Measured},
-};
+use result::Pipeline;
+use stats::{Display, FREEZE_US, Freeze, Measured};
 
 /// No more freezes are listed, so that a stream that stutters for hours does not fill the file; the longest are.
 const MAX_LISTED: usize = 50;

@@ -6,13 +6,11 @@ use anyhow::Context as _;
 use timeline::frames_csv::FrameReader;
 
 use super::read;
-use crate::{
-    result::{
-        RepetitionFolder, RunFolder, RunInfo, RunMeta, ScenarioInfo,
-        rows::{self, Audit, OcrRow},
-    },
-    stats::{Disturbances, FromOcr, FromRows, Measured, Window},
+use result::{
+    RepetitionFolder, RunFolder, RunInfo, RunMeta, ScenarioInfo,
+    rows::{self, Audit, OcrRow},
 };
+use stats::{Disturbances, FromOcr, FromRows, Measured, Window};
 
 /// A result, measured.
 #[derive(Debug)]

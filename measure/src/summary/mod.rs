@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use timeline::{UnixMicros, hist::Figures};
 
-use crate::result::{Calibration, FabricMeta, Machine, Pipeline, RunState, WanMeta};
+use result::{Calibration, FabricMeta, Machine, Pipeline, RunState, WanMeta};
 
 pub use build::build;
 pub use differences::{Difference, DifferenceUs};
@@ -28,7 +28,7 @@ pub use resources::{FabricProcess, Network, PerCluster, Resources, Spread};
 /// What a result says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary {
-    /// [`crate::result::SCHEMA_VERSION`].
+    /// [`result::SCHEMA_VERSION`].
     pub schema_version: u32,
     /// The scenario file's own name.
     pub name: String,

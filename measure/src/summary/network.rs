@@ -1,7 +1,7 @@
 //! What the repetitions of a scenario say of the network between the clusters, together.
 
 use super::load::LoadedScenario;
-use crate::result::{FabricMeta, TooBig, WanMeta};
+use result::{FabricMeta, TooBig, WanMeta};
 
 /// The WAN of the repetitions, with the worst lateness of them.
 pub(super) fn wan(one: &LoadedScenario) -> Option<WanMeta> {

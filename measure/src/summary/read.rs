@@ -1,12 +1,10 @@
 //! From the files of a repetition to what the statistics take.
 
-use crate::{
-    result::{
-        RepetitionFolder,
-        rows::{self, HostRow, ResourceRow},
-    },
-    stats::{Disturbances, ProcessSecond, Usage, Window, usage::Counters},
+use result::{
+    RepetitionFolder,
+    rows::{self, HostRow, ResourceRow},
 };
+use stats::{Disturbances, ProcessSecond, Usage, Window, usage::Counters};
 
 /// The disturbed seconds; none where nobody watched the machine.
 pub(super) fn disturbances(

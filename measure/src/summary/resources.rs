@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    result::ResourcesMeta,
-    stats::{
-        quantile,
-        usage::{CLUSTER, ClusterSecond, FabricSecond, NetworkSecond, Usage},
-    },
+use result::ResourcesMeta;
+use stats::{
+    quantile,
+    usage::{CLUSTER, ClusterSecond, FabricSecond, NetworkSecond, Usage},
 };
 
 /// What the clusters of a scenario used: their pods' processes only, over all measured seconds, disturbed ones too. Null

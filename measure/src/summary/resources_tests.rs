@@ -6,7 +6,7 @@
 )]
 
 use super::*;
-use crate::stats::usage::UsageSecond;
+use stats::usage::UsageSecond;
 
 /// A hundred seconds: A uses 1 to 100 %, B always 20 %.
 fn usage(clusters: u32) -> Usage {

@@ -12,7 +12,7 @@ use timeline::{
 };
 
 use super::*;
-use crate::result::{
+use result::{
     Pipeline, RunFolder, RunInfo, RunMeta, ScenarioInfo,
     rows::{self, Agreement, OcrRow, RowStatus},
     write_json,

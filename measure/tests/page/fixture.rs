@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 
-use measure::result::{
+use result::{
     Calibration, FabricMeta, Fit, Machine, Pipeline, ProcessInfo, ResourcesMeta, RunFolder,
     RunInfo, RunMeta, RunState, ScenarioInfo, Slot, WanMeta, write_json,
 };
@@ -120,7 +120,7 @@ pub(crate) fn make(root: &Path, size: Size) -> RunFolder {
     }
     let text = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
     let info = RunInfo {
-        schema_version: measure::result::SCHEMA_VERSION,
+        schema_version: result::SCHEMA_VERSION,
         name: TITLE.into(),
         state: RunState::Finished,
         started_us: UnixMicros(START),
@@ -207,7 +207,7 @@ fn repetition(
     let at = folder.repetition(scenario.name, run);
     at.create().expect("folders");
     let meta = RunMeta {
-        schema_version: measure::result::SCHEMA_VERSION,
+        schema_version: result::SCHEMA_VERSION,
         scenario: scenario.name.into(),
         run,
         pipeline: Pipeline::Ours,

@@ -8,9 +8,9 @@ use crate::{
         charts::{self, Alt, Axis, Curve, Curves},
         ms,
     },
-    result::Pipeline,
     summary::Summary,
 };
+use result::Pipeline;
 
 /// The distribution function and the tail.
 pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Result<Vec<Figure>> {

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use crate::{
-    report::series::Event,
-    result::rows::{self, EventRow},
-    stats::Window,
-};
+use crate::report::series::Event;
+use result::rows::{self, EventRow};
+use stats::Window;
 
 /// More are counted, not listed.
 const MAX_EVENTS: usize = 60;

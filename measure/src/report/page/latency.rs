@@ -8,9 +8,9 @@ use crate::{
         charts::{self, Alt, Axis, Boxed, Boxes, Column, Line, Mark},
         is_ladder, ms,
     },
-    result::Pipeline,
     summary::{LatencyUs, PaperScenario, Summary},
 };
+use result::Pipeline;
 
 /// How a scenario stands against the latency that the paper asks for.
 #[derive(Debug, PartialEq, Eq, Serialize)]

@@ -18,12 +18,10 @@ use serde::Serialize;
 
 use self::table::Table;
 use super::{charts::Ink, instrument, ms};
-use crate::{
-    result::{Pipeline, RunFolder},
-    stats::Measured,
-    summary::{Loaded, LoadedScenario, Summary},
-};
+use crate::summary::{Loaded, LoadedScenario, Summary};
 pub(super) use again::when;
+use result::{Pipeline, RunFolder};
+use stats::Measured;
 
 /// The templates, each a part of the page.
 const TEMPLATES: [(&str, &str); 9] = [

@@ -9,9 +9,9 @@ use crate::{
         ms, percent,
         series::{Series, series},
     },
-    result::{Pipeline, RunFolder},
     summary::LoadedRun,
 };
+use result::{Pipeline, RunFolder};
 
 /// Bins of a drawing at most, all repetitions together.
 const MAX_BINS: u64 = 600;

@@ -3,10 +3,8 @@
 use serde::Serialize;
 
 use super::{Table, class};
-use crate::{
-    result::{FabricMeta, WanMeta},
-    summary::{Loaded, LoadedScenario, ScenarioSummary, Summary},
-};
+use crate::summary::{Loaded, LoadedScenario, ScenarioSummary, Summary};
+use result::{FabricMeta, WanMeta};
 
 /// The first repetition's word is the scenario's: all of them are set up alike.
 fn fabric(scenario: &LoadedScenario) -> Option<&FabricMeta> {

@@ -19,10 +19,10 @@ use timeline::UnixMicros;
 use super::events::Events;
 use super::host::{CLOCK_STEP_US, CpuTicks, Second, load1};
 use super::timer::{LateTimer, become_real_time};
-use crate::result::RepetitionFolder;
-use crate::result::rows::{HostRow, ResourceRow, Writer};
 use crate::scenario::Disturbed;
 use processes::{Processes, Watched};
+use result::RepetitionFolder;
+use result::rows::{HostRow, ResourceRow, Writer};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -9,7 +9,7 @@ use testbed::resources::net::{self, NetSample};
 use testbed::resources::{self, Sample, Source};
 use timeline::UnixMicros;
 
-use crate::result::rows::ResourceRow;
+use result::rows::ResourceRow;
 
 /// A process that is sampled.
 #[derive(Clone, Debug)]

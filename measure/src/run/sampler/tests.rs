@@ -5,7 +5,7 @@ use testbed::cgroup::{Part, Tree};
 use testbed::resources::Source;
 
 use super::*;
-use crate::result::rows;
+use result::rows;
 
 #[test]
 fn an_instant_finds_its_second() {

@@ -215,7 +215,7 @@ mod tests {
     use timeline::UnixMicros;
 
     use super::*;
-    use crate::result::{Pipeline, ScenarioInfo};
+    use crate::{Pipeline, ScenarioInfo};
 
     #[test]
     fn a_result_is_found_again() {

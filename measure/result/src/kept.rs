@@ -62,7 +62,7 @@ mod tests {
     use timeline::UnixMicros;
 
     use super::*;
-    use crate::result::Fit;
+    use crate::Fit;
 
     #[test]
     fn a_calibration_is_of_one_machine() {
