@@ -1,6 +1,7 @@
 //! Assembly: everything built, bound, run, drained.
 
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -28,8 +29,11 @@ const TRACE_CROSSINGS: usize = 1 << 16;
 /// How often states are looked at and slow viewers are looked for.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How often sessions and names expire.
+/// How often names expire.
 const EXPIRY_TICKS: u32 = 10;
+
+/// How often sessions expire.
+const SESSION_EXPIRY: Duration = Duration::from_secs(1);
 
 /// How long connections may take to end after the signal.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -79,6 +83,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     ));
     let serving = tokio::spawn(http::serve(http, router(ingest), limits, shutdown.clone()));
     let mounting = tokio::spawn(mount_names(names, server.clone()));
+    let expiring = expire_sessions(server.clone()).context("starting a thread for sessions")?;
     let forget = Duration::from_secs(u64::from(args.forget_s));
     let keeping = tokio::spawn(keep_house(table, viewers, metrics, server.clone(), forget));
 
@@ -97,6 +102,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     drain(server, accepting, serving).await;
     keeping.abort();
     mounting.abort();
+    drop(expiring);
     ops.stop().await;
     Ok(())
 }
@@ -133,8 +139,7 @@ async fn drain(server: Server, accepting: JoinHandle<()>, serving: JoinHandle<()
     // A task that panicked has said so.
     let _ = accepting.await;
     let _ = serving.await;
-    let closing = tokio::task::spawn_blocking(move || server.close());
-    let _ = service::drain::grace("viewers", DRAIN, closing).await;
+    let _ = service::drain::grace("viewers", DRAIN, server.close()).await;
 }
 
 /// Serves each name once what it carries is known.
@@ -169,17 +174,28 @@ async fn keep_house(
         ticks.tick().await;
         let now = Instant::now();
         count_states(&table, &metrics, now);
-        server.drop_slow(now);
+        server.drop_overdue(now);
         if count % EXPIRY_TICKS == 0 {
             for name in table.expire(forget, now, |name| viewers.of(name) > 0) {
                 server.unmount(&name);
                 tracing::info!(feed = %name, "name forgotten");
             }
-            let server = server.clone();
-            // Stopping a media may take a while; the next round comes after it.
-            let _ = tokio::task::spawn_blocking(move || server.expire_sessions()).await;
         }
     }
+}
+
+/// Ends sessions that have timed out, until the sender is dropped. Stopping a media may take a while, so it has a thread; and
+/// from the start, since later none may be had.
+fn expire_sessions(server: Server) -> std::io::Result<std::sync::mpsc::Sender<()>> {
+    let (running, ended) = std::sync::mpsc::channel();
+    std::thread::Builder::new()
+        .name("sessions".into())
+        .spawn(move || {
+            while ended.recv_timeout(SESSION_EXPIRY) == Err(RecvTimeoutError::Timeout) {
+                server.expire_sessions();
+            }
+        })?;
+    Ok(running)
 }
 
 fn count_states(table: &Table, metrics: &Metrics, now: Instant) {

@@ -78,6 +78,8 @@ pub enum Refused {
 pub enum Dropped {
     /// It did not take its packets in time.
     slow,
+    /// Its last session had ended, and no other began.
+    idle,
     /// It sent nothing after connecting.
     silent,
     /// It did not speak RTSP.

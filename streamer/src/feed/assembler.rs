@@ -15,6 +15,10 @@ pub const MAX_PACKET_BYTES: usize = 1472;
 /// The longest frame that is taken: at 60 frames a second this is 2 Gbit/s.
 pub const MAX_FRAME_BYTES: usize = 4 << 20;
 
+/// The most packets of a frame: of the 1150 bytes that are usual, [`MAX_FRAME_BYTES`] are fewer. The RTSP server needs 288
+/// bytes of its stack for each packet that it sends over TCP at once.
+pub const MAX_FRAME_PACKETS: usize = 4096;
+
 /// A frame, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -47,7 +51,7 @@ pub enum Refusal {
     )]
     Nal(u8),
     /// The frame has no end.
-    #[error("a frame of more than {MAX_FRAME_BYTES} bytes")]
+    #[error("a frame of more than {MAX_FRAME_BYTES} bytes or {MAX_FRAME_PACKETS} packets")]
     FrameTooLong,
 }
 
@@ -120,7 +124,7 @@ impl Assembler {
         self.key |= h264::starts_key_frame(packet.payload()) || begins_parameters(packet.payload());
         self.timestamp = timestamp;
         self.bytes += bytes.len();
-        if self.bytes > MAX_FRAME_BYTES {
+        if self.bytes > MAX_FRAME_BYTES || self.packets.len() >= MAX_FRAME_PACKETS {
             return Err(Refusal::FrameTooLong);
         }
         self.packets.push(bytes);

@@ -131,6 +131,18 @@ fn a_frame_without_end_is_refused() {
     assert_eq!(refused, Some(Refusal::FrameTooLong));
 }
 
+#[test]
+fn a_frame_of_countless_packets_is_refused() {
+    let mut assembler = Assembler::new(PT);
+    let refused = (0..5000).find_map(|n| {
+        assembler
+            .push(packet(n, 0, false, &[]))
+            .err()
+            .map(|why| (n, why))
+    });
+    assert_eq!(refused, Some((4096, Refusal::FrameTooLong)));
+}
+
 proptest! {
     /// Whatever is lost on the way, every frame that comes out is a frame that went in, whole, and the first is a key frame.
     #[test]

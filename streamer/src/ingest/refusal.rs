@@ -142,7 +142,8 @@ impl Refusal {
             Self::FrameTooLong(_) => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "a frame is too long",
-                "Set the marker bit on the last packet of each frame, or lower the bit rate.",
+                "Set the marker bit on the last packet of each frame, lower the bit rate, or send longer packets (xr-renderer \
+                 --rtp-mtu 1150).",
             ),
             Self::Silent(_) => (
                 StatusCode::REQUEST_TIMEOUT,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::server::Server;
 use crate::metrics::Dropped;
@@ -72,12 +73,14 @@ impl Silent {
     }
 }
 
-/// Accepts connections on `listener` until `shutdown` fires, at most `limit` at a time.
+/// Accepts connections on `listener` until `shutdown` fires, at most `limit` at a time. When it returns none is on its way
+/// to the server any more.
 pub async fn run(listener: TcpListener, server: Server, limit: usize, shutdown: Shutdown) {
     let silent = Arc::new(Silent::default());
+    let arriving = TaskTracker::new();
     for id in 0_u64.. {
         let accepted = tokio::select! {
-            () = shutdown.fired() => return,
+            () = shutdown.fired() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -92,15 +95,16 @@ pub async fn run(listener: TcpListener, server: Server, limit: usize, shutdown: 
                 }
                 let evicted = silent.add(id);
                 let counted = server.count_connection(id);
-                tokio::spawn(admit(
-                    id,
-                    stream,
-                    peer,
-                    counted,
-                    Arc::clone(&silent),
-                    evicted,
-                    server.clone(),
-                ));
+                let (silent, server, shutdown) =
+                    (Arc::clone(&silent), server.clone(), shutdown.clone());
+                arriving.spawn(async move {
+                    tokio::select! {
+                        () = shutdown.fired() => {}
+                        () = evicted.cancelled() => {}
+                        () = admit(stream, peer, counted, &server) => {}
+                    }
+                    silent.remove(id);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "an RTSP connection could not be accepted");
@@ -109,23 +113,17 @@ pub async fn run(listener: TcpListener, server: Server, limit: usize, shutdown: 
             }
         }
     }
+    arriving.close();
+    arriving.wait().await;
 }
 
 async fn admit(
-    id: u64,
     mut stream: TcpStream,
     peer: SocketAddr,
     counted: super::server::Counted,
-    silent: Arc<Silent>,
-    evicted: CancellationToken,
-    server: Server,
+    server: &Server,
 ) {
-    let first = tokio::select! {
-        () = evicted.cancelled() => return,
-        first = tokio::time::timeout(FIRST_BYTES, first_bytes(&stream)) => first,
-    };
-    silent.remove(id);
-    match first {
+    match tokio::time::timeout(FIRST_BYTES, first_bytes(&stream)).await {
         Ok(Ok(true)) => {
             if let Err(error) = server.hand_over(stream, peer, counted) {
                 tracing::warn!(%peer, %error, "an RTSP connection could not be handed to the server");

@@ -22,6 +22,10 @@ use crate::feed::Feed;
 /// The longest backlog. With more the oldest are let go, and a key frame is asked for.
 const MAX_FRAMES: usize = 64;
 
+/// The most packets that go on at once, if they are of more than one frame. The server needs 288 bytes of a thread's stack
+/// for each: with the 8 MiB that are usual, some 29 000 packets would end the process.
+const MAX_PACKETS: usize = 2000;
+
 /// Stands before the server's sink for TCP, whatever that is linked to.
 pub(super) fn stand_before(appsink: &gst::Element, feed: &Arc<Feed>) {
     let Some(sink) = appsink.static_pad("sink") else {
@@ -76,16 +80,41 @@ struct State {
 }
 
 impl State {
+    /// Whether a frame that comes now may go on at once: nothing else is to go first, and the sink has room.
     fn is_free(&mut self) -> bool {
         let taken = match &mut self.older {
             Some(older) => older.get_mut().is_some(),
             None => self.last.is_none(),
         };
-        taken && !self.bringing
+        taken && !self.bringing && self.waiting.is_empty()
     }
 
     fn goes(&mut self, frames: &gst::BufferList) {
         self.older = self.last.replace(frames.clone());
+    }
+
+    /// Lets `frame` wait; whether the oldest had to be let go for it.
+    fn wait(&mut self, frame: &gst::BufferList) -> bool {
+        self.waiting.push_back(frame.clone());
+        let outrun = self.waiting.len() > MAX_FRAMES;
+        if outrun {
+            self.waiting.pop_front();
+        }
+        outrun
+    }
+
+    /// What has waited longest, as one list of at most [`MAX_PACKETS`] or of one frame; none where nothing waits.
+    fn next(&mut self) -> Option<gst::BufferList> {
+        let mut all = self.waiting.pop_front()?;
+        while let Some(frame) = self
+            .waiting
+            .pop_front_if(|frame| all.len() + frame.len() <= MAX_PACKETS)
+        {
+            let all = all.make_mut();
+            frame.iter_owned().for_each(|packet| all.add(packet));
+        }
+        self.goes(&all);
+        Some(all)
     }
 }
 
@@ -101,9 +130,7 @@ impl Backlog {
             return gst::PadProbeReturn::Ok;
         }
         self.feed.metrics().waited.inc();
-        state.waiting.push_back(frame.clone());
-        if state.waiting.len() > MAX_FRAMES {
-            state.waiting.pop_front();
+        if state.wait(frame) {
             self.feed.metrics().outrun.inc();
             self.feed.wish_keyframe();
         }
@@ -137,23 +164,12 @@ impl Backlog {
         }
     }
 
-    /// Everything that waits, as one list; none, and the thread is to end, where nothing does.
+    /// What is to go on next; none, and the thread is to end, where nothing waits.
     fn next(&self) -> Option<gst::BufferList> {
         let mut state = self.lock();
-        let frames = std::mem::take(&mut state.waiting);
-        if frames.is_empty() {
-            state.bringing = false;
-            return None;
-        }
-        let mut all = gst::BufferList::new_sized(frames.iter().map(|frame| frame.len()).sum());
-        {
-            let all = all.get_mut().expect("a new list has one owner");
-            for frame in &frames {
-                frame.iter_owned().for_each(|packet| all.add(packet));
-            }
-        }
-        state.goes(&all);
-        Some(all)
+        let next = state.next();
+        state.bringing = next.is_some();
+        next
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -163,4 +179,58 @@ impl Backlog {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame of `packets` packets, each of which carries a number from `first` on as its time.
+    fn frame(first: u64, packets: u64) -> gst::BufferList {
+        let mut list = gst::BufferList::new();
+        for number in first..first + packets {
+            let mut packet = gst::Buffer::new();
+            packet
+                .make_mut()
+                .set_pts(gst::ClockTime::from_nseconds(number));
+            list.make_mut().add(packet);
+        }
+        list
+    }
+
+    #[test]
+    fn what_waited_goes_in_parts_and_in_order() {
+        gst::init().unwrap();
+        let mut state = State::default();
+        for number in 0..64 {
+            assert!(!state.wait(&frame(number * 500, 500)));
+        }
+        let parts: Vec<_> = std::iter::from_fn(|| state.next()).collect();
+        assert!(parts.iter().all(|part| part.len() == 2000));
+        let packets = parts.iter().flat_map(|part| part.iter());
+        let numbers = packets.map(|packet| packet.pts().unwrap().nseconds());
+        assert!(numbers.eq(0..32_000));
+    }
+
+    #[test]
+    fn a_long_frame_goes_alone_and_the_oldest_is_outrun() {
+        gst::init().unwrap();
+        let mut state = State::default();
+        state.wait(&frame(0, 10));
+        state.wait(&frame(10, 4000));
+        state.wait(&frame(4010, 10));
+        let lengths = std::iter::from_fn(|| state.next()).map(|part| part.len());
+        assert!(lengths.eq([10, 4000, 10]));
+        assert!((0..=64).any(|_| state.wait(&frame(0, 1))));
+        assert_eq!(state.waiting.len(), 64);
+    }
+
+    #[test]
+    fn nothing_passes_what_waits() {
+        gst::init().unwrap();
+        let mut state = State::default();
+        assert!(state.is_free());
+        state.wait(&frame(0, 1));
+        assert!(!state.is_free(), "no thread could be had, and it waits on");
+    }
 }

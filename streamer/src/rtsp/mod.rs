@@ -8,6 +8,8 @@
 
 pub mod accept;
 mod backlog;
+mod connection;
+mod door;
 pub mod factory;
 pub mod server;
 pub mod slow;

@@ -1,9 +1,8 @@
 //! The RTSP server: what is set up for each connection, session and name.
 
 use std::collections::HashMap;
-use std::net::{Shutdown as Side, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,14 +10,16 @@ use anyhow::Context as _;
 use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::sync::watch;
 
+use super::connection::Connection;
+use super::door::{self, Door};
 use super::factory::{FeedFactory, Options};
-use super::slow::{Meter, unsent_bytes};
 use super::viewers::Viewers;
 use crate::feed::Feed;
 use crate::feed::name::FeedName;
 use crate::feed::table::Table;
-use crate::metrics::{Dropped, Metrics, Transport};
+use crate::metrics::{Metrics, Transport};
 
 /// Threads that talk to RTSP clients. One client may hold up others for as long as its media takes to start.
 const CLIENT_THREADS: i32 = 4;
@@ -28,9 +29,6 @@ const MAX_CONTENT_BYTES: u32 = 16 * 1024;
 
 /// Room for some key frames of a viewer on TCP. The system doubles it for its own book-keeping.
 const TCP_SEND_BUFFER_BYTES: usize = 512 * 1024;
-
-/// A connection lives on so long without a session.
-const AFTER_SESSION_S: i32 = 10;
 
 /// The bounds of viewers.
 #[derive(Clone, Copy, Debug)]
@@ -57,24 +55,18 @@ struct Inner {
     metrics: Metrics,
     options: Options,
     bounds: Bounds,
-    open: AtomicUsize,
+    open: watch::Sender<usize>,
     /// The connection that is being handed over: the server announces a client without saying which.
     arriving: Mutex<Option<Arriving>>,
     handing_over: Mutex<()>,
-    watched: Mutex<HashMap<u64, Watched>>,
+    /// Those that were handed over, by number.
+    connections: Mutex<HashMap<u64, Connection>>,
 }
 
 #[derive(Debug)]
 struct Arriving {
     counted: Counted,
-    stream: TcpStream,
-}
-
-/// A connection whose backlog is watched.
-#[derive(Debug)]
-struct Watched {
-    stream: TcpStream,
-    meter: Meter,
+    twin: TcpStream,
 }
 
 /// One open connection; dropping it counts it out.
@@ -87,12 +79,12 @@ pub struct Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         let inner = &self.server.0;
-        inner.open.fetch_sub(1, Ordering::Relaxed);
-        inner.metrics.connections.dec();
-        lock(&inner.watched).remove(&self.id);
+        lock(&inner.connections).remove(&self.id);
         if let Some(feed) = inner.viewers.close(self.id) {
             inner.wake_sender(&feed);
         }
+        inner.metrics.connections.dec();
+        inner.open.send_modify(|open| *open -= 1);
     }
 }
 
@@ -114,6 +106,7 @@ impl Server {
         rtsp.set_session_pool(Some(&pool));
         rtsp.set_mount_points(Some(&mounts));
         rtsp.set_thread_pool(Some(&threads));
+        rtsp.set_auth(Some(&Door::default()));
         rtsp.set_content_length_limit(MAX_CONTENT_BYTES);
         let server = Self(Arc::new(Inner {
             rtsp,
@@ -124,10 +117,10 @@ impl Server {
             metrics,
             options,
             bounds,
-            open: AtomicUsize::new(0),
+            open: watch::Sender::new(0),
             arriving: Mutex::default(),
             handing_over: Mutex::default(),
-            watched: Mutex::default(),
+            connections: Mutex::default(),
         }));
         server.connect();
         server
@@ -135,7 +128,7 @@ impl Server {
 
     /// Connections that are open.
     pub fn connections(&self) -> usize {
-        self.0.open.load(Ordering::Relaxed)
+        *self.0.open.borrow()
     }
 
     /// The streamer's counters.
@@ -145,7 +138,7 @@ impl Server {
 
     /// Counts connection `id` in.
     pub fn count_connection(&self, id: u64) -> Counted {
-        self.0.open.fetch_add(1, Ordering::Relaxed);
+        self.0.open.send_modify(|open| *open += 1);
         self.0.metrics.connections.inc();
         Counted {
             id,
@@ -165,10 +158,7 @@ impl Server {
         let twin = stream.try_clone().context("doubling the socket")?;
         let socket = gio::Socket::from_fd(OwnedFd::from(stream)).context("wrapping the socket")?;
         let _one_at_a_time = lock(&self.0.handing_over);
-        *lock(&self.0.arriving) = Some(Arriving {
-            counted,
-            stream: twin,
-        });
+        *lock(&self.0.arriving) = Some(Arriving { counted, twin });
         let handed = self.0.rtsp.transfer_connection(
             socket,
             &peer.ip().to_string(),
@@ -206,36 +196,25 @@ impl Server {
         self.0.pool.cleanup();
     }
 
-    /// Ends connections of viewers that do not take their packets.
-    pub fn drop_slow(&self, now: Instant) {
-        let patience = self.0.bounds.slow;
-        for watched in lock(&self.0.watched).values_mut() {
-            let unsent = unsent_bytes(&watched.stream).unwrap_or(0);
-            if watched.meter.observe(now, unsent, patience) {
-                watched.meter = Meter::default();
-                self.0.metrics.drop_connection(Dropped::slow);
-                let peer = watched.stream.peer_addr().ok();
-                tracing::warn!(
-                    ?peer,
-                    unsent,
-                    "a viewer on TCP does not take its packets in time and is dropped"
-                );
-                // The server sees the end of the connection and cleans up.
-                let _ = watched.stream.shutdown(Side::Both);
+    /// Ends connections of viewers that do not take their packets, and those without a session.
+    pub fn drop_overdue(&self, now: Instant) {
+        for connection in lock(&self.0.connections).values_mut() {
+            if let Some(reason) = connection.overdue(now, self.0.bounds.slow) {
+                self.0.metrics.drop_connection(reason);
+                let peer = connection.peer();
+                tracing::warn!(?peer, ?reason, "an RTSP connection is dropped");
+                connection.hang_up();
             }
         }
     }
 
-    /// Ends every connection and session.
-    pub fn close(&self) {
-        let mut all = |_: &gst_rtsp_server::RTSPServer, _: &gst_rtsp_server::RTSPClient| {
-            gst_rtsp_server::RTSPFilterResult::Remove
-        };
-        self.0.rtsp.client_filter(Some(&mut all));
-        let mut all = |_: &gst_rtsp_server::RTSPSessionPool, _: &gst_rtsp_server::RTSPSession| {
-            gst_rtsp_server::RTSPFilterResult::Remove
-        };
-        self.0.pool.filter(Some(&mut all));
+    /// Ends every connection, and with it its sessions; returns when all have ended.
+    pub async fn close(&self) {
+        for connection in lock(&self.0.connections).values() {
+            connection.hang_up();
+        }
+        // The sender is in `self`.
+        let _ = self.0.open.subscribe().wait_for(|open| *open == 0).await;
     }
 
     fn connect(&self) {
@@ -247,28 +226,34 @@ impl Server {
             };
             Self(inner).welcome(client, arriving);
         });
-        let viewers = self.0.viewers.clone();
+        let weak = Arc::downgrade(&self.0);
         self.0.pool.connect_session_removed(move |_, session| {
-            if let Some(id) = session.sessionid() {
-                viewers.stop(&id);
+            if let (Some(inner), Some(id)) = (weak.upgrade(), session.sessionid()) {
+                inner.viewers.stop(&id);
+                let now = Instant::now();
+                for connection in lock(&inner.connections).values_mut() {
+                    connection.sessions().end(&id, now);
+                }
             }
         });
     }
 
     fn welcome(&self, client: &gst_rtsp_server::RTSPClient, arriving: Arriving) {
         let id = arriving.counted.id;
-        lock(&self.0.watched).insert(
-            id,
-            Watched {
-                stream: arriving.stream,
-                meter: Meter::default(),
-            },
-        );
-        client.set_post_session_timeout(AFTER_SESSION_S);
+        lock(&self.0.connections).insert(id, Connection::new(arriving.twin));
+        door::close_tunnels(client);
         let counted = Mutex::new(Some(arriving.counted));
         client.connect_closed(move |_| drop(lock(&counted).take()));
         let timeout = u32::try_from(self.0.bounds.session_timeout.as_secs()).unwrap_or(u32::MAX);
-        client.connect_new_session(move |_, session| session.set_timeout(timeout));
+        let weak = Arc::downgrade(&self.0);
+        client.connect_new_session(move |_, session| {
+            session.set_timeout(timeout);
+            if let (Some(inner), Some(begun)) = (weak.upgrade(), session.sessionid())
+                && let Some(connection) = lock(&inner.connections).get_mut(&id)
+            {
+                connection.sessions().begin(begun.to_string());
+            }
+        });
         let weak = Arc::downgrade(&self.0);
         client.connect_play_request(move |client, context| {
             if let Some(inner) = weak.upgrade() {

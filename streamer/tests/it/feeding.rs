@@ -171,9 +171,14 @@ impl Drop for Feed {
     }
 }
 
-/// One RTP packet, framed.
+/// A frame of one RTP packet, framed.
 pub(crate) fn framed(sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
-    let mut packet = vec![0x80, 0xe0];
+    packet(sequence, timestamp, true, payload)
+}
+
+/// One RTP packet, framed; the last of its frame if `marker` is set.
+pub(crate) fn packet(sequence: u16, timestamp: u32, marker: bool, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x80, u8::from(marker) << 7 | 0x60];
     packet.extend(sequence.to_be_bytes());
     packet.extend(timestamp.to_be_bytes());
     packet.extend([9; 4]);

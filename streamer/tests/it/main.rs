@@ -6,4 +6,6 @@ mod feeding;
 mod refusing;
 mod relaying;
 mod server;
+mod speaking;
+mod surviving;
 mod viewing;

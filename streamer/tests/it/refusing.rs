@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::feeding::{Feed, RTP, Request, framed};
 use crate::server::{Streamer, answer, get};
-use crate::viewing::{Viewer, read_head};
+use crate::speaking::Rtsp;
+use crate::viewing::Viewer;
 
 const KEY: &[u8] = &[0x65, 0x88, 1];
 
@@ -173,14 +174,8 @@ fn a_silent_crowd_and_nonsense_keep_nobody_out() {
         }
     }
 
-    let mut stream = TcpStream::connect(streamer.rtsp).unwrap();
-    write!(
-        stream,
-        "DESCRIBE {} RTSP/1.0\r\nCSeq: 1\r\n\r\n",
-        streamer.url("nobody")
-    )
-    .unwrap();
-    assert!(read_head(&mut stream).starts_with("RTSP/1.0 404"));
+    let nobody = Rtsp::connect(streamer.rtsp).ask("DESCRIBE", "nobody", &[]);
+    assert!(nobody.starts_with("RTSP/1.0 404"), "{nobody}");
     Viewer::start(&streamer.url("room"), "tcp").wait("a key frame", |packet| packet.key);
     assert!(streamer.is_running());
     assert_eq!(get(streamer.http, "/feeds").0, 200);

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,27 @@ impl Streamer {
     }
 
     pub(crate) fn start_with_log(args: &[&str], log: Stdio) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_xr-streamer"))
-            .stderr(log)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xr-streamer"));
+        command.stderr(log);
+        Self::run(command, args)
+    }
+
+    /// A streamer of a user whom the system's limits bind.
+    pub(crate) fn start_bound(args: &[&str]) -> Self {
+        Self::run(bound(env!("CARGO_BIN_EXE_xr-streamer")), args)
+    }
+
+    /// From now on the system lets it start no thread; it was started with [`Streamer::start_bound`].
+    pub(crate) fn forbid_threads(&self) {
+        let mut prlimit = bound("prlimit");
+        let status = prlimit
+            .args(["--nproc=1:1", "--pid", &self.child.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    fn run(mut command: Command, args: &[&str]) -> Self {
+        let mut child = command
             .args([
                 "--http",
                 "127.0.0.1:0",
@@ -114,6 +134,15 @@ impl Streamer {
         let status = self.child.wait().unwrap();
         (begun.elapsed(), status.code())
     }
+}
+
+/// A command of a plain user: limits do not bind root.
+fn bound(program: &str) -> Command {
+    let mut command = Command::new(program);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(61_834);
+    }
+    command
 }
 
 impl Drop for Streamer {

@@ -1,6 +1,5 @@
 //! Viewers: GStreamer's `rtspsrc` as it is, with what it receives noted by packet.
 
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,6 +7,8 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+
+use crate::speaking::{Rtsp, session};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Received {
@@ -106,26 +107,10 @@ pub(crate) fn missed(received: &[Received]) -> u32 {
 
 /// A viewer on TCP that plays and then reads nothing.
 pub(crate) fn deaf(rtsp: SocketAddr, name: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(rtsp).unwrap();
-    let url = format!("rtsp://{rtsp}/{name}");
-    let ask = |stream: &mut TcpStream, request: &str| {
-        stream.write_all(request.as_bytes()).unwrap();
-        read_head(stream)
-    };
-    let setup = ask(
-        &mut stream,
-        &format!(
-            "SETUP {url}/stream=0 RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
-        ),
-    );
-    let session = setup
-        .lines()
-        .find_map(|line| line.strip_prefix("Session: "))
-        .unwrap_or_else(|| panic!("{setup}"));
-    let session = session.split(';').next().unwrap().to_owned();
-    let request = format!("PLAY {url} RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    stream
+    let mut viewer = Rtsp::connect(rtsp);
+    let set_up = viewer.setup(name, "RTP/AVP/TCP;unicast;interleaved=0-1", &[]);
+    viewer.tell("PLAY", name, &[&session(&set_up)]);
+    viewer.stream
 }
 
 /// Reads what a viewer on TCP is sent until the connection ends, and passes on the RTP timestamp of each packet.
@@ -152,20 +137,4 @@ pub(crate) fn hear(stream: TcpStream, mut packet: impl FnMut(u32) + Send + 'stat
             }
         }
     });
-}
-
-/// The head of an RTSP answer.
-pub(crate) fn read_head(stream: &mut TcpStream) -> String {
-    use std::io::Read as _;
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut byte) {
-            Ok(1) => head.push(byte[0]),
-            _ => break,
-        }
-    }
-    String::from_utf8_lossy(&head).into_owned()
 }

@@ -1,0 +1,172 @@
+//! Requests that the RTSP server would answer, and that no viewer needs, are refused before the server works on them.
+//!
+//! It asks for permission before each request; that is the one place that comes before everything else. Nothing is
+//! authenticated here.
+
+use std::ptr;
+
+use gstreamer::glib;
+use gstreamer::glib::translate::{IntoGlib as _, ToGlibPtr as _};
+use gstreamer_rtsp as gst_rtsp;
+use gstreamer_rtsp::{RTSPHeaderField, RTSPMethod, RTSPStatusCode};
+use gstreamer_rtsp_server as gst_rtsp_server;
+use gstreamer_rtsp_server::prelude::*;
+use gstreamer_rtsp_server::subclass::prelude::*;
+use gstreamer_rtsp_server::{RTSPClient, RTSPContext};
+
+glib::wrapper! {
+    /// Refuses requests; see the module.
+    pub struct Door(ObjectSubclass<Inner>) @extends gst_rtsp_server::RTSPAuth;
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        glib::Object::new()
+    }
+}
+
+/// What decides whether a request is refused.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    method: RTSPMethod,
+    has_session: bool,
+    has_keys: bool,
+}
+
+impl Request {
+    fn of(context: &RTSPContext) -> Self {
+        Self {
+            method: method(context),
+            has_session: context.session().is_some(),
+            has_keys: has_header(context, RTSPHeaderField::Keymgmt),
+        }
+    }
+
+    /// The status that refuses it, if it is refused.
+    const fn refusal(self) -> Option<RTSPStatusCode> {
+        match self.method {
+            // Feeds come over HTTP; these would hand the peer's SDP to a parser.
+            RTSPMethod::ANNOUNCE | RTSPMethod::RECORD => Some(RTSPStatusCode::MethodNotAllowed),
+            // A name has one stream, so a session has nothing more to set up. The server changes the transport of one that
+            // plays without counting it, and sends to 2^32 - 1 viewers on TCP when it ends.
+            RTSPMethod::SETUP if self.has_session => {
+                Some(RTSPStatusCode::MethodNotValidInThisState)
+            }
+            // Nothing is encrypted; the keys would go to a parser all the same.
+            RTSPMethod::SETUP if self.has_keys => Some(RTSPStatusCode::KeyManagementFailure),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Inner;
+
+#[glib::object_subclass]
+impl ObjectSubclass for Inner {
+    const NAME: &'static str = "XrDoor";
+    type Type = Door;
+    type ParentType = gst_rtsp_server::RTSPAuth;
+}
+
+impl ObjectImpl for Inner {}
+
+impl RTSPAuthImpl for Inner {
+    fn check(&self, context: &RTSPContext, check: &glib::GString) -> bool {
+        if check == gst_rtsp_server::RTSP_AUTH_CHECK_URL {
+            let Some(status) = Request::of(context).refusal() else {
+                return true;
+            };
+            if let (Some(client), Some(answer)) = (context.client(), context.response()) {
+                answer.init_response(status, context.request());
+                client.send_message(answer, None);
+            }
+            return false;
+        }
+        // Nobody chooses where multicast goes to.
+        check != gst_rtsp_server::RTSP_AUTH_CHECK_TRANSPORT_CLIENT_SETTINGS
+    }
+}
+
+fn method(context: &RTSPContext) -> RTSPMethod {
+    let raw = context.to_glib_none().0;
+    #[expect(unsafe_code, reason = "the bindings have no getter for the method")]
+    // SAFETY: the context is the one of the request that is being answered on this thread, and outlives this call.
+    let method = unsafe { (*raw).method };
+    RTSPMethod::from_bits_truncate(method)
+}
+
+fn has_header(context: &RTSPContext, field: RTSPHeaderField) -> bool {
+    let Some(request) = context.request() else {
+        return false;
+    };
+    let mut value = ptr::null_mut();
+    #[expect(unsafe_code, reason = "the bindings have no getter for headers")]
+    // SAFETY: the message lives as long as `context`; what `value` is set to belongs to it and is not looked at.
+    let found = unsafe {
+        gst_rtsp::ffi::gst_rtsp_message_get_header(
+            request.to_glib_none().0,
+            field.into_glib(),
+            &raw mut value,
+            0,
+        )
+    };
+    found == gst_rtsp::ffi::GST_RTSP_OK
+}
+
+/// Lets `client` speak RTSP only: no tunnel through HTTP, which would join two connections into one behind our back.
+pub(super) fn close_tunnels(client: &RTSPClient) {
+    #[expect(unsafe_code, reason = "the bindings have no connections")]
+    // SAFETY: called while the server announces `client`, when it has its connection and no thread reads from that yet.
+    unsafe {
+        let connection =
+            gst_rtsp_server::ffi::gst_rtsp_client_get_connection(client.to_glib_none().0);
+        if !connection.is_null() {
+            // The application would answer HTTP itself; ours does not.
+            gst_rtsp::ffi::gst_rtsp_connection_set_http_mode(connection, glib::ffi::GTRUE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_viewers_need_passes() {
+        let refusal = |method, has_session, has_keys| {
+            let request = Request {
+                method,
+                has_session,
+                has_keys,
+            };
+            request.refusal()
+        };
+        for method in [
+            RTSPMethod::OPTIONS,
+            RTSPMethod::DESCRIBE,
+            RTSPMethod::PLAY,
+            RTSPMethod::PAUSE,
+            RTSPMethod::TEARDOWN,
+            RTSPMethod::GET_PARAMETER,
+            RTSPMethod::SET_PARAMETER,
+        ] {
+            assert_eq!(refusal(method, true, true), None, "{method:?}");
+        }
+        assert_eq!(refusal(RTSPMethod::SETUP, false, false), None);
+        assert_eq!(
+            refusal(RTSPMethod::SETUP, true, false),
+            Some(RTSPStatusCode::MethodNotValidInThisState)
+        );
+        assert_eq!(
+            refusal(RTSPMethod::SETUP, false, true),
+            Some(RTSPStatusCode::KeyManagementFailure)
+        );
+        for method in [RTSPMethod::ANNOUNCE, RTSPMethod::RECORD] {
+            assert_eq!(
+                refusal(method, false, false),
+                Some(RTSPStatusCode::MethodNotAllowed)
+            );
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! RTSP spoken by hand, for what no well-behaved viewer would say.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// One RTSP connection.
+pub(crate) struct Rtsp {
+    pub(crate) stream: TcpStream,
+    address: SocketAddr,
+    sequence: u32,
+}
+
+impl Rtsp {
+    pub(crate) fn connect(rtsp: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(rtsp).unwrap())
+    }
+
+    /// Speaks over a connection that is there.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        let address = stream.peer_addr().unwrap();
+        Self {
+            stream,
+            address,
+            sequence: 0,
+        }
+    }
+
+    /// Sends a request and does not wait for the answer.
+    pub(crate) fn tell(&mut self, method: &str, path: &str, headers: &[&str]) {
+        self.sequence += 1;
+        let mut request = format!(
+            "{method} rtsp://{}/{path} RTSP/1.0\r\nCSeq: {}\r\n",
+            self.address, self.sequence
+        );
+        for header in headers {
+            request.push_str(header);
+            request.push_str("\r\n");
+        }
+        request.push_str("\r\n");
+        self.stream.write_all(request.as_bytes()).unwrap();
+    }
+
+    /// Sends a request; the head of its answer.
+    pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &[&str]) -> String {
+        self.tell(method, path, headers);
+        self.head()
+    }
+
+    /// Sets a viewer up; the head of the answer.
+    pub(crate) fn setup(&mut self, name: &str, transport: &str, more: &[&str]) -> String {
+        let transport = format!("Transport: {transport}");
+        let mut headers = vec![transport.as_str()];
+        headers.extend(more);
+        self.ask("SETUP", &format!("{name}/stream=0"), &headers)
+    }
+
+    /// A viewer of `name` that plays; the header with its session.
+    pub(crate) fn play(&mut self, name: &str, transport: &str) -> String {
+        let begun = Instant::now();
+        let set_up = loop {
+            let answer = self.setup(name, transport, &[]);
+            // The media of the viewer before may still be ending.
+            let ending = answer.starts_with("RTSP/1.0 503");
+            if !ending || begun.elapsed() > Duration::from_secs(10) {
+                break answer;
+            }
+        };
+        let session = session(&set_up);
+        let plays = self.ask("PLAY", name, &[&session]);
+        assert!(plays.starts_with("RTSP/1.0 200"), "{plays}");
+        session
+    }
+
+    /// The head of the next answer; empty where the connection ends.
+    pub(crate) fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if self.stream.read_exact(&mut byte).is_err() {
+                return String::new();
+            }
+            if head.is_empty() && byte == *b"$" {
+                self.skip_packet();
+            } else {
+                head.push(byte[0]);
+            }
+        }
+        String::from_utf8_lossy(&head).into_owned()
+    }
+
+    fn skip_packet(&mut self) {
+        let mut start = [0; 3];
+        if self.stream.read_exact(&mut start).is_ok() {
+            let mut packet = vec![0; usize::from(u16::from_be_bytes([start[1], start[2]]))];
+            let _ = self.stream.read_exact(&mut packet);
+        }
+    }
+}
+
+/// The header that names the session of an answer to SETUP.
+pub(crate) fn session(answer: &str) -> String {
+    let header = answer.lines().find(|line| line.starts_with("Session: "));
+    let header = header.unwrap_or_else(|| panic!("no session in {answer}"));
+    header.split(';').next().unwrap().to_owned()
+}
