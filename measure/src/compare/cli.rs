@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use service::exit;
 
-use super::{Tolerance, Verdict, compare, table, write_page};
+use super::{Options, Tolerance, Verdict, compare, table, write_page};
 use crate::export::junit;
 
 /// Compare two results: is the second one worse?
@@ -19,10 +19,10 @@ use crate::export::junit;
   xrbench compare results/before results/after --json | jq '.scenarios[] | {name, verdict}'
 
 Scenarios are matched by name, repetitions by number. A scenario is a regression if its p50 rises by more than the tolerance
-and the 95 % interval of the difference lies above zero, if it loses more frames (0.5 % of the scheduled), or if the second
-result measured nothing.
+and the 95 % interval of the difference lies above zero, if it loses more frames (0.5 % of the scheduled), or if fewer of its
+planned repetitions were completed with frames.
 
-Exit codes: 0 the same or better, 1 a regression, 3 a folder that cannot be compared, 64 wrong usage.")]
+Exit codes: 0 the same or better, 1 a regression, 3 a folder or a scenario that cannot be compared, 64 wrong usage.")]
 pub struct CompareArgs {
     /// The folder of the earlier result
     a: PathBuf,
@@ -31,6 +31,9 @@ pub struct CompareArgs {
     /// By how much a p50 may rise: a share of A's, or a time
     #[arg(long, env = "XR_TOLERANCE", value_name = "5%|0.5ms", default_value_t = Tolerance::Percent(5.0))]
     tolerance: Tolerance,
+    /// Compare what both have: of results that were not finished too, and without what only the first one has
+    #[arg(long, env = "XR_PARTIAL")]
+    partial: bool,
     /// Print JSON instead of the table
     #[arg(long, env = "XR_JSON")]
     json: bool,
@@ -45,7 +48,14 @@ pub struct CompareArgs {
 impl CompareArgs {
     /// Compares, writes and prints; the exit code says how B does.
     pub fn run(self) -> anyhow::Result<u8> {
-        let comparison = compare(&self.a, &self.b, self.tolerance)?;
+        let comparison = compare(
+            &self.a,
+            &self.b,
+            Options {
+                tolerance: self.tolerance,
+                partial: self.partial,
+            },
+        )?;
         if let Some(path) = &self.html {
             write_page(path, &comparison)?;
         }
@@ -63,6 +73,7 @@ impl CompareArgs {
         Ok(match comparison.verdict {
             Verdict::Same | Verdict::Better => exit::OK,
             Verdict::Regression => exit::START,
+            Verdict::Incomparable => exit::BAD_INPUT,
         })
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Scenarios are matched by name and their repetitions by number. A is what was before, B what is after; a positive
 //! difference says that B is slower. B is a regression where it is slower by more than the tolerance and the interval of the
-//! difference lies above zero, where it loses more frames, or where it measured nothing.
+//! difference lies above zero, where it loses more frames, or where it completed fewer of its planned repetitions. What is
+//! missing is never left out: a repetition that showed nothing lost every frame, and a scenario that only A has makes the two
+//! incomparable.
 
 pub mod cli;
 mod page;
@@ -16,10 +18,10 @@ use serde::Serialize;
 use timeline::UnixMicros;
 
 use crate::{
-    export::junit::Case,
-    summary::{self, DifferenceUs, Loaded, LoadedScenario, differences},
+    export::junit::{Case, Outcome},
+    summary::{self, DifferenceUs, Loaded, LoadedRun, LoadedScenario, NoteKind, differences},
 };
-use result::{Pipeline, RunFolder, SCHEMA_VERSION};
+use result::{Pipeline, RunFolder, RunState, SCHEMA_VERSION};
 use stats::{Estimate, RunFigures, cliffs_delta, p50_change, pairs};
 
 pub use tolerance::Tolerance;
@@ -59,6 +61,25 @@ pub enum BadInput {
         /// What its run.json says.
         version: u64,
     },
+    /// It was stopped before its end.
+    #[error(
+        "{} is a run that was not finished ({state}): finish it with `xrbench run FILE --out {} --resume`, or compare what both have with --partial",
+        path.display(), path.display()
+    )]
+    Unfinished {
+        /// As it was given.
+        path: PathBuf,
+        /// How far it got.
+        state: &'static str,
+    },
+    /// Frames are missing from a file that had them.
+    #[error("{} is damaged: {why}. Copy the result again, or measure again", path.display())]
+    Damaged {
+        /// As it was given.
+        path: PathBuf,
+        /// Which file, and what is missing.
+        why: String,
+    },
     /// They share no scenario.
     #[error(
         "no scenario is in both results: {a} has {of_a}, {b} has {of_b}. Scenarios are matched by name: run the same scenario file twice"
@@ -86,8 +107,11 @@ pub struct Comparison {
     pub b: Side,
     /// By how much a p50 may rise: `5%`, `0.5ms`.
     pub tolerance: String,
-    /// The worst of the scenarios; `better` where none is worse and one is better.
+    /// The worst of the scenarios; `better` where none is worse and one is better. `incomparable` also where only A has a
+    /// scenario.
     pub verdict: Verdict,
+    /// Whether only what both have was asked for.
+    pub partial: bool,
     /// Those that are in both.
     pub scenarios: Vec<Change>,
     /// Names that only A has.
@@ -121,6 +145,8 @@ pub enum Verdict {
     Better,
     /// Slower or less of it, beyond the tolerance, and the interval says so.
     Regression,
+    /// Nothing was measured that could be compared.
+    Incomparable,
 }
 
 /// Where an interval comes from.
@@ -138,8 +164,12 @@ pub enum Basis {
 pub struct Change {
     /// Its name.
     pub name: String,
-    /// Repetitions that both have.
+    /// Repetitions that both measured.
     pub pairs: u32,
+    /// Those of A.
+    pub runs_a: Repetitions,
+    /// Those of B.
+    pub runs_b: Repetitions,
     /// Where the interval of the p50 comes from.
     pub basis: Basis,
     /// The mean of the p50 of those of A, microseconds.
@@ -150,10 +180,11 @@ pub struct Change {
     pub p50_us: Option<DifferenceUs>,
     /// B minus A of the p99; null where repetitions have fewer than 200 samples.
     pub p99_us: Option<DifferenceUs>,
-    /// Lost frames of A, percent of the scheduled.
-    pub lost_a_percent: f64,
-    /// Lost frames of B, percent of the scheduled.
-    pub lost_b_percent: f64,
+    /// Lost frames of A, percent of the scheduled: the mean of the repetitions that were begun. One that showed nothing lost
+    /// all of them.
+    pub lost_a_percent: Option<f64>,
+    /// The same of B.
+    pub lost_b_percent: Option<f64>,
     /// The effect size, -1 to 1: how much more often a frame of B took longer than one of A than the other way round.
     pub cliffs_delta: Option<f64>,
     /// By how much the p50 may rise, microseconds.
@@ -166,21 +197,63 @@ pub struct Change {
     pub differs: Vec<String>,
 }
 
+/// How many repetitions a scenario has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Repetitions {
+    /// Planned; with [`Options::partial`], begun.
+    pub planned: u32,
+    /// Completed, with frames that were shown.
+    pub whole: u32,
+}
+
+impl Repetitions {
+    fn of(one: &LoadedScenario, options: Options) -> Self {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            planned: if options.partial {
+                count(one.runs.len())
+            } else {
+                one.info.runs
+            },
+            whole: count(one.runs.iter().filter(|run| run.is_whole()).count()),
+        }
+    }
+
+    /// Whether a smaller share of them is whole.
+    const fn is_less_than(self, other: Self) -> bool {
+        (self.whole as u64) * (other.planned as u64) < (other.whole as u64) * (self.planned as u64)
+    }
+}
+
+/// What is compared, and how strictly.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// By how much a p50 may rise.
+    pub tolerance: Tolerance,
+    /// Compare what both have: of unfinished results, what was begun, and nothing of what only A has.
+    pub partial: bool,
+}
+
 /// Reads both results and compares them.
-pub fn compare(a: &Path, b: &Path, tolerance: Tolerance) -> anyhow::Result<Comparison> {
-    let (from, to) = (read(a)?, read(b)?);
-    let measured = |loaded: &Loaded| -> Vec<String> {
+///
+/// # Errors
+/// [`BadInput`] where they cannot be compared.
+pub fn compare(a: &Path, b: &Path, options: Options) -> anyhow::Result<Comparison> {
+    let (from, to) = (read(a, options)?, read(b, options)?);
+    let tolerance = options.tolerance;
+    let planned = |loaded: &Loaded| -> Vec<String> {
         let names = loaded.scenarios.iter();
         names
-            .filter(|one| one.info.pipeline != Pipeline::Floor && !one.runs.is_empty())
+            .filter(|one| one.info.pipeline != Pipeline::Floor)
+            .filter(|one| !options.partial || !one.runs.is_empty())
             .map(|one| one.info.name.clone())
             .collect()
     };
-    let (names_a, names_b) = (measured(&from), measured(&to));
+    let (names_a, names_b) = (planned(&from), planned(&to));
     let scenarios: Vec<Change> = names_a
         .iter()
         .filter(|name| names_b.contains(name))
-        .filter_map(|name| Some(change(find(&from, name)?, find(&to, name)?, tolerance)))
+        .filter_map(|name| Some(change(find(&from, name)?, find(&to, name)?, options)))
         .collect();
     if scenarios.is_empty() {
         let list = |names: &[String]| match names {
@@ -203,26 +276,30 @@ pub fn compare(a: &Path, b: &Path, tolerance: Tolerance) -> anyhow::Result<Compa
             .collect()
     };
     let any = |verdict| scenarios.iter().any(|one| one.verdict == verdict);
+    let only_in_a = only(&names_a, &names_b);
     Ok(Comparison {
         schema_version: SCHEMA_VERSION,
         a: side(a, &from),
         b: side(b, &to),
         tolerance: tolerance.to_string(),
+        partial: options.partial,
         verdict: if any(Verdict::Regression) {
             Verdict::Regression
+        } else if any(Verdict::Incomparable) || !(only_in_a.is_empty() || options.partial) {
+            Verdict::Incomparable
         } else if any(Verdict::Better) {
             Verdict::Better
         } else {
             Verdict::Same
         },
-        only_in_a: only(&names_a, &names_b),
+        only_in_a,
         only_in_b: only(&names_b, &names_a),
         notes: notes(&from, &to, &scenarios),
         scenarios,
     })
 }
 
-fn read(path: &Path) -> anyhow::Result<Loaded> {
+fn read(path: &Path, options: Options) -> anyhow::Result<Loaded> {
     let no_result = |why: String| BadInput::NoResult {
         path: path.to_owned(),
         why,
@@ -248,7 +325,31 @@ fn read(path: &Path) -> anyhow::Result<Loaded> {
         }
         .into());
     }
-    summary::load(&folder).map_err(|error| no_result(format!("{error:#}")).into())
+    let loaded = summary::load(&folder).map_err(|error| no_result(format!("{error:#}")))?;
+    let state = match loaded.info.state {
+        RunState::Running => Some("it goes on, or its process died"),
+        RunState::Interrupted => Some("it was interrupted"),
+        RunState::Finished | RunState::Failed => None,
+    };
+    if let Some(state) = state.filter(|_| !options.partial) {
+        return Err(BadInput::Unfinished {
+            path: path.to_owned(),
+            state,
+        }
+        .into());
+    }
+    for one in &loaded.scenarios {
+        if let Some(run) = one.runs.iter().find(|run| run.damaged) {
+            let notes = run.notes.iter().filter(|note| note.kind == NoteKind::Files);
+            let why: Vec<_> = notes.map(|note| note.text.as_str()).collect();
+            return Err(BadInput::Damaged {
+                path: path.to_owned(),
+                why: format!("{}, {}", one.info.name, why.join("; ")),
+            }
+            .into());
+        }
+    }
+    Ok(loaded)
 }
 
 fn find<'a>(loaded: &'a Loaded, name: &str) -> Option<&'a LoadedScenario> {
@@ -293,39 +394,59 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0.0).then(|| sum / count)
 }
 
-/// Lost frames of all repetitions, in percent of the scheduled.
-fn lost_percent(of: &LoadedScenario) -> f64 {
-    let (lost, scheduled) = of.runs.iter().fold((0, 0), |(lost, scheduled), run| {
-        let frames = run.measured.all.frames;
-        (lost + frames.lost, scheduled + frames.scheduled)
-    });
-    lost as f64 * 100.0 / scheduled.max(1) as f64
+/// Lost frames of a repetition, in percent of the scheduled. One that was begun and showed nothing lost all of them.
+fn lost_percent(run: &LoadedRun) -> f64 {
+    let frames = run.measured.judged();
+    if frames.scheduled == 0 {
+        return 100.0;
+    }
+    frames.lost as f64 * 100.0 / frames.scheduled as f64
 }
 
-fn change(a: &LoadedScenario, b: &LoadedScenario, tolerance: Tolerance) -> Change {
+/// What the lost frames of the repetitions that both began say, B minus A.
+fn lost(a: &LoadedScenario, b: &LoadedScenario) -> Option<Estimate> {
+    let pairs = a.runs.iter().filter_map(|one| {
+        let other = b.runs.iter().find(|other| other.meta.run == one.meta.run)?;
+        Some(lost_percent(other) - lost_percent(one))
+    });
+    Estimate::of(&pairs.collect::<Vec<_>>(), 0.0)
+}
+
+fn change(a: &LoadedScenario, b: &LoadedScenario, options: Options) -> Change {
     let (of_a, of_b) = (differences::figures(a), differences::figures(b));
     let pairs = pairs(&of_a, &of_b);
     let p50_a_us = mean(pairs.iter().map(|(a, _)| a.p50));
     let of_p50 = p50(a, b, &pairs);
-    let lost = Estimate::of(
-        &pairs
-            .iter()
-            .map(|(a, b)| b.lost_percent - a.lost_percent)
-            .collect::<Vec<_>>(),
-        0.0,
-    );
-    let [before, after] = [a, b].map(lost_percent);
-    let tolerance_us = p50_a_us.map(|p50| tolerance.us(p50));
-    let (verdict, why) = if !of_a.is_empty() && of_b.is_empty() {
+    let [before, after] = [a, b].map(|of| mean(of.runs.iter().map(lost_percent)));
+    let [runs_a, runs_b] = [a, b].map(|of| Repetitions::of(of, options));
+    let tolerance_us = p50_a_us.map(|p50| options.tolerance.us(p50));
+    let (verdict, why) = if of_a.is_empty() {
+        (Verdict::Incomparable, "no frame was measured in A".into())
+    } else if of_b.is_empty() {
         (Verdict::Regression, "no frame was measured in B".into())
-    } else if lost.is_some_and(loses) {
+    } else if runs_b.is_less_than(runs_a) {
         (
             Verdict::Regression,
-            format!("loses {after:.2} % of the frames instead of {before:.2} %"),
+            format!(
+                "{} of {} repetitions were completed with frames, of A {} of {}",
+                runs_b.whole, runs_b.planned, runs_a.whole, runs_a.planned
+            ),
+        )
+    } else if lost(a, b).is_some_and(loses) {
+        (
+            Verdict::Regression,
+            format!(
+                "loses {:.2} % of the frames instead of {:.2} %",
+                after.unwrap_or_default(),
+                before.unwrap_or_default()
+            ),
         )
     } else {
         match of_p50.zip(tolerance_us) {
-            None => (Verdict::Same, "no repetition is in both".into()),
+            None => (
+                Verdict::Incomparable,
+                "no repetition was measured in both".into(),
+            ),
             Some(((estimate, _), tolerance_us)) => verdict(estimate, tolerance_us),
         }
     };
@@ -333,6 +454,8 @@ fn change(a: &LoadedScenario, b: &LoadedScenario, tolerance: Tolerance) -> Chang
     Change {
         name: a.info.name.clone(),
         pairs: u32::try_from(pairs.len()).unwrap_or(u32::MAX),
+        runs_a,
+        runs_b,
         basis: of_p50.map_or(Basis::Repetitions, |(_, basis)| basis),
         p50_a_us,
         p50_b_us: mean(pairs.iter().map(|(_, b)| b.p50)),
@@ -397,7 +520,32 @@ fn notes(a: &Loaded, b: &Loaded, scenarios: &[Change]) -> Vec<String> {
             ));
         }
     }
+    for (side, of) in [("A", a), ("B", b)] {
+        let said = match of.info.state {
+            RunState::Finished => continue,
+            RunState::Running => "was not finished",
+            RunState::Failed => "failed",
+            RunState::Interrupted => "was interrupted",
+        };
+        let why = of
+            .info
+            .error
+            .as_deref()
+            .map_or_else(String::new, |why| format!(" ({why})"));
+        notes.push(format!(
+            "{side} {said}{why}: what it planned and did not measure is missing here"
+        ));
+    }
     for one in scenarios {
+        let (of_a, of_b) = (one.runs_a, one.runs_b);
+        if of_a.whole != of_a.planned || of_b.whole != of_b.planned || of_a.planned != of_b.planned
+        {
+            notes.push(format!(
+                "{}: {} of {} repetitions of A and {} of {} of B were completed with frames; its times are of the {} that both \
+                 have",
+                one.name, of_a.whole, of_a.planned, of_b.whole, of_b.planned, one.pairs
+            ));
+        }
         if one.basis == Basis::Seconds {
             notes.push(format!(
                 "{}: a single repetition; its interval does not know how runs differ from one another",
@@ -421,25 +569,44 @@ fn notes(a: &Loaded, b: &Loaded, scenarios: &[Change]) -> Vec<String> {
 }
 
 impl Comparison {
-    /// A JUnit case for each scenario that is in both.
+    /// A JUnit case for each scenario of A.
     pub fn cases(&self) -> Vec<Case> {
-        self.scenarios
-            .iter()
-            .map(|one| Case {
-                name: one.name.clone(),
-                seconds: 0.0,
-                failure: (one.verdict == Verdict::Regression)
-                    .then(|| ("regression", one.why.clone())),
-                output: format!(
-                    "p50 in us: {} before, {} after; {}",
-                    one.p50_a_us
-                        .map_or_else(|| "-".into(), |us| format!("{us:.0}")),
-                    one.p50_b_us
-                        .map_or_else(|| "-".into(), |us| format!("{us:.0}")),
-                    one.why
-                ),
-            })
-            .collect()
+        let us = |us: Option<f64>| us.map_or_else(|| "-".into(), |us| format!("{us:.0}"));
+        let compared = self.scenarios.iter().map(|one| Case {
+            name: one.name.clone(),
+            seconds: 0.0,
+            outcome: match one.verdict {
+                Verdict::Same | Verdict::Better => Outcome::Passed,
+                Verdict::Regression => Outcome::Failed {
+                    kind: "regression",
+                    why: one.why.clone(),
+                },
+                Verdict::Incomparable => Outcome::Error {
+                    kind: "incomparable",
+                    why: one.why.clone(),
+                },
+            },
+            output: format!(
+                "p50 in us: {} before, {} after; {}",
+                us(one.p50_a_us),
+                us(one.p50_b_us),
+                one.why
+            ),
+        });
+        let missing = self.only_in_a.iter().map(|name| Case {
+            name: name.clone(),
+            seconds: 0.0,
+            outcome: if self.partial {
+                Outcome::Passed
+            } else {
+                Outcome::Error {
+                    kind: "missing",
+                    why: "B has no such scenario".into(),
+                }
+            },
+            output: String::new(),
+        });
+        compared.chain(missing).collect()
     }
 }
 

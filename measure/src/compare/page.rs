@@ -69,6 +69,7 @@ pub(super) fn render(comparison: &Comparison) -> anyhow::Result<String> {
             Verdict::Same => "B is not worse than A",
             Verdict::Better => "B is better than A",
             Verdict::Regression => "B is worse than A: a regression",
+            Verdict::Incomparable => "B cannot be compared with A",
         },
     };
     let template = environment.get_template("compare.html")?;
@@ -80,5 +81,6 @@ const fn class(verdict: Verdict) -> &'static str {
         Verdict::Same => "same",
         Verdict::Better => "better",
         Verdict::Regression => "regression",
+        Verdict::Incomparable => "incomparable",
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn render(comparison: &Comparison, width: Option<u16>) -> String {
         Verdict::Same => "not worse",
         Verdict::Better => "better",
         Verdict::Regression => "a REGRESSION",
+        Verdict::Incomparable => "NOT COMPARABLE with A",
     };
     let _ = writeln!(text, "B is {verdict} (tolerance {})", comparison.tolerance);
     for (side, names) in [("A", &comparison.only_in_a), ("B", &comparison.only_in_b)] {
@@ -60,6 +61,7 @@ pub(super) fn render(comparison: &Comparison, width: Option<u16>) -> String {
 
 /// The cells of a scenario, as texts.
 pub(super) fn row(one: &Change) -> Vec<String> {
+    let lost = |percent: Option<f64>| percent.map_or_else(|| "-".into(), |of| format!("{of:.2}"));
     let percent = one
         .p50_us
         .zip(one.p50_a_us)
@@ -79,8 +81,8 @@ pub(super) fn row(one: &Change) -> Vec<String> {
         percent,
         one.p99_us
             .map_or_else(|| "-".into(), |of| signed_ms(of.difference)),
-        format!("{:.2}", one.lost_a_percent),
-        format!("{:.2}", one.lost_b_percent),
+        lost(one.lost_a_percent),
+        lost(one.lost_b_percent),
         one.cliffs_delta
             .map_or_else(|| "-".into(), |delta| format!("{delta:+.2}")),
         one.why.clone(),

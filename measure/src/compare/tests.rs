@@ -1,12 +1,32 @@
 //! Tests of: compare.
 
-use std::fs;
+use std::{fs, io::BufReader};
+
+use timeline::{
+    frames_csv::FrameReader,
+    hist::{LatencyHistogram, LogWriter},
+};
 
 use super::*;
 use crate::summary::tests::{result, several};
+use ::result::{RunMeta, write_json};
+
+const fn within(tolerance: Tolerance) -> Options {
+    Options {
+        tolerance,
+        partial: false,
+    }
+}
+
+const STRICT: Options = within(Tolerance::Percent(5.0));
+
+const PARTIAL: Options = Options {
+    partial: true,
+    ..STRICT
+};
 
 fn error(a: &Path, b: &Path) -> String {
-    let error = compare(a, b, Tolerance::Percent(5.0)).expect_err("cannot be compared");
+    let error = compare(a, b, STRICT).expect_err("cannot be compared");
     assert!(error.is::<BadInput>(), "{error:?}");
     error.to_string()
 }
@@ -15,7 +35,7 @@ fn error(a: &Path, b: &Path) -> String {
 fn two(delay_us: u64) -> (tempfile::TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-    several(&a, &[("s1", "udp", 0), ("gone", "udp", 0)]);
+    several(&a, &[("s1", "udp", 0)]);
     several(&b, &[("new", "udp", 0), ("s1", "udp", delay_us)]);
     (dir, a, b)
 }
@@ -24,7 +44,7 @@ fn two(delay_us: u64) -> (tempfile::TempDir, PathBuf, PathBuf) {
 fn what_is_slower_beyond_the_tolerance_is_a_regression() {
     let (dir, a, b) = two(800);
     let is = |tolerance: Tolerance| {
-        let comparison = compare(&a, &b, tolerance).expect("two results");
+        let comparison = compare(&a, &b, within(tolerance)).expect("two results");
         (comparison.verdict, comparison.scenarios[0].why.clone())
     };
     let (verdict, why) = is(Tolerance::Percent(5.0));
@@ -37,12 +57,11 @@ fn what_is_slower_beyond_the_tolerance_is_a_regression() {
         (verdict, why.as_str()),
         (Verdict::Same, "slower, within the tolerance")
     );
-    let comparison = compare(&b, &a, Tolerance::Percent(5.0)).expect("two results");
+    let comparison = compare(&a, &b, STRICT).expect("two results");
+    assert_eq!(comparison.only_in_b, ["new"], "is no reason against B");
+    let comparison = compare(&b, &a, PARTIAL).expect("two results");
     assert_eq!(comparison.verdict, Verdict::Better);
-    assert_eq!(
-        (&comparison.only_in_a[..], &comparison.only_in_b[..]),
-        (&["new".to_owned()][..], &["gone".to_owned()][..])
-    );
+    assert_eq!(comparison.only_in_a, ["new"]);
     let one = &comparison.scenarios[0];
     let difference = one.p50_us.expect("four pairs");
     assert_eq!((one.pairs, one.basis), (4, Basis::Repetitions));
@@ -61,9 +80,9 @@ fn what_is_slower_beyond_the_tolerance_is_a_regression() {
 #[test]
 fn a_result_is_as_good_as_itself() {
     let (_dir, a, _) = two(0);
-    let comparison = compare(&a, &a, Tolerance::Percent(0.0)).expect("two results");
+    let comparison = compare(&a, &a, within(Tolerance::Percent(0.0))).expect("two results");
     assert_eq!(comparison.verdict, Verdict::Same);
-    assert_eq!(comparison.scenarios.len(), 2);
+    assert_eq!(comparison.scenarios.len(), 1);
     assert!(
         comparison
             .scenarios
@@ -82,13 +101,13 @@ fn losing_frames_or_all_of_them_is_a_regression() {
         let kept: Vec<_> = text.lines().take(240 - run as usize).collect();
         fs::write(&at, kept.join("\n") + "\n").expect("written");
     }
-    let is = || compare(&a, &b, Tolerance::Percent(5.0)).expect("two results");
+    let is = || compare(&a, &b, STRICT).expect("two results");
     let lost = is();
     assert_eq!(lost.verdict, Verdict::Regression);
     assert!(
         lost.scenarios[0]
             .why
-            .contains("% of the frames instead of 0.40 %"),
+            .contains("% of the frames instead of 0.44 %"),
         "{}",
         lost.scenarios[0].why
     );
@@ -103,10 +122,147 @@ fn losing_frames_or_all_of_them_is_a_regression() {
     }
     let nothing = is();
     assert_eq!(nothing.scenarios[0].why, "no frame was measured in B");
+    assert!(matches!(
+        nothing.cases()[0].outcome,
+        Outcome::Failed {
+            kind: "regression",
+            ..
+        }
+    ));
+}
+
+/// Leaves a repetition's `frames.csv` its header alone.
+fn empty(result: &Path, run: u32) {
+    let at = RunFolder::new(result).repetition("s1", run).frames_csv();
+    let text = fs::read_to_string(&at).expect("there");
+    let head = text.lines().next().expect("a header").to_owned();
+    fs::write(&at, head + "\n").expect("written");
+}
+
+#[test]
+fn repetitions_that_lost_everything_count() {
+    let (_dir, a, b) = two(0);
+    for run in 2..=4 {
+        empty(&b, run);
+    }
+    let of = compare(&a, &b, STRICT).expect("two results");
+    assert_eq!(of.verdict, Verdict::Regression);
+    let one = &of.scenarios[0];
     assert_eq!(
-        nothing.cases()[0].failure.as_ref().map(|(kind, _)| *kind),
-        Some("regression")
+        one.why,
+        "1 of 4 repetitions were completed with frames, of A 4 of 4"
     );
+    assert!(
+        one.lost_b_percent
+            .is_some_and(|lost| (75.0..76.0).contains(&lost))
+    );
+    let note = of.notes.iter().find(|note| note.contains("1 of 4 of B"));
+    assert!(
+        note.is_some_and(|note| note.contains("of the 1 that both have")),
+        "{:?}",
+        of.notes
+    );
+    let back = compare(&b, &a, STRICT).expect("two results");
+    assert_ne!(back.verdict, Verdict::Regression, "A was the worse one");
+}
+
+#[test]
+fn a_repetition_that_never_began_to_measure_lost_everything() {
+    let (_dir, a, b) = two(0);
+    let folder = RunFolder::new(&b).repetition("s1", 3);
+    let meta = RunMeta {
+        first_frame_us: None,
+        measured_from_us: None,
+        measured_to_us: None,
+        complete: false,
+        ..folder.meta().expect("there")
+    };
+    write_json(&folder.meta_json(), &meta).expect("written");
+    let of = compare(&a, &b, STRICT).expect("two results");
+    assert_eq!(of.verdict, Verdict::Regression);
+    let lost = of.scenarios[0].lost_b_percent.expect("begun");
+    assert!((25.0..26.0).contains(&lost), "{lost}");
+    // One that was not even begun is a planned one that is missing.
+    fs::remove_dir_all(folder.root()).expect("removed");
+    let of = compare(&a, &b, STRICT).expect("two results");
+    assert_eq!(of.verdict, Verdict::Regression);
+    assert_eq!(
+        of.scenarios[0].runs_b,
+        Repetitions {
+            planned: 4,
+            whole: 3
+        }
+    );
+    let of = compare(&a, &b, PARTIAL).expect("two results");
+    assert_eq!(of.verdict, Verdict::Same, "of what both have");
+}
+
+#[test]
+fn what_only_a_has_or_nobody_measured_is_not_compared() {
+    let (_dir, a, b) = two(0);
+    let of = compare(&b, &a, STRICT).expect("two results");
+    assert_eq!(of.verdict, Verdict::Incomparable, "A has `new`, B has not");
+    let cases = of.cases();
+    let missing = cases.iter().find(|case| case.name == "new");
+    assert!(missing.is_some_and(
+        |case| matches!(case.outcome, Outcome::Error { kind, .. } if kind == "missing")
+    ));
+    for run in 1..=4 {
+        empty(&a, run);
+    }
+    let of = compare(&a, &b, STRICT).expect("two results");
+    assert_eq!(
+        (of.verdict, of.scenarios[0].why.as_str()),
+        (Verdict::Incomparable, "no frame was measured in A")
+    );
+    let of = compare(&a, &a, STRICT).expect("two results");
+    assert_eq!(of.verdict, Verdict::Incomparable, "nothing is not alike");
+}
+
+#[test]
+fn an_unfinished_result_is_compared_only_where_that_is_asked_for() {
+    let (_dir, a, b) = two(0);
+    let folder = RunFolder::new(&b);
+    let mut info = folder.info().expect("run.json");
+    info.state = RunState::Interrupted;
+    write_json(&folder.run_json(), &info).expect("written");
+    for of in [error(&a, &b), error(&b, &a)] {
+        assert!(
+            of.contains("interrupted") && of.contains("--partial"),
+            "{of}"
+        );
+    }
+    let of = compare(&a, &b, PARTIAL).expect("two results");
+    assert!(
+        of.notes
+            .iter()
+            .any(|note| note.starts_with("B was interrupted"))
+    );
+}
+
+#[test]
+fn frames_that_are_missing_from_their_file_are_no_loss() {
+    let (_dir, a, b) = two(0);
+    let at = RunFolder::new(&b).repetition("s1", 2);
+    let file = BufReader::new(fs::File::open(at.frames_csv()).expect("there"));
+    let mut all = LatencyHistogram::new();
+    for row in FrameReader::new(file).expect("a header") {
+        all.record(row.expect("a row").latency_us().expect("shown"));
+    }
+    let meta = at.meta().expect("there");
+    let mut log = LogWriter::begin(Vec::new(), meta.started_us).expect("begun");
+    let (from, to) = (meta.started_us, UnixMicros(meta.started_us.0 + 10_000_000));
+    log.write(None, from, to, &all).expect("written");
+    fs::write(at.latency_hlog(), log.into_inner()).expect("written");
+    assert_eq!(
+        compare(&a, &b, STRICT).expect("whole").verdict,
+        Verdict::Same
+    );
+    let text = fs::read_to_string(at.frames_csv()).expect("there");
+    let kept: Vec<_> = text.lines().take(50).collect();
+    fs::write(at.frames_csv(), kept.join("\n") + "\n").expect("written");
+    let of = error(&a, &b);
+    assert!(of.contains("has 49 of the 249 measured frames"), "{of}");
 }
 
 #[test]
@@ -115,7 +271,7 @@ fn a_single_repetition_has_an_interval_from_its_seconds_and_says_so() {
     let (a, b) = (dir.path().join("a"), dir.path().join("b"));
     result(&a);
     result(&b);
-    let comparison = compare(&a, &b, Tolerance::Percent(5.0)).expect("two results");
+    let comparison = compare(&a, &b, STRICT).expect("two results");
     let ours = &comparison.scenarios[0];
     assert_eq!(
         (ours.name.as_str(), ours.basis),
@@ -160,7 +316,7 @@ fn what_cannot_be_compared_says_why_and_what_to_do() {
     several(&c, &[("other", "udp", 0)]);
     let nothing = error(&a, &c);
     assert!(
-        nothing.contains("s1, gone") && nothing.contains("has other"),
+        nothing.contains("has s1") && nothing.contains("has other"),
         "{nothing}"
     );
 }
@@ -168,7 +324,7 @@ fn what_cannot_be_compared_says_why_and_what_to_do() {
 #[test]
 fn the_table_and_the_page_say_the_same() {
     let (dir, a, b) = two(800);
-    let comparison = compare(&a, &b, Tolerance::Percent(5.0)).expect("two results");
+    let comparison = compare(&a, &b, STRICT).expect("two results");
     let text = table::render(&comparison, Some(200));
     let path = dir.path().join("compare.html");
     write_page(&path, &comparison).expect("written");
@@ -177,7 +333,7 @@ fn the_table_and_the_page_say_the_same() {
         "slower beyond the tolerance",
         "+0.80",
         "s1",
-        "gone",
+        "new",
         "two results are of two times",
     ] {
         assert!(text.contains(part), "{part} is missing in\n{text}");

@@ -5,12 +5,8 @@ use std::{path::Path, time::Duration};
 use anyhow::Context as _;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::summary::{FrameCounts, ScenarioSummary, Summary};
+use crate::summary::{Finding, FindingKind, ScenarioSummary, Summary};
 use result::write_atomic;
-
-/// A scenario fails when it lost more than this share of its scheduled frames, on undisturbed seconds where the machine was
-/// watched.
-pub const MAX_LOST_SHARE: f64 = 0.005;
 
 /// One test case.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,23 +15,60 @@ pub struct Case {
     pub name: String,
     /// How long it was measured, in seconds.
     pub seconds: f64,
-    /// Why it failed, a short word and sentences; none where it did not.
-    pub failure: Option<(&'static str, String)>,
+    /// How it ended.
+    pub outcome: Outcome,
     /// What a reader wants to see beside the name.
     pub output: String,
+}
+
+/// How a test case ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should.
+    Passed,
+    /// What was measured is not good enough.
+    Failed {
+        /// In a short word.
+        kind: &'static str,
+        /// In sentences.
+        why: String,
+    },
+    /// Nobody can say, for something was not measured.
+    Error {
+        /// In a short word.
+        kind: &'static str,
+        /// In sentences.
+        why: String,
+    },
+}
+
+impl From<Option<Finding>> for Outcome {
+    fn from(finding: Option<Finding>) -> Self {
+        let Some(finding) = finding else {
+            return Self::Passed;
+        };
+        let (kind, why) = (finding.kind.as_str(), finding.text);
+        if finding.kind.is_unmeasured() || finding.kind == FindingKind::Inconclusive {
+            Self::Error { kind, why }
+        } else {
+            Self::Failed { kind, why }
+        }
+    }
 }
 
 /// Writes the cases of the suite `name` to `path`.
 pub fn write(path: &Path, name: &str, cases: &[Case]) -> anyhow::Result<()> {
     let mut suite = TestSuite::new(name);
     for case in cases {
-        let status = match &case.failure {
-            None => TestCaseStatus::success(),
-            Some((kind, why)) => {
-                let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                status.set_type(*kind).set_message(why.as_str());
-                status
-            }
+        let not = |as_what, kind: &str, why: &str| {
+            let mut status = TestCaseStatus::non_success(as_what);
+            status.set_type(kind).set_message(why);
+            status
+        };
+        let status = match &case.outcome {
+            Outcome::Passed => TestCaseStatus::success(),
+            Outcome::Failed { kind, why } => not(NonSuccessKind::Failure, kind, why),
+            Outcome::Error { kind, why } => not(NonSuccessKind::Error, kind, why),
         };
         let mut test = TestCase::new(case.name.as_str(), status);
         test.set_classname(name)
@@ -51,56 +84,36 @@ pub fn write(path: &Path, name: &str, cases: &[Case]) -> anyhow::Result<()> {
     write_atomic(path, xml.as_bytes())
 }
 
-/// The cases of a result.
+/// The cases of a result: each scenario and each floor that was planned.
 pub fn cases(summary: &Summary) -> Vec<Case> {
-    summary
-        .scenarios
-        .iter()
-        .map(|one| Case {
-            name: one.name.clone(),
-            seconds: one.measured_s,
-            failure: failure(one),
-            output: output(one),
-        })
-        .collect()
-}
-
-fn failure(one: &ScenarioSummary) -> Option<(&'static str, String)> {
-    if one.latency_us.is_none() {
-        let why = "no frame was measured; the logs are under NAME/run-K/logs/ of the result";
-        return Some(("no samples", why.into()));
-    }
-    let (frames, where_from) = match &one.undisturbed {
-        Some(quiet) => (&quiet.frames, " on undisturbed seconds"),
-        None => (&one.frames, ""),
-    };
-    if let Some(share) = lost_share(frames).filter(|share| *share > MAX_LOST_SHARE) {
-        return Some((
-            "lost",
-            format!(
-                "{} of {} scheduled frames were lost{where_from}: {:.2} %, and at most {:.1} % may be",
-                frames.lost,
-                frames.scheduled,
-                share * 100.0,
-                MAX_LOST_SHARE * 100.0
-            ),
-        ));
-    }
-    one.overloaded.then(|| {
-        let why = "the machine was too slow for the reference: its latency grows with the length of the run";
-        ("overloaded", why.into())
-    })
-}
-
-fn lost_share(frames: &FrameCounts) -> Option<f64> {
-    (frames.scheduled > 0).then(|| frames.lost as f64 / frames.scheduled as f64)
+    let scenarios = summary.scenarios.iter().map(|one| Case {
+        name: one.name.clone(),
+        seconds: one.measured_s,
+        outcome: one.finding().into(),
+        output: output(one),
+    });
+    let floors = summary.floors.iter().map(|one| Case {
+        name: one.name.clone(),
+        seconds: 0.0,
+        outcome: one.finding().into(),
+        output: one.notes.iter().map(|note| note.text.clone()).collect(),
+    });
+    scenarios.chain(floors).collect()
 }
 
 fn output(one: &ScenarioSummary) -> String {
-    let mut lines = vec![format!(
-        "frames: {} shown, {} lost of {} scheduled, {} unread",
-        one.frames.shown, one.frames.lost, one.frames.scheduled, one.frames.unread
-    )];
+    let runs = one.runs;
+    let repetitions = format!(
+        "repetitions: {} planned, {} completed with frames",
+        runs.planned, runs.whole
+    );
+    let mut lines = vec![
+        repetitions,
+        format!(
+            "frames: {} shown, {} lost of {} scheduled, {} unread",
+            one.frames.shown, one.frames.lost, one.frames.scheduled, one.frames.unread
+        ),
+    ];
     if let Some(latency) = &one.latency_us {
         let of = latency.figures;
         lines.push(format!(
@@ -114,14 +127,14 @@ fn output(one: &ScenarioSummary) -> String {
             freezes.count, freezes.longest_us
         ));
     }
-    lines.extend(one.notes.iter().cloned());
+    lines.extend(one.notes.iter().map(|note| note.text.clone()));
     lines.join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::{build, load, tests::result};
+    use crate::summary::{Note, NoteKind, Runs, build, load, tests::result};
 
     fn summary() -> (tempfile::TempDir, Summary) {
         let dir = tempfile::tempdir().expect("a temporary folder");
@@ -130,27 +143,36 @@ mod tests {
         (dir, summary)
     }
 
+    fn kinds(summary: &Summary) -> Vec<Option<(char, &'static str)>> {
+        let kind = |case: Case| match case.outcome {
+            Outcome::Passed => None,
+            Outcome::Failed { kind, .. } => Some(('F', kind)),
+            Outcome::Error { kind, .. } => Some(('E', kind)),
+        };
+        cases(summary).into_iter().map(kind).collect()
+    }
+
     #[test]
     fn a_scenario_is_a_case_that_fails_for_a_reason() {
         let (dir, mut summary) = summary();
-        let of = |summary: &Summary| -> Vec<_> {
-            let kind = |case: Case| case.failure.map(|(kind, _)| kind);
-            cases(summary).into_iter().map(kind).collect()
-        };
-        assert_eq!(of(&summary), [None, None]);
+        assert_eq!(kinds(&summary), [None, None, None]);
         let undisturbed = summary.scenarios[0].undisturbed.as_mut().expect("watched");
         undisturbed.frames.lost = 2;
         summary.scenarios[1].overloaded = true;
-        assert_eq!(of(&summary), [Some("lost"), Some("overloaded")]);
+        assert_eq!(
+            kinds(&summary)[..2],
+            [Some(('F', "lost")), Some(('F', "overloaded"))]
+        );
         summary.scenarios[1].latency_us = None;
-        assert_eq!(of(&summary)[1], Some("no samples"));
+        assert_eq!(kinds(&summary)[1], Some(('E', "no samples")));
 
         let path = dir.path().join("junit.xml");
-        summary.scenarios[0].notes.push("a < b & \u{1b}[1mc".into());
+        let odd = Note::new(NoteKind::Server, "a < b & \u{1b}[1mc");
+        summary.scenarios[0].notes.push(odd);
         write(&path, "small", &cases(&summary)).expect("written");
         let text = std::fs::read_to_string(&path).expect("there");
         for part in [
-            r#"<testsuite name="small" tests="2" skipped="0" errors="0" failures="2""#,
+            r#"<testsuite name="small" tests="3" skipped="0" errors="1" failures="1""#,
             r#"<testcase name="ours-udp-360p25" classname="small" time="10.000">"#,
             r#"<failure message="2 of 225 scheduled frames were lost on undisturbed seconds: 0.89 %"#,
             r#"type="no samples""#,
@@ -162,10 +184,38 @@ mod tests {
     }
 
     #[test]
+    fn what_was_planned_and_not_measured_is_an_error() {
+        let (_dir, mut summary) = summary();
+        summary.scenarios[0].runs = Runs {
+            planned: 12,
+            begun: 12,
+            completed: 9,
+            whole: 9,
+        };
+        assert_eq!(kinds(&summary)[0], Some(('E', "incomplete")));
+        summary.scenarios[0].runs.begun = 0;
+        assert_eq!(kinds(&summary)[0], Some(('E', "not begun")));
+        assert!(summary.check().is_err());
+        summary.floors[0].runs.whole = 2;
+        assert_eq!(kinds(&summary)[2], Some(('E', "incomplete")));
+    }
+
+    #[test]
+    fn a_loss_on_disturbed_seconds_alone_is_inconclusive() {
+        let (_dir, mut summary) = summary();
+        let one = &mut summary.scenarios[0];
+        let undisturbed = one.undisturbed.as_mut().expect("watched");
+        (undisturbed.frames.scheduled, undisturbed.frames.lost) = (0, 0);
+        assert_eq!(kinds(&summary)[0], None, "1 of 250 is 0.4 %");
+        summary.scenarios[0].frames.lost = 125;
+        assert_eq!(kinds(&summary)[0], Some(('E', "inconclusive")));
+    }
+
+    #[test]
     fn a_loss_up_to_the_bound_is_none() {
         let (_dir, mut summary) = summary();
         let undisturbed = summary.scenarios[0].undisturbed.as_mut().expect("watched");
         undisturbed.frames.lost = 1;
-        assert_eq!(cases(&summary)[0].failure, None, "1 of 225 is 0.44 %");
+        assert_eq!(kinds(&summary)[0], None, "1 of 225 is 0.44 %");
     }
 }

@@ -31,7 +31,8 @@ pub struct DataItem {
     pub labels: BTreeMap<&'static str, String>,
 }
 
-/// The summary as perfdash reads it: latency, stages, floor in milliseconds, lost frames in percent.
+/// The summary as perfdash reads it: latency, stages, floor in milliseconds, lost frames in percent of those by which a loss
+/// is judged, and how many of the planned repetitions they are of.
 pub fn data(summary: &Summary) -> PerfData {
     let mut items = Vec::new();
     for one in &summary.scenarios {
@@ -55,10 +56,17 @@ pub fn data(summary: &Summary) -> PerfData {
         if let Some(of) = &one.floor_us {
             items.push(percentiles([of.p50, of.p90, of.p99], labels("floor")));
         }
-        if one.frames.scheduled > 0 {
-            let lost = one.frames.lost as f64 * 100.0 / one.frames.scheduled as f64;
+        items.push(DataItem {
+            data: BTreeMap::from([
+                ("Planned", f64::from(one.runs.planned)),
+                ("Whole", f64::from(one.runs.whole)),
+            ]),
+            unit: "",
+            labels: labels("repetitions"),
+        });
+        if let Some(lost) = one.judged_frames().lost_share() {
             items.push(DataItem {
-                data: BTreeMap::from([("Lost", lost)]),
+                data: BTreeMap::from([("Lost", lost * 100.0)]),
                 unit: "%",
                 labels: labels("lost"),
             });
@@ -131,7 +139,16 @@ mod tests {
         assert!(latency[0]["data"]["Perc99"].as_f64() > latency[0]["data"]["Perc90"].as_f64());
         assert_eq!(of("ours-udp-360p25", "stage").len(), 5);
         assert_eq!(of("ours-udp-360p25", "floor").len(), 1);
-        assert_eq!(of("ours-udp-360p25", "lost")[0]["data"]["Lost"], 0.4);
+        let lost = of("ours-udp-360p25", "lost")[0]["data"]["Lost"].as_f64();
+        assert!(
+            lost.is_some_and(|lost| (lost - 100.0 / 225.0).abs() < 1e-9),
+            "of undisturbed seconds: {lost:?}"
+        );
+        let repetitions = &of("reference-360p25", "repetitions")[0]["data"];
+        assert_eq!(
+            (&repetitions["Planned"], &repetitions["Whole"]),
+            (&1.0.into(), &1.0.into())
+        );
         assert_eq!(
             of("reference-360p25", "stage").len(),
             0,

@@ -21,7 +21,7 @@ use result::RunFolder;
   xrbench report results/mine --junit junit.xml --perfdash perfdash.json
 
 Figures on the terminal are milliseconds; in summary.json microseconds (docs/summary.schema.json).
-Exits 1 when a scenario has no sample.")]
+Exits 1 when something that was planned was not measured, and with --junit when any case has not passed.")]
 pub struct ReportArgs {
     /// The folder of a result, as `xrbench run --out DIR` wrote it
     dir: PathBuf,
@@ -31,8 +31,8 @@ pub struct ReportArgs {
     /// Write the percentiles in the schema of Kubernetes' perfdash
     #[arg(long, env = "XR_PERFDASH", value_name = "FILE")]
     perfdash: Option<PathBuf>,
-    /// Write JUnit XML: a case for each scenario, which fails without samples, with more than 0.5 % of its frames lost on
-    /// undisturbed seconds, or where the machine was too slow for it
+    /// Write JUnit XML: a case for each scenario. It is an error where a planned repetition is missing or showed nothing, and
+    /// fails with more than 0.5 % of its frames lost on undisturbed seconds, or where the machine was too slow for it
     #[arg(long, env = "XR_JUNIT", value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -57,6 +57,14 @@ impl ReportArgs {
             write!(out, "{}", report::terminal(&summary, width))?;
             writeln!(out, "\npage: {}", folder.report_html().display())?;
         }
-        summary.check()
+        summary.check()?;
+        if self.junit.is_some() {
+            let bad: Vec<_> = summary
+                .findings()
+                .map(|(name, finding)| format!("{name}: {}", finding.text))
+                .collect();
+            anyhow::ensure!(bad.is_empty(), "{}", bad.join("; "));
+        }
+        Ok(())
     }
 }

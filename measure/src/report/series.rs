@@ -202,6 +202,7 @@ mod tests {
             ocr: Audit::default(),
             disturbances: None,
             notes: Vec::new(),
+            damaged: false,
         }
     }
 

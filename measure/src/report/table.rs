@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Tab
 use timeline::Stage;
 
 use super::{differences, instrument, is_ladder, ms, percent, table_resources};
-use crate::summary::{FrameCounts, ScenarioSummary, Summary};
+use crate::summary::{FrameCounts, Runs, ScenarioSummary, Summary};
 use result::RunState;
 
 /// All tables; `width` in columns, or the terminal's.
@@ -25,6 +25,12 @@ pub fn render(summary: &Summary, width: Option<u16>) -> String {
         "{}{state} on {} cores, {}, {}\n",
         summary.name, machine.cores, machine.cpu, machine.kernel
     );
+    for (name, finding) in summary.findings() {
+        let _ = writeln!(text, "! {name}: {}", finding.text);
+    }
+    if summary.findings().next().is_some() {
+        text.push('\n');
+    }
     let _ = writeln!(
         text,
         "Latency in ms, from generation to the decoder's output; quiet: without disturbed seconds\n{}\n",
@@ -84,7 +90,11 @@ pub fn render(summary: &Summary, width: Option<u16>) -> String {
         .iter()
         .map(|one| (&one.name, &one.notes))
         .chain(summary.floors.iter().map(|one| (&one.name, &one.notes)))
-        .flat_map(|(name, notes)| notes.iter().map(move |note| format!("  {name}: {note}\n")))
+        .flat_map(|(name, notes)| {
+            notes
+                .iter()
+                .map(move |note| format!("  {name}: {}\n", note.text))
+        })
         .collect();
     if !notes.is_empty() {
         let _ = write!(text, "\nNotes\n{}", notes.concat());
@@ -194,7 +204,7 @@ fn frames(summary: &Summary, width: Option<u16>) -> Table {
     for one in &summary.scenarios {
         let mut cells = vec![
             title(one),
-            one.runs.completed.to_string(),
+            repetitions(one.runs),
             format!("{:.0}", one.measured_s),
         ];
         cells.extend(counts(&one.frames));
@@ -210,15 +220,20 @@ fn frames(summary: &Summary, width: Option<u16>) -> Table {
         table.add_row(cells);
     }
     for floor in &summary.floors {
-        let mut cells = vec![
-            floor.name.clone(),
-            floor.runs.completed.to_string(),
-            String::new(),
-        ];
+        let mut cells = vec![floor.name.clone(), repetitions(floor.runs), String::new()];
         cells.extend(counts(&floor.frames));
         table.add_row(cells);
     }
     table
+}
+
+/// Those with frames, and of how many where some are missing.
+fn repetitions(of: Runs) -> String {
+    if of.whole == of.planned {
+        of.planned.to_string()
+    } else {
+        format!("{} of {}", of.whole, of.planned)
+    }
 }
 
 /// Scheduled, generated, shown, lost, lost in percent, unread.

@@ -6,14 +6,14 @@ use timeline::{Stage, hist::Figures};
 
 use super::{
     Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes, Goodput, LatencyUs,
-    OcrCounts, Paper, Points, Resources, Runs, ScenarioSummary, StageUs, Summary, Undisturbed,
-    UndisturbedFloor, differences,
+    Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs, SCHEMA_VERSION, ScenarioSummary,
+    StageUs, Summary, Undisturbed, UndisturbedFloor, differences,
     display::disturbed_seconds,
     load::{Loaded, LoadedRun, LoadedScenario},
     network,
     resources::resources,
 };
-use result::{Pipeline, SCHEMA_VERSION};
+use result::Pipeline;
 use stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals, quantile};
 
 /// By how much the clocks that generation and consumption are read from may disagree, in microseconds. All processes of a
@@ -35,7 +35,7 @@ pub fn build(loaded: &Loaded) -> Summary {
     let floor = |name: &str| floors.iter().find(|(one, _)| one.info.name == name);
     let scenarios: Vec<_> = merged
         .iter()
-        .filter(|(one, _)| one.info.pipeline != Pipeline::Floor && !one.runs.is_empty())
+        .filter(|(one, _)| one.info.pipeline != Pipeline::Floor)
         .map(|(one, measured)| {
             let floor = one.info.floor.as_deref().and_then(floor);
             let mut summary = scenario(
@@ -70,7 +70,6 @@ pub fn build(loaded: &Loaded) -> Summary {
         scenarios,
         floors: floors
             .into_iter()
-            .filter(|(one, _)| !one.runs.is_empty())
             .map(|(one, measured)| floor_alone(one, measured, seed))
             .collect(),
         paper: Paper::figures(),
@@ -149,23 +148,32 @@ fn scenario(
 }
 
 /// What the figures themselves give reason to say.
-fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<String> {
-    let mut notes = Vec::new();
-    if summary.latency_us.is_none() {
-        notes.push("no frame was measured".into());
-    }
-    notes.extend(summary.fabric.iter().flat_map(network::too_big));
+fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
+    let mut notes: Vec<Note> = missing(summary.runs).into_iter().collect();
+    notes.extend(
+        summary
+            .fabric
+            .iter()
+            .flat_map(network::too_big)
+            .map(|text| Note::new(NoteKind::PacketSize, text)),
+    );
     if let Some(why) = runs.iter().find_map(|run| run.meta.transport_why.as_ref()) {
-        notes.push(why.clone());
+        notes.push(Note::new(NoteKind::Transport, why.as_str()));
     }
     if summary.ocr.disagree > 0 {
-        notes.push(format!(
-            "digits and blocks disagree on {} frames: one of the instruments is wrong",
-            summary.ocr.disagree
+        notes.push(Note::new(
+            NoteKind::Ocr,
+            format!(
+                "digits and blocks disagree on {} frames: one of the instruments is wrong",
+                summary.ocr.disagree
+            ),
         ));
     }
     if summary.ocr.frames == 0 {
-        notes.push("no strip was read: nothing audits the blocks".into());
+        notes.push(Note::new(
+            NoteKind::Ocr,
+            "no strip was read: nothing audits the blocks",
+        ));
     }
     if let Some(server) = &summary.server {
         let carried = summary.carried_us.map_or_else(
@@ -175,33 +183,39 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<String> {
                 format!("is one stage, {p50:.1} ms at p50 and {p99:.1} ms at p99")
             },
         );
-        notes.push(format!(
+        notes.push(Note::new(NoteKind::Server, format!(
             "another server is in xr-streamer's place and keeps no trace: what lies between encoded and received {carried} \
              (`{server}`)"
-        ));
+        )));
     } else if let Some(points) = &summary.points
         && summary.frames.shown > 0
         && points.complete_share < 0.999
     {
-        notes.push(format!(
-            "{:.2} % of the shown frames have every point; the stages are of those",
-            points.complete_share * 100.0
+        notes.push(Note::new(
+            NoteKind::Trace,
+            format!(
+                "{:.2} % of the shown frames have every point; the stages are of those",
+                points.complete_share * 100.0
+            ),
         ));
     }
     if let Some(gap) = summary.floor_us.as_ref().and_then(|floor| floor.codec_gap)
         && gap > MAX_FLOOR_GAP_US
     {
-        notes.push(format!(
+        notes.push(Note::new(NoteKind::Floor, format!(
             "the floor's p50 is {gap} us away from the sum of its own encode and decode: do not compare with it"
-        ));
+        )));
     }
     let watched = runs.iter().any(|run| run.disturbances.is_some());
     if let Some(quiet) = summary.undisturbed.as_ref().filter(|_| watched) {
         let disturbed = summary.measured_s - quiet.seconds;
         if disturbed > 0.0 {
-            notes.push(format!(
-                "the machine was disturbed in {disturbed:.0} of {:.0} measured seconds",
-                summary.measured_s
+            notes.push(Note::new(
+                NoteKind::Disturbed,
+                format!(
+                    "the machine was disturbed in {disturbed:.0} of {:.0} measured seconds",
+                    summary.measured_s
+                ),
             ));
         }
     }
@@ -211,10 +225,12 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<String> {
 fn floor_alone(one: &LoadedScenario, measured: &Measured, seed: u64) -> FloorSummary {
     let codec_gap_us = measured.codec_gap_us();
     let mut notes: Vec<_> = one.runs.iter().flat_map(|run| run.notes.clone()).collect();
+    notes.extend(missing(runs(one)));
     if codec_gap_us.is_some_and(|gap| gap > MAX_FLOOR_GAP_US) {
-        notes.push(
-            "its p50 is more than 1 ms away from the sum of its own encode and decode".into(),
-        );
+        notes.push(Note::new(
+            NoteKind::Floor,
+            "its p50 is more than 1 ms away from the sum of its own encode and decode",
+        ));
     }
     FloorSummary {
         name: one.info.name.clone(),
@@ -258,9 +274,25 @@ fn floor_beside(name: &str, floor: &Measured) -> Option<FloorUs> {
 fn runs(one: &LoadedScenario) -> Runs {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     Runs {
+        planned: one.info.runs,
         begun: count(one.runs.len()),
         completed: count(one.runs.iter().filter(|run| run.meta.complete).count()),
+        whole: count(one.runs.iter().filter(|run| run.is_whole()).count()),
     }
+}
+
+/// Repetitions that are in no percentile: a figure over the others must not pass for one over all.
+fn missing(of: Runs) -> Option<Note> {
+    let Runs { planned, whole, .. } = of;
+    (whole < planned).then(|| {
+        Note::new(
+            NoteKind::Incomplete,
+            format!(
+                "{whole} of {planned} planned repetitions were completed with frames; what the others would have shown is in \
+                 no percentile, interval or difference"
+            ),
+        )
+    })
 }
 
 /// `runs` are the samples of each repetition.

@@ -3,9 +3,12 @@
 use std::{fs::File, io::BufReader};
 
 use anyhow::Context as _;
-use timeline::frames_csv::FrameReader;
+use timeline::{
+    frames_csv::{FrameReader, Phase},
+    hist::Intervals,
+};
 
-use super::read;
+use super::{Note, NoteKind, read};
 use result::{
     RepetitionFolder, RunFolder, RunInfo, RunMeta, ScenarioInfo,
     rows::{self, Audit, OcrRow},
@@ -44,7 +47,16 @@ pub struct LoadedRun {
     /// Disturbed times; none where nobody watched the machine.
     pub disturbances: Option<Disturbances>,
     /// What is odd about its files.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
+    /// `frames.csv` has fewer measured frames than `latency.hlog` beside it: it was cut off.
+    pub damaged: bool,
+}
+
+impl LoadedRun {
+    /// Whether it was completed, showed frames, and has all of them in its file.
+    pub const fn is_whole(&self) -> bool {
+        self.meta.complete && self.measured.all.frames.shown > 0 && !self.damaged
+    }
 }
 
 impl LoadedScenario {
@@ -83,30 +95,43 @@ pub fn load(folder: &RunFolder) -> anyhow::Result<Loaded> {
 }
 
 fn repetition(meta: RunMeta, folder: &RepetitionFolder) -> anyhow::Result<LoadedRun> {
-    let mut notes = Vec::new();
-    let disturbances = read::disturbances(folder, &mut notes)?;
+    let (mut notes, mut files) = (Vec::new(), Vec::new());
+    let disturbances = read::disturbances(folder, &mut files)?;
     let rows = rows::read::<OcrRow>(&folder.ocr_csv())?
         .unwrap_or_default()
         .rows;
+    let mut note = |kind, text: String| {
+        notes.push(Note::new(kind, format!("run {}: {text}", meta.run)));
+    };
+    let unread = meta.pipeline.is_reference() && !folder.ocr_csv().exists() && has_strips(folder);
+    if unread {
+        note(
+            NoteKind::NotRead,
+            "its strips were kept and not read: `xrbench ocr` and then `xrbench report` of the result's folder read them"
+                .into(),
+        );
+    }
     if let Some(error) = &meta.error {
-        notes.push(format!("run {}: {error}", meta.run));
+        note(NoteKind::Incomplete, error.clone());
     } else if !meta.complete {
-        notes.push(format!("run {} was not completed", meta.run));
+        note(NoteKind::Incomplete, "was not completed".into());
     }
     if let Some(why) = &meta.overloaded_why {
-        notes.push(format!("run {}: {why}", meta.run));
+        note(NoteKind::Overloaded, why.clone());
     }
     if meta.clock_step_us.abs() > 1_000 {
-        notes.push(format!(
-            "run {}: the wall clock stepped by {} us",
-            meta.run, meta.clock_step_us
-        ));
+        let by = meta.clock_step_us;
+        note(
+            NoteKind::Clock,
+            format!("the wall clock stepped by {by} us"),
+        );
     }
     if meta.trace_overwritten > 0 {
-        notes.push(format!(
-            "run {}: {} crossings were overwritten before they were read",
-            meta.run, meta.trace_overwritten
-        ));
+        let count = meta.trace_overwritten;
+        note(
+            NoteKind::Trace,
+            format!("{count} crossings were overwritten before they were read"),
+        );
     }
     let window = meta
         .measured_from_us
@@ -115,17 +140,30 @@ fn repetition(meta: RunMeta, folder: &RepetitionFolder) -> anyhow::Result<Loaded
             // What was not ended was measured until its last frame: the window is closed below.
             to_us: meta.measured_to_us.map_or(u64::MAX, |to| to.0),
         })
+        .filter(|_| !unread)
         .map(|window| close(window, folder, &meta, &rows));
+    let mut damaged = false;
     let mut measured = match window {
         None => Measured::default(),
         Some(window) if meta.pipeline.is_reference() => {
             let readings: Vec<_> = rows.iter().map(OcrRow::reading).collect();
             FromOcr::measure(&readings, window, disturbances.as_ref(), meta.fps)
         }
-        Some(window) => from_frames(folder, window, disturbances.as_ref(), meta.fps, &mut notes)?,
+        Some(window) => {
+            let disturbances = disturbances.as_ref();
+            let (measured, found) = from_frames(folder, window, disturbances, meta.fps)?;
+            damaged = found.iter().any(|(_, cut)| *cut);
+            for (text, _) in found {
+                note(NoteKind::Files, text);
+            }
+            measured
+        }
     };
     if let Some(window) = window {
-        measured.usage = read::usage(folder, window, &mut notes)?;
+        measured.usage = read::usage(folder, window, &mut files)?;
+    }
+    for text in files {
+        note(NoteKind::Files, text);
     }
     let counted = measured_rows(&rows, window);
     Ok(LoadedRun {
@@ -135,6 +173,7 @@ fn repetition(meta: RunMeta, folder: &RepetitionFolder) -> anyhow::Result<Loaded
         window,
         disturbances,
         notes,
+        damaged,
     })
 }
 
@@ -177,36 +216,59 @@ fn close(window: Window, folder: &RepetitionFolder, meta: &RunMeta, rows: &[OcrR
     }
 }
 
+/// Whether a strip was kept.
+fn has_strips(folder: &RepetitionFolder) -> bool {
+    std::fs::read_dir(folder.strips()).is_ok_and(|mut found| found.next().is_some())
+}
+
+/// The figures, with remarks on the files and whether each says that frames are missing from them.
 fn from_frames(
     folder: &RepetitionFolder,
     window: Window,
     disturbances: Option<&Disturbances>,
     fps: f64,
-    notes: &mut Vec<String>,
-) -> anyhow::Result<Measured> {
+) -> anyhow::Result<(Measured, Vec<(String, bool)>)> {
     let path = folder.frames_csv();
     let mut measuring = FromRows::new(window, disturbances);
     if !path.exists() {
-        notes.push("there is no frames.csv".into());
-        return Ok(measuring.close(fps));
+        let remark = ("there is no frames.csv".to_owned(), true);
+        return Ok((measuring.close(fps), vec![remark]));
     }
     let name = || format!("cannot read {}", path.display());
     let file = File::open(&path).with_context(name)?;
-    let mut wrong = 0_u64;
+    let (mut wrong, mut samples) = (0_u64, 0_u64);
     let reader = FrameReader::new(BufReader::with_capacity(1 << 16, file)).with_context(name)?;
     for row in reader {
         match row {
-            Ok(row) => measuring.push(&row),
+            Ok(row) => {
+                samples +=
+                    u64::from(row.phase == Some(Phase::Measured) && row.latency_us().is_some());
+                measuring.push(&row);
+            }
             Err(error @ timeline::frames_csv::ReadError::Io { .. }) => {
                 return Err(error).with_context(name);
             }
             Err(_) => wrong += 1,
         }
     }
+    let mut remarks = Vec::new();
     if wrong > 0 {
-        notes.push(format!(
-            "{wrong} lines of frames.csv are not rows and were left out"
-        ));
+        let text = format!("{wrong} lines of frames.csv are not rows and were left out");
+        remarks.push((text, false));
     }
-    Ok(measuring.close(fps))
+    let logged = logged(folder);
+    if samples < logged {
+        let text = format!(
+            "frames.csv has {samples} of the {logged} measured frames that latency.hlog counts: it was cut off after the run"
+        );
+        remarks.push((text, true));
+    }
+    Ok((measuring.close(fps), remarks))
+}
+
+/// Samples in the histograms beside `frames.csv`; 0 where there is no such log, or one that cannot be read.
+fn logged(folder: &RepetitionFolder) -> u64 {
+    let log = std::fs::read(folder.latency_hlog()).unwrap_or_default();
+    let merged = Intervals::new(&log).merged(None);
+    merged.map_or(0, |histogram| histogram.count())
 }

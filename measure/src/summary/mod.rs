@@ -5,8 +5,10 @@
 mod build;
 pub(crate) mod differences;
 mod display;
+mod finding;
 mod load;
 mod network;
+mod note;
 mod paper;
 mod read;
 mod resources;
@@ -21,14 +23,19 @@ use result::{Calibration, FabricMeta, Machine, Pipeline, RunState, WanMeta};
 pub use build::build;
 pub use differences::{Difference, DifferenceUs};
 pub use display::{DisplayFigures, FreezeAt, Freezes, Goodput, JitterUs};
+pub use finding::{Finding, FindingKind, MAX_LOST_SHARE};
 pub use load::{Loaded, LoadedRun, LoadedScenario, load};
+pub use note::{Note, NoteKind};
 pub use paper::{Paper, PaperScenario};
 pub use resources::{FabricProcess, Network, PerCluster, Resources, Spread};
+
+/// The version of `summary.json` that this program writes. It rises when a reader of the one before could misread it.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// What a result says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary {
-    /// [`result::SCHEMA_VERSION`].
+    /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// The scenario file's own name.
     pub name: String,
@@ -94,11 +101,11 @@ pub struct ScenarioSummary {
     pub name: String,
     /// What it measured.
     pub pipeline: Pipeline,
-    /// Pixels.
+    /// Pixels; 0 where no repetition was begun.
     pub width: u32,
-    /// Pixels.
+    /// Pixels; 0 where no repetition was begun.
     pub height: u32,
-    /// Frames a second, scheduled.
+    /// Frames a second, scheduled; 0 where no repetition was begun.
     pub fps: f64,
     /// The encoder's target, bits a second.
     pub bitrate_bps: u64,
@@ -110,7 +117,7 @@ pub struct ScenarioSummary {
     pub fabric: Option<FabricMeta>,
     /// The WAN between them; null where there was none.
     pub wan: Option<WanMeta>,
-    /// Repetitions that were begun, and those that were completed.
+    /// What became of its repetitions.
     pub runs: Runs,
     /// Measured seconds, all repetitions together.
     pub measured_s: f64,
@@ -148,16 +155,20 @@ pub struct ScenarioSummary {
     #[serde(flatten)]
     pub resources: Resources,
     /// What a reader must know before trusting the figures.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
-/// Repetitions.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// Repetitions by what became of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runs {
+    /// Planned, whether begun or not.
+    pub planned: u32,
     /// Begun.
     pub begun: u32,
     /// Completed.
     pub completed: u32,
+    /// Completed, with frames that were shown, and every one of them in its file.
+    pub whole: u32,
 }
 
 /// Frames by what became of them.
@@ -284,7 +295,7 @@ pub struct FloorSummary {
     /// How far the p50 is from the sum of its own encode p50 and decode p50.
     pub codec_gap_us: Option<u64>,
     /// What a reader must know before trusting the figures.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// Ours against ffmpeg.
@@ -301,26 +312,6 @@ pub struct Comparison {
 }
 
 impl Summary {
-    /// Fails, naming them, when scenarios that were begun have no sample: a run that measured nothing is no success.
-    pub fn check(&self) -> anyhow::Result<()> {
-        let scenarios = self
-            .scenarios
-            .iter()
-            .map(|one| (&one.name, &one.latency_us));
-        let floors = self.floors.iter().map(|one| (&one.name, &one.latency_us));
-        let empty: Vec<_> = scenarios
-            .chain(floors)
-            .filter(|(_, latency)| latency.is_none())
-            .map(|(name, _)| name.as_str())
-            .collect();
-        anyhow::ensure!(
-            empty.is_empty(),
-            "no frame was measured in {}: their logs are under NAME/run-K/logs/",
-            empty.join(", ")
-        );
-        Ok(())
-    }
-
     /// The scenario of that name.
     pub fn scenario(&self, name: &str) -> Option<&ScenarioSummary> {
         self.scenarios.iter().find(|scenario| scenario.name == name)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Note, NoteKind};
 use result::ResourcesMeta;
 use stats::{
     quantile,
@@ -130,7 +131,7 @@ pub(super) fn resources(
     usage: &Usage,
     meta: Option<&ResourcesMeta>,
     cores: u32,
-) -> (Resources, Vec<String>) {
+) -> (Resources, Vec<Note>) {
     let Some(first) = usage.seconds.first() else {
         return (Resources::default(), Vec::new());
     };
@@ -225,44 +226,60 @@ fn fabric(usage: &Usage) -> BTreeMap<String, FabricProcess> {
         .collect()
 }
 
-fn notes(resources: &Resources, meta: Option<&ResourcesMeta>) -> Vec<String> {
-    let mut notes = vec![format!(
-        "CPU and memory are of the pods' processes only, in percent of {} vCPU and {} GiB a cluster, from {}; the paper's \
+fn notes(resources: &Resources, meta: Option<&ResourcesMeta>) -> Vec<Note> {
+    let mut notes = vec![Note::new(
+        NoteKind::Resources,
+        format!(
+            "CPU and memory are of the pods' processes only, in percent of {} vCPU and {} GiB a cluster, from {}; the paper's \
          are of whole VMs",
-        CLUSTER.cpu_millis / 1_000,
-        CLUSTER.memory_bytes >> 30,
-        resources.resources_source.as_deref().unwrap_or("nowhere"),
+            CLUSTER.cpu_millis / 1_000,
+            CLUSTER.memory_bytes >> 30,
+            resources.resources_source.as_deref().unwrap_or("nowhere"),
+        ),
     )];
     if resources.cpu_percent.is_some_and(|of| of.b.is_none()) {
-        notes.push("one cluster: the mean of CPU and memory is cluster a's alone".into());
+        notes.push(Note::new(
+            NoteKind::Resources,
+            "one cluster: the mean of CPU and memory is cluster a's alone",
+        ));
     }
-    notes.extend(resources.oversubscribed_why.clone());
+    let oversubscribed = resources.oversubscribed_why.as_deref();
+    notes.extend(oversubscribed.map(|why| Note::new(NoteKind::Oversubscribed, why)));
     for (cluster, seconds) in &resources.throttled_s {
-        notes.push(format!(
-            "cluster {cluster} was throttled: its processor limit held it back for {seconds:.2} s in all"
+        notes.push(Note::new(
+            NoteKind::Throttled,
+            format!(
+                "cluster {cluster} was throttled: its processor limit held it back for {seconds:.2} s in all"
+            ),
         ));
     }
     for (cluster, network) in &resources.network {
         if network.udp_rcvbuf_errors > 0 {
-            notes.push(format!(
-                "cluster {cluster}: {} datagrams found a full receive buffer",
-                network.udp_rcvbuf_errors
+            notes.push(Note::new(
+                NoteKind::Buffers,
+                format!(
+                    "cluster {cluster}: {} datagrams found a full receive buffer",
+                    network.udp_rcvbuf_errors
+                ),
             ));
         }
     }
     for (role, process) in &resources.fabric_processes {
         if process.udp_rcvbuf_errors > 0 {
-            notes.push(format!(
+            notes.push(Note::new(NoteKind::Buffers, format!(
                 "{role}: packets lost to a full receive buffer, because the machine was too busy to carry the tunnel: {}",
                 process.udp_rcvbuf_errors
-            ));
+            )));
         }
     }
     let missing = meta.map_or(&[][..], |meta| &meta.missing);
     if !missing.is_empty() {
-        notes.push(format!(
-            "control groups lack {} (root has them on most machines)",
-            missing.join("; ")
+        notes.push(Note::new(
+            NoteKind::ControlGroups,
+            format!(
+                "control groups lack {} (root has them on most machines)",
+                missing.join("; ")
+            ),
         ));
     }
     notes

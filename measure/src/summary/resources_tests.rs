@@ -87,7 +87,8 @@ fn two_clusters_have_a_mean_of_each_second() {
     assert_eq!(resources.limits, ["cpu"]);
     assert_eq!(resources.oversubscribed, Some(true));
     assert_eq!(resources.throttled_s, [("a".to_owned(), 1.0)].into());
-    let notes = notes.join("\n");
+    let texts: Vec<_> = notes.iter().map(|note| note.text.as_str()).collect();
+    let notes = texts.join("\n");
     for words in [
         "processes only, in percent of 2 vCPU and 4 GiB",
         "4 vCPU in all",
@@ -110,7 +111,7 @@ fn a_single_cluster_has_no_other_and_no_clusters_have_nothing() {
     assert_eq!(single.oversubscribed_why, None);
     assert!(!single.network.contains_key("b"));
     assert!(
-        notes.iter().any(|note| note.contains("one cluster")),
+        notes.iter().any(|note| note.text.contains("one cluster")),
         "{notes:?}"
     );
     let (none, notes) = resources(&Usage::default(), None, 1);

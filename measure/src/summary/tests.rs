@@ -247,7 +247,9 @@ fn what_is_written_fits_the_committed_schema() {
         |value: &mut Value| value["scenarios"][0]["latency_us"]["p50"] = "8 ms".into(),
         |value: &mut Value| value["scenarios"][0]["frames"]["lost"] = (-1).into(),
         |value: &mut Value| value["scenarios"][0]["typo"] = 1.into(),
-        |value: &mut Value| value["schema_version"] = 2.into(),
+        |value: &mut Value| value["schema_version"] = 1.into(),
+        |value: &mut Value| value["scenarios"][0]["notes"][0] = "text alone".into(),
+        |value: &mut Value| value["scenarios"][0]["runs"]["planned"] = Value::Null,
         |value: &mut Value| value["calibration"]["worst_residual_us"] = "0.17 ms".into(),
         |value: &mut Value| value["calibration"]["typo"] = 1.into(),
         |value: &mut Value| value["differences"][0]["p50_us"]["ci"] = 1.into(),
@@ -331,7 +333,7 @@ fn what_clusters_used_fits_the_schema_too() {
     assert!(
         ours.notes
             .iter()
-            .any(|note| note.contains("processes only"))
+            .any(|note| note.text.contains("processes only"))
     );
     let written = serde_json::to_value(&summary).expect("JSON");
     let of = &written["scenarios"][0];
@@ -469,7 +471,74 @@ fn a_result_that_was_cut_off_says_so_and_keeps_what_it_has() {
     let summary = build(&load(&folder).expect("a result"));
     let ours = summary.scenario("ours-udp-360p25").expect("there");
     assert!((115..130).contains(&ours.frames.shown), "{:?}", ours.frames);
-    assert!(ours.notes.iter().any(|note| note.contains("not completed")));
+    assert!(
+        ours.notes
+            .iter()
+            .any(|note| note.text.contains("not completed"))
+    );
     let error = summary.check().expect_err("the reference has no sample");
     assert!(error.to_string().contains("reference-360p25"), "{error}");
+}
+
+#[test]
+fn what_was_planned_and_is_missing_is_said() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = several(dir.path(), &[("s1", "udp", 0), ("s2", "udp", 500)]);
+    let at = folder.repetition("s1", 2);
+    let meta = RunMeta {
+        measured_from_us: None,
+        measured_to_us: None,
+        complete: false,
+        ..at.meta().expect("there")
+    };
+    write_json(&at.meta_json(), &meta).expect("written");
+    fs::remove_dir_all(folder.root().join("s2")).expect("removed");
+    let summary = build(&load(&folder).expect("a result"));
+    let [one, two] = &summary.scenarios[..] else {
+        panic!("both were planned");
+    };
+    assert_eq!(
+        one.runs,
+        Runs {
+            planned: 4,
+            begun: 4,
+            completed: 3,
+            whole: 3
+        }
+    );
+    let note = one
+        .notes
+        .iter()
+        .find(|note| note.text.contains("3 of 4 planned"));
+    assert!(
+        note.is_some_and(|note| note.text.contains("no percentile, interval or difference")),
+        "{:?}",
+        one.notes
+    );
+    assert_eq!((two.runs.planned, two.runs.begun), (4, 0));
+    assert_eq!(two.finding().map(|of| of.kind), Some(FindingKind::NotBegun));
+    let error = summary.check().expect_err("a part is missing").to_string();
+    assert!(
+        error.contains("s1: 3 of 4") && error.contains("s2: none of 4"),
+        "{error}"
+    );
+    let schema: Value = serde_json::from_str(include_str!("../../../docs/summary.schema.json"))
+        .expect("the schema is JSON");
+    let written = serde_json::to_value(&summary).expect("JSON");
+    assert!(jsonschema::is_valid(&schema, &written));
+}
+
+#[test]
+fn strips_that_nobody_read_are_no_loss() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = result(dir.path());
+    let at = folder.repetition("reference-360p25", 1);
+    fs::remove_file(at.ocr_csv()).expect("removed");
+    fs::write(at.strips().join("strips-00000.pgm"), "P5").expect("written");
+    let summary = build(&load(&folder).expect("a result"));
+    let reference = summary.scenario("reference-360p25").expect("planned");
+    let finding = reference.finding().expect("not read");
+    assert_eq!(finding.kind, FindingKind::NotRead);
+    assert!(finding.text.contains("xrbench ocr"), "{}", finding.text);
+    assert_eq!(reference.frames.lost, 0);
 }

@@ -84,18 +84,28 @@ impl<'a> FromRows<'a> {
             self.picture(row, false, row.outcome == Outcome::Duplicate);
             return;
         }
-        let disturbed = row.disturbed.unwrap_or_else(|| {
-            let time = at(Point::Decoded).or(placed);
+        let is_disturbed = |time: Option<u64>| {
             self.disturbances
                 .zip(time)
                 .is_some_and(|(disturbances, time)| disturbances.contains(time))
-        });
+        };
+        // A frame is scheduled in the second of its generation, and is counted in the same one: a latency that reaches into
+        // a disturbed second makes no loss.
+        let counted_disturbed = is_disturbed(generated.or(placed));
+        let disturbed = counted_disturbed
+            || row
+                .disturbed
+                .unwrap_or_else(|| is_disturbed(at(Point::Decoded).or(placed)));
         let fresh = match (row.outcome, row.frame) {
             (Outcome::Shown, Some(frame)) => self.numbers.insert(frame.0),
             _ => false,
         };
         self.picture(row, true, !fresh && row.outcome != Outcome::Unread);
-        for (part, counts) in [(&mut self.all, true), (&mut self.undisturbed, !disturbed)] {
+        let parts = [
+            (&mut self.all, true, true),
+            (&mut self.undisturbed, !counted_disturbed, !disturbed),
+        ];
+        for (part, counts, measures) in parts {
             if !counts {
                 continue;
             }
@@ -105,7 +115,7 @@ impl<'a> FromRows<'a> {
             match row.outcome {
                 Outcome::Shown if fresh => {
                     part.shown += 1;
-                    if let Some(latency) = row.latency_us() {
+                    if let Some(latency) = row.latency_us().filter(|_| measures) {
                         part.histogram.record(latency);
                     }
                 }

@@ -193,6 +193,14 @@ impl Measured {
         };
     }
 
+    /// The frames by which a loss is judged: those of undisturbed seconds, where there are any.
+    pub fn judged(&self) -> &Counts {
+        let quiet = self.undisturbed.as_ref().map(|quiet| &quiet.frames);
+        quiet
+            .filter(|frames| frames.scheduled > 0)
+            .unwrap_or(&self.all.frames)
+    }
+
     /// The figures of every measured frame; none without samples.
     pub fn figures(&self) -> Option<Figures> {
         self.all.histogram.figures()

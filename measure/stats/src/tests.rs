@@ -124,6 +124,46 @@ fn disturbed_seconds_are_left_out_of_the_second_figure() {
 }
 
 #[test]
+fn a_latency_that_reaches_into_a_disturbed_second_is_no_loss() {
+    // Every frame is shown, 600 ms after its generation.
+    let rows: Vec<_> = (0..600)
+        .map(|number| {
+            let mut row = row(number, Outcome::Shown);
+            let late = row.at(Point::Decoded).expect("set").0 + 594_500;
+            row.set(Point::Decoded, UnixMicros(late));
+            row
+        })
+        .collect();
+    let busy = Disturbances::new(vec![Window {
+        from_us: START + 5_000_000,
+        to_us: START + 10_000_000,
+    }]);
+    let quiet = measure(&rows, Some(&busy)).undisturbed.expect("watched");
+    assert_eq!(
+        (
+            quiet.frames.scheduled,
+            quiet.frames.shown,
+            quiet.frames.lost
+        ),
+        (300, 300, 0)
+    );
+    let quiet_samples = quiet.histogram.count();
+    assert!(
+        (260..=265).contains(&quiet_samples),
+        "{quiet_samples}: what ended in a disturbed second is not quiet"
+    );
+    // And a loss in a quiet second is not made good by frames that only end in it.
+    let busy = Disturbances::new(vec![Window {
+        from_us: START,
+        to_us: START + 5_000_000,
+    }]);
+    let quiet = measure(&rows[..582], Some(&busy))
+        .undisturbed
+        .expect("watched");
+    assert_eq!((quiet.frames.scheduled, quiet.frames.lost), (300, 18));
+}
+
+#[test]
 fn ffmpeg_is_known_from_its_clock_alone() {
     let picture = |n: u64, latency| Some((START + n * 40_000, latency));
     let mut rows: Vec<_> = (0..250).map(|n| picture(n, 800_000)).collect();

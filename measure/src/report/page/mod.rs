@@ -41,6 +41,7 @@ const TEMPLATES: [(&str, &str); 9] = [
 struct Page<'a> {
     summary: &'a Summary,
     started: String,
+    findings: Vec<String>,
     bound: String,
     verdicts: Vec<latency::Verdict>,
     figure5: Vec<Figure>,
@@ -111,6 +112,10 @@ pub(super) fn render(
     let page = Page {
         summary,
         started: when(summary.started_us.0),
+        findings: summary
+            .findings()
+            .map(|(name, finding)| format!("{name}: {}", finding.text))
+            .collect(),
         bound: (summary.paper.xr_bound_us as f64 / 1e3).to_string(),
         verdicts: latency::verdicts(&merged, summary),
         figure5: latency::figures(&merged, summary)?,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Table, class};
-use crate::summary::{Loaded, LoadedScenario, ScenarioSummary, Summary};
+use crate::summary::{Loaded, LoadedScenario, NoteKind, ScenarioSummary, Summary};
 use result::{FabricMeta, WanMeta};
 
 /// The first repetition's word is the scenario's: all of them are set up alike.
@@ -199,19 +199,15 @@ pub(super) struct Note {
 pub(super) fn notes(summary: &Summary) -> Vec<Note> {
     let scenarios = summary.scenarios.iter().map(|one| (&one.name, &one.notes));
     let floors = summary.floors.iter().map(|one| (&one.name, &one.notes));
-    let all: Vec<(&String, &String)> = scenarios
+    // These stand under what the machine lacked.
+    let lacked = [NoteKind::Oversubscribed, NoteKind::ControlGroups];
+    let all = scenarios
         .chain(floors)
         .flat_map(|(name, notes)| notes.iter().map(move |note| (name, note)))
-        .collect();
-    let said = |note: &str| {
-        // These stand under what the machine lacked.
-        let scenarios = &summary.scenarios;
-        let lacked =
-            |one: &ScenarioSummary| one.resources.oversubscribed_why.as_deref() == Some(note);
-        note.starts_with("control groups lack") || scenarios.iter().any(lacked)
-    };
+        .filter(|(_, note)| !lacked.contains(&note.kind))
+        .map(|(name, note)| (name, &note.text));
     let mut found: Vec<(&String, Vec<&str>)> = Vec::new();
-    for (name, note) in all.into_iter().filter(|(_, note)| !said(note)) {
+    for (name, note) in all {
         match found.iter_mut().find(|(text, _)| *text == note) {
             Some((_, names)) => names.push(name),
             None => found.push((note, vec![name])),
@@ -234,6 +230,7 @@ pub(super) fn notes(summary: &Summary) -> Vec<Note> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::summary::Note;
 
     #[test]
     fn a_note_of_all_is_said_once() {
@@ -243,7 +240,9 @@ mod tests {
         let mut summary = crate::summary::build(&loaded);
         summary.floors.clear();
         for (number, one) in summary.scenarios.iter_mut().enumerate() {
-            one.notes = vec!["same".into(), format!("own {number}")];
+            one.notes = ["same".into(), format!("own {number}")]
+                .map(|text| Note::new(NoteKind::Server, text))
+                .into();
         }
         let notes = notes(&summary);
         assert_eq!(notes[0].names, "all");

@@ -1,0 +1,185 @@
+//! Whether a scenario was measured whole, and whether too much of it was lost: one rule for the terminal, the page, JUnit and
+//! the exit code.
+
+use super::{FloorSummary, FrameCounts, NoteKind, Runs, ScenarioSummary, Summary};
+
+/// More lost frames than this share of the scheduled ones are a finding.
+pub const MAX_LOST_SHARE: f64 = 0.005;
+
+/// Why a scenario's figures are not those of a whole and good measurement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// The same in words, with its figures.
+    pub text: String,
+}
+
+/// What is wrong with a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindingKind {
+    /// No planned repetition was begun.
+    NotBegun,
+    /// Strips were kept and not read.
+    NotRead,
+    /// No frame was measured.
+    NoSamples,
+    /// A planned repetition is missing, broke off, or showed nothing.
+    Incomplete,
+    /// Frames were lost, and every second was disturbed.
+    Inconclusive,
+    /// Too many frames were lost.
+    Lost,
+    /// The machine was too slow for the reference.
+    Overloaded,
+}
+
+impl FindingKind {
+    /// In a word or two.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotBegun => "not begun",
+            Self::NotRead => "not read",
+            Self::NoSamples => "no samples",
+            Self::Incomplete => "incomplete",
+            Self::Inconclusive => "inconclusive",
+            Self::Lost => "lost",
+            Self::Overloaded => "overloaded",
+        }
+    }
+
+    /// Whether something that was planned was not measured, so that no figure can say how it did.
+    pub const fn is_unmeasured(self) -> bool {
+        matches!(
+            self,
+            Self::NotBegun | Self::NotRead | Self::NoSamples | Self::Incomplete
+        )
+    }
+}
+
+impl Finding {
+    fn new(kind: FindingKind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+        }
+    }
+
+    /// What is wrong with the repetitions themselves.
+    fn of_repetitions(of: Runs, has_samples: bool) -> Option<Self> {
+        let Runs { planned, whole, .. } = of;
+        if of.begun == 0 {
+            let text = format!("none of {planned} planned repetitions was begun");
+            return Some(Self::new(FindingKind::NotBegun, text));
+        }
+        if !has_samples {
+            let text = "no frame was measured; the logs are under NAME/run-K/logs/ of the result";
+            return Some(Self::new(FindingKind::NoSamples, text));
+        }
+        (whole < planned).then(|| {
+            let text =
+                format!("{whole} of {planned} planned repetitions were completed with frames");
+            Self::new(FindingKind::Incomplete, text)
+        })
+    }
+}
+
+impl ScenarioSummary {
+    /// The frames by which a loss is judged: those of undisturbed seconds, where there are any.
+    pub fn judged_frames(&self) -> &FrameCounts {
+        self.quiet_frames().unwrap_or(&self.frames)
+    }
+
+    fn quiet_frames(&self) -> Option<&FrameCounts> {
+        let quiet = self.undisturbed.as_ref().map(|quiet| &quiet.frames);
+        quiet.filter(|frames| frames.scheduled > 0)
+    }
+
+    /// The gravest thing that is wrong with it; none where it was measured whole and is good.
+    pub fn finding(&self) -> Option<Finding> {
+        if self.latency_us.is_none()
+            && let Some(note) = self.notes.iter().find(|one| one.kind == NoteKind::NotRead)
+        {
+            return Some(Finding::new(FindingKind::NotRead, note.text.clone()));
+        }
+        Finding::of_repetitions(self.runs, self.latency_us.is_some())
+            .or_else(|| self.lost())
+            .or_else(|| {
+                let text = "the machine was too slow for the reference: its latency grows with the length of the run";
+                self.overloaded
+                    .then(|| Finding::new(FindingKind::Overloaded, text))
+            })
+    }
+
+    fn lost(&self) -> Option<Finding> {
+        let frames = self.judged_frames();
+        let share = frames
+            .lost_share()
+            .filter(|share| *share > MAX_LOST_SHARE)?;
+        let (kind, of) = match (&self.undisturbed, self.quiet_frames()) {
+            (Some(_), Some(_)) => (FindingKind::Lost, " on undisturbed seconds"),
+            (None, _) => (FindingKind::Lost, ""),
+            (Some(_), None) => (
+                FindingKind::Inconclusive,
+                ", and every second was disturbed, so that nobody can say by what",
+            ),
+        };
+        Some(Finding::new(
+            kind,
+            format!(
+                "{} of {} scheduled frames were lost{of}: {:.2} %, and at most {:.1} % may be",
+                frames.lost,
+                frames.scheduled,
+                share * 100.0,
+                MAX_LOST_SHARE * 100.0
+            ),
+        ))
+    }
+}
+
+impl FloorSummary {
+    /// What is wrong with its repetitions; none where all were measured.
+    pub fn finding(&self) -> Option<Finding> {
+        Finding::of_repetitions(self.runs, self.latency_us.is_some())
+    }
+}
+
+impl FrameCounts {
+    /// The share of the scheduled frames that was lost, 0 to 1; none where none was scheduled.
+    pub fn lost_share(&self) -> Option<f64> {
+        (self.scheduled > 0).then(|| self.lost as f64 / self.scheduled as f64)
+    }
+}
+
+impl Summary {
+    /// Every scenario and floor, by name, with what is wrong with it.
+    pub fn findings(&self) -> impl Iterator<Item = (&str, Finding)> {
+        let scenarios = self
+            .scenarios
+            .iter()
+            .filter_map(|one| Some((one.name.as_str(), one.finding()?)));
+        let floors = self
+            .floors
+            .iter()
+            .filter_map(|one| Some((one.name.as_str(), one.finding()?)));
+        scenarios.chain(floors)
+    }
+
+    /// Checks that everything that was planned was measured: a part of a result is no success.
+    ///
+    /// # Errors
+    /// Names each scenario and floor that was not measured whole, and why.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let missing: Vec<_> = self
+            .findings()
+            .filter(|(_, finding)| finding.kind.is_unmeasured())
+            .map(|(name, finding)| format!("{name}: {}", finding.text))
+            .collect();
+        anyhow::ensure!(
+            missing.is_empty(),
+            "the result is not whole: {}",
+            missing.join("; ")
+        );
+        Ok(())
+    }
+}

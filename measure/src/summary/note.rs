@@ -1,0 +1,62 @@
+//! What a reader must know before trusting a scenario's figures.
+
+use serde::{Deserialize, Serialize};
+
+/// A remark on a scenario's figures, with its kind: readers choose by the kind, people read the text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What the remark is about.
+    pub kind: NoteKind,
+    /// The remark, without a full stop.
+    pub text: String,
+}
+
+/// What a note is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// A repetition failed, was not completed, or showed nothing.
+    Incomplete,
+    /// A file of a repetition is missing, was cut off, or has lines that are no rows.
+    Files,
+    /// Strips were kept and not read yet, so that their frames are unknown.
+    NotRead,
+    /// The reference could not keep its own pace.
+    Overloaded,
+    /// The wall clock stepped.
+    Clock,
+    /// Crossings are missing, and stages with them.
+    Trace,
+    /// The transport is not the one that was asked for.
+    Transport,
+    /// Another server was in xr-streamer's place.
+    Server,
+    /// IP packets were larger than a link.
+    PacketSize,
+    /// Digits and blocks disagree, or nothing compared them.
+    Ocr,
+    /// The floor's figures are not to be believed.
+    Floor,
+    /// The machine was disturbed by something else.
+    Disturbed,
+    /// What processor and memory figures are of.
+    Resources,
+    /// The machine has fewer cores than the clusters are given.
+    Oversubscribed,
+    /// A limit held a cluster's processors back.
+    Throttled,
+    /// Datagrams found a full receive buffer.
+    Buffers,
+    /// Controllers or limits of control groups were not to be had.
+    ControlGroups,
+}
+
+impl Note {
+    /// A note of that kind.
+    pub fn new(kind: NoteKind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+        }
+    }
+}
