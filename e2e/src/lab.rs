@@ -172,14 +172,8 @@ impl Lab {
             ("--rtsp", "127.0.0.1:0"),
             ("--ops", "127.0.0.1:0"),
         ];
-        let rebind = [("--http", "http"), ("--rtsp", "rtsp"), ("--ops", "ops")];
-        self.start(
-            "streamer",
-            "xr-streamer",
-            &with_defaults(extra, &ports),
-            &rebind,
-        )
-        .await
+        self.start("streamer", "xr-streamer", &with_defaults(extra, &ports))
+            .await
     }
 
     /// Starts a renderer of a small moving pattern that feeds `feed`; a flag in `extra` wins.
@@ -195,13 +189,8 @@ impl Lab {
             ("--fps", "30"),
             ("--bitrate", "2M"),
         ];
-        self.start(
-            "renderer",
-            "xr-renderer",
-            &with_defaults(extra, &pattern),
-            &[("--ops", "ops")],
-        )
-        .await
+        self.start("renderer", "xr-renderer", &with_defaults(extra, &pattern))
+            .await
     }
 
     /// Starts a client that plays `url`; a flag in `extra` wins.
@@ -210,30 +199,20 @@ impl Lab {
     /// If it does not become ready.
     pub async fn client(&self, url: &str, extra: &[&str]) -> Service {
         let args = with_defaults(extra, &[("--url", url), ("--ops", "127.0.0.1:0")]);
-        self.start("client", "xr-client", &args, &[("--ops", "ops")])
-            .await
+        self.start("client", "xr-client", &args).await
     }
 
-    /// Starts a program of ours and waits until it says that it is ready. A restart keeps the addresses of `rebind`.
+    /// Starts a program of ours and waits until it says that it is ready.
     ///
     /// # Panics
     /// If it does not become ready.
-    pub async fn start(
-        &self,
-        role: &str,
-        program: &str,
-        args: &[&str],
-        rebind: &[(&str, &str)],
-    ) -> Service {
+    pub async fn start(&self, role: &str, program: &str, args: &[&str]) -> Service {
         let said = Arc::<Mutex<Vec<String>>>::default();
         let hear = Arc::clone(&said);
-        let mut spec = self
+        let spec = self
             .spec(role, binary(program))
             .args(args.iter().copied())
             .on_line(move |line| lock(&hear).push(line.to_owned()));
-        for (flag, key) in rebind {
-            spec = spec.rebind(*flag, *key);
-        }
         let process = self.testbed.start(spec).expect("the program starts");
         let ready = process
             .ready(START_PATIENCE)

@@ -31,6 +31,12 @@ impl Ready {
     pub fn addr(&self, key: &str) -> Option<SocketAddr> {
         self.text(key)?.parse().ok()
     }
+
+    /// Every field that is an address with a port.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        let keys = self.0.keys().map(String::as_str);
+        keys.filter_map(|key| Some((key, self.addr(key)?)))
+    }
 }
 
 #[cfg(test)]

@@ -50,9 +50,6 @@ pub struct Spec {
     pub log: PathBuf,
     /// How many bytes of log are kept: the first half of it from the beginning, the rest from the end.
     pub log_limit_bytes: usize,
-    /// A restart replaces the value after each of these flags by this key of the ready line, so that a process which
-    /// chose its port itself comes back on the same one.
-    pub rebind: Vec<(String, String)>,
     /// Called with each line of the standard output.
     pub on_line: Option<LineFn>,
     /// For a program that writes no ready line: it is ready once its standard error holds this text.
@@ -82,7 +79,6 @@ impl Spec {
             env_remove: None,
             log: log.into(),
             log_limit_bytes: 8 << 20,
-            rebind: Vec::new(),
             on_line: None,
             ready_when: None,
             log_stdout: false,
@@ -110,13 +106,6 @@ impl Spec {
     #[must_use]
     pub fn env_remove(mut self, prefix: impl Into<String>) -> Self {
         self.env_remove = Some(prefix.into());
-        self
-    }
-
-    /// See [`Spec::rebind`].
-    #[must_use]
-    pub fn rebind(mut self, flag: impl Into<String>, key: impl Into<String>) -> Self {
-        self.rebind.push((flag.into(), key.into()));
         self
     }
 
@@ -169,19 +158,20 @@ impl Spec {
         line
     }
 
-    /// The same process with the addresses that it chose.
+    /// The same process on the addresses of its ready line, so that one which drew its ports comes back where the others
+    /// know it: the address `ops` is the value of the flag `--ops`, and so on.
     pub(crate) fn rebound(&self, ready: &Ready) -> Self {
         let mut again = self.clone();
-        for (flag, key) in &self.rebind {
-            let Some(value) = ready.text(key) else {
-                continue;
-            };
-            if let Some(at) = again.args.iter().position(|arg| arg == flag) {
-                if let Some(old) = again.args.get_mut(at + 1) {
-                    value.clone_into(old);
+        for (key, address) in ready.addresses() {
+            let (flag, joined) = (format!("--{key}"), format!("--{key}="));
+            let mut value_follows = false;
+            for arg in &mut again.args {
+                if value_follows {
+                    *arg = address.to_string();
+                } else if arg.starts_with(&joined) {
+                    *arg = format!("{joined}{address}");
                 }
-            } else {
-                again.args.extend([flag.clone(), value.to_owned()]);
+                value_follows = *arg == flag;
             }
         }
         again
@@ -224,12 +214,15 @@ mod tests {
 
     #[test]
     fn a_restart_keeps_the_ports_that_were_drawn() {
-        let spec = Spec::new("streamer", "xr-streamer", "log")
-            .args(["--http", "127.0.0.1:0", "--log", "info"])
-            .rebind("--http", "http")
-            .rebind("--ops", "ops");
+        let spec = Spec::new("streamer", "xr-streamer", "log").args([
+            "--http",
+            "127.0.0.1:0",
+            "--log",
+            "info",
+            "--ops=127.0.0.1:0",
+        ]);
         let ready = Ready::parse(
-            r#"{"event":"ready","program":"x","http":"127.0.0.1:4242","ops":"127.0.0.1:4243"}"#,
+            r#"{"event":"ready","log":"x","http":"127.0.0.1:4242","ops":"127.0.0.1:4243","rtsp":"[::1]:4244"}"#,
         )
         .expect("a ready line");
         let args = spec.rebound(&ready).args;
@@ -240,8 +233,7 @@ mod tests {
                 "127.0.0.1:4242",
                 "--log",
                 "info",
-                "--ops",
-                "127.0.0.1:4243"
+                "--ops=127.0.0.1:4243"
             ]
         );
     }

@@ -35,7 +35,6 @@ async fn the_client_hands_over_every_frame() {
                 "--out",
                 &text(&lab.path("collected")),
             ],
-            &[],
         )
         .await;
     let to = format!("http://{}", collector.addr("listen"));

@@ -1,5 +1,4 @@
-//! Runs in labs of network namespaces: every fabric carries the video, the WAN carries what it should, and what is done to
-//! them on purpose passes.
+//! Runs in labs of network namespaces: every fabric carries the video, and the WAN carries what it should.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +17,7 @@ const RUN_PATIENCE: Duration = Duration::from_mins(4);
 const DEFAULTS: &str = "schema = 1\nname = \"labs\"\nrest = \"100ms\"\n[defaults]\nsource = \"test\"\nsize = \"640x360\"\nfps = 30\n\
     bitrate = \"1M\"\nwarmup = \"500ms\"\nduration = \"3s\"\nocr = { max_frames = 0 }\n";
 
-async fn measure(lab: &Lab, scenarios: &str, more: &[&str]) -> Finished {
+pub(crate) async fn measure(lab: &Lab, scenarios: &str, more: &[&str]) -> Finished {
     let file = lab.path("labs.toml");
     std::fs::write(&file, format!("{DEFAULTS}{scenarios}")).expect("written");
     let (file, out) = (text(&file), text(&lab.path("out")));
@@ -27,18 +26,18 @@ async fn measure(lab: &Lab, scenarios: &str, more: &[&str]) -> Finished {
     run(binary("xrbench"), &args, RUN_PATIENCE).await
 }
 
-fn summary(lab: &Lab) -> Value {
+pub(crate) fn summary(lab: &Lab) -> Value {
     json(&lab.path("out/summary.json"))
 }
 
-fn scenario<'a>(summary: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn scenario<'a>(summary: &'a Value, name: &str) -> &'a Value {
     let all = summary["scenarios"].as_array().expect("a list");
     all.iter()
         .find(|scenario| scenario["name"] == name)
         .unwrap_or_else(|| panic!("no scenario {name}"))
 }
 
-fn events(lab: &Lab, name: &str) -> String {
+pub(crate) fn events(lab: &Lab, name: &str) -> String {
     text_of(&lab.path(&format!("out/{name}/run-1/events.csv")))
 }
 
@@ -181,61 +180,6 @@ async fn the_wan_carries_wireguard_for_liqo_and_rtsp_for_nodeport() {
         strangers.is_empty(),
         "{} packets of neither feed nor RTSP",
         strangers.len()
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn loss_an_outage_and_a_killed_gateway_pass_and_are_seen() {
-    let lab = Lab::new();
-    let file = "[[scenario]]\nname = \"loss\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"7s\"\n\
-        wan = { preset = \"local\", b_to_a = { loss_percent = 1 } }\n\
-        [[scenario]]\nname = \"outage\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"5s\"\nwan = { preset = \"local\" }\n\
-        fault = [{ at = \"1s\", what = \"outage\", lasts = \"200ms\" }]\n\
-        [[scenario]]\nname = \"gateway\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"12s\"\nwan = { preset = \"local\" }\n\
-        fault = [{ at = \"1s\", what = \"kill\", who = \"gateway-a\" }]\n";
-    measure(&lab, file, &[]).await.well();
-    let summary = summary(&lab);
-    let shown = |name: &str| {
-        scenario(&summary, name)["frames"]["shown"]
-            .as_u64()
-            .expect("a count")
-    };
-    // A lost packet damages the picture, stamp included, until the key frame that the client asks for: without it most of
-    // these would be unread, as the next one by itself comes after two seconds.
-    let unread = scenario(&summary, "loss")["frames"]["unread"]
-        .as_u64()
-        .expect("a count");
-    assert!(unread > 0, "what is lost is seen");
-    assert!(
-        shown("loss") > 140,
-        "{} of 210 read, {unread} unread",
-        shown("loss")
-    );
-    // The feed is cut too: its frames wait for TCP and come late, so that the picture stands still whether or not one is lost.
-    assert!(
-        shown("outage") > 75,
-        "the stream came back: {} of 150 frames",
-        shown("outage")
-    );
-    let freezes = &scenario(&summary, "outage")["freezes"];
-    assert!(freezes["count"].as_u64() >= Some(1), "{freezes}");
-    assert!(freezes["longest_us"].as_u64() >= Some(150_000), "{freezes}");
-    for word in ["outage begins", "outage ends"] {
-        assert!(
-            events(&lab, "outage").contains(word),
-            "{}",
-            events(&lab, "outage")
-        );
-    }
-    assert!(
-        events(&lab, "gateway").contains("kill,gateway-a"),
-        "{}",
-        events(&lab, "gateway")
-    );
-    assert!(
-        shown("gateway") > 100,
-        "the stream came back: {} frames",
-        shown("gateway")
     );
 }
 

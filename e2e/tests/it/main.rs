@@ -9,6 +9,7 @@ mod another_server;
 mod bad_input;
 mod cli;
 mod drain;
+mod faults;
 mod house;
 mod interop;
 mod labs;

@@ -1,5 +1,6 @@
 //! The three processes of our pipeline in a repetition: started, killed on purpose, ended.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -22,7 +23,8 @@ pub(super) struct Pipeline {
     streamer: Option<Process>,
     renderer: Option<Process>,
     client: Option<Process>,
-    scrapers: Vec<Scraper>,
+    /// By role.
+    scrapers: BTreeMap<String, Scraper>,
 }
 
 impl Pipeline {
@@ -122,7 +124,8 @@ impl Pipeline {
             // One host has one clock: there is nothing to ask.
             ask_clock: false,
         };
-        self.scrapers.push(collector.scrape(target)?);
+        self.scrapers
+            .insert(role.to_owned(), collector.scrape(target)?);
         Ok(said)
     }
 
@@ -134,7 +137,7 @@ impl Pipeline {
         }
     }
 
-    /// Kills a process by SIGKILL and starts it again with the same command line.
+    /// Kills a process by SIGKILL and starts it again where it was, with the same command line and the same addresses.
     pub(super) async fn kill(
         &mut self,
         repetition: &mut Repetition<'_>,
@@ -143,6 +146,10 @@ impl Pipeline {
         let Some(process) = self.slot(role).take() else {
             return Ok(());
         };
+        // Its ring goes with it. The new one's is told from it by its boot, and is pulled from the beginning.
+        if let Some(scraper) = self.scrapers.get(role) {
+            catch_up(repetition, scraper).await;
+        }
         let exit = process.kill().await;
         repetition.ended(&process, exit);
         let again = process.restart().await.map_err(anyhow::Error::from)?;
@@ -156,18 +163,22 @@ impl Pipeline {
         if let Some(client) = &self.client {
             repetition.terminate(client).await;
         }
-        for scraper in self.scrapers {
-            if let Err(error) = scraper.catch_up().await {
-                repetition
-                    .events
-                    .now("trace lost", "xrbench", &format!("{error:#}"));
-            }
+        for scraper in self.scrapers.into_values() {
+            catch_up(repetition, &scraper).await;
             repetition.meta.trace_overwritten += scraper.overwritten().await;
             scraper.stop().await;
         }
         for process in [&self.renderer, &self.streamer].into_iter().flatten() {
             repetition.terminate(process).await;
         }
+    }
+}
+
+/// Pulls what a service's ring holds, before the service ends.
+async fn catch_up(repetition: &Repetition<'_>, scraper: &Scraper) {
+    if let Err(error) = scraper.catch_up().await {
+        let why = format!("{error:#}");
+        repetition.events.now("trace lost", "xrbench", &why);
     }
 }
 

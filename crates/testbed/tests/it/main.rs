@@ -153,9 +153,7 @@ async fn a_restart_uses_the_address_that_was_drawn() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let script =
         r#"echo "{\"event\":\"ready\",\"ops\":\"127.0.0.1:4${1#127.0.0.1:}\"}"; exec sleep 1000"#;
-    let spec = shell(dir.path(), script)
-        .args(["--ops", "127.0.0.1:0"])
-        .rebind("--ops", "ops");
+    let spec = shell(dir.path(), script).args(["--ops", "127.0.0.1:0"]);
     let first = quiet().start(spec).expect("started");
     assert_eq!(
         first

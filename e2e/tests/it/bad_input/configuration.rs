@@ -164,7 +164,6 @@ async fn a_collector_that_is_not_there_costs_nothing() {
                 "--out",
                 &out,
             ],
-            &[],
         )
         .await;
     until("the frames at the collector", PATIENCE, async || {

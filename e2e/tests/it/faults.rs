@@ -1,0 +1,129 @@
+//! What is done on purpose during a run, on the host and in labs: it passes, and it is seen.
+
+use e2e::Lab;
+use timeline::frames_csv::{FrameRow, Outcome};
+use timeline::{Point, UnixMicros};
+
+use crate::labs::{events, measure, scenario, summary};
+use crate::run::json;
+
+/// Frames a second of every scenario here.
+const FPS: u64 = 30;
+
+/// From a kill to the next picture: the program starts, the others find it again, and the encoder's next key frame comes.
+/// Each takes a second at most, and twice that on a machine that is busy with other tests.
+const RECOVERY_SECONDS: u64 = 6;
+
+/// When `what` happened to `who`, from `events.csv`.
+fn time_of(lab: &Lab, name: &str, what: &str, who: &str) -> UnixMicros {
+    let events = events(lab, name);
+    let line = events
+        .lines()
+        .find(|line| line.contains(&format!(",{what},{who},")))
+        .unwrap_or_else(|| panic!("no {what} of {who}:\n{events}"));
+    let time = line.split(',').next().and_then(|time| time.parse().ok());
+    UnixMicros(time.unwrap_or_else(|| panic!("no time in {line}")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_killed_on_the_host_comes_back_where_the_others_know_it() {
+    let lab = Lab::new();
+    let roles = ["renderer", "streamer", "client"];
+    let killed_at = 1;
+    let duration = killed_at + RECOVERY_SECONDS + 4;
+    let file: String = roles
+        .iter()
+        .map(|role| {
+            format!(
+                "[[scenario]]\nname = \"{role}\"\nduration = \"{duration}s\"\n\
+                 fault = [{{ at = \"{killed_at}s\", what = \"kill\", who = \"{role}\" }}]\n"
+            )
+        })
+        .collect();
+    measure(&lab, &file, &[]).await.well();
+    for role in roles {
+        let log = events(&lab, role);
+        let killed = time_of(&lab, role, "kill", role);
+        let meta = json(&lab.path(&format!("out/{role}/run-1/meta.json")));
+        let end = UnixMicros(meta["measured_to_us"].as_u64().expect("it was measured"));
+        let recovered = UnixMicros(killed.0 + RECOVERY_SECONDS * 1_000_000);
+        let rows = e2e::rows(&lab.path(&format!("out/{role}/run-1/frames.csv")));
+        let after: Vec<&FrameRow> = rows
+            .iter()
+            .filter(|row| row.outcome == Outcome::Shown)
+            .filter(|row| {
+                row.at(Point::Generated)
+                    .is_some_and(|at| at >= recovered && at < end)
+            })
+            .collect();
+        // All that were produced once everybody is back, but for a moment at either end.
+        let produced = u64::try_from(end.micros_since(recovered)).expect("4 s") * FPS / 1_000_000;
+        assert!(
+            after.len() as u64 + 2 >= produced,
+            "{role}: {} of {produced} frames after its recovery\n{log}",
+            after.len()
+        );
+        // Whose ring is new is followed as well as whose is old: every stage of these frames is known.
+        let whole = after.iter().filter(|row| row.has_every_point()).count();
+        assert_eq!(whole, after.len(), "{role}\n{log}");
+        let restarted = log.contains(&format!(",service restarted,{role},"));
+        assert_eq!(restarted, role != "client", "{role}\n{log}");
+        assert!(!log.contains("trace lost"), "{role}\n{log}");
+        assert_eq!(meta["trace_overwritten"], 0, "{role}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loss_an_outage_and_a_killed_gateway_pass_and_are_seen() {
+    let lab = Lab::new();
+    let file = "[[scenario]]\nname = \"loss\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"7s\"\n\
+        wan = { preset = \"local\", b_to_a = { loss_percent = 1 } }\n\
+        [[scenario]]\nname = \"outage\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"5s\"\nwan = { preset = \"local\" }\n\
+        fault = [{ at = \"1s\", what = \"outage\", lasts = \"200ms\" }]\n\
+        [[scenario]]\nname = \"gateway\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"12s\"\nwan = { preset = \"local\" }\n\
+        fault = [{ at = \"1s\", what = \"kill\", who = \"gateway-a\" }]\n";
+    measure(&lab, file, &[]).await.well();
+    let summary = summary(&lab);
+    let shown = |name: &str| {
+        scenario(&summary, name)["frames"]["shown"]
+            .as_u64()
+            .expect("a count")
+    };
+    // A lost packet damages the picture, stamp included, until the key frame that the client asks for: without it most of
+    // these would be unread, as the next one by itself comes after two seconds.
+    let unread = scenario(&summary, "loss")["frames"]["unread"]
+        .as_u64()
+        .expect("a count");
+    assert!(unread > 0, "what is lost is seen");
+    assert!(
+        shown("loss") > 140,
+        "{} of 210 read, {unread} unread",
+        shown("loss")
+    );
+    // The feed is cut too: its frames wait for TCP and come late, so that the picture stands still whether or not one is lost.
+    assert!(
+        shown("outage") > 75,
+        "the stream came back: {} of 150 frames",
+        shown("outage")
+    );
+    let freezes = &scenario(&summary, "outage")["freezes"];
+    assert!(freezes["count"].as_u64() >= Some(1), "{freezes}");
+    assert!(freezes["longest_us"].as_u64() >= Some(150_000), "{freezes}");
+    for word in ["outage begins", "outage ends"] {
+        assert!(
+            events(&lab, "outage").contains(word),
+            "{}",
+            events(&lab, "outage")
+        );
+    }
+    assert!(
+        events(&lab, "gateway").contains("kill,gateway-a"),
+        "{}",
+        events(&lab, "gateway")
+    );
+    assert!(
+        shown("gateway") > 100,
+        "the stream came back: {} frames",
+        shown("gateway")
+    );
+}
