@@ -8,9 +8,14 @@ use clap::{CommandFactory as _, Parser as _};
 use service::{ConfigError, Shutdown, exit};
 use testbed::local::isolate::{self, Entered, Terminal};
 
+use crate::calibrate::cli::CalibrateArgs;
 use crate::cli::{Cli, Command};
+use crate::collect::cli::CollectArgs;
 use crate::compare::BadInput;
-use crate::run::Interrupted;
+use crate::doctor::DoctorArgs;
+use crate::lab::LabArgs;
+use crate::run::{Interrupted, RunOptions};
+use crate::scenario::File;
 use crate::{calibrate, collect, doctor, lab, run};
 
 /// As a shell says of a program that Ctrl-C ended.
@@ -68,9 +73,18 @@ fn code_of(error: &anyhow::Error) -> u8 {
     }
 }
 
+/// The commands that need a runtime.
+enum Work {
+    Run(Box<File>, RunOptions),
+    Lab(LabArgs),
+    Calibrate(CalibrateArgs),
+    Collect(CollectArgs),
+    Doctor(DoctorArgs),
+}
+
 fn start(command: Command) -> anyhow::Result<u8> {
-    // These need no runtime, and the worker must not have one: it is one engine on one thread.
-    match command {
+    // Whatever ends here needs no runtime, and the worker must not have one: it is one engine on one thread.
+    let work = match command {
         Command::OcrWorker(args) => return args.run().map(|()| exit::OK),
         Command::Ocr(args) => return args.run().map(|()| exit::OK),
         Command::Report(args) => return args.run().map(|()| exit::OK),
@@ -78,10 +92,21 @@ fn start(command: Command) -> anyhow::Result<u8> {
         Command::Compare(args) => return args.run(),
         Command::Completions { shell } => return completions(shell).map(|()| exit::OK),
         Command::Lab(args) if args.print => return lab::cli::show(&args).map(|()| exit::OK),
-        _ => {}
-    }
+        Command::Run(args) => {
+            let (file, dry_run) = (args.load()?, args.dry_run);
+            let options = args.options();
+            if dry_run {
+                return run::print_plan(&file, &options).map(|()| exit::OK);
+            }
+            Work::Run(Box::new(file), options)
+        }
+        Command::Lab(args) => Work::Lab(args),
+        Command::Calibrate(args) => Work::Calibrate(args),
+        Command::Collect(args) => Work::Collect(args),
+        Command::Doctor(args) => Work::Doctor(args),
+    };
     // Before the first thread: whoever needs a lab runs again in namespaces of its own.
-    let isolation = match terminal_of(&command)? {
+    let isolation = match terminal_of(&work) {
         None => None,
         Some(terminal) => match isolate::enter(terminal)? {
             Entered::Ended(code) => return Ok(code),
@@ -93,23 +118,20 @@ fn start(command: Command) -> anyhow::Result<u8> {
         .build()?;
     let result = runtime.block_on(async {
         let shutdown = Shutdown::from_signals()?;
-        match command {
-            Command::Run(args) => run::run(args, isolation, shutdown).await.map(|()| exit::OK),
-            Command::Lab(args) => lab::cli::run(args, shutdown).await,
-            Command::Calibrate(args) => {
+        match work {
+            Work::Run(file, options) => {
+                run::run(&file, &options, isolation, shutdown).await?;
+                Ok(exit::OK)
+            }
+            Work::Lab(args) => lab::cli::run(args, shutdown).await,
+            Work::Calibrate(args) => {
                 let holds = calibrate::cli::run(args, isolation, shutdown).await?;
                 Ok(if holds { exit::OK } else { exit::START })
             }
-            Command::Collect(args) => {
+            Work::Collect(args) => {
                 drained(collect::cli::run(args, shutdown.clone()), &shutdown).await
             }
-            Command::Doctor(args) => doctor::run(args).await,
-            Command::Ocr(_)
-            | Command::OcrWorker(_)
-            | Command::Report(_)
-            | Command::WanLink(_)
-            | Command::Compare(_)
-            | Command::Completions { .. } => Ok(exit::OK),
+            Work::Doctor(args) => doctor::run(args).await,
         }
     });
     // Strips that are being read when somebody presses Ctrl-C are left.
@@ -117,14 +139,14 @@ fn start(command: Command) -> anyhow::Result<u8> {
     result
 }
 
-/// Whether the command needs namespaces of its own, and what it does with the terminal.
-fn terminal_of(command: &Command) -> anyhow::Result<Option<Terminal>> {
-    Ok(match command {
-        Command::Run(args) if args.needs_lab()? => Some(Terminal::Shared),
-        Command::Lab(args) if args.command.is_empty() => Some(Terminal::Given),
-        Command::Lab(_) | Command::Calibrate(_) => Some(Terminal::Shared),
-        _ => None,
-    })
+/// What a command that needs namespaces of its own does with the terminal.
+fn terminal_of(work: &Work) -> Option<Terminal> {
+    match work {
+        Work::Run(file, _) if run::needs_lab(file) => Some(Terminal::Shared),
+        Work::Lab(args) if args.command.is_empty() => Some(Terminal::Given),
+        Work::Lab(_) | Work::Calibrate(_) => Some(Terminal::Shared),
+        Work::Run(..) | Work::Collect(_) | Work::Doctor(_) => None,
+    }
 }
 
 /// Bounds the drain.

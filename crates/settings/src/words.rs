@@ -2,11 +2,22 @@
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use strum::Display;
+use strum::{Display, IntoStaticStr};
 
 /// A service of the pipeline.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Display, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    ValueEnum,
+    Display,
+    IntoStaticStr,
+    Serialize,
+    Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -17,6 +28,16 @@ pub enum Role {
     Streamer,
     /// xr-client.
     Client,
+}
+
+impl Role {
+    /// Every service, in the order of a frame's way.
+    pub const ALL: [Self; 3] = [Self::Renderer, Self::Streamer, Self::Client];
+
+    /// The word that names the service in files, pods and events.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// What a scenario measures.

@@ -9,7 +9,7 @@ use service::{ConfigError, Shutdown};
 use testbed::local::isolate::Isolation;
 
 use super::conclude;
-use crate::run::{RunArgs, run_file};
+use crate::run::{self, Print, RunOptions};
 use crate::scenario::{self, File, Overrides, Span};
 use result::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, kept};
 
@@ -93,19 +93,15 @@ impl CalibrateArgs {
     }
 
     /// The run that measures it.
-    fn run_args(&self) -> RunArgs {
-        RunArgs {
-            scenario: "xrbench calibrate".into(),
+    fn options(&self) -> RunOptions {
+        RunOptions {
+            scenario_file: "xrbench calibrate".to_owned(),
             out: self.out.clone(),
-            set: Vec::new(),
-            only: Vec::new(),
             resume: false,
             pcap: super::CAPTURED.map(ToOwned::to_owned).to_vec(),
-            dry_run: false,
-            json: false,
-            quiet: true,
             bin_dir: self.bin_dir.clone(),
-            no_ocr: true,
+            read_strips: false,
+            print: Print::Nothing,
         }
     }
 }
@@ -116,7 +112,7 @@ pub async fn run(
     isolation: Option<Isolation>,
     shutdown: Shutdown,
 ) -> anyhow::Result<bool> {
-    let folder = run_file(&args.file()?, &args.run_args(), isolation, shutdown).await?;
+    let folder = run::run(&args.file()?, &args.options(), isolation, shutdown).await?;
     let (calibration, machine) = conclude(&folder).context("cannot conclude the calibration")?;
     let kept = kept::keep(&machine, &calibration);
     let mut out = std::io::stdout().lock();

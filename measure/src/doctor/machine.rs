@@ -8,8 +8,8 @@ use testbed::local::capabilities::Capabilities;
 
 use super::{Check, Lack, Verdict};
 use crate::run::host::{CpuTicks, Second};
-use crate::run::lab_plan::{self, Ability};
 use crate::run::machine::{machine, read};
+use crate::run::place::lab_plan::{self, LabCapabilities};
 use crate::run::timer;
 use crate::scenario::{Fabric, Overrides, Renderer, parse};
 
@@ -30,7 +30,7 @@ pub(super) async fn checks() -> Vec<Check> {
 
 /// The largest RTP packet on UDP that each fabric carries whole, beside what the renderer makes by default.
 fn what_fits(capabilities: &Capabilities) -> Check {
-    let ability = Ability::of(capabilities, Path::new("xrbench"), 0);
+    let capabilities = LabCapabilities::of(capabilities, Path::new("xrbench"), 0);
     let default = Renderer::default().rtp_mtu;
     let (mut told, mut all_fit) = (Vec::new(), true);
     for fabric in Fabric::WORDS
@@ -42,7 +42,7 @@ fn what_fits(capabilities: &Capabilities) -> Check {
         );
         let planned = parse(&text, "xrbench doctor", &Overrides::default())
             .map_err(anyhow::Error::from)
-            .and_then(|file| lab_plan::plan(&file.scenario[0], &ability, 0));
+            .and_then(|file| lab_plan::plan(&file.scenario[0], &capabilities, 0));
         match planned {
             Ok(planned) => {
                 let most = u32::from(planned.built.reach.max_udp_payload_bytes());

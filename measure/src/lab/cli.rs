@@ -11,7 +11,7 @@ use testbed::local::print;
 use testbed::{Placement, Testbed};
 
 use super::shell;
-use crate::run::lab_plan::{self, Ability, Planned};
+use crate::run::place::lab_plan::{self, LabCapabilities, LabPlan};
 use crate::run::programs;
 use crate::scenario::{self, File, Overrides, Scenario};
 
@@ -101,10 +101,10 @@ pub fn show(args: &LabArgs) -> anyhow::Result<()> {
     out.flush().context("cannot write to stdout")
 }
 
-fn planned(scenario: &Scenario, seed: u64) -> anyhow::Result<Planned> {
+fn planned(scenario: &Scenario, seed: u64) -> anyhow::Result<LabPlan> {
     let wan_link = programs::own()?;
-    let ability = Ability::of(&Capabilities::detect(), &wan_link, 0);
-    lab_plan::plan(scenario, &ability, seed)
+    let capabilities = LabCapabilities::of(&Capabilities::detect(), &wan_link, 0);
+    lab_plan::plan(scenario, &capabilities, seed)
 }
 
 /// Brings the lab up and opens the shell; the exit code is the shell's.

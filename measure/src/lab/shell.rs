@@ -9,13 +9,13 @@ use service::{ConfigError, Shutdown};
 use testbed::local::lab::Lab;
 
 use super::LabArgs;
-use crate::run::lab_plan::Planned;
+use crate::run::place::lab_plan::LabPlan;
 use crate::scenario::choice::hint;
 
 /// Runs the shell, or the command, and says how it ended.
 pub(super) async fn open(
     args: &LabArgs,
-    planned: &Planned,
+    planned: &LabPlan,
     lab: &Lab,
     shutdown: &Shutdown,
 ) -> anyhow::Result<u8> {
@@ -88,7 +88,7 @@ fn tell(path: &Path, packets: u64, dropped: u64) {
 
 async fn capture(
     asked: &str,
-    planned: &Planned,
+    planned: &LabPlan,
     lab: &Lab,
 ) -> anyhow::Result<testbed::local::capture::Capture> {
     let wrong = |why: String| ConfigError::new("--pcap (XR_PCAP)", asked, why, "Write POINT=FILE.");

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::scenario::Overrides;
+use super::runner::{Print, RunOptions};
+use crate::scenario::{self, File, Overrides};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,32 +55,31 @@ pub struct RunArgs {
     /// Folder of xr-renderer, xr-streamer and xr-client [default: that of xrbench]
     #[arg(long, env = "XR_BIN_DIR", value_name = "DIR")]
     pub bin_dir: Option<PathBuf>,
-    /// Print no table: the caller has its own.
-    #[arg(skip)]
-    pub quiet: bool,
     /// Leave the strips unread; `xrbench ocr DIR` reads them later
     #[arg(long, env = "XR_NO_OCR")]
     pub no_ocr: bool,
 }
 
 impl RunArgs {
-    /// Whether one of the scenarios runs in a lab. A dry run needs none.
-    pub fn needs_lab(&self) -> anyhow::Result<bool> {
-        if self.dry_run {
-            return Ok(false);
-        }
-        let file = crate::scenario::load(&self.scenario, &self.overrides())?;
-        Ok(file
-            .scenario
-            .iter()
-            .any(|scenario| scenario.fabric.is_lab()))
-    }
-
-    /// What of the command line changes the file.
-    pub fn overrides(&self) -> Overrides {
-        Overrides {
+    /// Reads the scenario file, with what of the command line changes it.
+    pub fn load(&self) -> anyhow::Result<File> {
+        let overrides = Overrides {
             set: self.set.clone(),
             only: self.only.clone(),
+        };
+        scenario::load(&self.scenario, &overrides)
+    }
+
+    /// Everything that the command line says beside the file.
+    pub fn options(self) -> RunOptions {
+        RunOptions {
+            scenario_file: self.scenario.display().to_string(),
+            out: self.out,
+            resume: self.resume,
+            pcap: self.pcap,
+            bin_dir: self.bin_dir,
+            read_strips: !self.no_ocr,
+            print: if self.json { Print::Json } else { Print::Table },
         }
     }
 }

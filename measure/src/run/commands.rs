@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use settings::Role;
+
+use super::addresses::{Addresses, ListenAddresses};
 use crate::reference::Reference;
 use crate::scenario::{At, Scenario, Span, Transport};
-use result::RepetitionFolder;
-
-/// The name of the feed in every run.
-const FEED: &str = "xr";
+use result::{Pipeline, RepetitionFolder};
 
 /// Where the programs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,114 +20,31 @@ pub struct Programs {
     pub client: PathBuf,
 }
 
-/// Where each process listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binds {
-    /// The streamer's port for feeds.
-    pub http: String,
-    /// The streamer's port for viewers.
-    pub rtsp: String,
-    /// The ops ports: the renderer's, the streamer's, the client's.
-    pub ops: [String; 3],
-    /// The only UDP ports that the streamer may send from, `LOW-HIGH`; none for any.
-    pub udp_ports: Option<String>,
-}
-
-impl Default for Binds {
-    /// This host's loopback, on ports that the processes draw themselves.
-    fn default() -> Self {
-        let any = || "127.0.0.1:0".to_owned();
-        Self {
-            http: any(),
-            rtsp: any(),
-            ops: [any(), any(), any()],
-            udp_ports: None,
-        }
-    }
-}
-
-/// Where the processes of a run found each other. Before the run, words that stand for it.
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// The streamer's port for feeds.
-    pub http: String,
-    /// The streamer's port for viewers.
-    pub rtsp: String,
-    /// The collector.
-    pub collector: String,
-}
-
-impl Places {
-    /// What `--dry-run` prints: the ports are drawn by the processes themselves.
-    pub fn unknown() -> Self {
-        let port = |what: &str| format!("127.0.0.1:<{what} port>");
-        Self {
-            http: port("http"),
-            rtsp: port("rtsp"),
-            collector: port("collector"),
-        }
-    }
-
-    /// The feed's URL.
-    pub fn feed(&self) -> String {
-        format!("http://{}/feeds/{FEED}", self.http)
-    }
-
-    /// The list of feeds.
-    pub fn feeds(&self) -> String {
-        format!("http://{}/feeds", self.http)
-    }
-
-    /// The stream's URL.
-    pub fn stream(&self) -> String {
-        format!("rtsp://{}/{FEED}", self.rtsp)
-    }
-
-    /// Where the renderer pushes to in this scenario.
-    fn feed_of(&self, scenario: &Scenario) -> String {
-        let server = scenario.server.as_ref();
-        server.map_or_else(|| self.feed(), |server| server.feed(self.at()))
-    }
-
-    /// What the client plays in this scenario.
-    fn stream_of(&self, scenario: &Scenario) -> String {
-        let server = scenario.server.as_ref();
-        server.map_or_else(|| self.stream(), |server| server.stream(self.at()))
-    }
-
-    fn at(&self) -> At<'_> {
-        At {
-            rtsp: &self.rtsp,
-            http: &self.http,
-        }
-    }
-}
-
 /// The command line of the process in the streamer's place, program first.
-pub fn between(scenario: &Scenario, programs: &Programs, binds: &Binds) -> Vec<String> {
+pub fn between(scenario: &Scenario, programs: &Programs, listen: &ListenAddresses) -> Vec<String> {
     if let Some(server) = &scenario.server {
         return server.words(At {
-            rtsp: &binds.rtsp,
-            http: &binds.http,
+            rtsp: &listen.rtsp,
+            http: &listen.http,
         });
     }
     let mut line = vec![display(&programs.streamer)];
-    line.extend(streamer(scenario, binds));
+    line.extend(streamer(scenario, listen));
     line
 }
 
 /// xr-streamer's arguments.
-pub fn streamer(scenario: &Scenario, binds: &Binds) -> Vec<String> {
+pub fn streamer(scenario: &Scenario, listen: &ListenAddresses) -> Vec<String> {
     let settings = &scenario.streamer;
     let mut args = Vec::new();
     for (flag, address) in [
-        ("--http", &binds.http),
-        ("--rtsp", &binds.rtsp),
-        ("--ops", &binds.ops[1]),
+        ("--http", &listen.http),
+        ("--rtsp", &listen.rtsp),
+        ("--ops", &listen.ops[&Role::Streamer]),
     ] {
         args.extend([flag.to_owned(), address.clone()]);
     }
-    if let Some(ports) = &binds.udp_ports {
+    if let Some(ports) = &listen.udp_ports {
         args.extend(["--udp-ports".to_owned(), ports.clone()]);
     }
     args.push(format!("--rtp-sync={}", settings.rtp_sync));
@@ -139,11 +56,15 @@ pub fn streamer(scenario: &Scenario, binds: &Binds) -> Vec<String> {
 }
 
 /// xr-renderer's arguments, as a renderer.
-pub fn renderer(scenario: &Scenario, places: &Places, binds: &Binds) -> Vec<String> {
-    let mut args = codec(scenario, &binds.ops[0]);
+pub fn renderer(
+    scenario: &Scenario,
+    addresses: &Addresses,
+    listen: &ListenAddresses,
+) -> Vec<String> {
+    let mut args = codec(scenario, &listen.ops[&Role::Renderer]);
     args.extend([
         "--feed".into(),
-        places.feed_of(scenario),
+        addresses.feed_of(scenario),
         format!("--rtp-mtu={}", scenario.renderer.rtp_mtu),
     ]);
     args
@@ -151,7 +72,7 @@ pub fn renderer(scenario: &Scenario, places: &Places, binds: &Binds) -> Vec<Stri
 
 /// xr-renderer's arguments, as the floor.
 pub fn floor(scenario: &Scenario, folder: &RepetitionFolder) -> Vec<String> {
-    let mut args = codec(scenario, &Binds::default().ops[0]);
+    let mut args = codec(scenario, &ListenAddresses::drawn().ops[&Role::Renderer]);
     let duration = Span(scenario.warmup.0 + scenario.duration.0);
     args.extend([
         "--floor".into(),
@@ -165,20 +86,23 @@ pub fn floor(scenario: &Scenario, folder: &RepetitionFolder) -> Vec<String> {
 /// xr-client's arguments.
 pub fn client(
     scenario: &Scenario,
-    places: &Places,
-    binds: &Binds,
+    addresses: &Addresses,
+    listen: &ListenAddresses,
     transport: Transport,
     folder: &RepetitionFolder,
 ) -> Vec<String> {
     let settings = &scenario.client;
     let mut args = words("--sink none --ops");
     args.extend([
-        binds.ops[2].clone(),
+        listen.ops[&Role::Client].clone(),
         "--url".into(),
-        places.stream_of(scenario),
+        addresses.stream_of(scenario),
     ]);
     args.extend(["--transport".into(), transport.to_string()]);
-    args.extend(["--collector".into(), format!("http://{}", places.collector)]);
+    args.extend([
+        "--collector".into(),
+        format!("http://{}", addresses.collector),
+    ]);
     args.extend([
         format!("--latency-ms={}", settings.latency_ms),
         format!("--buffer-mode={}", settings.buffer_mode),
@@ -197,12 +121,13 @@ pub fn client(
 /// ffmpeg as the reference's renderer and its player, programs first.
 pub fn reference(
     scenario: &Scenario,
-    places: &Places,
+    addresses: &Addresses,
+    transport: Transport,
     folder: &RepetitionFolder,
 ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
-    let transport = scenario.transport.to_string();
+    let transport = transport.to_string();
     let reference = Reference {
-        tuned: scenario.pipeline == result::Pipeline::ReferenceTuned,
+        tuned: scenario.pipeline == Pipeline::ReferenceTuned,
         source: &scenario.source,
         width: scenario.size.width,
         height: scenario.size.height,
@@ -212,8 +137,8 @@ pub fn reference(
     };
     let [render, play] = progress_files(folder);
     Ok((
-        reference.render_command(&places.feed(), &render)?,
-        reference.play_command(&places.stream(), &strips_file(folder), &play),
+        reference.render_command(&addresses.feed(), &render)?,
+        reference.play_command(&addresses.stream(), &strips_file(folder), &play),
     ))
 }
 
@@ -297,16 +222,16 @@ mod tests {
              streamer = { rtp_sync = true, factory_latency_ms = 200 }\nocr = { max_frames = 100 }",
         );
         let folder = RepetitionFolder::new("/out/s/run-1");
-        let places = Places {
+        let addresses = Addresses {
             http: "h:1".into(),
             rtsp: "h:2".into(),
             collector: "h:3".into(),
         };
-        let binds = Binds::default();
+        let listen = ListenAddresses::drawn();
         let client = shell(&client(
             &scenario,
-            &places,
-            &binds,
+            &addresses,
+            &listen,
             scenario.transport,
             &folder,
         ));
@@ -318,10 +243,10 @@ mod tests {
             assert!(client.contains(part), "{client}");
         }
         assert!(
-            shell(&streamer(&scenario, &binds))
+            shell(&streamer(&scenario, &listen))
                 .ends_with("--rtp-sync=true --factory-latency-ms=200")
         );
-        let renderer = shell(&renderer(&scenario, &places, &binds));
+        let renderer = shell(&renderer(&scenario, &addresses, &listen));
         assert!(
             renderer.contains("--source test --size=640x360 --fps=30 --bitrate=6M"),
             "{renderer}"
@@ -341,11 +266,11 @@ mod tests {
         let scenario = scenario(
             "server = { command = \"other --rtsp {rtsp}\", feed = \"rtsp://{rtsp}/in\", stream = \"rtsp://{rtsp}/out\" }",
         );
-        let binds = Binds {
+        let listen = ListenAddresses {
             rtsp: "0.0.0.0:8554".into(),
-            ..Binds::default()
+            ..ListenAddresses::drawn()
         };
-        let places = Places {
+        let addresses = Addresses {
             http: "h:1".into(),
             rtsp: "h:2".into(),
             collector: "h:3".into(),
@@ -356,13 +281,13 @@ mod tests {
             client: "xr-client".into(),
         };
         assert_eq!(
-            between(&scenario, &programs, &binds),
+            between(&scenario, &programs, &listen),
             ["other", "--rtsp", "0.0.0.0:8554"]
         );
         let folder = RepetitionFolder::new("/out/s/run-1");
-        let renderer = shell(&renderer(&scenario, &places, &binds));
+        let renderer = shell(&renderer(&scenario, &addresses, &listen));
         assert!(renderer.contains("--feed rtsp://h:2/in"), "{renderer}");
-        let client = client(&scenario, &places, &binds, scenario.transport, &folder);
+        let client = client(&scenario, &addresses, &listen, scenario.transport, &folder);
         let client = shell(&client);
         assert!(client.contains("--url rtsp://h:2/out"), "{client}");
     }

@@ -2,18 +2,18 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::json;
 
 use testbed::local::capabilities::Capabilities;
 
-use super::commands::{self, Binds, Places, Programs};
-use super::lab_plan::{self, Ability, Planned};
-use super::plan::{Job, Plan};
-use super::strips;
+use super::addresses::Addresses;
+use super::commands::{self, Programs};
+use super::place::PlacePlan;
+use super::place::lab_plan::LabCapabilities;
+use super::plan::{Job, Plan, reading};
 use crate::scenario::File;
-use result::{Pipeline, RepetitionFolder, RunFolder};
+use result::{RepetitionFolder, RunFolder};
 
 /// The command lines of one job: role and words.
 pub(super) fn command_lines(
@@ -21,7 +21,6 @@ pub(super) fn command_lines(
     programs: &Programs,
     folder: &RepetitionFolder,
 ) -> anyhow::Result<Vec<(&'static str, Vec<String>)>> {
-    let places = Places::unknown();
     let scenario = job.settings();
     let with = |program: &Path, args: Vec<String>| {
         let mut line = vec![program.display().to_string()];
@@ -35,71 +34,40 @@ pub(super) fn command_lines(
         )]);
     }
     // A lab's addresses are the same whatever the machine has: nothing need be tried. Where it cannot be planned, its run says why.
-    let wan_link = super::programs::own()?;
-    let planned = scenario
-        .fabric
-        .is_lab()
-        .then(|| {
-            lab_plan::plan(
-                scenario,
-                &Ability::of(&Capabilities::default(), &wan_link, 0),
-                0,
-            )
-        })
-        .transpose()?;
-    let binds = planned.as_ref().map(Planned::binds).unwrap_or_default();
-    let collector = places.collector.clone();
-    let places = planned
-        .as_ref()
-        .map_or(places, |planned| planned.places(collector));
-    let transport = planned
-        .as_ref()
-        .map_or(scenario.transport, |planned| planned.transport);
-    let listens = if scenario.server.is_some() && planned.is_none() {
-        // Its ports are drawn for it, because it does not say which it has.
-        Binds {
-            http: places.http.clone(),
-            rtsp: places.rtsp.clone(),
-            ..binds.clone()
-        }
-    } else {
-        binds.clone()
-    };
-    let streamer = ("streamer", commands::between(scenario, programs, &listens));
+    let own = super::programs::own()?;
+    let capabilities = LabCapabilities::of(&Capabilities::default(), &own, 0);
+    let place = PlacePlan::new(scenario, Some(&capabilities), 0)?;
+    let unknown = Addresses::unknown();
+    let known = place.known_addresses(&unknown.collector);
+    // Another server's ports are drawn for it, because it does not announce them.
+    let draws = scenario.server.is_some() && known.is_none();
+    let addresses = known.unwrap_or(unknown);
+    let mut listen = place.listen(true)?;
+    if draws {
+        listen.http.clone_from(&addresses.http);
+        listen.rtsp.clone_from(&addresses.rtsp);
+    }
+    let transport = place.transport(scenario.transport);
+    let streamer = ("streamer", commands::between(scenario, programs, &listen));
     if scenario.pipeline.is_reference() {
-        let (render, play) = commands::reference(scenario, &places, folder)?;
+        let (render, play) = commands::reference(scenario, &addresses, transport, folder)?;
         return Ok(vec![streamer, ("renderer", render), ("client", play)]);
     }
     let renderer = (
         "renderer",
         with(
             &programs.renderer,
-            commands::renderer(scenario, &places, &binds),
+            commands::renderer(scenario, &addresses, &listen),
         ),
     );
     let client = (
         "client",
         with(
             &programs.client,
-            commands::client(scenario, &places, &binds, transport, folder),
+            commands::client(scenario, &addresses, &listen, transport, folder),
         ),
     );
     Ok(vec![streamer, renderer, client])
-}
-
-/// How long the whole run would take.
-pub(super) fn expected(file: &File, plan: &Plan, with_ocr: bool) -> Duration {
-    let streaming: Duration = plan
-        .order
-        .iter()
-        .map(|slot| plan.job(file, slot).expected() + file.rest.0)
-        .sum();
-    streaming
-        + if with_ocr {
-            strips::expected(file)
-        } else {
-            Duration::ZERO
-        }
 }
 
 /// The plan for people.
@@ -110,7 +78,7 @@ pub(super) fn text(
     out: &RunFolder,
     with_ocr: bool,
 ) -> anyhow::Result<String> {
-    let total = expected(file, plan, with_ocr).as_secs();
+    let total = plan.expected(file, with_ocr).as_secs();
     let mut text = format!(
         "{}: {} repetitions, about {} min {:02} s in all, into {}\n\nin this order (seed {}):\n",
         file.name,
@@ -153,7 +121,7 @@ pub(super) fn text(
         writeln!(
             text,
             "\nthen: the strips are read, about {} s",
-            strips::expected(file).as_secs()
+            reading(file).as_secs()
         )?;
     }
     Ok(text)
@@ -194,19 +162,8 @@ pub(super) fn json(
         "name": file.name,
         "seed": file.seed,
         "out": out.root(),
-        "expected_seconds": expected(file, plan, with_ocr).as_secs_f64(),
+        "expected_seconds": plan.expected(file, with_ocr).as_secs_f64(),
         "order": plan.order,
         "scenarios": scenarios,
     }))
-}
-
-/// How many strips a repetition of a pipeline leaves to read.
-pub(super) fn strips_of(scenario: &crate::scenario::Scenario) -> f64 {
-    let seconds = scenario.warmup.as_secs_f64() + scenario.duration.as_secs_f64();
-    let frames = seconds * f64::from(scenario.fps);
-    match scenario.pipeline {
-        Pipeline::Reference | Pipeline::ReferenceTuned => frames,
-        Pipeline::Ours => frames.min(f64::from(scenario.ocr.max_frames)),
-        Pipeline::Floor => 0.0,
-    }
 }

@@ -1,8 +1,9 @@
 //! `events.csv`: starts, ends, signals, restarts, clock steps, disturbed seconds; a line each, written at once.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use service::clock;
 use timeline::UnixMicros;
 
@@ -40,7 +41,7 @@ impl Events {
 
     /// Writes an event.
     pub fn at(&self, at: UnixMicros, event: &str, who: &str, detail: &str) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         let row = EventRow {
             time_us: at,
             event: event.to_owned(),
@@ -55,11 +56,7 @@ impl Events {
 
     /// Why the file could not be written on, if that happened.
     pub fn failure(&self) -> Option<String> {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .failure
-            .clone()
+        self.inner.lock().failure.clone()
     }
 }
 

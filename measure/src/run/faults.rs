@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use crate::scenario::{Fault, What};
+use settings::Role;
+
+use super::place;
+use crate::scenario::{ClusterName, Fault, What};
 
 /// One thing to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// The WAN carries nothing from now on.
-    OutageBegins,
-    /// It carries everything again.
-    OutageEnds,
-    /// This process is killed and started again.
-    Kill(String),
+    /// Something is done to the place.
+    Place(place::Fault),
+    /// The program of this role is killed and started again.
+    Kill(Role),
 }
 
 /// Everything to do, each with its time from the beginning of measuring.
@@ -22,16 +23,32 @@ pub(super) fn actions(faults: &[Fault]) -> Vec<(Duration, Action)> {
         match (fault.what, &fault.who, fault.lasts) {
             (What::Outage, _, lasts) => {
                 let lasts = lasts.map_or(Duration::ZERO, |span| span.0);
-                actions.push((fault.at.0, Action::OutageBegins));
-                actions.push((fault.at.0.saturating_add(lasts), Action::OutageEnds));
+                let ends = fault.at.0.saturating_add(lasts);
+                actions.push((fault.at.0, Action::Place(place::Fault::OutageBegins)));
+                actions.push((ends, Action::Place(place::Fault::OutageEnds)));
             }
-            (What::Kill, Some(who), _) => actions.push((fault.at.0, Action::Kill(who.clone()))),
+            (What::Kill, Some(who), _) => {
+                actions.extend(kill(who).map(|action| (fault.at.0, action)));
+            }
             // The file's check refuses a kill of nobody.
             (What::Kill, None, _) => {}
         }
     }
     actions.sort_by_key(|(at, _)| *at);
     actions
+}
+
+/// The kill of whoever the scenario names; the file's check refuses everybody else.
+fn kill(who: &str) -> Option<Action> {
+    let gateway = |cluster| Action::Place(place::Fault::KillGateway(cluster));
+    Some(match who {
+        "renderer" => Action::Kill(Role::Renderer),
+        "streamer" => Action::Kill(Role::Streamer),
+        "client" => Action::Kill(Role::Client),
+        "gateway-a" => gateway(ClusterName::A),
+        "gateway-b" => gateway(ClusterName::B),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -50,11 +67,13 @@ mod tests {
         let found = actions(&[
             fault(5, What::Kill, None, Some("client")),
             fault(2, What::Outage, Some(4), None),
+            fault(7, What::Kill, None, Some("gateway-b")),
         ]);
         let expected = [
-            (2, Action::OutageBegins),
-            (5, Action::Kill("client".into())),
-            (6, Action::OutageEnds),
+            (2, Action::Place(place::Fault::OutageBegins)),
+            (5, Action::Kill(Role::Client)),
+            (6, Action::Place(place::Fault::OutageEnds)),
+            (7, Action::Place(place::Fault::KillGateway(ClusterName::B))),
         ]
         .map(|(at, action)| (Duration::from_secs(at), action));
         assert_eq!(found, expected);

@@ -9,17 +9,21 @@ use timeline::frames_csv::FrameReader;
 use timeline::{Point, UnixMicros};
 
 use super::commands;
-use super::repetition::{GRACE, READY, Repetition, Stopped};
+use super::place::{GRACE, HostPlace, READY};
+use super::repetition::{Repetition, Stopped};
 
 pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> {
     let scenario = repetition.scenario;
-    let program = &repetition.bench.programs.renderer;
+    let program = &repetition.context.programs.renderer;
     repetition
-        .bench
-        .show
+        .context
+        .progress
         .step(&format!("the codec alone for {}", scenario.duration));
     let args = commands::floor(scenario, &repetition.folder);
-    let floor = repetition.start(repetition.spec("floor", program).args(args))?;
+    // The codec is measured by itself: on this host, whatever the scenario's fabric is.
+    let host = HostPlace::new(repetition.testbed().clone());
+    let floor = host.start(repetition.spec("floor", program).args(args))?;
+    repetition.started(&floor)?;
     let limit = READY + scenario.warmup.0 + scenario.duration.0 + GRACE;
     let ended = repetition
         .until(tokio::time::timeout(limit, floor.exited()), &[])
@@ -30,10 +34,10 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
         Ok(Err(_)) | Err(_) => repetition.terminate(&floor).await,
     };
     repetition.ended(&floor, exit);
-    place(repetition)?;
+    find_measured_time(repetition)?;
     ended?.map_err(|_| Stopped::Failed(late(limit, &floor.log_tail())))?;
     if !exit.is_success() {
-        let log = floor.spec().log.display().to_string();
+        let log = floor.log().display().to_string();
         return Err(Stopped::Failed(anyhow::anyhow!(
             "xr-renderer --floor ended ({exit}); the end of its log, {log}:\n{}",
             floor.log_tail()
@@ -49,8 +53,8 @@ fn late(limit: Duration, tail: &str) -> anyhow::Error {
     )
 }
 
-/// Finds the measured time in what the process wrote: it begins a warm-up after the first frame.
-fn place(repetition: &mut Repetition<'_>) -> anyhow::Result<()> {
+/// Finds the measured time in the rows that the process wrote: it begins a warm-up after the first frame.
+fn find_measured_time(repetition: &mut Repetition<'_>) -> anyhow::Result<()> {
     let path = repetition.folder.frames_csv();
     let Ok(file) = File::open(&path) else {
         return Ok(());

@@ -1,33 +1,36 @@
 //! `xrbench run`: a scenario file becomes a folder of results.
 //!
 //! ```text
-//! load -> plan -> for each repetition in turn: start, first frame, warm up, measure, stop, join -> read strips -> summary
+//! runner: load -> plan -> for each repetition in turn: course -> read strips -> summary
+//! course: place up -> programs start -> first frame -> warm up -> measure, with faults -> programs and place down -> join
 //! ```
+//!
+//! A *run* is the whole of it; a *repetition* is one measurement of one scenario.
 
+pub mod addresses;
 pub mod cli;
 pub mod commands;
+mod course;
 mod dry;
 pub mod events;
 mod faults;
 pub mod finish;
 mod floor;
-mod ground;
 pub mod host;
-pub mod lab_plan;
 pub mod machine;
-mod ours;
 mod pipeline;
+mod pipeline_run;
+pub mod place;
 pub mod plan;
 pub mod programs;
-mod record;
+mod progress;
 mod reference;
 pub mod repetition;
 mod resume;
+mod runner;
 pub mod sampler;
-mod show;
 mod strips;
 pub mod timer;
-mod whole;
 
 pub use cli::RunArgs;
-pub use whole::{Interrupted, run, run_file};
+pub use runner::{Interrupted, Print, RunOptions, needs_lab, print_plan, run};

@@ -1,176 +1,233 @@
-//! The three processes of our pipeline in a repetition: started, killed on purpose, ended.
+//! The place of a repetition and its programs by role: started, killed on purpose, ended, whichever pipeline they are.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use testbed::{Process, Ready, Spec};
+use settings::Role;
+use testbed::{Ready, Spec};
 use tokio::net::TcpStream;
 
-use super::commands::{self, Binds, Places};
-use super::ground::Ground;
-use super::repetition::{READY, Repetition, Stopped, address};
+use super::addresses::{Addresses, ListenAddresses, announced};
+use super::commands;
+use super::faults::Action;
+use super::place::{Fault, Place, PlacePlan, READY, Setup, Workload};
+use super::repetition::{Repetition, Stopped};
 use crate::collect::Collector;
 use crate::collect::scrape::{Scraper, Target};
+use crate::scenario::Transport;
 
-/// How often a door is tried that is still closed.
+/// How often a port is tried that is still closed.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What runs, as far as it has been started.
-#[derive(Default)]
+/// A place that is up, and the programs that run on it.
+#[derive(Debug)]
 pub(super) struct Pipeline {
-    streamer: Option<Process>,
-    renderer: Option<Process>,
-    client: Option<Process>,
-    /// By role.
-    scrapers: BTreeMap<String, Scraper>,
+    pub(super) place: Place,
+    /// Where each program listens.
+    pub(super) listen: ListenAddresses,
+    /// How RTP travels.
+    pub(super) transport: Transport,
+    running: BTreeMap<Role, Workload>,
+    scrapers: BTreeMap<Role, Scraper>,
 }
 
 impl Pipeline {
-    /// Everything that runs.
-    pub(super) fn processes(&self) -> Vec<&Process> {
-        [&self.streamer, &self.renderer, &self.client]
-            .into_iter()
-            .flatten()
-            .collect()
+    /// Brings up the place that the scenario asks for; nothing runs on it yet.
+    pub(super) async fn up(repetition: &mut Repetition<'_>) -> Result<Self, Stopped> {
+        let (context, scenario) = (repetition.context, repetition.scenario);
+        let seed = u64::from(repetition.meta.run).wrapping_add(context.seed);
+        let plan = PlacePlan::new(scenario, context.capabilities.as_ref(), seed)?;
+        plan.meta().record(&mut repetition.meta);
+        let listen = plan.listen(scenario.server.is_none())?;
+        let transport = plan.transport(scenario.transport);
+        if scenario.fabric.is_lab() {
+            context.progress.step("building the lab");
+        }
+        let setup = Setup {
+            testbed: repetition.testbed(),
+            folder: &repetition.folder,
+            events: &repetition.events,
+            limits: scenario.limits,
+            pcap: context.pcap,
+        };
+        let place = Place::up(plan, &setup).await?;
+        repetition.watch(&place.watched());
+        Ok(Self {
+            place,
+            listen,
+            transport,
+            running: BTreeMap::new(),
+            scrapers: BTreeMap::new(),
+        })
     }
 
-    /// Starts the streamer, then who feeds it, then who plays.
-    pub(super) async fn start(
+    /// Every program that runs.
+    pub(super) fn running(&self) -> Vec<&Workload> {
+        self.running.values().collect()
+    }
+
+    /// Starts a program in a role.
+    pub(super) fn start(
         &mut self,
         repetition: &mut Repetition<'_>,
-        collector: &Collector,
-        ground: &Ground,
-    ) -> Result<(), Stopped> {
-        let scenario = repetition.scenario;
-        let programs = repetition.bench.programs;
-        let (binds, places) = if scenario.server.is_some() {
-            self.start_another(repetition, collector, ground).await?
-        } else {
-            let binds = ground.binds();
-            let args = commands::streamer(scenario, &binds);
-            let spec = repetition.spec("streamer", &programs.streamer).args(args);
-            self.streamer = Some(start(repetition, ground, spec)?);
-            let said = self.ready(repetition, collector, "streamer").await?;
-            let places = ground.places(&said, collector.address())?;
-            (binds, places)
-        };
-
-        let args = commands::renderer(scenario, &places, &binds);
-        let spec = repetition.spec("renderer", &programs.renderer).args(args);
-        self.renderer = Some(start(repetition, ground, spec)?);
-        self.ready(repetition, collector, "renderer").await?;
-
-        let transport = ground.transport(scenario.transport);
-        let args = commands::client(scenario, &places, &binds, transport, &repetition.folder);
-        let spec = repetition.spec("client", &programs.client).args(args);
-        let client = start(repetition, ground, spec)?;
-        repetition.meta.client_started_us = Some(client.started_at());
-        self.client = Some(client);
-        Ok(())
+        role: Role,
+        spec: Spec,
+    ) -> Result<&Workload, Stopped> {
+        let workload = self.place.start(role, spec)?;
+        if role == Role::Client {
+            repetition.meta.client_started_us = Some(workload.started_at());
+        }
+        repetition.started(&workload)?;
+        Ok(self.running.entry(role).insert_entry(workload).into_mut())
     }
 
-    /// Starts another server in the streamer's place. It says nothing that we understand: it is ready once its RTSP takes
+    /// Starts the server between renderer and client, ours or the scenario's, and waits until it serves.
+    pub(super) async fn start_server(
+        &mut self,
+        repetition: &mut Repetition<'_>,
+        collector: Option<&Collector>,
+    ) -> Result<Addresses, Stopped> {
+        let reports = collector.map_or_else(|| self.place.collector(), Collector::address);
+        let scenario = repetition.scenario;
+        let mut words =
+            commands::between(scenario, repetition.context.programs, &self.listen).into_iter();
+        let program = words.next().unwrap_or_default();
+        let role = Role::Streamer;
+        let spec = repetition
+            .spec(role.as_str(), Path::new(&program))
+            .args(words);
+        if scenario.server.is_some() {
+            self.start_another(repetition, spec.log_stdout()).await?;
+        } else {
+            self.start(repetition, role, spec)?;
+            let said = self.ready(repetition, collector, role).await?;
+            self.listen.http = announced(&said, "http", role)?;
+            self.listen.rtsp = announced(&said, "rtsp", role)?;
+        }
+        Ok(self.place.addresses(&self.listen, reports))
+    }
+
+    /// Starts another server than ours. It announces nothing that we understand: it is ready once its RTSP port takes
     /// connections, and it has no trace.
     async fn start_another(
         &mut self,
         repetition: &mut Repetition<'_>,
-        collector: &Collector,
-        ground: &Ground,
-    ) -> Result<(Binds, Places), Stopped> {
-        let binds = ground.binds_of_another()?;
-        let line = commands::between(repetition.scenario, repetition.bench.programs, &binds);
-        let mut words = line.into_iter();
-        let program = words.next().unwrap_or_default();
-        let spec = repetition
-            .spec("streamer", Path::new(&program))
-            .args(words)
-            .log_stdout();
-        let server = self.streamer.insert(start(repetition, ground, spec)?);
-        let door = ground.door_of_another(&binds)?;
-        let open = tokio::time::timeout(READY, takes_connections(door));
+        spec: Spec,
+    ) -> Result<(), Stopped> {
+        let port = self.place.address_of(Role::Streamer, &self.listen.rtsp)?;
+        let server = self.start(repetition, Role::Streamer, spec)?;
+        let open = tokio::time::timeout(READY, takes_connections(port));
         if repetition.until(open, &[server]).await?.is_err() {
             return Err(Stopped::Failed(anyhow::anyhow!(
-                "the server of scenario {} takes no connection at {door} after {} s; does its command make it listen at \
+                "the server of scenario {} takes no connection at {port} after {} s; does its command make it listen at \
                  {{rtsp}}? The end of its log, {}:\n{}",
                 repetition.scenario.name,
                 READY.as_secs(),
-                server.spec().log.display(),
+                server.log().display(),
                 server.log_tail()
             )));
         }
-        let places = ground.places_of_another(&binds, collector.address());
-        Ok((binds, places))
-    }
-
-    /// Waits until a service is ready, and begins to pull its trace.
-    async fn ready(
-        &mut self,
-        repetition: &Repetition<'_>,
-        collector: &Collector,
-        role: &str,
-    ) -> Result<Ready, Stopped> {
-        let process = self.slot(role).as_ref();
-        let process = process.ok_or_else(|| anyhow::anyhow!("{role} was not started"))?;
-        let others: Vec<&Process> = Vec::new();
-        let said = repetition
-            .until(process.ready(READY), &others)
-            .await?
-            .map_err(anyhow::Error::from)?;
-        let target = Target {
-            name: role.to_owned(),
-            ops: address(&said, "ops", role)?,
-            // One host has one clock: there is nothing to ask.
-            ask_clock: false,
-        };
-        self.scrapers
-            .insert(role.to_owned(), collector.scrape(target)?);
-        Ok(said)
-    }
-
-    fn slot(&mut self, role: &str) -> &mut Option<Process> {
-        match role {
-            "streamer" => &mut self.streamer,
-            "renderer" => &mut self.renderer,
-            _ => &mut self.client,
-        }
-    }
-
-    /// Kills a process by SIGKILL and starts it again where it was, with the same command line and the same addresses.
-    pub(super) async fn kill(
-        &mut self,
-        repetition: &mut Repetition<'_>,
-        role: &str,
-    ) -> Result<(), Stopped> {
-        let Some(process) = self.slot(role).take() else {
-            return Ok(());
-        };
-        // Its ring goes with it. The new one's is told from it by its boot, and is pulled from the beginning.
-        if let Some(scraper) = self.scrapers.get(role) {
-            catch_up(repetition, scraper).await;
-        }
-        let exit = process.kill().await;
-        repetition.ended(&process, exit);
-        let again = process.restart().await.map_err(anyhow::Error::from)?;
-        repetition.started(&again)?;
-        *self.slot(role) = Some(again);
         Ok(())
     }
 
-    /// The client first, so that it reports all that it has; then what the services saw; then the services.
-    pub(super) async fn end(self, repetition: &mut Repetition<'_>) {
-        if let Some(client) = &self.client {
-            repetition.terminate(client).await;
+    /// Waits until a service of ours is ready, and begins to pull its trace into the collector.
+    pub(super) async fn ready(
+        &mut self,
+        repetition: &Repetition<'_>,
+        collector: Option<&Collector>,
+        role: Role,
+    ) -> Result<Ready, Stopped> {
+        let workload = self.running.get(&role);
+        let workload = workload.ok_or_else(|| anyhow::anyhow!("{role} was not started"))?;
+        let said = repetition
+            .until(workload.ready(), &[])
+            .await?
+            .map_err(anyhow::Error::from)?;
+        if let Some(collector) = collector {
+            let ops = announced(&said, "ops", role)?;
+            let target = Target {
+                name: role.to_string(),
+                ops: self.place.address_of(role, &ops)?.to_string(),
+                ask_clock: !self.place.shares_our_clock(),
+            };
+            self.scrapers.insert(role, collector.scrape(target)?);
+        }
+        Ok(said)
+    }
+
+    /// The URL of the streamer's list of feeds, for the runner.
+    pub(super) fn feeds(&self) -> anyhow::Result<String> {
+        let http = self.place.address_of(Role::Streamer, &self.listen.http)?;
+        Ok(format!("http://{http}/feeds"))
+    }
+
+    /// Does what the scenario asks for on purpose.
+    pub(super) async fn act(
+        &mut self,
+        repetition: &mut Repetition<'_>,
+        action: Action,
+    ) -> Result<(), Stopped> {
+        let told = |what: &str, whom: &str| repetition.events.now(what, whom, "on purpose");
+        match action {
+            Action::Place(fault) => {
+                match fault {
+                    Fault::OutageBegins => told("outage begins", "wan"),
+                    Fault::KillGateway(cluster) => told("kill", &format!("gateway-{cluster}")),
+                    Fault::OutageEnds => {}
+                }
+                self.place.inject(fault).await?;
+                if fault == Fault::OutageEnds {
+                    told("outage ends", "wan");
+                }
+                // A process that came back is another one.
+                repetition.watch(&self.place.watched());
+                Ok(())
+            }
+            Action::Kill(role) => {
+                told("kill", role.as_str());
+                self.kill(repetition, role).await
+            }
+        }
+    }
+
+    /// Kills a program by SIGKILL and starts it again where it was, with the same command line and the same addresses.
+    async fn kill(&mut self, repetition: &mut Repetition<'_>, role: Role) -> Result<(), Stopped> {
+        let Some(workload) = self.running.remove(&role) else {
+            return Ok(());
+        };
+        // Its ring goes with it. The new one's is told from it by its boot, and is pulled from the beginning.
+        if let Some(scraper) = self.scrapers.get(&role) {
+            catch_up(repetition, scraper).await;
+        }
+        let exit = workload.kill().await;
+        repetition.ended(&workload, exit);
+        let again = workload.restart().await.map_err(anyhow::Error::from)?;
+        repetition.started(&again)?;
+        self.running.insert(role, again);
+        Ok(())
+    }
+
+    /// Ends the client first, so that it reports all that it has; then what the services saw is pulled; then the services
+    /// end, and the place.
+    pub(super) async fn down(mut self, repetition: &mut Repetition<'_>) {
+        if let Some(client) = self.running.remove(&Role::Client) {
+            repetition.terminate(&client).await;
         }
         for scraper in self.scrapers.into_values() {
             catch_up(repetition, &scraper).await;
             repetition.meta.trace_overwritten += scraper.overwritten().await;
             scraper.stop().await;
         }
-        for process in [&self.renderer, &self.streamer].into_iter().flatten() {
-            repetition.terminate(process).await;
+        for workload in self.running.values() {
+            repetition.terminate(workload).await;
         }
+        let ended = self.place.down().await;
+        for (role, used) in ended.used {
+            repetition.used(&role, used);
+        }
+        ended.meta.record(&mut repetition.meta);
     }
 }
 
@@ -183,19 +240,8 @@ async fn catch_up(repetition: &Repetition<'_>, scraper: &Scraper) {
 }
 
 /// Returns once somebody listens there.
-async fn takes_connections(door: SocketAddr) {
-    while TcpStream::connect(door).await.is_err() {
+async fn takes_connections(port: SocketAddr) {
+    while TcpStream::connect(port).await.is_err() {
         tokio::time::sleep(LOOK).await;
     }
-}
-
-/// Starts a process where the ground has it.
-fn start(
-    repetition: &mut Repetition<'_>,
-    ground: &Ground,
-    mut spec: Spec,
-) -> Result<Process, Stopped> {
-    let place = ground.placement(&spec.role)?;
-    spec.group = ground.group(&spec.role);
-    Ok(repetition.start_at(spec, place)?)
 }

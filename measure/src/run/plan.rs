@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::scenario::{File, Renderer, Scenario};
 use result::{Pipeline, ScenarioInfo, Slot};
 
+/// Images, each of two lines, that one core reads in a second, measured; for the expected time only.
+const IMAGES_PER_CORE_SECOND: f64 = 30.0;
+
 /// What a floor runs: as the scenario that it was asked for by, but the codec alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FloorRun {
@@ -97,6 +100,18 @@ impl Plan {
         infos
     }
 
+    /// How long the whole run probably takes.
+    pub fn expected(&self, file: &File, with_ocr: bool) -> Duration {
+        let of = |slot| self.job(file, slot).expected() + file.rest.0;
+        let streaming: Duration = self.order.iter().map(of).sum();
+        let then = if with_ocr {
+            reading(file)
+        } else {
+            Duration::ZERO
+        };
+        streaming + then
+    }
+
     /// What a slot of the order runs.
     ///
     /// # Panics
@@ -141,6 +156,28 @@ impl<'a> Job<'a> {
             },
         };
         scenario.warmup.0 + scenario.duration.0 + Duration::from_millis(around_ms)
+    }
+}
+
+/// How long reading the strips of a run probably takes.
+pub fn reading(file: &File) -> Duration {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let images: f64 = file
+        .scenario
+        .iter()
+        .map(|scenario| strips_of(scenario) * f64::from(scenario.runs))
+        .sum();
+    Duration::from_secs_f64(images / (IMAGES_PER_CORE_SECOND * cores as f64))
+}
+
+/// How many strips a repetition leaves to read.
+fn strips_of(scenario: &Scenario) -> f64 {
+    let seconds = scenario.warmup.as_secs_f64() + scenario.duration.as_secs_f64();
+    let frames = seconds * f64::from(scenario.fps);
+    match scenario.pipeline {
+        Pipeline::Reference | Pipeline::ReferenceTuned => frames,
+        Pipeline::Ours => frames.min(f64::from(scenario.ocr.max_frames)),
+        Pipeline::Floor => 0.0,
     }
 }
 

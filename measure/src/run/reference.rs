@@ -6,107 +6,85 @@ use std::path::Path;
 use std::time::Duration;
 
 use service::clock;
-use testbed::Process;
+use settings::Role;
 use tokio::time::Instant;
 
-use super::commands::{self, Binds, Places};
-use super::repetition::{GRACE, READY, Repetition, Stopped, address, no_first_frame};
+use super::commands;
+use super::pipeline::Pipeline;
+use super::repetition::{Repetition, Stopped, no_first_frame};
 use crate::reference::{SUSTAINED_PACE, pace};
 use crate::scenario::Span;
-use result::Pipeline;
 
 /// How often a file or the streamer is looked at while something is awaited.
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> {
-    let mut processes = Vec::new();
-    let result = measure(repetition, &mut processes).await;
-    // The player first: it writes its last strips.
-    for process in processes.iter().rev() {
-        let exit = process.terminate(GRACE).await;
-        repetition.ended(process, exit);
-    }
+    let mut pipeline = Pipeline::up(repetition).await?;
+    let result = measure(repetition, &mut pipeline).await;
+    // The player ends first: it writes its last strips.
+    pipeline.down(repetition).await;
     judge_pace(repetition);
     result
 }
 
-async fn measure(
-    repetition: &mut Repetition<'_>,
-    processes: &mut Vec<Process>,
-) -> Result<(), Stopped> {
-    let scenario = repetition.scenario;
-    repetition.bench.show.step("starting");
-    let spec = repetition
-        .spec("streamer", &repetition.bench.programs.streamer)
-        .args(commands::streamer(scenario, &Binds::default()));
-    processes.push(repetition.start(spec)?);
-    let said = repetition
-        .until(processes[0].ready(READY), &[])
-        .await?
-        .map_err(anyhow::Error::from)?;
-    let places = Places {
-        http: address(&said, "http", "streamer")?,
-        rtsp: address(&said, "rtsp", "streamer")?,
-        collector: String::new(),
-    };
-    let (render, play) = commands::reference(scenario, &places, &repetition.folder)?;
+async fn measure(repetition: &mut Repetition<'_>, pipeline: &mut Pipeline) -> Result<(), Stopped> {
+    let (scenario, shown) = (repetition.scenario, repetition.context.progress);
+    let patience = scenario.first_frame.0;
+    shown.step("starting");
+    let addresses = pipeline.start_server(repetition, None).await?;
+    let (folder, transport) = (&repetition.folder, pipeline.transport);
+    let (render, play) = commands::reference(scenario, &addresses, transport, folder)?;
 
-    processes.push(repetition.start(spec_of(repetition, "renderer", &render))?);
-    let deadline = Instant::now() + scenario.first_frame.0;
-    let alive = [&processes[0], &processes[1]];
-    let live = repetition
-        .until(
-            tokio::time::timeout_at(deadline, feed_is_live(&places)),
-            &alive,
-        )
-        .await?;
-    if live.is_err() {
-        return Err(Stopped::Failed(no_first_frame(
-            scenario.first_frame.0,
-            &alive,
-        )));
+    start(repetition, pipeline, Role::Renderer, &render)?;
+    let deadline = Instant::now() + patience;
+    let feeds = pipeline.feeds()?;
+    let live = tokio::time::timeout_at(deadline, feed_is_live(&feeds));
+    let running = pipeline.running();
+    if repetition.until(live, &running).await?.is_err() {
+        return Err(Stopped::Failed(no_first_frame(patience, &running)));
     }
 
-    processes.push(repetition.start(spec_of(repetition, "client", &play))?);
-    repetition.meta.client_started_us = Some(processes[2].started_at());
-    let alive: Vec<&Process> = processes.iter().collect();
+    start(repetition, pipeline, Role::Client, &play)?;
+    let running = pipeline.running();
     let strips = commands::strips_file(&repetition.folder);
-    let first = tokio::time::timeout(scenario.first_frame.0, file_has_content(&strips));
-    if repetition.until(first, &alive).await?.is_err() {
-        return Err(Stopped::Failed(no_first_frame(
-            scenario.first_frame.0,
-            &alive,
-        )));
+    let first = tokio::time::timeout(patience, file_has_content(&strips));
+    if repetition.until(first, &running).await?.is_err() {
+        return Err(Stopped::Failed(no_first_frame(patience, &running)));
     }
     repetition.meta.first_frame_us = Some(clock::now());
-    repetition.bench.show.step("warming up");
-    repetition.pass(scenario.warmup.0, &alive).await?;
+    shown.step("warming up");
+    repetition.pass(scenario.warmup.0, &running).await?;
     repetition.measure_from(clock::now());
-    repetition
-        .bench
-        .show
-        .step(&format!("measuring for {}", scenario.duration));
-    repetition.pass(scenario.duration.0, &alive).await?;
+    shown.step(&format!("measuring for {}", scenario.duration));
+    repetition.pass(scenario.duration.0, &running).await?;
     // What was generated at the last moment is still on its way: through defaults, some two seconds.
-    let tail = if scenario.pipeline == Pipeline::Reference {
+    let tail = if scenario.pipeline == result::Pipeline::Reference {
         3_000
     } else {
         500
     };
-    repetition.pass(Duration::from_millis(tail), &alive).await
+    repetition.pass(Duration::from_millis(tail), &running).await
 }
 
-fn spec_of(repetition: &Repetition<'_>, role: &str, command: &[String]) -> testbed::Spec {
+fn start(
+    repetition: &mut Repetition<'_>,
+    pipeline: &mut Pipeline,
+    role: Role,
+    command: &[String],
+) -> Result<(), Stopped> {
     let mut words = command.iter().cloned();
     let program = words.next().unwrap_or_default();
-    repetition.spec(role, Path::new(&program)).args(words)
+    let spec = repetition
+        .spec(role.as_str(), Path::new(&program))
+        .args(words);
+    pipeline.start(repetition, role, spec).map(drop)
 }
 
 /// Waits until the streamer has a feed: a player that asks earlier is told that there is none, and gives up.
-async fn feed_is_live(places: &Places) {
+async fn feed_is_live(feeds: &str) {
     let http = reqwest::Client::new();
     loop {
-        if let Ok(answer) = http.get(places.feeds()).send().await
+        if let Ok(answer) = http.get(feeds).send().await
             && let Ok(text) = answer.text().await
             && text.contains("\"live\"")
         {

@@ -1,30 +1,26 @@
-//! One repetition: its folder, its processes, its end, whichever way it comes to it.
+//! What a repetition has at hand while it runs: its folder, its meta, its events, its sampler; and its end, whichever way
+//! it comes to it.
 
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use futures::future::select_all;
 use service::{Shutdown, clock};
-use testbed::local::lab::Lab;
-use testbed::{Event, EventKind, Exit, Placement, Process, Spec, Testbed};
+use testbed::resources::Sample;
+use testbed::{Event, EventKind, Exit, Placement, Spec, Testbed};
 use timeline::UnixMicros;
+use tokio::sync::watch;
 
 use super::commands::Programs;
 use super::events::Events;
 use super::finish;
-use super::lab_plan::Ability;
+use super::place::lab_plan::LabCapabilities;
+use super::place::{Watched, Workload};
 use super::plan::Job;
+use super::progress::Progress;
 use super::sampler::{Sampler, Seconds};
-use super::show::Show;
-use super::{floor, ours, reference};
 use crate::scenario::{Disturbed, Scenario};
 use result::{Pipeline, ProcessInfo, RepetitionFolder, RunMeta, SCHEMA_VERSION, write_json};
-
-/// How long a process may take to say that it is ready.
-pub(super) const READY: Duration = Duration::from_secs(15);
-
-/// How long a process may take to drain after SIGTERM. Its own promise is 3 s.
-pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// Why a repetition did not come to its end.
 #[derive(Debug)]
@@ -58,94 +54,34 @@ impl From<anyhow::Error> for Stopped {
 
 /// What every repetition of a run shares.
 #[derive(Debug)]
-pub struct Bench<'a> {
-    /// What is started.
+pub struct RunContext<'a> {
+    /// The files of the programs.
     pub programs: &'a Programs,
-    /// When a second counts as disturbed.
+    /// The rule by which a second counts as disturbed.
     pub disturbed: Disturbed,
     /// Fires at Ctrl-C.
     pub shutdown: &'a Shutdown,
-    /// Shows how far it is.
-    pub show: &'a Show,
-    /// What the machine does for labs; none where no scenario needs one.
-    pub ability: Option<Ability>,
+    /// Shows how far the run is.
+    pub progress: &'a Progress,
+    /// The machine's capabilities for labs; none where no scenario needs one.
+    pub capabilities: Option<LabCapabilities>,
     /// The file's seed.
     pub seed: u64,
-    /// Where packets are captured.
+    /// The points at which packets are captured.
     pub pcap: &'a [String],
 }
 
 /// A repetition at work.
 pub(super) struct Repetition<'a> {
-    pub(super) bench: &'a Bench<'a>,
+    pub(super) context: &'a RunContext<'a>,
     pub(super) scenario: &'a Scenario,
     pub(super) folder: RepetitionFolder,
     pub(super) meta: RunMeta,
     pub(super) events: Events,
     sampler: Sampler,
     testbed: Testbed,
-}
-
-/// Runs one repetition to its end, and says how many samples it yielded.
-pub async fn run(
-    bench: &Bench<'_>,
-    job: Job<'_>,
-    name: &str,
-    number: u32,
-    floor: Option<String>,
-    folder: RepetitionFolder,
-) -> Result<u64, Stopped> {
-    let scenario = job.settings();
-    folder.create()?;
-    let events = Events::create(&folder.events_csv())?;
-    let sampler = Sampler::start(&folder, bench.disturbed, events.clone())?;
-    let pipeline = match job {
-        Job::Pipeline(scenario) => scenario.pipeline,
-        Job::Floor(_) => Pipeline::Floor,
-    };
-    let transport = if pipeline == Pipeline::Floor {
-        "none".to_owned()
-    } else {
-        scenario.transport.to_string()
-    };
-    let meta = RunMeta {
-        schema_version: SCHEMA_VERSION,
-        scenario: name.to_owned(),
-        run: number,
-        pipeline,
-        width: scenario.size.width,
-        height: scenario.size.height,
-        fps: f64::from(scenario.fps),
-        bitrate_bps: scenario.bitrate.bps(),
-        transport,
-        server: match job {
-            Job::Pipeline(scenario) => scenario.server.as_ref().map(|one| one.command.clone()),
-            Job::Floor(_) => None,
-        },
-        floor,
-        started_us: clock::now(),
-        ..RunMeta::default()
-    };
-    let writer = events.clone();
-    let testbed = Testbed::new(Placement::Host, clock::now, move |event| {
-        write_event(&writer, &event);
-    });
-    let mut repetition = Repetition {
-        bench,
-        scenario,
-        folder,
-        meta,
-        events,
-        sampler,
-        testbed,
-    };
-    repetition.save()?;
-    let result = match pipeline {
-        Pipeline::Ours => ours::run(&mut repetition).await,
-        Pipeline::Reference | Pipeline::ReferenceTuned => reference::run(&mut repetition).await,
-        Pipeline::Floor => floor::run(&mut repetition).await,
-    };
-    repetition.end(result)
+    /// Why the collector cannot write any more, if it cannot.
+    collector_failure: Option<watch::Receiver<Option<String>>>,
 }
 
 fn write_event(events: &Events, event: &Event) {
@@ -158,73 +94,118 @@ fn write_event(events: &Events, event: &Event) {
     events.at(event.at, word, &event.role, &detail);
 }
 
-impl Repetition<'_> {
-    /// What a process is started from; its log is in the folder.
+impl<'a> Repetition<'a> {
+    /// Begins a repetition: its folder, its events, its sampler.
+    pub(super) fn begin(
+        context: &'a RunContext<'a>,
+        job: Job<'a>,
+        name: &str,
+        number: u32,
+        floor: Option<String>,
+        folder: RepetitionFolder,
+    ) -> anyhow::Result<Self> {
+        let scenario = job.settings();
+        folder.create()?;
+        let events = Events::create(&folder.events_csv())?;
+        let sampler = Sampler::start(&folder, context.disturbed, events.clone())?;
+        let (pipeline, transport, server) = match job {
+            Job::Pipeline(scenario) => (
+                scenario.pipeline,
+                scenario.transport.to_string(),
+                scenario.server.as_ref().map(|one| one.command.clone()),
+            ),
+            Job::Floor(_) => (Pipeline::Floor, "none".to_owned(), None),
+        };
+        let meta = RunMeta {
+            schema_version: SCHEMA_VERSION,
+            scenario: name.to_owned(),
+            run: number,
+            pipeline,
+            width: scenario.size.width,
+            height: scenario.size.height,
+            fps: f64::from(scenario.fps),
+            bitrate_bps: scenario.bitrate.bps(),
+            transport,
+            server,
+            floor,
+            started_us: clock::now(),
+            ..RunMeta::default()
+        };
+        let writer = events.clone();
+        let testbed = Testbed::new(Placement::Host, clock::now, move |event| {
+            write_event(&writer, &event);
+        });
+        let repetition = Self {
+            context,
+            scenario,
+            folder,
+            meta,
+            events,
+            sampler,
+            testbed,
+            collector_failure: None,
+        };
+        repetition.save()?;
+        Ok(repetition)
+    }
+
+    /// A program to start; its log is in the folder.
     pub(super) fn spec(&self, role: &str, program: &Path) -> Spec {
         Spec::new(role, program, self.folder.log(role)).env_remove("XR_")
     }
 
-    /// Starts a process, and notes and samples it.
-    pub(super) fn start(&mut self, spec: Spec) -> anyhow::Result<Process> {
-        self.start_at(spec, Placement::Host)
+    /// Starts programs on this host, and hears what becomes of them anywhere.
+    pub(super) const fn testbed(&self) -> &Testbed {
+        &self.testbed
     }
 
-    /// Starts a process somewhere else, and notes and samples it.
-    pub(super) fn start_at(&mut self, spec: Spec, place: Placement) -> anyhow::Result<Process> {
-        let process = self.testbed.at(place).start(spec)?;
-        self.started(&process)?;
-        Ok(process)
+    /// Fails too, from now on, when the collector cannot write.
+    pub(super) fn fails_with(&mut self, collector: watch::Receiver<Option<String>>) {
+        self.collector_failure = Some(collector);
     }
 
-    /// Notes and samples a process that has been started.
-    pub(super) fn started(&mut self, process: &Process) -> anyhow::Result<()> {
-        let spec = process.spec();
-        self.sampler
-            .watch(&spec.role, process.pid(), spec.group.as_ref());
+    /// Notes and samples a program that has been started.
+    pub(super) fn started(&mut self, workload: &Workload) -> anyhow::Result<()> {
+        self.watch(&[workload.watched()]);
         self.meta.processes.push(ProcessInfo {
-            role: spec.role.clone(),
-            command: spec.command_line(),
-            started_us: process.started_at(),
+            role: workload.role().to_owned(),
+            command: workload.command_line(),
+            started_us: workload.started_at(),
             ended: None,
         });
         self.save()
     }
 
-    /// Samples the processes of a lab's fabric.
-    pub(super) fn watch_fabric(&self, lab: &Lab) {
-        for daemon in lab.daemons() {
-            let group = lab
-                .daemon(&daemon.role)
-                .ok()
-                .and_then(|process| process.spec().group.as_ref());
-            self.sampler.watch(&daemon.role, daemon.pid, group);
+    /// Samples these processes from now on.
+    pub(super) fn watch(&self, processes: &[Watched<'_>]) {
+        for one in processes {
+            self.sampler.watch(one.role, one.pid, one.group);
         }
     }
 
-    /// What starts processes.
-    pub(super) const fn testbed(&self) -> &Testbed {
-        &self.testbed
+    /// Takes the account of a process that has ended.
+    pub(super) fn used(&self, role: &str, used: Option<Sample>) {
+        self.sampler.ended(role, used);
     }
 
-    /// Notes how a process ended.
-    pub(super) fn ended(&mut self, process: &Process, exit: Exit) {
-        let role = &process.spec().role;
-        self.sampler.ended(role, process.used());
-        let started_us = process.started_at();
+    /// Notes how a program ended.
+    pub(super) fn ended(&mut self, workload: &Workload, exit: Exit) {
+        let (role, started_us) = (workload.role(), workload.started_at());
+        self.used(role, workload.used());
         let info = self
             .meta
             .processes
             .iter_mut()
-            .find(|info| info.role == *role && info.started_us == started_us);
+            .find(|info| info.role == role && info.started_us == started_us);
         if let Some(info) = info {
             info.ended = Some(exit.to_string());
         }
     }
 
-    /// Ends a process by SIGTERM, and notes how it went.
-    pub(super) async fn terminate(&mut self, process: &Process) -> Exit {
-        let exit = process.terminate(GRACE).await;
-        self.ended(process, exit);
+    /// Ends a program by SIGTERM, and notes how it went.
+    pub(super) async fn terminate(&mut self, workload: &Workload) -> Exit {
+        let exit = workload.terminate().await;
+        self.ended(workload, exit);
         exit
     }
 
@@ -239,43 +220,52 @@ impl Repetition<'_> {
         to
     }
 
-    /// Waits for `time`, unless a process of the repetition ends first or somebody presses Ctrl-C.
-    pub(super) async fn pass(&self, time: Duration, processes: &[&Process]) -> Result<(), Stopped> {
-        self.until(tokio::time::sleep(time), processes).await
+    /// Waits for `time`, unless a program of the repetition ends first or somebody presses Ctrl-C.
+    pub(super) async fn pass(&self, time: Duration, running: &[&Workload]) -> Result<(), Stopped> {
+        self.until(tokio::time::sleep(time), running).await
     }
 
     /// Waits for `what`, under the same conditions.
     pub(super) async fn until<T>(
         &self,
         what: impl Future<Output = T>,
-        processes: &[&Process],
+        running: &[&Workload],
     ) -> Result<T, Stopped> {
         let died = async {
-            let exits = processes
+            if running.is_empty() {
+                return std::future::pending().await;
+            }
+            let exits = running
                 .iter()
-                .map(|process| Box::pin(async move { (*process, process.exited().await) }));
-            first(exits.collect()).await
+                .map(|one| Box::pin(async move { died_early(one, one.exited().await) }));
+            select_all(exits).await.0
         };
         let unsound = async {
             let mut checks = tokio::time::interval(Duration::from_millis(500));
             loop {
                 checks.tick().await;
-                if self.sampler.has_failed() {
-                    return "the sampler ended: it could not write resources.csv or host.csv"
-                        .to_owned();
-                }
-                if let Some(failure) = self.events.failure() {
+                if let Some(failure) = self.failure() {
                     return failure;
                 }
             }
         };
         tokio::select! {
             biased;
-            () = self.bench.shutdown.fired() => Err(Stopped::Interrupted),
-            (process, exit) = died => Err(Stopped::Failed(died_early(process, exit))),
+            () = self.context.shutdown.fired() => Err(Stopped::Interrupted),
+            why = died => Err(Stopped::Failed(why)),
             what = what => Ok(what),
             failure = unsound => Err(Stopped::Fatal(anyhow::Error::msg(failure))),
         }
+    }
+
+    /// Why what is measured cannot be written any more.
+    fn failure(&self) -> Option<String> {
+        let collector = self.collector_failure.as_ref();
+        self.sampler
+            .has_failed()
+            .then(|| "the sampler ended: it could not write resources.csv or host.csv".to_owned())
+            .or_else(|| self.events.failure())
+            .or_else(|| collector?.borrow().clone())
     }
 
     fn save(&self) -> anyhow::Result<()> {
@@ -283,7 +273,7 @@ impl Repetition<'_> {
     }
 
     /// Whatever happened, what was recorded becomes readable; then it is judged.
-    fn end(mut self, result: Result<(), Stopped>) -> Result<u64, Stopped> {
+    pub(super) fn end(mut self, result: Result<(), Stopped>) -> Result<u64, Stopped> {
         let sampled = self.sampler.finish();
         let seconds = sampled
             .as_ref()
@@ -327,45 +317,24 @@ impl Repetition<'_> {
     }
 }
 
-/// The first of some futures to end; never, if there are none.
-async fn first<F: Future + Unpin>(mut futures: Vec<F>) -> F::Output {
-    std::future::poll_fn(|context| {
-        for future in &mut futures {
-            if let std::task::Poll::Ready(output) = std::pin::Pin::new(future).poll(context) {
-                return std::task::Poll::Ready(output);
-            }
-        }
-        std::task::Poll::Pending
-    })
-    .await
-}
-
-fn died_early(process: &Process, exit: Exit) -> anyhow::Error {
+fn died_early(workload: &Workload, exit: Exit) -> anyhow::Error {
     anyhow::anyhow!(
         "{} ended ({exit}) in the middle of the repetition; the end of its log, {}:\n{}",
-        process.spec().role,
-        process.spec().log.display(),
-        process.log_tail()
+        workload.role(),
+        workload.log().display(),
+        workload.log_tail()
     )
 }
 
-/// What no first frame means, with what each process said last.
-pub(super) fn no_first_frame(waited: Duration, processes: &[&Process]) -> anyhow::Error {
+/// The error of a first frame that did not come, with the last words of each program.
+pub(super) fn no_first_frame(waited: Duration, running: &[&Workload]) -> anyhow::Error {
     let mut said = String::new();
-    for process in processes {
-        let (role, log) = (&process.spec().role, process.spec().log.display());
-        said.push_str(&[format!("\n--- {role} ({log})"), process.log_tail()].join("\n"));
+    for one in running {
+        let (role, log) = (one.role(), one.log().display());
+        said.push_str(&[format!("\n--- {role} ({log})"), one.log_tail()].join("\n"));
     }
     anyhow::anyhow!(
         "no frame was shown within {} s; the ends of the logs:{said}",
         waited.as_secs_f64()
     )
-}
-
-/// A ready line without an address that is needed.
-pub(super) fn address(ready: &testbed::Ready, key: &str, role: &str) -> anyhow::Result<String> {
-    ready
-        .text(key)
-        .map(ToOwned::to_owned)
-        .with_context(|| format!("{role}'s ready line has no {key:?}: is it of this version?"))
 }

@@ -468,9 +468,10 @@ impl At<'_> {
     fn check_network(&self, scenario: &Scenario) -> Result<(), ConfigError> {
         let path = |key: &str| format!("scenario {}.{key}", scenario.name);
         let fabric = scenario.fabric;
-        if fabric.is_lab() && scenario.pipeline != Pipeline::Ours {
-            let why = "only `pipeline = \"ours\"` runs in a lab; leave the fabric out for this one";
-            return Err(self.wrong(&path("fabric"), fabric.as_str(), why));
+        if scenario.pipeline.is_reference() && !scenario.fault.is_empty() {
+            let why = "an unmodified ffmpeg ends with the connection that it loses, and does not come back; leave the faults \
+                 out for this one";
+            return Err(self.wrong(&path("fault"), "", why));
         }
         if scenario.overlapping && !matches!(fabric, Fabric::Liqo | Fabric::LiqoV0_10) {
             let why = "only Liqo translates addresses; this goes with fabric = \"liqo\"";

@@ -5,15 +5,17 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use settings::Role;
 use testbed::Cluster;
 use testbed::local::capabilities::{Capabilities, What, program};
 use testbed::local::fabric::{
     self, Backends, Built, Given, Keys, OverlayBackend, RtpOverUdp, WanBackend, WireguardBackend,
 };
-use testbed::local::plan::{LabPlan, PodPlan};
+use testbed::local::plan::{self, PodPlan};
 use testbed::wan::Wan;
 
-use super::commands::{Binds, Places};
+use super::PlaceMeta;
+use crate::run::addresses::{Addresses, ListenAddresses};
 use crate::scenario::{ClusterName, Fabric, Scenario, Transport};
 use result::{FabricMeta, WanMeta};
 
@@ -23,42 +25,51 @@ const FEED_PORT: u16 = 8080;
 /// The streamer pod's port for viewers.
 const RTSP_PORT: u16 = 8554;
 
-/// The ops ports of renderer, streamer and client, on the management link.
-const OPS_PORTS: [u16; 3] = [9091, 9092, 9093];
+/// The ops port of a pod, on the management link.
+const fn ops_port(role: Role) -> u16 {
+    match role {
+        Role::Renderer => 9091,
+        Role::Streamer => 9092,
+        Role::Client => 9093,
+    }
+}
 
-/// The pods, in the order of [`OPS_PORTS`].
-pub(crate) const PODS: [&str; 3] = ["renderer", "streamer", "client"];
-
-/// What the machine does for labs, and with what.
+/// The parts of a lab that this machine has, and the programs that stand for those that it lacks.
 #[derive(Clone, Debug)]
-pub struct Ability {
-    /// Who does the work.
+pub struct LabCapabilities {
+    /// Kernel or userspace, for each part.
     pub backends: Backends,
     /// The file of `wireguard-go`, where it is needed.
     pub wireguard_go: PathBuf,
     /// The guard's process number, after which control groups are named; 0 where nothing is run.
     pub guard: u32,
-    /// What was found on this machine.
-    pub capabilities: Capabilities,
+    /// The capabilities of this machine.
+    pub found: Capabilities,
     /// This program, which carries the WAN where the kernel has no netem.
     pub wan_link: PathBuf,
 }
 
 /// A lab before it is brought up.
 #[derive(Clone, Debug)]
-pub struct Planned {
-    /// What it is made of, and how its pods reach the streamer.
+pub struct LabPlan {
+    /// The topology, and how its pods reach the streamer.
     pub built: Built,
-    /// What the scenario says of the WAN.
+    /// The guard's process number, after which control groups are named; 0 where nothing is run.
+    pub guard: u32,
+    /// The scenario's WAN.
     pub wan: Option<WanMeta>,
-    /// How RTP travels: the scenario's transport, unless that cannot work here.
+    /// The transport of RTP: the scenario's transport, unless that cannot work here.
     pub transport: Transport,
-    /// Why not the scenario's.
+    /// The reason for another transport than the scenario's.
     pub transport_why: Option<String>,
 }
 
 /// Plans the lab of a scenario; `seed` is the WAN's.
-pub fn plan(scenario: &Scenario, ability: &Ability, seed: u64) -> anyhow::Result<Planned> {
+pub fn plan(
+    scenario: &Scenario,
+    capabilities: &LabCapabilities,
+    seed: u64,
+) -> anyhow::Result<LabPlan> {
     let fabric = scenario
         .fabric
         .plan()
@@ -72,30 +83,30 @@ pub fn plan(scenario: &Scenario, ability: &Ability, seed: u64) -> anyhow::Result
     } else {
         Cluster::A
     };
-    let plan = LabPlan {
+    let plan = plan::LabPlan {
         fabric,
         service: scenario.service.plan(),
         overlapping: scenario.overlapping,
-        pods: PODS
-            .map(|name| PodPlan {
-                name: name.to_owned(),
-                cluster: match name {
-                    "streamer" => streamer,
-                    "renderer" if scenario.renderer.cluster == ClusterName::B => Cluster::B,
-                    _ => Cluster::A,
+        pods: Role::ALL
+            .map(|role| PodPlan {
+                name: role.to_string(),
+                cluster: match role {
+                    Role::Streamer => streamer,
+                    Role::Renderer if scenario.renderer.cluster == ClusterName::B => Cluster::B,
+                    Role::Renderer | Role::Client => Cluster::A,
                 },
             })
             .to_vec(),
         feed_port: FEED_PORT,
         rtsp_port: RTSP_PORT,
         wan: wan.clone(),
-        wan_link: ability.wan_link.clone(),
+        wan_link: capabilities.wan_link.clone(),
     };
     let given = Given {
-        backends: ability.backends,
+        backends: capabilities.backends,
         keys: Keys::generate().context("the kernel gives no random numbers for keys")?,
         wan_seed: seed,
-        wireguard_go: ability.wireguard_go.clone(),
+        wireguard_go: capabilities.wireguard_go.clone(),
     };
     let built = fabric::build(&plan, &given)
         .with_context(|| format!("scenario {}: this lab cannot be built", scenario.name))?;
@@ -121,8 +132,9 @@ pub fn plan(scenario: &Scenario, ability: &Ability, seed: u64) -> anyhow::Result
             .with_context(|| format!("scenario {}.renderer.rtp_mtu = {bytes}", scenario.name))?;
     }
     let has_wan = scenario.fabric.has_wan();
-    Ok(Planned {
-        wan: has_wan.then(|| wan_meta(&wan, ability.backends.wan)),
+    Ok(LabPlan {
+        guard: capabilities.guard,
+        wan: has_wan.then(|| wan_meta(&wan, capabilities.backends.wan)),
         built,
         transport,
         transport_why,
@@ -144,35 +156,41 @@ fn wan_meta(wan: &Wan, backend: WanBackend) -> WanMeta {
     }
 }
 
-impl Planned {
-    /// What `meta.json` says of the fabric.
-    pub fn fabric_meta(&self) -> FabricMeta {
+impl LabPlan {
+    /// What is known before anything has run.
+    pub(super) fn meta(&self) -> PlaceMeta {
         let reach = &self.built.reach;
-        FabricMeta {
+        let fabric = FabricMeta {
             name: reach.name.to_owned(),
             backend: reach.backend.clone(),
             service: reach.service.clone(),
             mtu: u32::from(reach.mtu_bytes),
             wan_crossings: u32::from(reach.wan_crossings),
             too_big: BTreeMap::new(),
+        };
+        PlaceMeta {
+            fabric: Some(fabric),
+            wan: self.wan.clone(),
+            resources: None,
+            transport: Some((self.transport, self.transport_why.clone())),
         }
     }
 
     /// A pod's address on the management link.
-    pub fn management(&self, pod: &str) -> Option<Ipv4Addr> {
-        self.built.topology.namespace(pod)?.management
+    pub(super) fn management(&self, role: Role) -> Option<Ipv4Addr> {
+        self.built.topology.namespace(role.as_str())?.management
     }
 
-    /// Where each process listens: its service to the fabric, its ops port to the management link.
-    pub fn binds(&self) -> Binds {
-        let ops = |at: usize| {
-            let address = self.management(PODS[at]).unwrap_or(Ipv4Addr::UNSPECIFIED);
-            SocketAddrV4::new(address, OPS_PORTS[at]).to_string()
+    /// Where each program listens: its service to the fabric, its ops port to the management link.
+    pub(super) fn listen(&self) -> ListenAddresses {
+        let ops = |role| {
+            let address = self.management(role).unwrap_or(Ipv4Addr::UNSPECIFIED);
+            (role, SocketAddrV4::new(address, ops_port(role)).to_string())
         };
-        Binds {
+        ListenAddresses {
             http: format!("0.0.0.0:{FEED_PORT}"),
             rtsp: format!("0.0.0.0:{RTSP_PORT}"),
-            ops: [ops(0), ops(1), ops(2)],
+            ops: Role::ALL.map(ops).into(),
             udp_ports: match &self.built.reach.rtp_over_udp {
                 RtpOverUdp::WorksFromPorts(ports) => {
                     Some(format!("{}-{}", ports.start(), ports.end()))
@@ -182,18 +200,18 @@ impl Planned {
         }
     }
 
-    /// Where the processes find each other.
-    pub fn places(&self, collector: String) -> Places {
-        Places {
+    /// Where the programs find one another.
+    pub(super) fn addresses(&self, collector: &str) -> Addresses {
+        Addresses {
             http: self.built.reach.feed.to_string(),
             rtsp: self.built.reach.rtsp.to_string(),
-            collector,
+            collector: collector.to_owned(),
         }
     }
 }
 
-impl Ability {
-    /// Whether this machine can be the lab of a scenario; the error says what is missing, and the remedy.
+impl LabCapabilities {
+    /// Checks that this machine can be the lab of a scenario; the error names what is missing, and the remedy.
     pub fn check(&self, scenario: &Scenario) -> anyhow::Result<()> {
         let mut needed = vec![What::Ip, What::Nftables];
         let liqo = matches!(scenario.fabric, Fabric::Liqo | Fabric::LiqoV0_10);
@@ -214,7 +232,7 @@ impl Ability {
             needed.push(What::Tun);
         }
         for what in needed {
-            if let Some(lack) = self.capabilities.lack(what) {
+            if let Some(lack) = self.found.lack(what) {
                 anyhow::bail!(
                     "scenario {} (fabric {}) cannot run on this machine: {lack}; `xrbench doctor` says more",
                     scenario.name,
@@ -225,7 +243,7 @@ impl Ability {
         Ok(())
     }
 
-    /// What this machine has, by trying; `wan_link` is this program's file.
+    /// The choice for each part by the machine's capabilities; `wan_link` is this program's file.
     pub fn of(capabilities: &Capabilities, wan_link: &Path, guard: u32) -> Self {
         Self {
             backends: Backends {
@@ -247,7 +265,7 @@ impl Ability {
             },
             wireguard_go: program("wireguard-go").unwrap_or_else(|| "wireguard-go".into()),
             guard,
-            capabilities: capabilities.clone(),
+            found: capabilities.clone(),
             wan_link: wan_link.to_owned(),
         }
     }

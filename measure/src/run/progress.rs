@@ -4,18 +4,19 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Shows how far a run is.
 #[derive(Debug)]
-pub struct Show {
+pub struct Progress {
     bar: Option<ProgressBar>,
     begun: Instant,
     /// What is going on, for the next line: `3/14 ours-udp run 2`.
-    what: std::sync::Mutex<String>,
+    what: Mutex<String>,
 }
 
-impl Show {
+impl Progress {
     /// For a run that will probably take `expected`.
     pub fn new(expected: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
@@ -35,16 +36,13 @@ impl Show {
         Self {
             bar,
             begun: Instant::now(),
-            what: std::sync::Mutex::default(),
+            what: Mutex::default(),
         }
     }
 
     /// A repetition begins.
     pub fn begin(&self, what: String) {
-        *self
-            .what
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = what;
+        *self.what.lock() = what;
     }
 
     /// It has got so far: a line where there is no bar.
@@ -84,10 +82,7 @@ impl Show {
     }
 
     fn text(&self, step: &str) -> String {
-        let what = self
-            .what
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let what = self.what.lock();
         if what.is_empty() {
             step.to_owned()
         } else {

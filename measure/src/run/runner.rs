@@ -1,7 +1,7 @@
 //! A whole run, from the scenario file to the table.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -10,13 +10,12 @@ use testbed::local::capabilities::Capabilities;
 use testbed::local::isolate::Isolation;
 use timeline::UnixMicros;
 
-use super::cli::RunArgs;
 use super::commands::Programs;
-use super::lab_plan::{self, Ability};
+use super::place::lab_plan::{self, LabCapabilities};
 use super::plan::{Job, Plan};
-use super::repetition::{self, Bench, Stopped};
-use super::show::Show;
-use super::{dry, machine, programs, resume, strips};
+use super::progress::Progress;
+use super::repetition::{RunContext, Stopped};
+use super::{course, dry, machine, programs, resume, strips};
 use crate::report;
 use crate::scenario::{self, File};
 use result::{RunFolder, RunInfo, RunState, SCHEMA_VERSION, Slot, kept, write_json};
@@ -31,55 +30,78 @@ pub struct Interrupted {
     pub folder: String,
 }
 
-/// Runs the scenario file of the command line.
-pub async fn run(
-    args: RunArgs,
-    isolation: Option<Isolation>,
-    shutdown: Shutdown,
-) -> anyhow::Result<()> {
-    let file = scenario::load(&args.scenario, &args.overrides())?;
-    if !args.dry_run {
-        return run_file(&file, &args, isolation, shutdown).await.map(drop);
-    }
-    let plan = Plan::new(&file);
-    let folder = folder_of(&file, &args, clock::now());
-    let programs = programs::expected(args.bin_dir.as_deref());
-    let text = if args.json {
-        let plan = dry::json(&file, &plan, &programs, &folder, !args.no_ocr)?;
+/// What a run is asked for, beside its scenario file.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The name of the scenario file, for `run.json`.
+    pub scenario_file: String,
+    /// The folder of the result; none for `results/NAME-TIME`.
+    pub out: Option<PathBuf>,
+    /// Whether repetitions that the folder has complete are kept.
+    pub resume: bool,
+    /// The points at which packets are captured.
+    pub pcap: Vec<String>,
+    /// The folder of the programs; none for that of this program.
+    pub bin_dir: Option<PathBuf>,
+    /// Whether the strips are read at the end.
+    pub read_strips: bool,
+    /// What is printed at the end.
+    pub print: Print,
+}
+
+/// What a run prints at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Print {
+    /// The tables, for people.
+    Table,
+    /// The summary.
+    Json,
+    /// Nothing: the caller has its own figures.
+    Nothing,
+}
+
+/// Whether one of the file's scenarios runs in a lab.
+pub fn needs_lab(file: &File) -> bool {
+    file.scenario.iter().any(|one| one.fabric.is_lab())
+}
+
+/// Prints what a run would start, in which order and with which command lines, and starts nothing.
+pub fn print_plan(file: &File, options: &RunOptions) -> anyhow::Result<()> {
+    let plan = Plan::new(file);
+    let folder = folder_of(file, options, clock::now());
+    let programs = programs::expected(options.bin_dir.as_deref());
+    let text = if options.print == Print::Json {
+        let plan = dry::json(file, &plan, &programs, &folder, options.read_strips)?;
         serde_json::to_string_pretty(&plan)? + "\n"
     } else {
-        dry::text(&file, &plan, &programs, &folder, !args.no_ocr)?
+        dry::text(file, &plan, &programs, &folder, options.read_strips)?
     };
     print(&text)
 }
 
-/// Runs a scenario file that has been read, and says where the result is.
-pub async fn run_file(
+/// Runs a scenario file, and returns the folder of its result.
+pub async fn run(
     file: &File,
-    args: &RunArgs,
+    options: &RunOptions,
     isolation: Option<Isolation>,
     shutdown: Shutdown,
 ) -> anyhow::Result<RunFolder> {
     let started = clock::now();
-    let folder = folder_of(file, args, started);
-    let programs = programs::find(args.bin_dir.as_deref())?;
+    let folder = folder_of(file, options, started);
+    let programs = programs::find(options.bin_dir.as_deref())?;
     check_sources(file)?;
     let understood =
         serde_json::to_value(file).context("cannot put the scenario file into JSON")?;
     let plan = Plan::new(file);
-    let ability = match isolation {
+    let capabilities = match isolation {
         None => None,
         Some(isolation) => {
-            let capabilities = Capabilities::detect();
-            Some(Ability::of(
-                &capabilities,
-                &programs::own()?,
-                isolation.guard,
-            ))
+            let (found, own) = (Capabilities::detect(), programs::own()?);
+            Some(LabCapabilities::of(&found, &own, isolation.guard))
         }
     };
-    match (&ability, args.pcap.first()) {
-        (Some(ability), _) => check_points(file, ability, &args.pcap)?,
+    match (&capabilities, options.pcap.first()) {
+        (Some(capabilities), _) => check_points(file, capabilities, &options.pcap)?,
         (None, None) => {}
         (None, Some(point)) => {
             let why = "no scenario of this run has a fabric, so there is no lab to capture in";
@@ -87,7 +109,7 @@ pub async fn run_file(
             return Err(ConfigError::new("--pcap (XR_PCAP)", point, why, remedy).into());
         }
     }
-    let (info, complete) = if args.resume {
+    let (info, complete) = if options.resume {
         let earlier = resume::earlier(&folder, &understood)?;
         (earlier.info, earlier.complete)
     } else {
@@ -97,7 +119,7 @@ pub async fn run_file(
             schema_version: SCHEMA_VERSION,
             name: file.name.clone(),
             started_us: started,
-            scenario_file: args.scenario.display().to_string(),
+            scenario_file: options.scenario_file.clone(),
             scenario: understood,
             presentation: file.presentation,
             seed: file.seed,
@@ -111,41 +133,41 @@ pub async fn run_file(
         };
         (info, Vec::new())
     };
-    let whole = Whole {
+    let run = Run {
         file,
         plan: &plan,
         programs: &programs,
         folder: &folder,
-        args,
+        options,
         shutdown: &shutdown,
         complete,
-        ability,
+        capabilities,
     };
-    whole.run(info).await?;
+    run.whole(info).await?;
     Ok(folder)
 }
 
-fn folder_of(file: &File, args: &RunArgs, started: UnixMicros) -> RunFolder {
-    let out = args.out.clone().unwrap_or_else(|| {
+fn folder_of(file: &File, options: &RunOptions, started: UnixMicros) -> RunFolder {
+    let out = options.out.clone().unwrap_or_else(|| {
         Path::new("results").join(format!("{}-{}", file.name, compact(started)))
     });
     RunFolder::new(out)
 }
 
-struct Whole<'a> {
+struct Run<'a> {
     file: &'a File,
     plan: &'a Plan,
     programs: &'a Programs,
     folder: &'a RunFolder,
-    args: &'a RunArgs,
+    options: &'a RunOptions,
     shutdown: &'a Shutdown,
     /// Repetitions that an earlier run completed.
     complete: Vec<Slot>,
-    ability: Option<Ability>,
+    capabilities: Option<LabCapabilities>,
 }
 
-impl Whole<'_> {
-    async fn run(&self, mut info: RunInfo) -> anyhow::Result<()> {
+impl Run<'_> {
+    async fn whole(&self, mut info: RunInfo) -> anyhow::Result<()> {
         std::fs::create_dir_all(self.folder.root()).with_context(|| {
             format!(
                 "cannot make {}, from --out (XR_OUT)",
@@ -154,13 +176,10 @@ impl Whole<'_> {
         })?;
         (info.state, info.error, info.ended_us) = (RunState::Running, None, None);
         write_json(&self.folder.run_json(), &info)?;
-        let show = Arc::new(Show::new(dry::expected(
-            self.file,
-            self.plan,
-            !self.args.no_ocr,
-        )));
-        let result = self.measure_and_read(&show).await;
-        show.end();
+        let expected = self.plan.expected(self.file, self.options.read_strips);
+        let progress = Arc::new(Progress::new(expected));
+        let result = self.measure_and_read(&progress).await;
+        progress.end();
         info.ended_us = Some(clock::now());
         (info.state, info.error) = match &result {
             Ok(()) => (RunState::Finished, None),
@@ -168,16 +187,16 @@ impl Whole<'_> {
             Err(error) => (RunState::Failed, Some(format!("{error:#}"))),
         };
         let written = write_json(&self.folder.run_json(), &info);
-        // What stands is summed up also when something failed: a part is better than nothing, and says that it is one.
+        // Completed repetitions are summed up even after a failure: the summary is marked partial.
         let summed = self.conclude();
         // The first cause is the one that helps; a full disk, for one, spoils the rest too.
         result.and(written).and(summed)
     }
 
-    async fn measure_and_read(&self, show: &Arc<Show>) -> anyhow::Result<()> {
-        let mut failures = self.measure(show).await?;
-        if !self.args.no_ocr {
-            let (folder, reading) = (self.folder.clone(), Arc::clone(show));
+    async fn measure_and_read(&self, progress: &Arc<Progress>) -> anyhow::Result<()> {
+        let mut failures = self.measure(progress).await?;
+        if self.options.read_strips {
+            let (folder, reading) = (self.folder.clone(), Arc::clone(progress));
             let read = tokio::task::spawn_blocking(move || strips::read_all(&folder, &reading));
             tokio::select! {
                 () = self.shutdown.fired() => return Err(self.interrupted()),
@@ -192,15 +211,15 @@ impl Whole<'_> {
     }
 
     /// Every repetition in turn. One that fails does not keep the others from being measured; their errors come back.
-    async fn measure(&self, show: &Show) -> anyhow::Result<Vec<String>> {
-        let bench = Bench {
+    async fn measure(&self, progress: &Progress) -> anyhow::Result<Vec<String>> {
+        let context = RunContext {
             programs: self.programs,
             disturbed: self.file.disturbed,
             shutdown: self.shutdown,
-            show,
-            ability: self.ability.clone(),
+            progress,
+            capabilities: self.capabilities.clone(),
             seed: self.file.seed,
-            pcap: &self.args.pcap,
+            pcap: &self.options.pcap,
         };
         let mut failures = Vec::new();
         for (number, slot) in self.plan.order.iter().enumerate() {
@@ -208,12 +227,12 @@ impl Whole<'_> {
                 continue;
             }
             let name = format!("{} run {}", slot.scenario, slot.run);
-            show.begin(format!("{}/{} {name}", number + 1, self.plan.order.len()));
+            progress.begin(format!("{}/{} {name}", number + 1, self.plan.order.len()));
             let job = self.plan.job(self.file, slot);
             resume::set_aside(self.folder, slot)?;
             let folder = self.folder.repetition(&slot.scenario, slot.run);
-            match repetition::run(
-                &bench,
+            match course::run(
+                &context,
                 job,
                 &slot.scenario,
                 slot.run,
@@ -229,7 +248,7 @@ impl Whole<'_> {
                 }
                 Err(Stopped::Failed(error)) => {
                     let text = format!("{name} failed: {error:#}");
-                    show.note(&text);
+                    progress.note(&text);
                     failures.push(text);
                 }
             }
@@ -261,19 +280,16 @@ impl Whole<'_> {
     /// Sums up, prints, and judges: a scenario without a sample fails the run.
     fn conclude(&self) -> anyhow::Result<()> {
         let summary = report::write(self.folder).context("cannot sum the result up")?;
-        if self.args.quiet {
-            return summary.check();
-        }
-        if self.args.json {
-            print(&(serde_json::to_string_pretty(&summary)? + "\n"))?;
-        } else {
-            // As wide as the terminal; where there is none, wide enough for every column.
-            let width = (!std::io::stdout().is_terminal()).then_some(160);
-            let table = report::terminal(&summary, width);
-            print(&format!(
-                "{table}\nresult: {}\n",
-                self.folder.root().display()
-            ))?;
+        match self.options.print {
+            Print::Nothing => {}
+            Print::Json => print(&(serde_json::to_string_pretty(&summary)? + "\n"))?,
+            Print::Table => {
+                // As wide as the terminal; where there is none, wide enough for every column.
+                let width = (!std::io::stdout().is_terminal()).then_some(160);
+                let table = report::terminal(&summary, width);
+                let folder = self.folder.root().display();
+                print(&format!("{table}\nresult: {folder}\n"))?;
+            }
         }
         summary.check()
     }
@@ -305,11 +321,15 @@ fn check_sources(file: &File) -> anyhow::Result<()> {
 }
 
 /// A point at which no lab of the file can capture is said before anything runs, and so is a lab that cannot be built.
-fn check_points(file: &File, ability: &Ability, asked: &[String]) -> anyhow::Result<()> {
+fn check_points(
+    file: &File,
+    capabilities: &LabCapabilities,
+    asked: &[String],
+) -> anyhow::Result<()> {
     let mut points = std::collections::BTreeSet::new();
     for scenario in file.scenario.iter().filter(|one| one.fabric.is_lab()) {
-        ability.check(scenario)?;
-        let planned = lab_plan::plan(scenario, ability, file.seed)?;
+        capabilities.check(scenario)?;
+        let planned = lab_plan::plan(scenario, capabilities, file.seed)?;
         points.extend(planned.built.reach.captures.into_keys());
     }
     let known: Vec<&str> = points.iter().map(String::as_str).collect();
