@@ -5,23 +5,23 @@ use clap::Args;
 use service::ConfigError;
 use testbed::wan::link::{self, LinkArgs};
 
-/// The link's own arguments, which [`LinkArgs`] writes and reads.
+/// The link's argument, which [`LinkArgs`] writes and reads.
 #[derive(Debug, Args)]
 pub struct WanLinkArgs {
-    /// --interface wan0 --a NETNS --b NETNS [--mtu 1500] [--seed 0] [--a-to-b DIRECTION] [--b-to-a DIRECTION]
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    args: Vec<String>,
+    /// The two ends of the link and what happens between them, as `xrbench lab --print` shows it
+    #[arg(value_name = "JSON")]
+    link: String,
 }
 
 impl WanLinkArgs {
     /// Carries packets until SIGTERM.
     pub fn run(self) -> anyhow::Result<()> {
-        let args = LinkArgs::parse(&self.args).map_err(|why| {
+        let args = LinkArgs::parse(&self.link).map_err(|why| {
             ConfigError::new(
                 link::SUBCOMMAND,
-                self.args.join(" "),
+                self.link,
                 why.to_string(),
-                "Whoever starts it takes the arguments from LinkArgs::to_args",
+                "Take the argument from `xrbench lab SCENARIO.toml --print`.",
             )
         })?;
         link::serve(&args).context("the WAN link failed")

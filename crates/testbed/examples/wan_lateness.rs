@@ -38,7 +38,7 @@ const BOUND_P99_US: u64 = 1_000;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.first().is_some_and(|arg| arg == SUBCOMMAND) {
-        let args = LinkArgs::parse(&args[1..]).expect("arguments of ours");
+        let args = LinkArgs::parse(&args[1]).expect("arguments of ours");
         serve(&args).expect("served");
         return ExitCode::SUCCESS;
     }
@@ -82,7 +82,7 @@ fn measure(seconds: u64, load: u64, both: bool) -> bool {
     let program = std::env::current_exe().expect("this program");
     let used_before_us = children_used_us();
     let mut link = Command::new(program);
-    link.arg(SUBCOMMAND).args(args.to_args());
+    link.args([SUBCOMMAND, &args.to_arg()]);
     link.stdout(Stdio::piped());
     let mut link = Killed(link.spawn().expect("the link"));
     let mut lines = BufReader::new(link.0.stdout.take().expect("its output")).lines();

@@ -13,9 +13,11 @@ pub mod netns;
 pub mod pretend;
 mod process;
 mod ready;
+pub mod real_time;
 pub mod resources;
 mod spec;
 mod supervise;
+mod tun;
 pub mod wan;
 
 pub use cluster::Cluster;

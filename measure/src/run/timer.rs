@@ -65,13 +65,12 @@ impl Drop for LateTimer {
     }
 }
 
+/// Below the WAN's link, which this project wants on time first.
+const PRIORITY: i32 = 10;
+
 /// Puts this thread before every ordinary one; false where that is not allowed.
 pub fn become_real_time() -> bool {
-    let param = libc::sched_param { sched_priority: 10 };
-    #[expect(unsafe_code, reason = "no safe wrapper in what we use")]
-    // SAFETY: the call reads one struct that lives until it returns, and concerns this thread only.
-    let answer = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const param) };
-    answer == 0
+    testbed::real_time::schedule(PRIORITY)
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub fn text(topology: &Topology) -> String {
                 daemon.role,
                 daemon.namespace,
                 daemon.program.display(),
-                daemon.args.join(" ")
+                quoted(&daemon.args)
             ),
         );
         for end in &daemon.makes {
@@ -41,6 +41,12 @@ pub fn text(topology: &Topology) -> String {
         whole(&mut text, namespace);
     }
     text
+}
+
+/// As a shell takes them.
+fn quoted(args: &[String]) -> String {
+    let args = args.iter().map(String::as_str);
+    shlex::try_join(args).expect("no argument has a NUL in it")
 }
 
 fn whole(text: &mut String, namespace: &Namespace) {
@@ -80,7 +86,7 @@ fn whole(text: &mut String, namespace: &Namespace) {
     }
 }
 
-/// As `wg` would be told, without the key that is nobody's business.
+/// As `wg` would be told, without the private key.
 fn wireguard(one: &Wireguard) -> String {
     let mut text = format!("wg set {}", one.interface);
     if let Some(port) = one.listen_port {

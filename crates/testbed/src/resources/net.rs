@@ -74,7 +74,7 @@ pub fn is_apart(pid: u32) -> bool {
 }
 
 /// What an interface received and sent, from `/proc/net/dev`.
-fn interface(dev: &str, name: &str) -> Option<(Traffic, Traffic)> {
+pub(crate) fn interface(dev: &str, name: &str) -> Option<(Traffic, Traffic)> {
     let counters = dev.lines().find_map(|line| {
         let (found, counters) = line.split_once(':')?;
         (found.trim() == name).then_some(counters)
@@ -137,7 +137,10 @@ UdpLite: 1 2 3 4 5 6 7 8 9
             (sent.bytes, sent.packets, sent.dropped),
             (442_033, 4_840, 7)
         );
+        let (received, sent) = interface(DEV, "mgmt0").expect("it is there");
+        assert_eq!((received.dropped, sent.dropped), (9, 9));
         assert_eq!(interface(DEV, "eth1"), None);
+        assert_eq!(interface(DEV, "eth"), None);
         assert_eq!(interface("eth0: 1 2 3\n", POD_INTERFACE), None);
     }
 

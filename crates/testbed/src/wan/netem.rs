@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Direction, Jitter, Loss};
+use super::model::{Direction, Jitter, Loss, burst_chances};
 
 /// Bytes of Ethernet header that the kernel counts to a packet on a pair of virtual Ethernet devices: a rate and a queue
 /// hold so many fewer bytes of IP.
@@ -86,7 +86,7 @@ fn netem(direction: &Direction) -> Option<String> {
             percent,
             mean_length,
         }) => {
-            let (begin, end) = super::burst_chances(percent, mean_length);
+            let (begin, end) = burst_chances(percent, mean_length);
             add(format_args!(
                 " loss gemodel {}% {}%",
                 begin * 1e2,

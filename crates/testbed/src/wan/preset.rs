@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Direction, Jitter, Wan};
+use super::model::{Direction, Jitter, Wan};
 
 /// A WAN that has a name.
 #[derive(Clone, Copy, Debug)]

@@ -56,7 +56,7 @@ pub(crate) fn plan(fabric: Fabric) -> LabPlan {
         feed_port: FEED_PORT,
         rtsp_port: RTSP_PORT,
         wan: Wan::default(),
-        wan_link: std::env::current_exe().expect("this program"),
+        wan_link: env!("CARGO_BIN_EXE_testbed-helper").into(),
     }
 }
 

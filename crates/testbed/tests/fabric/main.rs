@@ -1,7 +1,6 @@
 //! The fabrics on this kernel: packets from the pods of a lab to its streamer and back, and what crosses the WAN meanwhile.
 //!
-//! Each test starts this program again, which enters namespaces and plays its act there. It also stands in for `xrbench` where
-//! a lab needs its WAN.
+//! Each test starts this program again, which enters namespaces and plays its act there.
 
 mod acts;
 mod labs;
@@ -12,18 +11,11 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use testbed::local::isolate::{self, Entered, Terminal};
-use testbed::wan::link::{self, LinkArgs, SUBCOMMAND};
 
 /// Names the act that this program is to play inside.
 const ACT: &str = "XR_FABRIC_ACT";
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
-    if args.next().as_deref() == Some(SUBCOMMAND) {
-        let args = LinkArgs::parse(args).expect("the fabric writes what the link reads");
-        link::serve(&args).expect("the link");
-        return ExitCode::SUCCESS;
-    }
     let Ok(act) = std::env::var(ACT) else {
         let arguments = Arguments::from_args();
         return libtest_mimic::run(&arguments, trials()).exit_code();

@@ -9,7 +9,7 @@ use testbed::cgroup::{self, Group, Limits, Part, Tree, Version};
 use testbed::resources::{self, Source, net};
 use testbed::{Process, Spec};
 
-use super::{quiet, shell, within};
+use super::{HELPER, quiet, shell, until, within};
 
 const A: Part = Part::Cluster(Cluster::A);
 const B: Part = Part::Cluster(Cluster::B);
@@ -21,28 +21,25 @@ fn tree(test: &str, limits: Option<Limits>) -> Tree {
     )
 }
 
-/// What root is bound to get here, from the mounts alone; none where it depends.
-fn promised() -> Option<Source> {
+/// Where the figures of a process in a tree must come from: root gets control groups with every controller, and where
+/// there are none, that is a failure. An ordinary user gets what was handed to it, or the figures of `/proc`.
+fn promised(tree: &Tree) -> Source {
     // Root of a user namespace is an ordinary user to the files of a control group.
     let map = std::fs::read_to_string("/proc/self/uid_map").expect("a map");
     let is_everyone = map.split_whitespace().eq(["0", "0", "4294967295"]);
-    if !nix::unistd::geteuid().is_root() || !is_everyone {
-        return None;
-    }
-    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
-    let writable = |kind: &str, word: &str| {
-        mounts.lines().any(|line| {
-            let fields: Vec<_> = line.split(' ').collect();
-            fields[2] == kind && fields[3].starts_with("rw") && fields[3].contains(word)
-        })
-    };
-    if writable("cgroup", "cpuacct") && writable("cgroup", "memory") {
-        Some(Source::CgroupV1)
+    let version = if nix::unistd::geteuid().is_root() && is_everyone {
+        assert_eq!(tree.missing(), [], "root gets all of it");
+        cgroup::serving()
     } else {
-        let unified =
-            std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
-        let has = |word| unified.split_whitespace().any(|one| one == word);
-        (writable("cgroup2", "") && has("cpu") && has("memory")).then_some(Source::CgroupV2)
+        let all = tree.controllers().len() + tree.missing().len();
+        assert!(all >= 2, "each is had, or its lack explained: {tree:?}");
+        tree.version()
+    };
+    assert_eq!(tree.version(), version);
+    match version {
+        Some(Version::V1) => Source::CgroupV1,
+        Some(Version::V2) => Source::CgroupV2,
+        None => Source::Proc,
     }
 }
 
@@ -60,15 +57,6 @@ fn used(group: &Group, pid: u32) -> (Source, u64, u64) {
     let of = group.sample();
     let memory = of.memory.expect("counted");
     (source, of.cpu.expect("counted").usage_us, memory.anon_bytes)
-}
-
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    within(what, async {
-        while !done() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
 }
 
 /// A process that holds 64 MiB: its one block, which nobody takes off the pipe.
@@ -98,24 +86,9 @@ async fn two_pods_are_counted_apart_and_right() {
     let started = Instant::now();
     let burner = quiet().start(spec).expect("started");
 
-    if let Some(promised) = promised() {
-        assert_eq!(
-            busy.source_of(pid(&burner)),
-            promised,
-            "{:?}",
-            tree.missing()
-        );
-        assert_eq!(
-            holding.source_of(pid(&holder)),
-            promised,
-            "{:?}",
-            tree.missing()
-        );
-        assert!(tree.controllers().iter().any(|one| one == "memory"));
-    } else if tree.version().is_none() {
-        assert_eq!(busy.source_of(pid(&burner)), Source::Proc);
-        assert!(!tree.missing().is_empty(), "it says why");
-    }
+    let promised = promised(&tree);
+    assert_eq!(busy.source_of(pid(&burner)), promised);
+    assert_eq!(holding.source_of(pid(&holder)), promised);
 
     until("64 MiB", || used(&holding, pid(&holder)).2 >= 64 << 20).await;
     let (_, _, bytes) = used(&holding, pid(&holder));
@@ -161,12 +134,9 @@ async fn a_cluster_over_its_limit_is_throttled_and_says_so() {
     let group = tree.group(A, "busy");
     let spec = shell(dir.path(), "while :; do :; done").group(group.clone());
     let process = quiet().start(spec).expect("started");
-    if !tree.limited().contains(&"cpu") {
-        assert_ne!(promised(), Some(Source::CgroupV2), "{:?}", tree.missing());
-        assert!(
-            !tree.missing().is_empty(),
-            "it says which limit does not hold"
-        );
+    if promised(&tree) == Source::Proc {
+        // Then nothing is limited, and each limit that does not hold is named.
+        assert_eq!(tree.limited(), [""; 0]);
         return;
     }
     assert_eq!(tree.limited(), ["cpu", "memory"], "{:?}", tree.missing());
@@ -223,20 +193,6 @@ async fn what_runs_in_a_tree_goes_with_it() {
     );
 }
 
-#[tokio::test]
-async fn a_version_is_said_of_what_was_asked() {
-    let tree = tree("version", Some(Limits::PAPER));
-    let expected = match promised() {
-        Some(Source::CgroupV1) => Some(Version::V1),
-        Some(Source::CgroupV2) => Some(Version::V2),
-        _ => tree.version(),
-    };
-    assert_eq!(tree.version(), expected);
-    assert_eq!(tree.limits(), Some(Limits::PAPER));
-    let lacking = tree.controllers().len() + tree.missing().len();
-    assert!(lacking >= 2, "each is had, or its lack explained: {tree:?}");
-}
-
 /// A pod in small: an `eth0` to nowhere, and a socket that nobody reads.
 #[tokio::test]
 async fn the_network_of_a_pod_is_that_of_its_namespace() {
@@ -245,8 +201,7 @@ async fn the_network_of_a_pod_is_that_of_its_namespace() {
         && sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1 net.ipv6.conf.far.disable_ipv6=1 \
         && ip addr add 10.9.0.1/24 dev eth0 && ip link set eth0 up && ip link set far up \
         && ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev eth0 \
-        && echo '{\"event\":\"ready\"}' && exec \"$0\" --exact cgroups::flood --nocapture";
-    let this = std::env::current_exe().expect("this program");
+        && echo '{\"event\":\"ready\"}' && exec \"$0\" flood 10.9.0.2:9 \"$1\" \"$2\"";
     let spec = Spec::new("pod", "/usr/bin/unshare", dir.path().join("pod.log"))
         .args([
             "--net",
@@ -256,8 +211,7 @@ async fn the_network_of_a_pod_is_that_of_its_namespace() {
             "-c",
             script,
         ])
-        .args([this.display().to_string()])
-        .env(FLOOD, "yes");
+        .args([HELPER, &SENT.to_string(), &UNREAD.to_string()]);
     let process = quiet().start(spec).expect("started");
     within("ready", process.ready(Duration::from_secs(10)))
         .await
@@ -283,30 +237,8 @@ async fn the_network_of_a_pod_is_that_of_its_namespace() {
     assert!(seen.udp.receive_buffer < UNREAD, "some fit: {seen:?}");
 }
 
-const FLOOD: &str = "XR_TESTBED_FLOOD";
-
 /// Datagrams that leave by `eth0`.
 const SENT: u64 = 50;
 
 /// Datagrams for a socket that takes none.
 const UNREAD: u64 = 1_000;
-
-/// Not a test by itself: what the pod of [`the_network_of_a_pod_is_that_of_its_namespace`] does.
-#[test]
-fn flood() {
-    if std::env::var_os(FLOOD).is_none() {
-        return;
-    }
-    let out = std::net::UdpSocket::bind("0.0.0.0:0").expect("bound");
-    for _ in 0..SENT {
-        out.send_to(&[7; 1000], "10.9.0.2:9").expect("sent");
-    }
-    let full = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
-    let to = full.local_addr().expect("bound");
-    for _ in 0..UNREAD {
-        out.send_to(&[7; 1000], to).expect("sent");
-    }
-    loop {
-        std::thread::park();
-    }
-}

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use testbed::{EventKind, Exit, NotReady, Placement, Process, Spec, StartError, Testbed};
+use testbed::{EventKind, Exit, NotReady, Placement, Spec, StartError, Testbed};
 use timeline::UnixMicros;
 
-/// Names the folder in which the helper process of [`nothing_outlives_a_killed_runner`] starts its own processes.
-const HELPER: &str = "XR_TESTBED_HELPER";
+/// What the tests start as a process of its own.
+const HELPER: &str = env!("CARGO_BIN_EXE_testbed-helper");
 
 fn quiet() -> Testbed {
     Testbed::new(Placement::Host, || UnixMicros(0), |_| {})
@@ -37,13 +37,18 @@ fn is_alive(pid: u32) -> bool {
         .is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
-async fn gone(pid: u32) {
-    within("the end of the process", async {
-        while is_alive(pid) {
+/// Waits for something that has no event: the kernel tells nobody of another's process or counter.
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    within(what, async {
+        while !done() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;
+}
+
+async fn gone(pid: u32) {
+    until("the end of the process", || !is_alive(pid)).await;
 }
 
 #[tokio::test]
@@ -200,27 +205,12 @@ async fn dropping_a_process_ends_it_with_everything_it_started() {
     gone(grandchild).await;
 }
 
-/// Not a test by itself: the process that [`nothing_outlives_a_killed_runner`] starts and kills.
-#[test]
-fn helper() {
-    let Some(dir) = std::env::var_os(HELPER) else {
-        return;
-    };
-    let process: Process = quiet()
-        .start(shell(Path::new(&dir), "exec sleep 1000"))
-        .expect("started");
-    println!("\nchild {}", process.pid().expect("alive"));
-    loop {
-        std::thread::park();
-    }
-}
-
 #[tokio::test]
 async fn nothing_outlives_a_killed_runner() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let mut runner = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "helper", "--nocapture"])
-        .env(HELPER, dir.path())
+    let mut runner = Command::new(HELPER)
+        .arg("runner")
+        .arg(dir.path())
         .stdout(Stdio::piped())
         .spawn()
         .expect("started");

@@ -11,28 +11,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use testbed::local::capabilities::{Capabilities, What};
-use testbed::wan::link::{LinkArgs, serve, set_outage};
+use testbed::wan::link::{LinkArgs, SUBCOMMAND, serve, set_outage};
 use testbed::wan::{Direction, Jitter, Loss, Wan, netem};
 use testbed::{Exit, Placement, Process, Spec, Testbed};
 use timeline::UnixMicros;
 
 use netns::{ADDRESSES, Netns, bring_up};
 
-/// Names the link's arguments, one a line, in the process that is the link.
-const LINK: &str = "XR_TESTBED_WAN_LINK";
+/// What carries packets: the link as a process of its own.
+const HELPER: &str = env!("CARGO_BIN_EXE_testbed-helper");
 
 /// Set in a process that has a user namespace of its own.
 const INSIDE: &str = "XR_TESTBED_WAN_INSIDE";
-
-/// The link of the other tests: this program again. Called as a test among others it has nothing to do.
-#[test]
-fn the_link_of_the_other_tests() {
-    let Ok(args) = std::env::var(LINK) else {
-        return;
-    };
-    let args = LinkArgs::parse(args.lines()).expect("arguments");
-    serve(&args).expect("served");
-}
 
 /// Runs a test that needs to be root: in a user namespace of its own where it is not.
 fn as_root(test: &str, body: impl FnOnce()) {
@@ -72,16 +62,8 @@ impl Running {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&lines);
         let testbed = Testbed::new(Placement::Host, || UnixMicros(0), |_| {});
-        let program = std::env::current_exe().expect("this program");
-        let spec = Spec::new("wan", program, dir.join("wan.log"))
-            // Two threads: with one, the harness begins the line that the link shall say.
-            .args([
-                "--exact",
-                "the_link_of_the_other_tests",
-                "--nocapture",
-                "--test-threads=2",
-            ])
-            .env(LINK, args.to_args().join("\n"))
+        let spec = Spec::new("wan", HELPER, dir.join("wan.log"))
+            .args([SUBCOMMAND.to_owned(), args.to_arg()])
             .on_line(move |line| {
                 if let Ok(json) = serde_json::from_str(line) {
                     heard.lock().expect("lines").push(json);
@@ -104,6 +86,15 @@ impl Running {
             process,
             lines,
         }
+    }
+
+    /// Packets that an outage took on their way from A to B, as far as the link has said by now.
+    fn dropped_by_outage(&self) -> u64 {
+        let lines = self.lines.lock().expect("lines");
+        let seconds = lines.iter().filter(|line| line["event"] == "wan");
+        seconds
+            .filter_map(|line| line["a_to_b"]["outage_dropped"].as_u64())
+            .sum()
     }
 
     /// A socket at either end, connected to one another.
@@ -255,43 +246,38 @@ fn an_outage_stops_traffic_and_ends() {
             let running = Running::start(dir.path(), delayed(1), delayed(1)).await;
             let sockets = running.sockets();
             echo(&sockets, 0).expect("an echo before");
-            let began = Instant::now();
-            let cut = async {
-                set_outage(&running.process, true);
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                set_outage(&running.process, false);
-            };
-            // Packets that are sent during the outage, until one comes through. One that is only late on a busy machine is
-            // no outage yet.
-            let [near, far] = sockets;
-            let sender = tokio::task::spawn_blocking(move || {
-                far.set_read_timeout(Some(Duration::from_millis(10)))
-                    .expect("a timeout");
-                let mut lost = 0_u64;
-                let mut buffer = [0; 200];
-                loop {
-                    near.send(&[9; 100]).expect("sent");
-                    match receive(&far, &mut buffer) {
-                        Ok(_) if lost >= 5 => return (lost, near, far),
-                        Ok(_) => {}
-                        Err(_) => lost += 1,
-                    }
-                }
-            });
-            let ((), sent) = tokio::join!(cut, sender);
-            let (lost, near, far) = sent.expect("the sender");
-            assert!(began.elapsed() >= Duration::from_millis(200));
-            assert!(lost >= 5, "{lost}");
-            far.set_read_timeout(Some(Duration::from_secs(5)))
+            let [near, far] = &sockets;
+            far.set_read_timeout(Some(Duration::from_millis(10)))
                 .expect("a timeout");
-            echo(&[near, far], 1).expect("an echo after");
+            let mut buffer = [0; 200];
+            let (mut sent, mut arrived) = (1, 1);
+            let until = Instant::now() + Duration::from_secs(20);
+            set_outage(&running.process, true);
+            // One that does not arrive in time may be late: the link itself says what it dropped.
+            while running.dropped_by_outage() < 5 {
+                assert!(Instant::now() < until, "the outage did not begin");
+                near.send(&[9; 100]).expect("sent");
+                sent += 1;
+                arrived += u64::from(receive(far, &mut buffer).is_ok());
+            }
+            set_outage(&running.process, false);
+            let mut through = false;
+            while !through {
+                assert!(Instant::now() < until, "the outage did not end");
+                near.send(&[1; 10]).expect("sent");
+                sent += 1;
+                while let Ok(length) = receive(far, &mut buffer) {
+                    arrived += 1;
+                    through |= length == 10;
+                }
+            }
             let total = running.end().await;
-            assert!(
-                total["a_to_b"]["outage_dropped"]
-                    .as_u64()
-                    .is_some_and(|dropped| dropped >= 5),
-                "{total}"
-            );
+            while receive(far, &mut buffer).is_ok() {
+                arrived += 1;
+            }
+            let there = &total["a_to_b"];
+            assert_eq!(there["received"], sent, "{total}");
+            assert_eq!(there["outage_dropped"], sent - arrived, "{total}");
         });
     });
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::*;
 use crate::Cluster;
 use crate::local::plan::{Liqo, PodPlan, Service, TrafficPolicy};
 use crate::local::topology::{Daemon, Kind};
+use crate::wan::link::LinkArgs;
 use crate::wan::{Direction, Wan};
 
 fn plan(fabric: Fabric) -> LabPlan {
@@ -241,11 +243,19 @@ fn a_wan_that_does_nothing_is_a_pair_of_devices() {
     let userspace = build(&far, &given()).expect("a fabric");
     let wan = userspace.topology.daemons.first().expect("a daemon");
     assert_eq!(wan.role, "wan");
-    let line = wan.args.join(" ");
-    assert!(
-        line.starts_with("wan-link --interface wan0 --a {netns:node-a} --b {netns:node-b}"),
-        "{line}"
-    );
+    let [subcommand, arg] = &wan.args[..] else {
+        panic!("{:?}", wan.args)
+    };
+    assert_eq!(subcommand, "wan-link");
+    let link = LinkArgs::parse(arg).expect("what the link reads");
+    assert_eq!((&*link.interface, link.a_to_b), ("wan0", far.wan.a_to_b));
+    assert_eq!(link.a, Path::new("{netns:node-a}"));
+    assert_eq!(link.b, Path::new("{netns:node-b}"));
+    // What is printed can be pasted: the link is one word of a shell.
+    let printed = crate::local::print::text(&userspace.topology);
+    let (_, words) = printed.split_once("wan-link ").expect("its process");
+    let words = shlex::split(words.lines().next().unwrap_or_default()).expect("quoted");
+    assert_eq!(words, [arg.as_str()]);
     assert_eq!(wan.makes.len(), 2);
     assert!(
         userspace

@@ -92,14 +92,12 @@ fn daemon(plan: &LabPlan, given: &Given, makes: Vec<crate::local::topology::End>
         b_to_a: plan.wan.b_to_a,
         seed: given.wan_seed,
     };
-    let mut line = vec![SUBCOMMAND.to_owned()];
-    line.extend(args.to_args());
     Daemon {
         role: "wan".to_owned(),
         namespace: "node-a".to_owned(),
         cluster: None,
         program: plan.wan_link.clone(),
-        args: line,
+        args: vec![SUBCOMMAND.to_owned(), args.to_arg()],
         env: Vec::new(),
         makes,
     }

@@ -1,17 +1,18 @@
-//! The command line of the userspace link, both ways: whoever starts it writes it, and it reads it.
+//! What the userspace link is told, as one argument: whoever starts it writes it, and it reads it.
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::super::text::{self, DirectionError};
-use crate::wan::Direction;
+use crate::wan::{Direction, NotPossible};
 
 /// The hidden subcommand of xrbench that is the link.
 pub const SUBCOMMAND: &str = "wan-link";
 
 /// What [`super::serve`] is told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LinkArgs {
     /// The name of the TUN interface that it makes in each of the two namespaces, for example `wan0`.
     pub interface: String,
@@ -29,43 +30,26 @@ pub struct LinkArgs {
     pub seed: u64,
 }
 
-/// The command line is not one.
-#[derive(Clone, Debug, PartialEq, Error)]
+/// The argument is none of a link.
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ArgsError {
-    /// A flag that there is not.
-    #[error(
-        "unknown argument {0:?}: there are --interface, --a, --b, --mtu, --seed, --a-to-b, --b-to-a"
-    )]
-    Unknown(String),
-    /// A flag without its value.
-    #[error("{0} needs a value")]
-    NoValue(String),
-    /// A flag that must be there.
-    #[error("{0} is missing")]
-    Missing(&'static str),
-    /// A value that is no number, or too large a one.
-    #[error("{flag} {value:?} is no number between {least} and {most}")]
-    Number {
-        /// The flag.
-        flag: &'static str,
-        /// What was given.
-        value: String,
-        /// The smallest that is allowed.
-        least: u64,
-        /// The largest that is allowed.
-        most: u64,
-    },
+    /// It cannot be read.
+    #[error("it is not the JSON of a link: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A packet size that IPv4 does not work with.
+    #[error("an MTU of {0} bytes is below IPv4's least, {MTU_MIN}")]
+    Mtu(u16),
     /// The kernel takes no interface of that name.
-    #[error("--interface {0:?}: the kernel takes 1 to 15 bytes without '/', ':' and blanks")]
+    #[error("interface {0:?}: the kernel takes 1 to 15 bytes without '/', ':' and blanks")]
     Interface(String),
-    /// A direction that cannot be read or done.
-    #[error("{flag}: {source}")]
+    /// A direction that cannot be done.
+    #[error("{field}: {source}")]
     Direction {
-        /// The flag.
-        flag: &'static str,
+        /// The direction's field.
+        field: &'static str,
         /// What is wrong with it.
-        source: DirectionError,
+        source: NotPossible,
     },
 }
 
@@ -73,97 +57,84 @@ pub enum ArgsError {
 const MTU_MIN: u16 = 68;
 
 impl LinkArgs {
-    /// The arguments after [`SUBCOMMAND`], in the form that [`LinkArgs::parse`] reads:
-    /// `--interface wan0 --a PATH --b PATH --mtu 1500 --seed 1 --a-to-b delay=5ms,jitter=normal:50us --b-to-a delay=5ms`.
-    pub fn to_args(&self) -> Vec<String> {
-        let flags = [
-            ("--interface", self.interface.clone()),
-            ("--a", self.a.display().to_string()),
-            ("--b", self.b.display().to_string()),
-            ("--mtu", self.mtu.to_string()),
-            ("--seed", self.seed.to_string()),
-            ("--a-to-b", text::write(&self.a_to_b)),
-            ("--b-to-a", text::write(&self.b_to_a)),
-        ];
-        let pairs = flags.into_iter();
-        pairs
-            .flat_map(|(flag, value)| [flag.to_owned(), value])
-            .collect()
-    }
-
-    /// Reads the arguments after [`SUBCOMMAND`]. `--mtu` is 1500, `--seed` is 0 and a direction does nothing unless given.
+    /// The argument after [`SUBCOMMAND`], in the form that [`LinkArgs::parse`] reads: one line of JSON.
     ///
     /// # Panics
-    /// Never: the number is compared with its bounds first.
-    pub fn parse<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Result<Self, ArgsError> {
-        let mut args = args.into_iter();
-        let (mut interface, mut a, mut b) = (None, None, None);
-        let (mut mtu, mut seed) = (1500, 0);
-        let (mut a_to_b, mut b_to_a) = (Direction::default(), Direction::default());
-        while let Some(flag) = args.next() {
-            let flag = flag.as_ref();
-            let mut value = || {
-                let value = args.next();
-                value.ok_or_else(|| ArgsError::NoValue(flag.to_owned()))
-            };
-            match flag {
-                "--interface" => interface = Some(name(value()?.as_ref())?),
-                "--a" => a = Some(PathBuf::from(value()?.as_ref())),
-                "--b" => b = Some(PathBuf::from(value()?.as_ref())),
-                "--mtu" => {
-                    let most = u64::from(u16::MAX);
-                    let read = number("--mtu", value()?.as_ref(), MTU_MIN.into(), most)?;
-                    mtu = u16::try_from(read).expect("it was compared with the largest");
-                }
-                "--seed" => seed = number("--seed", value()?.as_ref(), 0, u64::MAX)?,
-                "--a-to-b" => a_to_b = direction("--a-to-b", value()?.as_ref())?,
-                "--b-to-a" => b_to_a = direction("--b-to-a", value()?.as_ref())?,
-                _ => return Err(ArgsError::Unknown(flag.to_owned())),
-            }
+    /// Where a path is not UTF-8; those of `/proc` are.
+    pub fn to_arg(&self) -> String {
+        serde_json::to_string(self).expect("numbers, names and paths of /proc")
+    }
+
+    /// Reads the argument after [`SUBCOMMAND`].
+    pub fn parse(arg: &str) -> Result<Self, ArgsError> {
+        let args: Self = serde_json::from_str(arg)?;
+        if args.mtu < MTU_MIN {
+            return Err(ArgsError::Mtu(args.mtu));
         }
-        Ok(Self {
-            interface: interface.ok_or(ArgsError::Missing("--interface"))?,
-            a: a.ok_or(ArgsError::Missing("--a"))?,
-            b: b.ok_or(ArgsError::Missing("--b"))?,
-            mtu,
-            a_to_b,
-            b_to_a,
-            seed,
-        })
+        if !is_name(&args.interface) {
+            return Err(ArgsError::Interface(args.interface));
+        }
+        for (field, direction) in [("a_to_b", args.a_to_b), ("b_to_a", args.b_to_a)] {
+            direction
+                .check()
+                .map_err(|source| ArgsError::Direction { field, source })?;
+        }
+        Ok(args)
     }
 }
 
-fn name(value: &str) -> Result<String, ArgsError> {
-    let fits = (1..=15).contains(&value.len())
+fn is_name(value: &str) -> bool {
+    (1..=15).contains(&value.len())
         && !matches!(value, "." | "..")
         && value
             .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':'));
-    fits.then(|| value.to_owned())
-        .ok_or_else(|| ArgsError::Interface(value.to_owned()))
-}
-
-fn number(flag: &'static str, value: &str, least: u64, most: u64) -> Result<u64, ArgsError> {
-    let read = value.parse().ok();
-    read.filter(|read| (least..=most).contains(read))
-        .ok_or_else(|| ArgsError::Number {
-            flag,
-            value: value.to_owned(),
-            least,
-            most,
-        })
-}
-
-fn direction(flag: &'static str, value: &str) -> Result<Direction, ArgsError> {
-    text::read(value).map_err(|source| ArgsError::Direction { flag, source })
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':'))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::wan::{Jitter, Loss};
+
+    fn durations() -> impl Strategy<Value = Duration> {
+        (0_u64..10_000_000_000).prop_map(Duration::from_nanos)
+    }
+
+    /// As people write them: JSON's reader may miss the last of seventeen digits.
+    fn decimals(most: u32) -> impl Strategy<Value = f64> {
+        (0..=most * 1_000).prop_map(|thousandths| f64::from(thousandths) / 1e3)
+    }
+
+    prop_compose! {
+        fn directions()(
+            delay in durations(),
+            jitter in proptest::option::of((0..3, durations())),
+            loss in proptest::option::of((decimals(50), proptest::option::of(decimals(99)))),
+            reorder_percent in decimals(100),
+            rate_bps in proptest::option::of(1_u64..),
+            queue_bytes in 3_000_u64..,
+        ) -> Direction {
+            Direction {
+                delay,
+                jitter: jitter.map(|(kind, by)| match kind {
+                    0 => Jitter::Uniform(by),
+                    1 => Jitter::Normal(by),
+                    _ => Jitter::Pareto(by),
+                }),
+                loss: loss.map(|(percent, more)| match more {
+                    None => Loss::Random { percent },
+                    Some(more) => Loss::Bursts { percent, mean_length: 1.0 + more },
+                }),
+                reorder_percent,
+                rate_bps,
+                queue_bytes,
+            }
+        }
+    }
 
     fn args() -> LinkArgs {
         LinkArgs {
@@ -187,42 +158,32 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_written_is_read() {
-        assert_eq!(LinkArgs::parse(args().to_args()), Ok(args()));
-    }
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(a_to_b in directions(), b_to_a in directions(), seed: u64) {
+            let args = LinkArgs { a_to_b, b_to_a, seed, ..args() };
+            prop_assert_eq!(LinkArgs::parse(&args.to_arg()).expect("its own"), args);
+        }
 
-    #[test]
-    fn the_command_line_is_the_one_that_is_documented() {
-        let line = args().to_args().join(" ");
-        let expected = "--interface wan0 --a {netns:node-a} --b /proc/self/fd/7 --mtu 1420 \
-            --seed 18446744073709551615 --a-to-b delay=5ms,jitter=normal:50us,loss=bursts:0.1:3.5,reorder=0.25,\
-            rate=50000000,queue=65536 --b-to-a delay=0ms";
-        assert_eq!(line, expected);
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,80}") {
+            let _ = LinkArgs::parse(&text);
+        }
     }
 
     #[test]
     fn a_wrong_argument_is_named() {
-        let wrong = |flag: &str, value: &str| {
-            let mut args = args().to_args();
-            let at = args.iter().position(|arg| arg == flag).expect("a flag");
-            value.clone_into(&mut args[at + 1]);
-            LinkArgs::parse(args).expect_err("wrong").to_string()
+        let wrong = |from: &str, to: &str| {
+            let arg = args().to_arg();
+            assert!(arg.contains(from), "{from} is not in {arg}");
+            LinkArgs::parse(&arg.replace(from, to))
+                .expect_err("wrong")
+                .to_string()
         };
-        assert!(wrong("--mtu", "67").contains("--mtu \"67\" is no number between 68 and 65535"));
-        assert!(wrong("--interface", "a/b").contains("15 bytes"));
-        assert!(wrong("--b-to-a", "delay=5").contains("--b-to-a"));
-        assert_eq!(
-            LinkArgs::parse(["--a"]),
-            Err(ArgsError::NoValue("--a".into()))
-        );
-        assert_eq!(
-            LinkArgs::parse(["--interface", "x", "--b", "y"]),
-            Err(ArgsError::Missing("--a"))
-        );
-        assert_eq!(
-            LinkArgs::parse(["--x"]),
-            Err(ArgsError::Unknown("--x".into()))
-        );
+        assert!(wrong("1420", "67").contains("67 bytes"));
+        assert!(wrong("1420", "66000").contains("66000"));
+        assert!(wrong("wan0", "a/b").contains("15 bytes"));
+        assert!(wrong("\"delay_ns\":0", "\"delay_ns\":11000000000").contains("b_to_a: a delay"));
+        assert!(wrong("\"seed\"", "\"sed\"").contains("sed"));
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use super::model::{Link, Pushed};
 use super::report::Interval;
-use super::tun::Tun;
+use crate::tun::Tun;
 
 /// How often the counts are handed over.
 const REPORT_EVERY: Duration = Duration::from_secs(1);

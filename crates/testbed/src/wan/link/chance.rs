@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::wan::{Direction, Jitter, Loss, burst_chances};
+use rand_distr::{Distribution as _, Pareto, StandardNormal, StandardUniform};
+use rand_pcg::Pcg64Mcg;
+use rand_pcg::rand_core::SeedableRng as _;
+
+use crate::wan::model::{Direction, Jitter, Loss, burst_chances};
 
 /// Beyond so many standard deviations, or scales, nothing is: as netem's tables end.
 const WIDEST: f64 = 4.0;
@@ -10,14 +14,16 @@ const WIDEST: f64 = 4.0;
 /// The random part of one direction.
 #[derive(Debug)]
 pub(super) struct Chance {
-    random: fastrand::Rng,
+    random: Pcg64Mcg,
+    pareto: Pareto<f64>,
     in_burst: bool,
 }
 
 impl Chance {
     pub(super) fn new(seed: u64) -> Self {
         Self {
-            random: fastrand::Rng::with_seed(seed),
+            random: Pcg64Mcg::seed_from_u64(seed),
+            pareto: Pareto::new(1.0, 3.0).expect("a scale and a shape above 0"),
             in_burst: false,
         }
     }
@@ -53,7 +59,7 @@ impl Chance {
             return direction.delay;
         };
         let (by, factor) = match jitter {
-            Jitter::Uniform(by) => (by, 2.0 * self.random.f64() - 1.0),
+            Jitter::Uniform(by) => (by, 2.0 * self.even() - 1.0),
             Jitter::Normal(by) => (by, self.normal()),
             Jitter::Pareto(by) => (by, self.pareto()),
         };
@@ -66,19 +72,22 @@ impl Chance {
     }
 
     fn happens(&mut self, probability: f64) -> bool {
-        // f64() is below 1, so that a probability of 1 always happens.
-        self.random.f64() < probability
+        // It is below 1, so that a probability of 1 always happens.
+        self.even() < probability
     }
 
-    /// Box and Muller's way to a normal distribution of mean 0 and standard deviation 1.
+    /// At least 0 and below 1.
+    fn even(&mut self) -> f64 {
+        StandardUniform.sample(&mut self.random)
+    }
+
     fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.random.f64()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.random.f64()).cos()
+        StandardNormal.sample(&mut self.random)
     }
 
     /// As netem's table has it: shape 3, moved to a mean of 0, and stretched by 4/3.
     fn pareto(&mut self) -> f64 {
-        ((1.0 - self.random.f64()).powf(-1.0 / 3.0) - 1.5) * 4.0 / 3.0
+        (self.pareto.sample(&mut self.random) - 1.5) * 4.0 / 3.0
     }
 }
 

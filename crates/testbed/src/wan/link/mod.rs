@@ -14,10 +14,8 @@ mod args;
 mod carry;
 mod chance;
 mod model;
-mod priority;
 mod queue;
 mod report;
-mod tun;
 
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
@@ -30,9 +28,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Process;
+use crate::real_time;
+use crate::tun::Tun;
 use crate::wan::Direction;
 use carry::{Intervals, Lane, Orders};
-use tun::Tun;
+use report::Line;
 
 pub use args::{ArgsError, LinkArgs, SUBCOMMAND};
 pub use model::{Link, Pushed};
@@ -94,18 +94,18 @@ async fn run(args: &LinkArgs) -> io::Result<()> {
         thread::Builder::new()
             .name("wan-link".into())
             .spawn(move || {
-                let scheduling = priority::raise()?;
+                let scheduling = raise()?;
                 // Whoever started it waits for this.
                 let _ = tell.send(scheduling);
                 carry::carry(lanes, &orders, &wake, &send_report, &mut spare)
             })?
     };
     if let Ok(scheduling) = told.await {
-        let interface = serde_json::Value::from(args.interface.as_str());
-        say(&format!(
-            r#"{{"event":"ready","program":"wan-link","interface":{interface},"scheduling":"{scheduling}"}}{}"#,
-            '\n'
-        ));
+        say(&Line::Ready {
+            program: SUBCOMMAND,
+            interface: &args.interface,
+            scheduling,
+        });
     }
     let mut total = Intervals::default();
     loop {
@@ -113,7 +113,8 @@ async fn run(args: &LinkArgs) -> io::Result<()> {
             report = reports.recv() => {
                 // It has ended, because it was told to or because it failed.
                 let Some(mut report) = report else { break };
-                say(&report::line("wan", &report));
+                let [a_to_b, b_to_a] = &*report;
+                say(&Line::Second { a_to_b, b_to_a });
                 for (sum, part) in total.iter_mut().zip(report.iter_mut()) {
                     sum.take(part);
                 }
@@ -132,13 +133,29 @@ async fn run(args: &LinkArgs) -> io::Result<()> {
     let ended = carrier
         .join()
         .unwrap_or_else(|_| Err(io::Error::other("the thread that carries packets failed")));
-    say(&report::line("wan-total", &total));
+    let [a_to_b, b_to_a] = &total;
+    say(&Line::Total { a_to_b, b_to_a });
     ended
 }
 
 /// Whoever closed our standard output does not want the line.
-fn say(line: &str) {
+fn say(line: &Line<'_>) {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(line.as_bytes());
+    let _ = stdout.write_all(line.text().as_bytes());
     let _ = stdout.flush();
+}
+
+/// Above the timers and services that this project gives a real-time priority, below the kernel's own threads at 50.
+const PRIORITY: i32 = 20;
+
+/// How this thread is scheduled from now on: `SCHED_FIFO 20` where that is allowed, else `SCHED_OTHER`, with timers that are
+/// not rounded either way.
+fn raise() -> io::Result<&'static str> {
+    // The kernel joins timers within 50 us of one another to save power, for threads without real-time priority.
+    nix::sys::prctl::set_timerslack(1)?;
+    Ok(if real_time::schedule(PRIORITY) {
+        "SCHED_FIFO 20"
+    } else {
+        "SCHED_OTHER"
+    })
 }

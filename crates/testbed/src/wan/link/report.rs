@@ -1,12 +1,12 @@
 //! What the link counts, and the lines in which it says so.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use timeline::hist::LatencyHistogram;
 
 /// What happened in one direction.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Interval {
     /// Packets taken from the near kernel.
     pub(super) received: u64,
@@ -25,6 +25,7 @@ pub(super) struct Interval {
     /// Packets that the near kernel dropped because the link read too late: they were never received.
     pub(super) kernel_dropped: u64,
     /// How long after its instant the far kernel had a packet.
+    #[serde(rename = "late_us", serialize_with = "figures")]
     pub(super) late: LatencyHistogram,
 }
 
@@ -56,44 +57,55 @@ impl Interval {
         let _ = self.late.merge(&other.late);
         other.late.clear();
     }
-
-    fn write(&self, text: &mut String) {
-        let Self {
-            received,
-            packets,
-            bytes,
-            lost,
-            queue_dropped,
-            outage_dropped,
-            refused,
-            kernel_dropped,
-            late,
-        } = self;
-        let late = late.figures().map_or_else(
-            || "null".to_owned(),
-            |late| {
-                format!(
-                    r#"{{"p50":{},"p99":{},"max":{}}}"#,
-                    late.p50, late.p99, late.max
-                )
-            },
-        );
-        write!(
-            text,
-            r#"{{"packets":{packets},"bytes":{bytes},"lost":{lost},"queue_dropped":{queue_dropped},"outage_dropped":{outage_dropped},"refused":{refused},"kernel_dropped":{kernel_dropped},"received":{received},"late_us":{late}}}"#
-        )
-        .expect("a String takes everything");
-    }
 }
 
-/// A line of JSON, `wan` for a second or `wan-total` for all of them, with `a_to_b` and `b_to_a` in it.
-pub(super) fn line(event: &str, directions: &[Interval; 2]) -> String {
-    let mut text = format!(r#"{{"event":"{event}","a_to_b":"#);
-    directions[0].write(&mut text);
-    text.push_str(r#","b_to_a":"#);
-    directions[1].write(&mut text);
-    text.push_str("}\n");
-    text
+/// Its median, its 99th percentile and its greatest value in microseconds; null where nothing was recorded.
+fn figures<S: Serializer>(late: &LatencyHistogram, to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Figures {
+        p50: u64,
+        p99: u64,
+        max: u64,
+    }
+    let figures = late.figures().map(|late| Figures {
+        p50: late.p50,
+        p99: late.p99,
+        max: late.max,
+    });
+    figures.serialize(to)
+}
+
+/// What the link says on its standard output.
+#[derive(Serialize)]
+#[serde(tag = "event")]
+pub(super) enum Line<'a> {
+    /// It carries packets from now on.
+    #[serde(rename = "ready")]
+    Ready {
+        program: &'static str,
+        interface: &'a str,
+        scheduling: &'static str,
+    },
+    /// What it carried in a second.
+    #[serde(rename = "wan")]
+    Second {
+        a_to_b: &'a Interval,
+        b_to_a: &'a Interval,
+    },
+    /// All that it carried.
+    #[serde(rename = "wan-total")]
+    Total {
+        a_to_b: &'a Interval,
+        b_to_a: &'a Interval,
+    },
+}
+
+impl Line<'_> {
+    /// The line, with its end.
+    pub(super) fn text(&self) -> String {
+        let line = serde_json::to_string(self).expect("numbers and words");
+        line + "\n"
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +126,11 @@ mod tests {
         let mut total = Interval::default();
         total.take(&mut second);
         assert_eq!((second.packets, second.late.count()), (0, 0));
-        let line = line("wan-total", &[total, second]);
+        let line = Line::Total {
+            a_to_b: &total,
+            b_to_a: &second,
+        }
+        .text();
         let json: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(json["event"], "wan-total");
         let there = &json["a_to_b"];

@@ -10,13 +10,15 @@ use std::thread;
 
 use nix::sched::{CloneFlags, setns};
 
+use crate::resources::net;
+
 /// Packets that the kernel holds for us until we read: 0.4 s of 10 000 packets a second.
 const KERNEL_QUEUE_PACKETS: u32 = 4_096;
 
 /// One end of the link: what its namespace sends is read here, what it shall receive is written here. Reads and writes
 /// never wait. The device goes away with it.
 #[derive(Debug)]
-pub(super) struct Tun {
+pub(crate) struct Tun {
     device: File,
     /// `/proc/net/dev` of its namespace: it shows that namespace to whoever reads it.
     counters: File,
@@ -25,7 +27,7 @@ pub(super) struct Tun {
 
 impl Tun {
     /// Makes the device `interface` in the namespace at `netns`. It is down and has no address: that is for others to do.
-    pub(super) fn make(netns: &Path, interface: &str, mtu: u16) -> io::Result<Self> {
+    pub(crate) fn make(netns: &Path, interface: &str, mtu: u16) -> io::Result<Self> {
         // A thread of its own enters the namespace, so that none has to find its way back.
         thread::scope(|scope| {
             let made = thread::Builder::new()
@@ -37,7 +39,7 @@ impl Tun {
     }
 
     /// Takes one packet that the namespace sent; none where nothing waits.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match (&self.device).read(buffer) {
                 Ok(length) => return Ok(Some(length)),
@@ -49,19 +51,20 @@ impl Tun {
     }
 
     /// Lets the namespace receive a packet. An error means that it did not: the device is down, or memory is short.
-    pub(super) fn send(&self, packet: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&self, packet: &[u8]) -> io::Result<()> {
         nix::unistd::write(&self.device, packet)?;
         Ok(())
     }
 
     /// Packets that the namespace sent and the kernel dropped, because its queue for us was full, since the beginning.
-    pub(super) fn kernel_dropped(&self) -> io::Result<u64> {
+    pub(crate) fn kernel_dropped(&self) -> io::Result<u64> {
         let mut text = [0; 16 << 10];
         let length = self.counters.read_at(&mut text, 0)?;
         let text = String::from_utf8_lossy(&text[..length]);
-        transmit_dropped(&text, &self.interface).ok_or_else(|| {
+        let (_, sent) = net::interface(&text, &self.interface).ok_or_else(|| {
             io::Error::other(format!("/proc/net/dev has no {}:\n{text}", self.interface))
-        })
+        })?;
+        Ok(sent.dropped)
     }
 }
 
@@ -69,16 +72,6 @@ impl AsFd for Tun {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.device.as_fd()
     }
-}
-
-/// In `/proc/net/dev` a line is the interface, a colon, eight counters of receiving and eight of transmitting; the fourth is
-/// what was dropped.
-fn transmit_dropped(text: &str, interface: &str) -> Option<u64> {
-    let of = |line: &str| {
-        let (name, counters) = line.split_once(':')?;
-        (name.trim() == interface).then(|| counters.split_whitespace().nth(8 + 3)?.parse().ok())?
-    };
-    text.lines().find_map(of)
 }
 
 fn make_here(netns: &Path, interface: &str, mtu: u16) -> io::Result<Tun> {
@@ -166,17 +159,6 @@ fn configure(interface: &str, mtu: u16) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kernels_drops_are_found() {
-        let text = "Inter-|   Receive                                                |  Transmit\n \
-            face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n    \
-            lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n  \
-            wan0:21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36\n";
-        assert_eq!(transmit_dropped(text, "wan0"), Some(32));
-        assert_eq!(transmit_dropped(text, "lo"), Some(12));
-        assert_eq!(transmit_dropped(text, "wan"), None);
-    }
 
     #[test]
     fn a_namespace_that_is_none_is_named() {
