@@ -99,13 +99,13 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
 
 fn settings(args: &Args) -> Settings {
     let mut decode = media::decode::Config::new(clock::now);
-    decode.threads = args.decoder_threads;
-    decode.thread_type = args.decoder_thread_type;
-    decode.sync = args.sync;
+    decode.threads = args.tuning.decoder_threads;
+    decode.thread_type = args.tuning.decoder_thread_type;
+    decode.sync = args.tuning.sync;
     Settings {
         url: args.url.clone(),
-        latency_ms: args.latency_ms,
-        buffer_mode: args.buffer_mode,
+        latency_ms: args.tuning.latency_ms,
+        buffer_mode: args.tuning.buffer_mode,
         decode,
     }
 }

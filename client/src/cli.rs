@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use media::decode::ThreadType;
 use service::ConfigError;
 use service::args::Common;
+use settings::{ClientSettings, Span};
 
 use crate::link;
 
@@ -45,7 +45,7 @@ pub struct Args {
     pub transport: link::Choice,
 
     /// Play this long, counted from the first frame, print a summary, and end; without it play until SIGTERM or ctrl-c.
-    #[arg(long, env = "XR_DURATION", value_name = "TIME", value_parser = duration)]
+    #[arg(long, env = "XR_DURATION", value_name = "TIME", value_parser = Span::positive)]
     pub duration: Option<Duration>,
 
     /// Print the summary as one JSON document instead of a table.
@@ -97,40 +97,12 @@ pub struct Args {
         value_parser = clap::value_parser!(u64).range(1..), help_heading = "Records")]
     pub strips_every: u64,
 
-    /// The jitter buffer's delay in milliseconds. 0 tolerates no reordering: right for a LAN or an overlay; 5 to 20
-    /// for a WAN that reorders. Players' default is 2000.
-    #[arg(
-        long,
-        env = "XR_LATENCY_MS",
-        value_name = "MS",
-        default_value_t = 0,
-        help_heading = "Tuning"
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "documented where it is defined; a comment here would become the program's help"
     )]
-    pub latency_ms: u32,
-
-    /// What the jitter buffer does to timestamps: none keeps the sender's; slave follows the sender's clock.
-    #[arg(
-        long,
-        env = "XR_BUFFER_MODE",
-        value_enum,
-        default_value = "none",
-        help_heading = "Tuning"
-    )]
-    pub buffer_mode: BufferMode,
-
-    /// Wait for each frame's presentation time, as players do; the consumption stamp is then taken after the wait.
-    #[arg(long, env = "XR_SYNC", value_name = "BOOL", default_value_t = false, num_args = 0..=1,
-        default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Tuning")]
-    pub sync: bool,
-
-    /// Decoder threads; 0 takes one a core.
-    #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = 1,
-        value_parser = clap::value_parser!(u32).range(0..=64), help_heading = "Tuning")]
-    pub decoder_threads: u32,
-
-    /// What decoder threads share: slice, or frame, which holds back one frame a thread.
-    #[arg(long, env = "XR_DECODER_THREAD_TYPE", value_name = "TYPE", default_value_t = ThreadType::Slice, help_heading = "Tuning")]
-    pub decoder_thread_type: ThreadType,
+    pub tuning: ClientSettings,
 }
 
 /// Where shown frames go.
@@ -161,34 +133,6 @@ impl FromStr for SinkChoice {
                 }
             }
             _ => Err("use none, window, or record:PATH".to_owned()),
-        }
-    }
-}
-
-/// rtspsrc's `buffer-mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum BufferMode {
-    /// Only the RTP timestamps count.
-    None,
-    /// Follow the sender's clock.
-    Slave,
-    /// Buffer by fill level.
-    Buffer,
-    /// Follow the sender's clock, or buffer over TCP: rtspsrc's default.
-    Auto,
-    /// The clocks are synchronised.
-    Synced,
-}
-
-impl BufferMode {
-    /// The property's value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Slave => "slave",
-            Self::Buffer => "buffer",
-            Self::Auto => "auto",
-            Self::Synced => "synced",
         }
     }
 }
@@ -283,30 +227,6 @@ fn check_collector(url: &str) -> Result<(), ConfigError> {
         Some(other) => Err(wrong(&format!("a collector speaks http, not {other}"))),
         None => Err(wrong("the scheme http:// is missing")),
     }
-}
-
-/// Parses a span of time: a number and `ms`, `s`, `m` or `h`; seconds without a unit.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let teach = || "use a number and a unit, as 30s, 500ms, 1.5m or 2h".to_owned();
-    let split = text
-        .find(|c: char| c.is_ascii_alphabetic())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let seconds_a_unit = match unit {
-        "ms" => 0.001,
-        "s" | "" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3_600.0,
-        _ => return Err(teach()),
-    };
-    let number: f64 = number.trim().parse().map_err(|_| teach())?;
-    let span = Duration::try_from_secs_f64(number * seconds_a_unit).map_err(|_| teach())?;
-    if span.is_zero() {
-        return Err(
-            "a duration of nothing shows nothing; leave it out to play until SIGTERM".to_owned(),
-        );
-    }
-    Ok(span)
 }
 
 #[cfg(test)]

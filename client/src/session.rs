@@ -15,11 +15,11 @@ use service::trace::TraceRing;
 use timeline::{Point, RtpTimestamp};
 use tokio::sync::mpsc;
 
-use crate::cli::BufferMode;
 use crate::feedback::Feedback;
 use crate::link::Transport;
 use crate::metrics::Metrics;
 use crate::player::SharedPlayer;
+use settings::BufferMode;
 
 /// How long rtspsrc may wait for one answer of the server, and how long it takes a lost SYN for a dead host.
 const ANSWER: Duration = Duration::from_millis(1_500);
@@ -215,7 +215,7 @@ fn source(transport: Transport, settings: &Settings) -> Result<gst::Element, Err
     source.set_property("location", &settings.url);
     source.set_property_from_str("protocols", transport.as_str());
     source.set_property("latency", settings.latency_ms);
-    source.set_property_from_str("buffer-mode", settings.buffer_mode.as_str());
+    source.set_property_from_str("buffer-mode", &settings.buffer_mode.to_string());
     source.set_property("do-retransmission", false);
     source.set_property("udp-buffer-size", UDP_BUFFER_BYTES);
     // When to give up, and which transport to try then, is the link's to say.

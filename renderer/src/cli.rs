@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
-use media::encode::{ENCODERS, EncoderConfig, NO_TUNE, PRESETS, ZERO_LATENCY};
-use media::source::SourceSpec;
-use media::units::{Bitrate, FrameRate, VideoSize};
+use media::encode::EncoderConfig;
 use service::args::Common;
 use service::{ConfigError, TokenArgs};
+use settings::{RendererSettings, Span, VideoSettings};
 
 use crate::feed::FeedUrl;
 
@@ -42,10 +40,12 @@ pub struct Args {
     )]
     pub common: Common,
 
-    /// Where pictures come from: `file:PATH` (looped, each picture once), `test` (a moving pattern), or `gst:LAUNCH` (a
-    /// GStreamer launch line that ends in raw video).
-    #[arg(long, env = "XR_SOURCE", value_name = "SOURCE")]
-    pub source: SourceSpec,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "documented where it is defined; a comment here would become the program's help"
+    )]
+    pub video: VideoSettings,
 
     /// The feed to push to, as `http://HOST[:PORT]/feeds/NAME`; NAME is at most 64 of A-Z a-z 0-9 . _ -
     /// Or another server that takes RTSP RECORD, as `rtsp://HOST[:PORT]/PATH`.
@@ -56,18 +56,6 @@ pub struct Args {
     #[arg(long, env = "XR_FLOOR", value_name = "FILE")]
     pub floor: Option<PathBuf>,
 
-    /// Size of the video in pixels, at least 640x360, both sides even; the source is scaled to it.
-    #[arg(long, env = "XR_SIZE", value_name = "WxH", default_value = "1280x720")]
-    pub size: VideoSize,
-
-    /// Frames a second, as 60 or 30000/1001. The source's pictures are shown at this rate, whatever its own is.
-    #[arg(long, env = "XR_FPS", value_name = "RATE", default_value = "60")]
-    pub fps: FrameRate,
-
-    /// Bits a second, as 6M or 800k.
-    #[arg(long, env = "XR_BITRATE", value_name = "RATE", default_value = "6M")]
-    pub bitrate: Bitrate,
-
     /// A file whose pictures fit into so many megabytes is decoded once and looped from memory, which leaves the cores to
     /// the encoder; 0 decodes each round anew. A second of 1280x720 at 25 pictures a second takes 35.
     #[arg(long, env = "XR_SOURCE_MEMORY_MB", value_name = "MB", default_value_t = 256,
@@ -75,7 +63,7 @@ pub struct Args {
     pub source_memory_mb: u32,
 
     /// End after this time, as 30s, 500ms or 2m; without it run until SIGTERM or ctrl-c.
-    #[arg(long, env = "XR_DURATION", value_name = "TIME", value_parser = duration)]
+    #[arg(long, env = "XR_DURATION", value_name = "TIME", value_parser = Span::positive)]
     pub duration: Option<Duration>,
 
     #[command(flatten)]
@@ -85,35 +73,12 @@ pub struct Args {
     )]
     pub token: TokenArgs,
 
-    /// The encoder, by its GStreamer name.
-    #[arg(long, env = "XR_ENCODER", value_name = "NAME", default_value = ENCODERS[0],
-        value_parser = PossibleValuesParser::new(ENCODERS), help_heading = "Encoding")]
-    pub encoder: String,
-
-    /// x264's speed preset.
-    #[arg(long, env = "XR_PRESET", value_name = "PRESET", default_value = "ultrafast",
-        value_parser = PossibleValuesParser::new(PRESETS), help_heading = "Encoding")]
-    pub preset: String,
-
-    /// x264's tune: zerolatency holds no frame back; none is x264's default, which looks some 40 frames ahead.
-    #[arg(long, env = "XR_TUNE", value_name = "TUNE", default_value = ZERO_LATENCY,
-        value_parser = PossibleValuesParser::new([ZERO_LATENCY, NO_TUNE]), help_heading = "Encoding")]
-    pub tune: String,
-
-    /// Frames from one key frame to the next; a viewer who joins asks for one, so this may be long.
-    #[arg(long, env = "XR_GOP", value_name = "FRAMES", default_value_t = 60,
-        value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Encoding")]
-    pub gop: u32,
-
-    /// Threads of the encoder; 0 lets it choose by the number of cores.
-    #[arg(long, env = "XR_THREADS", value_name = "N", default_value_t = 0,
-        value_parser = clap::value_parser!(u32).range(0..=64), help_heading = "Encoding")]
-    pub threads: u32,
-
-    /// Largest RTP packet in bytes. 1150 fits overlays at MTU 1340 and QUIC; nobody downstream can cut packets smaller.
-    #[arg(long, env = "XR_RTP_MTU", value_name = "BYTES", default_value_t = 1150,
-        value_parser = clap::value_parser!(u32).range(256..=9000), help_heading = "Encoding")]
-    pub rtp_mtu: u32,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "documented where it is defined; a comment here would become the program's help"
+    )]
+    pub encoding: RendererSettings,
 }
 
 /// Where frames go.
@@ -146,46 +111,26 @@ impl Args {
 
     /// How to encode.
     pub fn encoder(&self) -> EncoderConfig {
+        let (video, encoding) = (&self.video, &self.encoding);
         EncoderConfig {
-            size: self.size,
-            fps: self.fps,
-            bitrate: self.bitrate,
-            encoder: self.encoder.clone(),
-            preset: self.preset.clone(),
-            tune: self.tune.clone(),
-            gop: self.gop,
-            threads: self.threads,
-            rtp_mtu: self.rtp_mtu,
+            size: video.size,
+            fps: video.fps,
+            bitrate: video.bitrate,
+            encoder: encoding.encoder,
+            preset: encoding.preset,
+            tune: encoding.tune,
+            gop: encoding.gop,
+            threads: encoding.threads,
+            rtp_mtu: encoding.rtp_mtu,
         }
-    }
-}
-
-/// A time as people write it: a whole number with ms, s, m or h.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => 0,
-    };
-    let parsed = number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(millis));
-    match parsed {
-        Some(millis) if millis > 0 => Ok(Duration::from_millis(millis)),
-        _ => Err("write a time as 30s, 500ms, 2m or 1h, more than zero".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
+
+    use settings::SourceSpec;
 
     use super::*;
 
@@ -201,7 +146,7 @@ mod tests {
              --preset ultrafast --gop 60 --rtp-mtu 1150 --ops 127.0.0.1:9091",
         )
         .unwrap();
-        assert_eq!(args.source, SourceSpec::Test);
+        assert_eq!(args.video.source, SourceSpec::Test);
         assert!(matches!(args.target(), Ok(Target::Feed(_))));
         let defaults = parse("xr-renderer --source test --floor f.csv").unwrap();
         assert_eq!(args.encoder(), defaults.encoder());
@@ -240,23 +185,5 @@ mod tests {
             error.to_string().contains("http://HOST:8080/feeds/NAME"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn durations_are_read() {
-        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
-        for bad in [
-            "",
-            "s",
-            "5",
-            "0s",
-            "-1s",
-            "1.5s",
-            "99999999999999999h",
-            "5 s",
-        ] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
     }
 }

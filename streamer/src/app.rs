@@ -119,8 +119,8 @@ fn parts(args: &Args, metrics: &Metrics, trace: TraceRing) -> (Arc<Table>, Viewe
 
 fn options(args: &Args) -> Options {
     Options {
-        sync: args.rtp_sync,
-        latency_ms: args.factory_latency_ms,
+        sync: args.latency.rtp_sync,
+        latency_ms: args.latency.factory_latency_ms,
         udp_send_buffer: args.udp_send_buffer,
         udp_ports: args.udp_ports.map(|range| (range.low, range.high)),
     }

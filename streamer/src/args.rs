@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use service::ConfigError;
 use service::args::{Common, listen_address};
+use settings::StreamerSettings;
 
 /// Where [`Args::http`] comes from, for messages.
 pub const HTTP_ORIGIN: &str = "--http (XR_HTTP)";
@@ -50,23 +51,9 @@ pub struct Args {
     #[arg(long, env = "XR_UDP_SEND_BUFFER", value_name = "BYTES", default_value_t = 4 << 20)]
     pub udp_send_buffer: u32,
 
-    /// Whether packets wait for their time on the clock before they are sent: what RTSP servers do by default. It costs
-    /// a frame.
-    #[arg(
-        long, env = "XR_RTP_SYNC", value_name = "true|false", default_value_t = false,
-        action = clap::ArgAction::Set, help_heading = "Latency"
-    )]
-    pub rtp_sync: bool,
-
-    /// Latency that the RTSP media is configured with, in milliseconds; with --rtp-sync true it is added to each packet.
-    #[arg(
-        long,
-        env = "XR_FACTORY_LATENCY_MS",
-        value_name = "MS",
-        default_value_t = 0,
-        help_heading = "Latency"
-    )]
-    pub factory_latency_ms: u32,
+    /// What costs latency.
+    #[command(flatten)]
+    pub latency: StreamerSettings,
 
     /// A renderer is asked for a key frame at most once in this many milliseconds.
     #[arg(

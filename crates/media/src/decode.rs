@@ -17,8 +17,6 @@
 //!   reordering by B-frames and frames that never come out do no harm.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -26,52 +24,13 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
+use settings::ThreadType;
 use timeline::{RtpTimestamp, UnixMicros};
 
 use crate::{Error, element, rtp};
 
 /// Access units whose packets were seen and whose picture may still come: far more than a depayloader holds.
 const TAGS: usize = 64;
-
-/// How libavcodec may share a picture's work between threads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ThreadType {
-    /// Slices of one picture in parallel: holds nothing back.
-    #[default]
-    Slice,
-    /// Pictures in parallel: holds back one picture a thread.
-    Frame,
-}
-
-impl ThreadType {
-    /// The word that the command line and the element use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Slice => "slice",
-            Self::Frame => "frame",
-        }
-    }
-}
-
-impl fmt::Display for ThreadType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ThreadType {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "slice" => Ok(Self::Slice),
-            "frame" => Ok(Self::Frame),
-            _ => Err(format!(
-                "{text:?} is no way to share decoding; use slice or frame"
-            )),
-        }
-    }
-}
 
 /// How to decode.
 #[derive(Clone, Copy, Debug)]
@@ -229,7 +188,7 @@ fn decoder(config: Config) -> Result<gst::Element, Error> {
     let threads = i32::try_from(config.threads)
         .map_err(|_| Error::Build(format!("{} decoder threads", config.threads)))?;
     decoder.set_property("max-threads", threads);
-    decoder.set_property_from_str("thread-type", config.thread_type.as_str());
+    decoder.set_property_from_str("thread-type", &config.thread_type.to_string());
     decoder.set_property("output-corrupt", false);
     // A picture that is late is still a picture of the measurement.
     decoder.set_property("qos", false);

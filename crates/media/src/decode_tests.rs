@@ -182,15 +182,3 @@ fn a_lost_marker_leaves_the_arrival_unknown() {
     assert_eq!(origin(3), None);
     assert_eq!(tags.origin(None), None);
 }
-
-#[test]
-fn the_words_of_the_command_line() {
-    assert_eq!("slice".parse(), Ok(ThreadType::Slice));
-    assert_eq!("frame".parse(), Ok(ThreadType::Frame));
-    assert!(
-        "both"
-            .parse::<ThreadType>()
-            .unwrap_err()
-            .contains("slice or frame")
-    );
-}

@@ -2,8 +2,8 @@
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use settings::{Bitrate, Encoder, FrameRate, Preset, Tune, VideoSize};
 
-use crate::units::{Bitrate, FrameRate, VideoSize};
 use crate::{Error, element};
 
 /// How pictures are encoded and cut into packets.
@@ -15,12 +15,12 @@ pub struct EncoderConfig {
     pub fps: FrameRate,
     /// Bits a second.
     pub bitrate: Bitrate,
-    /// Factory name of the encoder: one of [`ENCODERS`].
-    pub encoder: String,
+    /// Which encoder.
+    pub encoder: Encoder,
     /// x264's speed preset.
-    pub preset: String,
-    /// x264's tune; `none` leaves x264 as it is by itself, look-ahead included.
-    pub tune: String,
+    pub preset: Preset,
+    /// x264's tune.
+    pub tune: Tune,
     /// Frames from one key frame to the next.
     pub gop: u32,
     /// The encoder's threads; 0 lets it choose.
@@ -29,11 +29,6 @@ pub struct EncoderConfig {
     pub rtp_mtu: u32,
 }
 
-/// The tune that holds no frame back.
-pub const ZERO_LATENCY: &str = "zerolatency";
-/// The tune that is none.
-pub const NO_TUNE: &str = "none";
-
 impl EncoderConfig {
     /// The settings with the least latency, at 6 Mbit/s and a key frame each second.
     pub fn new(size: VideoSize, fps: FrameRate) -> Self {
@@ -41,31 +36,15 @@ impl EncoderConfig {
             size,
             fps,
             bitrate: Bitrate::SIX_MEGABITS,
-            encoder: ENCODERS[0].to_owned(),
-            preset: "ultrafast".to_owned(),
-            tune: ZERO_LATENCY.to_owned(),
+            encoder: Encoder::X264Enc,
+            preset: Preset::UltraFast,
+            tune: Tune::ZeroLatency,
             gop: fps.numerator().div_ceil(fps.denominator()),
             threads: 0,
             rtp_mtu: 1150,
         }
     }
 }
-
-/// The encoders whose properties are known here; the first is the default.
-pub const ENCODERS: [&str; 4] = ["x264enc", "openh264enc", "vah264enc", "nvh264enc"];
-
-/// x264's speed presets, the fastest first.
-pub const PRESETS: [&str; 9] = [
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-];
 
 /// The encoder and what belongs behind it, not linked yet: I420 in, H.264 access units as a byte stream out, each key frame
 /// with its parameter sets.
@@ -75,12 +54,12 @@ pub fn elements(config: &EncoderConfig) -> Result<Vec<gst::Element>, Error> {
         .field("stream-format", "byte-stream")
         .field("alignment", "au");
     // Left to itself x264 picks the profile that its settings need; ours decode everywhere.
-    if config.tune == ZERO_LATENCY {
+    if config.tune == Tune::ZeroLatency {
         caps = caps.field("profile", "constrained-baseline");
     }
     let filter = element("capsfilter")?;
     filter.set_property("caps", caps.build());
-    if config.encoder == "x264enc" {
+    if config.encoder == Encoder::X264Enc {
         return Ok(vec![encoder, filter]);
     }
     // Not every encoder repeats its parameter sets, and a viewer who joins needs them with each key frame.
@@ -102,34 +81,25 @@ pub fn payloader(rtp_mtu: u32) -> Result<gst::Element, Error> {
 }
 
 fn encoder(config: &EncoderConfig) -> Result<gst::Element, Error> {
-    if !ENCODERS.contains(&config.encoder.as_str()) {
-        return Err(Error::Build(format!(
-            "encoder '{}' is not one of {}",
-            config.encoder,
-            ENCODERS.join(", ")
-        )));
-    }
-    let encoder = element(&config.encoder)?;
+    let encoder = element(&config.encoder.to_string())?;
     let kilobits = config.bitrate.kilobits_per_second().to_string();
     let (gop, threads) = (config.gop.to_string(), config.threads.to_string());
-    let properties: &[(&str, &str)] = match config.encoder.as_str() {
-        "x264enc" => &[
-            (
-                "tune",
-                if config.tune == NO_TUNE {
-                    "0"
-                } else {
-                    &config.tune
-                },
-            ),
-            ("speed-preset", &config.preset),
+    let preset = config.preset.to_string();
+    let tune = match config.tune {
+        Tune::ZeroLatency => "zerolatency",
+        Tune::None => "0",
+    };
+    let properties: &[(&str, &str)] = match config.encoder {
+        Encoder::X264Enc => &[
+            ("tune", tune),
+            ("speed-preset", &preset),
             ("bitrate", &kilobits),
             ("key-int-max", &gop),
             ("threads", &threads),
             // A delimiter before each picture tells nobody anything in RTP, which has the marker.
             ("aud", "false"),
         ],
-        "openh264enc" => &[
+        Encoder::OpenH264Enc => &[
             ("bitrate", &config.bitrate.bits_per_second().to_string()),
             (
                 "max-bitrate",
@@ -145,7 +115,7 @@ fn encoder(config: &EncoderConfig) -> Result<gst::Element, Error> {
             ("complexity", "low"),
             ("usage-type", "camera"),
         ],
-        "vah264enc" => &[
+        Encoder::VaH264Enc => &[
             ("bitrate", &kilobits),
             ("key-int-max", &gop),
             ("b-frames", "0"),
@@ -153,7 +123,7 @@ fn encoder(config: &EncoderConfig) -> Result<gst::Element, Error> {
             ("rate-control", "cbr"),
             ("target-usage", "7"),
         ],
-        _ => &[
+        Encoder::NvH264Enc => &[
             ("bitrate", &kilobits),
             ("gop-size", &gop),
             ("zerolatency", "true"),
@@ -207,7 +177,7 @@ mod tests {
         let tune = encoder.property_value("tune").serialize().unwrap();
         assert_eq!(tune, "Zero latency");
         let encoder = elements(&EncoderConfig {
-            tune: NO_TUNE.to_owned(),
+            tune: Tune::None,
             ..config()
         })
         .unwrap()
@@ -218,25 +188,28 @@ mod tests {
     #[test]
     fn what_an_encoder_does_not_take_is_an_error_and_not_a_panic() {
         crate::init().unwrap();
-        let error = elements(&EncoderConfig {
-            preset: "warp".to_owned(),
-            ..config()
-        })
-        .unwrap_err();
+        let encoder = element("x264enc").unwrap();
+        let error = set(&encoder, "speed-preset", "warp").unwrap_err();
         assert!(
             error
                 .to_string()
                 .contains("x264enc does not take speed-preset=warp"),
             "{error}"
         );
-        let error = elements(&EncoderConfig {
-            encoder: "theoraenc".to_owned(),
-            ..config()
-        })
-        .unwrap_err();
-        assert!(
-            error.to_string().contains("x264enc, openh264enc"),
-            "{error}"
-        );
+        let error = set(&encoder, "warp", "9").unwrap_err();
+        assert!(error.to_string().contains("no property"), "{error}");
+    }
+
+    #[test]
+    fn every_preset_is_one_of_the_element() {
+        use clap::ValueEnum as _;
+        crate::init().unwrap();
+        for preset in Preset::value_variants() {
+            elements(&EncoderConfig {
+                preset: *preset,
+                ..config()
+            })
+            .unwrap();
+        }
     }
 }

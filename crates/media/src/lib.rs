@@ -20,6 +20,5 @@ pub mod producer;
 pub mod record;
 pub mod rtp;
 pub mod source;
-pub mod units;
 
 pub use element::{Error, element, init};

@@ -6,7 +6,7 @@
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::{Timespec, clock_gettime};
 
-use crate::units::FrameRate;
+use settings::FrameRate;
 
 /// One place in the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

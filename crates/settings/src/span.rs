@@ -13,7 +13,7 @@ use crate::UnitError;
 pub struct Span(pub Duration);
 
 /// The longest span, a little above a century: no sum of a few of them overflows a clock.
-const MAX: Duration = Duration::from_secs(1_000_000 * 3_600);
+const MAX: Duration = Duration::from_hours(1_000_000);
 
 impl Span {
     /// Whole seconds.
@@ -31,13 +31,13 @@ impl Span {
         self.0.as_secs_f64()
     }
 
-    /// Reads a span that is longer than nothing, for clap's `value_parser`.
-    pub fn positive(text: &str) -> Result<Self, UnitError> {
-        match text.parse() {
-            Ok(Self(Duration::ZERO)) => Err(UnitError(
-                "it must be more than nothing, as 30s, 500ms or 2m".to_owned(),
+    /// Reads a duration that is longer than nothing, for clap's `value_parser`.
+    pub fn positive(text: &str) -> Result<Duration, UnitError> {
+        match text.parse()? {
+            Self(Duration::ZERO) => Err(UnitError(
+                "nothing happens in no time; write more, as 30s, or leave it out".to_owned(),
             )),
-            read => read,
+            Self(duration) => Ok(duration),
         }
     }
 }
@@ -110,7 +110,7 @@ mod tests {
             let error = text.parse::<Span>().expect_err(text).to_string();
             assert!(error.contains("\"30s\""), "{error}");
         }
-        assert_eq!(Span::positive("1s"), Ok(Span::seconds(1)));
+        assert_eq!(Span::positive("1s"), Ok(Duration::from_secs(1)));
         assert!(Span::positive("0s").is_err());
     }
 

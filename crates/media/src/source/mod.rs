@@ -12,7 +12,6 @@ mod error;
 mod film;
 mod read_ahead;
 mod reader;
-mod spec;
 mod streams;
 mod swallowed;
 
@@ -23,9 +22,8 @@ use gstreamer::prelude::*;
 
 pub use error::SourceError;
 pub use read_ahead::Taken;
-pub use spec::{SourceSpec, SpecError};
 
-use crate::units::VideoSize;
+use settings::{SourceSpec, VideoSize};
 
 /// An open source: its pictures are I420 of the asked size.
 #[derive(Debug)]

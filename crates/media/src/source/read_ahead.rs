@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 
 use super::error::SourceError;
-use super::spec::SourceSpec;
-use crate::units::VideoSize;
+use settings::{SourceSpec, VideoSize};
 
 /// Pictures kept ready: a quarter of a second at 60 a second, longer than the start of a file's next round takes.
 const MAX_PICTURES: usize = 16;

@@ -11,11 +11,10 @@ use gstreamer_video as gst_video;
 use super::error::SourceError;
 use super::film::{self, Film};
 use super::read_ahead::ReadAhead;
-use super::spec::SourceSpec;
 use super::streams::{Streams, link_video};
 use super::swallowed;
-use crate::units::VideoSize;
 use crate::{bus, element};
+use settings::{SourceSpec, VideoSize};
 
 /// Priority of the threads that read ahead: below the encoder's 0, so that they use what it leaves; not so low that a busy
 /// machine starves them.

@@ -15,7 +15,7 @@ use media::packets::{self, EncodedFrame, ParameterSets};
 use media::producer::{Observer, Producer, Skip};
 use media::rtp::Packet;
 use media::source::Source;
-use media::units::{FrameRate, VideoSize};
+use settings::{Encoder, FrameRate, Preset, Tune, VideoSize};
 use stamp::Stamp;
 use timeline::{RtpTimestamp, UnixMicros};
 
@@ -235,7 +235,7 @@ fn a_hundred_frames_keep_their_names_through_openh264() {
     round_trip(
         "test",
         &EncoderConfig {
-            encoder: "openh264enc".to_owned(),
+            encoder: Encoder::OpenH264Enc,
             ..config()
         },
     );
@@ -244,8 +244,8 @@ fn a_hundred_frames_keep_their_names_through_openh264() {
 #[test]
 fn frames_that_x264_holds_back_keep_their_names_too() {
     let config = EncoderConfig {
-        tune: media::encode::NO_TUNE.to_owned(),
-        preset: "veryfast".to_owned(),
+        tune: Tune::None,
+        preset: Preset::VeryFast,
         ..config()
     };
     round_trip("test", &config);
