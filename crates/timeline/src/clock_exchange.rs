@@ -71,14 +71,23 @@ impl Estimate {
         apart <= self.uncertainty_us.saturating_add(other.uncertainty_us)
     }
 
-    /// A time that they read, on our clock.
-    pub const fn to_ours(&self, theirs: UnixMicros) -> UnixMicros {
-        UnixMicros(
-            theirs
-                .0
-                .saturating_add_signed(self.offset_us.saturating_neg()),
-        )
+    /// The estimate to go by where the two clocks may well be one: no offset, unless there certainly is one. Two readings of
+    /// one host's clock stay what they are, and the uncertainty grows by the offset that is left out.
+    pub const fn or_none(self) -> Self {
+        let offset = self.offset_us.unsigned_abs();
+        if offset > self.uncertainty_us {
+            return self;
+        }
+        Self {
+            offset_us: 0,
+            uncertainty_us: self.uncertainty_us.saturating_add(offset),
+        }
     }
+}
+
+/// A time read from a clock that is `offset_us` ahead of ours, on ours.
+pub const fn on_our_clock(theirs: UnixMicros, offset_us: i64) -> UnixMicros {
+    UnixMicros(theirs.0.saturating_add_signed(offset_us.saturating_neg()))
 }
 
 /// How fast two clocks may drift apart, in parts in a million (RFC 5905 section 11.1, PHI).
@@ -130,6 +139,16 @@ impl Filter {
         }
         self.window.push_back((at, estimate));
         stepped
+    }
+
+    /// How many exchanges are in the window.
+    pub fn len(&self) -> usize {
+        self.window.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.window.is_empty()
     }
 
     /// The best of the window at `now` on our clock. The uncertainty of each has grown with its age, by the drift.
@@ -206,7 +225,7 @@ mod tests {
                 answered: UnixMicros(t[3]),
             };
             if let Some(estimate) = exchange.estimate() {
-                estimate.to_ours(UnixMicros(theirs));
+                on_our_clock(UnixMicros(theirs), estimate.or_none().offset_us);
                 let mut filter = Filter::new(0);
                 let _ = filter.push(UnixMicros(t[3]), estimate);
                 let _ = filter.push(UnixMicros(t[0]), estimate);
@@ -274,10 +293,17 @@ mod tests {
 
     #[test]
     fn their_time_becomes_ours() {
-        let ahead = Estimate {
-            offset_us: 250,
-            uncertainty_us: 1,
+        assert_eq!(on_our_clock(UnixMicros(1_000), 250), UnixMicros(750));
+    }
+
+    /// What is left out of the offset is in the uncertainty, so that the truth still lies within.
+    #[test]
+    fn an_offset_that_may_be_none_is_none() {
+        let estimate = |offset_us, uncertainty_us| Estimate {
+            offset_us,
+            uncertainty_us,
         };
-        assert_eq!(ahead.to_ours(UnixMicros(1_000)), UnixMicros(750));
+        assert_eq!(estimate(-40, 60).or_none(), estimate(0, 100));
+        assert_eq!(estimate(500_000, 60).or_none(), estimate(500_000, 60));
     }
 }

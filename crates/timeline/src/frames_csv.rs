@@ -6,10 +6,12 @@
 use std::fmt::Write as _;
 use std::io::{self, BufRead, Read as _, Write};
 
-use crate::{FrameNumber, FrameReport, Point, Reading, RtpTimestamp, Stage, UnixMicros};
+use crate::{
+    ClientName, FrameNumber, FrameReport, Point, Reading, RtpTimestamp, Stage, UnixMicros,
+};
 
 /// The columns, in the order in which they are written. A reader finds them by name and ignores others.
-pub const COLUMNS: [&str; 12] = [
+pub const COLUMNS: [&str; 13] = [
     "frame",
     "rtp_timestamp",
     "generated_us",
@@ -22,9 +24,13 @@ pub const COLUMNS: [&str; 12] = [
     "outcome",
     "phase",
     "disturbed",
+    "client",
 ];
 
-/// No line of such a file is longer: twelve numbers of at most 20 digits, with room for columns of others.
+/// The place in [`COLUMNS`] of the one column that a file may lack: those of one client had none.
+const CLIENT: usize = 12;
+
+/// No line of such a file is longer: twelve numbers of at most 20 digits and a name, with room for columns of others.
 const MAX_LINE_BYTES: u64 = 4_096;
 
 /// What became of a frame.
@@ -76,7 +82,7 @@ impl Phase {
 }
 
 /// One line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameRow {
     /// The number on the stamp; unknown for what was unread or lost.
     pub frame: Option<FrameNumber>,
@@ -92,6 +98,8 @@ pub struct FrameRow {
     pub phase: Option<Phase>,
     /// Whether the machine was disturbed in that second; filled in by who watches it.
     pub disturbed: Option<bool>,
+    /// The client that showed it; none for a lost frame, and in what a client or a floor wrote by itself.
+    pub client: Option<ClientName>,
 }
 
 impl FrameRow {
@@ -105,6 +113,7 @@ impl FrameRow {
             outcome,
             phase: None,
             disturbed: None,
+            client: None,
         }
     }
 
@@ -194,6 +203,7 @@ impl<W: Write> FrameWriter<W> {
         push(&mut self.line, Some(row.outcome.as_str()));
         push(&mut self.line, row.phase.map(Phase::as_str));
         push(&mut self.line, row.disturbed);
+        push(&mut self.line, row.client.as_ref());
         self.line.pop();
         self.line.push('\n');
         self.to.write_all(self.line.as_bytes())
@@ -257,8 +267,8 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct FrameReader<R> {
     from: R,
-    /// Where each of [`COLUMNS`] stands.
-    places: [usize; 12],
+    /// Where each of [`COLUMNS`] stands; none for a column that the file lacks.
+    places: [Option<usize>; 13],
     buffer: Vec<u8>,
     line: u64,
     ended: bool,
@@ -270,7 +280,7 @@ impl<R: BufRead> FrameReader<R> {
     pub fn new(from: R) -> Result<Self, ReadError> {
         let mut reader = Self {
             from,
-            places: [0; 12],
+            places: [None; 13],
             buffer: Vec::new(),
             line: 0,
             ended: false,
@@ -279,11 +289,12 @@ impl<R: BufRead> FrameReader<R> {
         if reader.next_line()? {
             let header = String::from_utf8_lossy(&reader.buffer);
             let names: Vec<_> = header.split(',').collect();
-            for (place, column) in reader.places.iter_mut().zip(COLUMNS) {
-                *place = names
-                    .iter()
-                    .position(|name| *name == column)
-                    .ok_or(ReadError::Column { column })?;
+            for (index, column) in COLUMNS.into_iter().enumerate() {
+                let place = names.iter().position(|name| *name == column);
+                if place.is_none() && index != CLIENT {
+                    return Err(ReadError::Column { column });
+                }
+                reader.places[index] = place;
             }
         }
         Ok(reader)
@@ -329,7 +340,12 @@ impl<R: BufRead> FrameReader<R> {
     fn row(&self) -> Result<FrameRow, ReadError> {
         let text = String::from_utf8_lossy(&self.buffer);
         let cells: Vec<_> = text.split(',').collect();
-        let cell = |column: usize| cells.get(self.places[column]).copied().unwrap_or("");
+        let cell = |column: usize| {
+            let place = self.places[column];
+            place
+                .and_then(|place| cells.get(place).copied())
+                .unwrap_or("")
+        };
         let wrong = |column: usize| ReadError::Cell {
             line: self.line,
             column: COLUMNS[column],
@@ -366,6 +382,10 @@ impl<R: BufRead> FrameReader<R> {
         row.disturbed = match cell(11) {
             "" => None,
             word => Some(word.parse().map_err(|_| wrong(11))?),
+        };
+        row.client = match cell(CLIENT) {
+            "" => None,
+            name => Some(ClientName::new(name).map_err(|_| wrong(CLIENT))?),
         };
         Ok(row)
     }

@@ -17,9 +17,10 @@ fn any_row() -> impl Strategy<Value = FrameRow> {
         prop::sample::select(&Outcome::ALL),
         option::of(prop::sample::select(&Phase::ALL)),
         option::of(any::<bool>()),
+        option::of("[A-Za-z0-9._-]{1,64}".prop_map(|name| ClientName::new(&name).unwrap())),
     )
         .prop_map(
-            |(frame, key, points, shown, outcome, phase, disturbed)| FrameRow {
+            |(frame, key, points, shown, outcome, phase, disturbed, client)| FrameRow {
                 frame: frame.map(FrameNumber),
                 rtp_timestamp: RtpTimestamp(key),
                 points,
@@ -27,6 +28,7 @@ fn any_row() -> impl Strategy<Value = FrameRow> {
                 outcome,
                 phase,
                 disturbed,
+                client,
             },
         )
 }
@@ -81,6 +83,7 @@ fn the_file_looks_as_documented() {
     let mut row = FrameRow::from_report(&report);
     row.phase = Some(Phase::Measured);
     row.disturbed = Some(false);
+    row.client = Some(ClientName::new("a").unwrap());
     assert_eq!(row.latency_us(), Some(25_000));
     assert_eq!(
         (row.stage_us(Stage::Decode), row.has_every_point()),
@@ -93,9 +96,9 @@ fn the_file_looks_as_documented() {
     assert_eq!(unread.latency_us(), None);
     let text = String::from_utf8(written(&[row, unread])).unwrap();
     let expected = "frame,rtp_timestamp,generated_us,encoded_us,ingested_us,relayed_us,received_us,decoded_us,shown_us,\
-                    outcome,phase,disturbed\n\
-                    7,90,1000,,,,,26000,26500,shown,measured,false\n\
-                    ,90,,,,,,26000,26500,unread,,\n";
+                    outcome,phase,disturbed,client\n\
+                    7,90,1000,,,,,26000,26500,shown,measured,false,a\n\
+                    ,90,,,,,,26000,26500,unread,,,\n";
     assert_eq!(text, expected);
 }
 
@@ -105,7 +108,7 @@ fn a_broken_line_is_named_and_the_rest_is_read() {
     let mut file = written(&[row]);
     file.extend(b"1,2,x,,,,,,,shown,,\n");
     file.extend([b'9'; 10_000]);
-    file.extend(b"\n1,4294967296,,,,,,,,shown,,\n1,2,,,,,,,,seen,,\n,1,,,,,,,,lost,,\r\n");
+    file.extend(b"\n1,4294967296,,,,,,,,shown,,\n1,2,,,,,,,,seen,,\n1,2,,,,,,,,shown,,,a b\n,1,,,,,,,,lost,,\r\n");
     let read: Vec<_> = FrameReader::new(&file[..]).unwrap().collect();
     let told: Vec<_> = read
         .iter()
@@ -122,6 +125,7 @@ fn a_broken_line_is_named_and_the_rest_is_read() {
             "line 4 is longer than 4096 bytes",
             "line 5, column \"rtp_timestamp\": \"4294967296\" is not a value of it",
             "line 6, column \"outcome\": \"seen\" is not a value of it",
+            "line 7, column \"client\": \"a b\" is not a value of it",
             "row",
         ]
     );
@@ -143,6 +147,10 @@ fn columns_are_found_by_name_and_missed_by_name() {
     assert_eq!(
         (row.frame, row.shown),
         (Some(FrameNumber(1)), Some(UnixMicros(9)))
+    );
+    assert_eq!(
+        row.client, None,
+        "a file without the column is of one client"
     );
     let error = FrameReader::new(&b"frame,rtp_timestamp\n"[..]).unwrap_err();
     assert!(error.to_string().contains("generated_us"), "{error}");

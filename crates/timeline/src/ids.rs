@@ -1,6 +1,8 @@
-//! The names of a frame and of an instant: newtypes, so that a number of microseconds is never taken for a frame number.
+//! The names of a frame, of an instant and of a client: newtypes, so that a number of microseconds is never taken for a
+//! frame number.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,11 +74,67 @@ impl fmt::Display for RtpTimestamp {
     }
 }
 
+/// The name that a client posts its reports under. It goes into paths, tables and logs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientName(Arc<str>);
+
+/// A text that cannot be a [`ClientName`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a client's name is 1 to 64 letters, digits, dots, dashes and underscores")]
+pub struct NotAClientName;
+
+impl ClientName {
+    /// The name, if it is one.
+    pub fn new(name: &str) -> Result<Self, NotAClientName> {
+        let sound = (1..=64).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        sound.then(|| Self(name.into())).ok_or(NotAClientName)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ClientName {
+    type Error = NotAClientName;
+
+    fn try_from(name: String) -> Result<Self, NotAClientName> {
+        Self::new(&name)
+    }
+}
+
+impl From<ClientName> for String {
+    fn from(name: ClientName) -> Self {
+        name.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for ClientName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_client_name_is_safe_in_a_path_and_in_a_cell() {
+        for name in ["client-1.a_b", "x"] {
+            assert_eq!(ClientName::new(name).unwrap().as_str(), name);
+        }
+        for name in ["", "a/b", "a,b", "a b", "ä", &"x".repeat(65)] {
+            assert_eq!(ClientName::new(name), Err(NotAClientName), "{name:?}");
+        }
+    }
 
     #[test]
     fn an_hour_is_that_many_ticks() {

@@ -1,21 +1,27 @@
 //! Puts a frame's journey together: crossings from every service's trace and the client's reports, in any order, become
-//! one [`FrameRow`] a frame.
+//! one [`FrameRow`] for each client that showed a frame, and one for a frame that none did.
 //!
-//! The key is the RTP timestamp, which is the generation time, so a crossing whose time is more than [`MAX_LAG_US`] from
-//! its own key belongs to another stream and is left out. The key repeats after 13 hours: long after a frame is forgotten.
-//! Restarts need no care, because keys go on where frame numbers begin again.
+//! The key is the RTP timestamp, which is the generation time, so what is more than [`MAX_LAG_US`] from its own key belongs
+//! to another stream, or to a clock that is not set, and is left out. The key repeats after 13 hours: long after a frame is
+//! forgotten. Restarts need no care, because keys go on where frame numbers begin again.
 //!
-//! Memory: at most [`Limits::open`] frames of some 100 bytes and [`Limits::remembered`] keys of some 20; with the default
-//! limits, hash tables at their fullest included, under 16 MB.
+//! Every time is put on the collector's clock as it comes in, by the offset that its source has then.
+//!
+//! Memory: at most [`Limits::open`] frames of some 150 bytes and a row for each of their clients, and [`Limits::remembered`]
+//! keys of some 30; with the default limits and one client, hash tables at their fullest included, under 24 MB.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use crate::clock_exchange::on_our_clock;
 use crate::frames_csv::{FrameRow, Outcome};
-use crate::{Crossing, FrameReport, Point, Reading, RtpTimestamp, UnixMicros};
+use crate::{ClientName, Crossing, FrameReport, Point, Reading, RtpTimestamp, UnixMicros};
 
 /// The longest time from generation to a point, either way to allow for clocks that disagree: one minute.
 pub const MAX_LAG_US: i64 = 60_000_000;
+
+/// Clients that are told apart at a time. The one that was silent longest makes room for another.
+pub const MAX_CLIENTS: usize = 64;
 
 /// The bounds of a [`Joiner`].
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +52,9 @@ impl Default for Limits {
 pub struct Counts {
     /// Crossings whose time and key contradict each other: another stream's.
     pub foreign: u64,
+    /// Reports of pictures that were decoded more than [`MAX_LAG_US`] from their generation: of a clock that is not set, or
+    /// forged. They are left out.
+    pub implausible: u64,
     /// Crossings of a frame that had been given out already, repetitions included.
     pub late_crossings: u64,
     /// Reports of a frame that had been given out as lost. It is given out again, as shown.
@@ -58,11 +67,34 @@ pub struct Counts {
     pub mismatched: u64,
 }
 
-/// A frame that waits for its points.
-#[derive(Clone, Copy, Debug)]
+/// How far the clocks are from ours that the times of a report were read from, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offsets {
+    /// The client's clock minus ours.
+    pub client_us: i64,
+    /// The clock that the stamps are drawn from minus ours, as far as it is known before the renderer's trace is.
+    pub stamp_us: i64,
+}
+
+/// A set of clients, by their slots.
+type Slots = u64;
+
+/// A client that reports.
+#[derive(Clone, Debug)]
+struct Client {
+    name: ClientName,
+    heard: Duration,
+}
+
+/// A frame that waits for its points, or for clients that may still report it.
+#[derive(Clone, Debug)]
 struct Open {
-    row: FrameRow,
-    reported: bool,
+    /// When it passed the points that services see.
+    crossed: [Option<UnixMicros>; 6],
+    /// Rows of clients that wait for some of these.
+    rows: Vec<FrameRow>,
+    /// Who has reported it.
+    shown_by: Slots,
     since: Duration,
     /// Tells this frame from an earlier one of the same key.
     serial: u64,
@@ -71,7 +103,7 @@ struct Open {
 /// What is known of a frame that was given out.
 #[derive(Clone, Copy, Debug)]
 struct Done {
-    shown: bool,
+    shown_by: Slots,
     serial: u64,
 }
 
@@ -81,6 +113,8 @@ pub struct Joiner {
     limits: Limits,
     now: Duration,
     serial: u64,
+    /// By slot, at most [`MAX_CLIENTS`].
+    clients: Vec<Client>,
     open: HashMap<RtpTimestamp, Open>,
     /// Keys in the order in which they were opened; some are closed already.
     queue: VecDeque<(RtpTimestamp, u64)>,
@@ -99,6 +133,7 @@ impl Joiner {
             },
             now: Duration::ZERO,
             serial: 0,
+            clients: Vec::new(),
             open: HashMap::new(),
             queue: VecDeque::new(),
             done: HashMap::new(),
@@ -107,14 +142,24 @@ impl Joiner {
         }
     }
 
-    /// Takes a crossing that a service saw.
-    pub fn crossing(&mut self, crossing: Crossing, rows: &mut Vec<FrameRow>) {
+    /// Takes a crossing that a service saw, whose clock is `offset_us` ahead of ours. Points of a client are left out: they
+    /// are in its reports.
+    pub fn crossing(&mut self, crossing: Crossing, offset_us: i64, rows: &mut Vec<FrameRow>) {
         let Crossing {
             rtp_timestamp: key,
             point,
             at,
         } = crossing;
-        if lag_us(key, at).abs() > MAX_LAG_US {
+        if point.is_of_a_client() {
+            return;
+        }
+        // The key is the generation time itself, on the clock that both were read from.
+        let belongs = if point == Point::Generated {
+            RtpTimestamp::from_generated(at) == key
+        } else {
+            lag_us(key, on_our_clock(at, offset_us)).abs() <= MAX_LAG_US
+        };
+        if !belongs {
             self.counts.foreign += 1;
             return;
         }
@@ -123,15 +168,40 @@ impl Joiner {
             return;
         }
         let open = self.open(key, rows);
-        // What a report or an earlier crossing said stays.
-        open.row.points[point as usize].get_or_insert(at);
+        // What an earlier crossing said stays.
+        open.crossed[point as usize].get_or_insert(on_our_clock(at, offset_us));
+        let crossed = open.crossed;
+        for mut row in open.rows.extract_if(.., |row| is_whole(row, &crossed)) {
+            fill(&mut row, &crossed);
+            rows.push(row);
+        }
         self.close_if_whole(key, rows);
     }
 
-    /// Takes a report of the client. Whoever can get the same report twice leaves out the second.
-    pub fn report(&mut self, report: &FrameReport, rows: &mut Vec<FrameRow>) {
+    /// Takes a report of `client`. Whoever can get the same report twice leaves out the second. Returns whether it was
+    /// plausible.
+    pub fn report(
+        &mut self,
+        client: &ClientName,
+        report: &FrameReport,
+        offsets: Offsets,
+        rows: &mut Vec<FrameRow>,
+    ) -> bool {
         let mut said = FrameRow::from_report(report);
+        said.client = Some(client.clone());
+        let clients = [&mut said.points[Point::Received as usize], &mut said.shown];
+        for at in clients.into_iter().flatten() {
+            *at = on_our_clock(*at, offsets.client_us);
+        }
+        let decoded = on_our_clock(report.decoded, offsets.client_us);
+        said.set(Point::Decoded, decoded);
         if let Reading::Read { generated, .. } = report.reading {
+            let ours = on_our_clock(generated, offsets.stamp_us);
+            if decoded.0.abs_diff(ours.0) > MAX_LAG_US.unsigned_abs() {
+                self.counts.implausible += 1;
+                return false;
+            }
+            said.set(Point::Generated, ours);
             let key = RtpTimestamp::from_generated(generated);
             if key != report.rtp_timestamp {
                 self.counts.mismatched += 1;
@@ -140,33 +210,75 @@ impl Joiner {
             }
         }
         let key = said.rtp_timestamp;
-        match self.done.get_mut(&key) {
-            Some(done) if done.shown => {
+        let slot = self.hear(client);
+        if let Some(done) = self.done.get_mut(&key) {
+            if done.shown_by & slot != 0 {
                 said.outcome = Outcome::Duplicate;
-                rows.push(said);
-                return;
-            }
-            Some(done) => {
-                done.shown = true;
+            } else if done.shown_by == 0 {
                 self.counts.late_reports += 1;
-                rows.push(said);
-                return;
             }
-            None => {}
+            done.shown_by |= slot;
+            rows.push(said);
+            return true;
         }
         let open = self.open(key, rows);
-        if open.reported {
+        if open.shown_by & slot != 0 {
             said.outcome = Outcome::Duplicate;
             rows.push(said);
-            return;
+            return true;
         }
-        open.reported = true;
-        let crossed = open.row.points;
-        open.row = said;
-        for (point, crossed) in open.row.points.iter_mut().zip(crossed) {
-            *point = point.or(crossed);
+        open.shown_by |= slot;
+        if is_whole(&said, &open.crossed) {
+            fill(&mut said, &open.crossed);
+            rows.push(said);
+        } else {
+            open.rows.push(said);
         }
         self.close_if_whole(key, rows);
+        true
+    }
+
+    /// Knows of a client before it reports a frame, so that frames wait for its reports of them. Returns its slot.
+    pub fn hear(&mut self, client: &ClientName) -> u64 {
+        let now = self.now;
+        let known = self.clients.iter().position(|known| known.name == *client);
+        let place = known.unwrap_or_else(|| self.admit(client));
+        if let Some(known) = self.clients.get_mut(place) {
+            known.heard = now;
+        }
+        1 << place
+    }
+
+    fn admit(&mut self, client: &ClientName) -> usize {
+        let new = Client {
+            name: client.clone(),
+            heard: self.now,
+        };
+        if self.clients.len() < MAX_CLIENTS {
+            self.clients.push(new);
+            return self.clients.len() - 1;
+        }
+        let silent = (0..self.clients.len())
+            .min_by_key(|place| self.clients[*place].heard)
+            .unwrap_or(0);
+        self.clients[silent] = new;
+        // What the one before it showed, this one did not.
+        let others = !(1_u64 << silent);
+        for open in self.open.values_mut() {
+            open.shown_by &= others;
+        }
+        for done in self.done.values_mut() {
+            done.shown_by &= others;
+        }
+        silent
+    }
+
+    /// The clients that may still report a frame: those that have been heard of late.
+    fn present(&self) -> Slots {
+        let heard = self.clients.iter().enumerate();
+        heard
+            .filter(|(_, client)| self.now.saturating_sub(client.heard) < self.limits.patience)
+            .fold(0, |slots, (place, _)| slots | 1 << place)
     }
 
     /// It is `now`, on any clock that never goes back. Gives out every frame whose patience has ended.
@@ -178,8 +290,9 @@ impl Joiner {
             {
                 break;
             }
+            let waits = waits.is_some();
             self.queue.pop_front();
-            if waits.is_some() {
+            if waits {
                 self.close(key, rows);
             }
         }
@@ -225,8 +338,9 @@ impl Joiner {
         self.open.entry(key).or_insert_with(|| {
             self.serial += 1;
             Open {
-                row: FrameRow::new(key, Outcome::Lost),
-                reported: false,
+                crossed: [None; 6],
+                rows: Vec::new(),
+                shown_by: 0,
                 since,
                 serial,
             }
@@ -250,12 +364,17 @@ impl Joiner {
         }
     }
 
+    /// Closes a frame of which everything is known: by the services, and by every client that is there.
     fn close_if_whole(&mut self, key: RtpTimestamp, rows: &mut Vec<FrameRow>) {
-        if self
-            .open
-            .get(&key)
-            .is_some_and(|open| open.reported && open.row.has_every_point())
-        {
+        let present = self.present();
+        let whole = self.open.get(&key).is_some_and(|open| {
+            let crossed = Point::ALL
+                .into_iter()
+                .filter(|point| *point != Point::Generated && !point.is_of_a_client())
+                .all(|point| open.crossed[point as usize].is_some());
+            crossed && open.rows.is_empty() && open.shown_by != 0 && present & !open.shown_by == 0
+        });
+        if whole {
             self.close(key, rows);
         }
     }
@@ -264,10 +383,18 @@ impl Joiner {
         let Some(open) = self.open.remove(&key) else {
             return;
         };
-        if open.reported || open.row.at(Point::Generated).is_some() {
-            rows.push(open.row);
-        } else {
-            self.counts.nameless += 1;
+        if open.shown_by == 0 {
+            if open.crossed[Point::Generated as usize].is_some() {
+                let mut lost = FrameRow::new(key, Outcome::Lost);
+                fill(&mut lost, &open.crossed);
+                rows.push(lost);
+            } else {
+                self.counts.nameless += 1;
+            }
+        }
+        for mut row in open.rows {
+            fill(&mut row, &open.crossed);
+            rows.push(row);
         }
         while self.forget.len() >= self.limits.remembered {
             self.forget_oldest();
@@ -275,13 +402,11 @@ impl Joiner {
                 return;
             }
         }
-        self.done.insert(
-            key,
-            Done {
-                shown: open.reported,
-                serial: open.serial,
-            },
-        );
+        let done = Done {
+            shown_by: open.shown_by,
+            serial: open.serial,
+        };
+        self.done.insert(key, done);
         self.forget
             .push_back((key, open.serial, self.now + self.limits.memory));
     }
@@ -295,6 +420,19 @@ impl Joiner {
         {
             self.done.remove(&key);
         }
+    }
+}
+
+/// Whether every point of a row is known once it is [filled](fill).
+fn is_whole(row: &FrameRow, crossed: &[Option<UnixMicros>; 6]) -> bool {
+    let mut points = row.points.iter().zip(crossed);
+    points.all(|(said, crossed)| said.or(*crossed).is_some())
+}
+
+/// Puts into a row what the services saw. The stamp's time is the renderer's, who also says whose clock it was read from.
+fn fill(row: &mut FrameRow, crossed: &[Option<UnixMicros>; 6]) {
+    for (said, crossed) in row.points.iter_mut().zip(crossed) {
+        *said = crossed.or(*said);
     }
 }
 

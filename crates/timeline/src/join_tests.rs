@@ -66,18 +66,27 @@ fn journey(n: u32) -> Vec<Heard> {
 
 fn whole_row(n: u32) -> FrameRow {
     let mut row = FrameRow::from_report(&report(n));
+    row.client = Some(client("a"));
     for point in Point::ALL {
         row.set(point, at(n, point));
     }
     row
 }
 
+fn client(name: &str) -> ClientName {
+    ClientName::new(name).unwrap()
+}
+
+fn tell(joiner: &mut Joiner, name: &str, report: &FrameReport, rows: &mut Vec<FrameRow>) {
+    assert!(joiner.report(&client(name), report, Offsets::default(), rows));
+}
+
 fn play(joiner: &mut Joiner, heard: impl IntoIterator<Item = Heard>) -> Vec<FrameRow> {
     let mut rows = Vec::new();
     for heard in heard {
         match heard {
-            Heard::Crossing(crossing) => joiner.crossing(crossing, &mut rows),
-            Heard::Report(report) => joiner.report(&report, &mut rows),
+            Heard::Crossing(crossing) => joiner.crossing(crossing, 0, &mut rows),
+            Heard::Report(report) => tell(joiner, "a", &report, &mut rows),
         }
     }
     rows
@@ -257,6 +266,7 @@ fn the_wrap_of_the_key_is_no_gap() {
                     point,
                     at,
                 },
+                0,
                 &mut rows,
             );
         }
@@ -267,11 +277,11 @@ fn the_wrap_of_the_key_is_no_gap() {
                 frame: FrameNumber(1),
                 generated,
             },
-            received: None,
+            received: Some(UnixMicros(generated.0 + 32_000)),
             decoded: UnixMicros(generated.0 + 40_000),
             shown: UnixMicros(generated.0 + 40_000),
         };
-        joiner.report(&report, &mut rows);
+        tell(&mut joiner, "a", &report, &mut rows);
     }
     assert!(!keys.is_sorted(), "the wrap was hit");
     assert_eq!(rows.len(), 20);
@@ -316,20 +326,16 @@ fn a_foreign_crossing_is_counted_and_left_out() {
 fn the_stamp_is_believed_over_the_packets() {
     let mut joiner = Joiner::new(Limits::default());
     let mut rows = Vec::new();
-    joiner.report(
-        &FrameReport {
-            rtp_timestamp: key(8),
-            ..report(7)
-        },
-        &mut rows,
-    );
-    joiner.report(
-        &FrameReport {
-            reading: Reading::Unread,
-            ..report(9)
-        },
-        &mut rows,
-    );
+    let mismatched = FrameReport {
+        rtp_timestamp: key(8),
+        ..report(7)
+    };
+    let unread = FrameReport {
+        reading: Reading::Unread,
+        ..report(9)
+    };
+    tell(&mut joiner, "a", &mismatched, &mut rows);
+    tell(&mut joiner, "a", &unread, &mut rows);
     assert_eq!(joiner.counts().mismatched, 1);
     joiner.finish(&mut rows);
     assert_eq!(
@@ -340,4 +346,169 @@ fn the_stamp_is_believed_over_the_packets() {
         (rows[1].rtp_timestamp, rows[1].outcome, rows[1].frame),
         (key(9), Outcome::Unread, None)
     );
+}
+
+/// The report of frame `n` by a client that had it `later_us` after others.
+fn report_of(n: u32, later_us: u64) -> FrameReport {
+    let frame = report(n);
+    FrameReport {
+        received: frame.received.map(|at| UnixMicros(at.0 + later_us)),
+        decoded: UnixMicros(frame.decoded.0 + later_us),
+        shown: UnixMicros(frame.shown.0 + later_us),
+        ..frame
+    }
+}
+
+fn shown_by(rows: &[FrameRow]) -> Vec<(Option<&str>, Outcome, Option<i64>)> {
+    let told = rows.iter().map(|row| {
+        let client = row.client.as_ref().map(ClientName::as_str);
+        (client, row.outcome, row.latency_us())
+    });
+    told.collect()
+}
+
+#[test]
+fn every_client_has_a_row_of_its_own_with_what_the_services_saw() {
+    for services_first in [true, false] {
+        let mut joiner = Joiner::new(Limits::default());
+        for name in ["a", "b"] {
+            joiner.hear(&client(name));
+        }
+        let crossings: Vec<_> = journey(4).into_iter().take(4).collect();
+        let mut rows = Vec::new();
+        if services_first {
+            rows.extend(play(&mut joiner, crossings.clone()));
+        }
+        tell(&mut joiner, "a", &report_of(4, 0), &mut rows);
+        if !services_first {
+            tell(&mut joiner, "b", &report_of(4, 3_000), &mut rows);
+            rows.extend(play(&mut joiner, crossings));
+        } else {
+            assert_eq!(rows.len(), 1, "the row of a waits for nobody");
+            tell(&mut joiner, "b", &report_of(4, 3_000), &mut rows);
+        }
+        assert_eq!(joiner.waiting(), 0, "both have reported");
+        assert_eq!(
+            shown_by(&rows),
+            [
+                (Some("a"), Outcome::Shown, Some(10_000)),
+                (Some("b"), Outcome::Shown, Some(13_000)),
+            ]
+        );
+        assert!(rows.iter().all(FrameRow::has_every_point));
+        tell(&mut joiner, "b", &report_of(4, 20_000), &mut rows);
+        assert_eq!(rows[2].outcome, Outcome::Duplicate, "b's own, twice");
+    }
+}
+
+#[test]
+fn a_frame_waits_for_no_client_that_is_silent() {
+    let mut joiner = Joiner::new(Limits::default());
+    let mut rows = Vec::new();
+    joiner.hear(&client("gone"));
+    joiner.advance(Duration::from_secs(31), &mut rows);
+    rows.extend(play(&mut joiner, journey(2)));
+    assert_eq!((rows.len(), joiner.waiting()), (1, 0));
+}
+
+/// A client in the slot of one that went has shown nothing of what the other showed.
+#[test]
+fn more_clients_than_slots_take_the_place_of_the_silent_ones() {
+    let mut joiner = Joiner::new(Limits::default());
+    let mut rows = Vec::new();
+    for n in 0..200_u64 {
+        joiner.advance(Duration::from_millis(n), &mut rows);
+        tell(&mut joiner, &format!("c{n}"), &report_of(1, n), &mut rows);
+    }
+    assert_eq!(joiner.clients.len(), MAX_CLIENTS);
+    joiner.finish(&mut rows);
+    assert_eq!(rows.len(), 200);
+    assert!(rows.iter().all(|row| row.outcome == Outcome::Shown));
+}
+
+#[test]
+fn each_source_is_put_on_our_clock_by_its_own_offset() {
+    let mut joiner = Joiner::new(Limits::default());
+    let mut rows = Vec::new();
+    // The renderer is right, the streamer half a second ahead, the client a quarter behind.
+    for (point, offset_us) in [
+        (Point::Generated, 0),
+        (Point::Encoded, 0),
+        (Point::Ingested, 500_000),
+        (Point::Relayed, 500_000),
+    ] {
+        let theirs = Crossing {
+            rtp_timestamp: key(3),
+            point,
+            at: UnixMicros(at(3, point).0.strict_add_signed(offset_us)),
+        };
+        joiner.crossing(theirs, offset_us, &mut rows);
+    }
+    let behind = |at: UnixMicros| UnixMicros(at.0 - 250_000);
+    let theirs = FrameReport {
+        received: report(3).received.map(behind),
+        decoded: behind(report(3).decoded),
+        shown: behind(report(3).shown),
+        ..report(3)
+    };
+    let offsets = Offsets {
+        client_us: -250_000,
+        stamp_us: 0,
+    };
+    assert!(joiner.report(&client("a"), &theirs, offsets, &mut rows));
+    assert_eq!(rows, [whole_row(3)]);
+}
+
+/// The renderer's trace says whose clock the stamp was read from; until it is known, the caller's guess stands.
+#[test]
+fn a_stamp_is_put_on_our_clock_too() {
+    let ahead = |at: UnixMicros| UnixMicros(at.0 + 2_000_000);
+    let stamped = FrameReport {
+        rtp_timestamp: RtpTimestamp::from_generated(ahead(generated(3))),
+        reading: Reading::Read {
+            frame: FrameNumber(3),
+            generated: ahead(generated(3)),
+        },
+        ..report(3)
+    };
+    for (heard, stamp_us, latency_us) in [
+        (true, 0, 10_000),
+        (false, 2_000_000, 10_000),
+        (false, 0, -1_990_000),
+    ] {
+        let mut joiner = Joiner::new(Limits::default());
+        let mut rows = Vec::new();
+        if heard {
+            let crossing = Crossing {
+                rtp_timestamp: stamped.rtp_timestamp,
+                point: Point::Generated,
+                at: ahead(generated(3)),
+            };
+            joiner.crossing(crossing, 2_000_000, &mut rows);
+        }
+        let offsets = Offsets {
+            client_us: 0,
+            stamp_us,
+        };
+        assert!(joiner.report(&client("a"), &stamped, offsets, &mut rows));
+        joiner.finish(&mut rows);
+        assert_eq!(rows[0].latency_us(), Some(latency_us));
+    }
+}
+
+#[test]
+fn a_picture_of_another_time_is_counted_and_left_out() {
+    let mut joiner = Joiner::new(Limits::default());
+    let mut rows = Vec::new();
+    for decoded in [0, START_US + 61_000_000, u64::MAX] {
+        let absurd = FrameReport {
+            decoded: UnixMicros(decoded),
+            ..report(0)
+        };
+        assert!(!joiner.report(&client("a"), &absurd, Offsets::default(), &mut rows));
+    }
+    assert_eq!(joiner.counts().implausible, 3);
+    tell(&mut joiner, "a", &report(0), &mut rows);
+    joiner.finish(&mut rows);
+    assert_eq!(shown_by(&rows), [(Some("a"), Outcome::Shown, Some(10_000))]);
 }

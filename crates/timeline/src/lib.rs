@@ -16,6 +16,6 @@ pub mod ring;
 pub mod trace;
 
 pub use frame::{FrameReport, Reading};
-pub use ids::{FrameNumber, RtpTimestamp, UnixMicros};
+pub use ids::{ClientName, FrameNumber, RtpTimestamp, UnixMicros};
 pub use point::{Point, Stage};
 pub use trace::{Crossing, TracePage};

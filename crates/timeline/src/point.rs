@@ -32,6 +32,11 @@ impl Point {
         Self::Decoded,
     ];
 
+    /// Whether a client sees it, so that every client has a time of its own for it.
+    pub const fn is_of_a_client(self) -> bool {
+        matches!(self, Self::Received | Self::Decoded)
+    }
+
     /// The word that files, metrics and the trace use.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@
 //! into its structs by them.
 
 mod calibration;
+mod clock;
 mod folder;
 pub mod kept;
 mod repetition;
@@ -11,6 +12,7 @@ pub mod rows;
 mod run;
 
 pub use calibration::{Calibration, Fit, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step, within_bounds};
+pub use clock::{ClockMeta, ClockSource};
 pub use folder::{RepetitionFolder, RunFolder, cannot_write, read_json, write_atomic, write_json};
 pub use repetition::{FabricMeta, ProcessInfo, ResourcesMeta, RunMeta, TooBig, WanMeta};
 pub use run::{Machine, RunInfo, RunState, SCHEMA_VERSION, ScenarioInfo, Slot};

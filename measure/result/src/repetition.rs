@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use settings::Pipeline;
 use timeline::UnixMicros;
 
-use settings::Pipeline;
+use super::clock::ClockMeta;
 
 /// `meta.json`: one repetition. Written when it begins, and again at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -61,6 +62,15 @@ pub struct RunMeta {
     pub overloaded_why: Option<String>,
     /// The largest step of the wall clock against the monotonic one that a second of this repetition saw, microseconds.
     pub clock_step_us: i64,
+    /// The clocks that times were read from, by source: a service whose trace was pulled, or a client that reported.
+    #[serde(default)]
+    pub clocks: BTreeMap<String, ClockMeta>,
+    /// By how much a latency may be wrong for those of these clocks that are known, in microseconds: 0 where they are one.
+    #[serde(default)]
+    pub clock_uncertainty_us: u64,
+    /// Frames were taken as they came, by clients that came and went: each counts from its first frame to its last.
+    #[serde(default)]
+    pub collected: bool,
     /// Crossings that a service's ring had overwritten before they were read: those stages are unknown.
     pub trace_overwritten: u64,
     /// Every process, in the order of starting.

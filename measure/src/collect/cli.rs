@@ -10,7 +10,7 @@ use service::{ConfigError, Shutdown, ready};
 use timeline::join::Limits;
 
 use super::scrape::Target;
-use super::server::{Collector, Start};
+use super::{Collector, Start};
 use result::cannot_write;
 
 const EXAMPLES: &str = "\
@@ -77,6 +77,7 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         frames,
         log: args.out.join("latency.hlog"),
         limits: Limits::default(),
+        one_clock: false,
         measure_all: true,
         on_event: Box::new(|_, _, _| {}),
     };
@@ -106,8 +107,8 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         let _ = scraper.catch_up().await;
         scraper.stop().await;
     }
-    let counts = collector.finish().await?;
-    tracing::info!(?counts, "collected");
+    let (counts, clocks) = collector.finish().await?;
+    tracing::info!(?counts, ?clocks, "collected");
     ops.stop().await;
     Ok(())
 }

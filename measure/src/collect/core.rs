@@ -1,17 +1,18 @@
 //! The state of the collector, without sockets, files or clocks: what was heard, whom it was heard from, what came of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use timeline::clock_exchange::Estimate;
-use timeline::frames_csv::{FrameRow, Outcome};
-use timeline::join::{Counts, Joiner, Limits};
-use timeline::{FrameReport, Point, Reading, TracePage, UnixMicros};
+use timeline::clock_exchange::{Estimate, on_our_clock};
+use timeline::frames_csv::FrameRow;
+use timeline::join::{Counts, Joiner, Limits, MAX_CLIENTS, MAX_LAG_US, Offsets};
+use timeline::{ClientName, FrameReport, Point, Reading, TracePage, UnixMicros};
 
-/// Clients that are remembered, so that a repeated post is not taken for new frames. The one that was silent longest goes.
-const MAX_CLIENTS: usize = 64;
+use super::clients::{Client, Posted};
+use super::clocks::Clocks;
+use result::ClockMeta;
 
-/// What a run waits for.
+/// What has been shown so far, by all clients together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Pictures that were shown, in all.
@@ -22,7 +23,7 @@ pub struct Progress {
     pub first_shown: Option<UnixMicros>,
     /// The latest generation time that was shown.
     pub generated: Option<UnixMicros>,
-    /// The sum and number of latencies, in microseconds, for a live figure.
+    /// The sum of latencies in microseconds, for a live figure.
     pub latency_sum_us: u64,
     /// The number of samples in the sum.
     pub samples: u64,
@@ -39,80 +40,115 @@ pub struct Taken {
     pub repeated: u64,
     /// Reports that the client never sent: its queue was full.
     pub skipped: u64,
+    /// Reports of times that cannot be: left out.
+    pub implausible: u64,
 }
 
-#[derive(Debug)]
-struct Client {
-    next: u64,
-    last: UnixMicros,
-    heard: Duration,
+/// The client's clock is to be asked and has not answered yet: its reports are wanted a little later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockAwaited;
+
+/// What was known of the clocks at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClocksKnown {
+    /// By source: a scraped service, or a client.
+    pub sources: BTreeMap<String, ClockMeta>,
+    /// By how much a latency may be wrong for those that are known, in microseconds.
+    pub uncertainty_us: u64,
 }
 
 /// The collector's state.
 #[derive(Debug)]
 pub struct Core {
     joiner: Joiner,
-    clients: HashMap<String, Client>,
+    clients: HashMap<ClientName, Client>,
+    clocks: Clocks,
     rows: Vec<FrameRow>,
-    /// How far the clock of the service that sees each point is from ours; none on one host.
-    offsets: [Option<Estimate>; 6],
     progress: Progress,
     now: Duration,
 }
 
 impl Core {
-    /// An empty one.
-    pub fn new(limits: Limits) -> Self {
+    /// An empty one. With `one_clock`, every source is on this host.
+    pub fn new(limits: Limits, one_clock: bool) -> Self {
         Self {
             joiner: Joiner::new(limits),
             clients: HashMap::new(),
+            clocks: Clocks::new(one_clock),
             rows: Vec::new(),
-            offsets: [None; 6],
             progress: Progress::default(),
             now: Duration::ZERO,
         }
     }
 
-    /// Takes what a client posted.
-    pub fn reports(&mut self, client: &str, reports: &[FrameReport]) -> Taken {
-        if !self.clients.contains_key(client) && self.clients.len() >= MAX_CLIENTS {
-            let silent = self
-                .clients
-                .iter()
-                .min_by_key(|(_, client)| client.heard)
-                .map(|(name, _)| name.clone());
-            silent.and_then(|name| self.clients.remove(&name));
+    /// Takes what a client posted and was read at `arrived`.
+    pub fn reports(
+        &mut self,
+        name: &ClientName,
+        reports: &[FrameReport],
+        arrived: UnixMicros,
+    ) -> Result<Taken, ClockAwaited> {
+        if self.clocks.is_awaited(name.as_str(), self.now) {
+            return Err(ClockAwaited);
         }
+        self.joiner.hear(name);
+        let offsets = Offsets {
+            client_us: self.clocks.apply(name.as_str(), true),
+            stamp_us: self.clocks.stamp_us(),
+        };
         let now = self.now;
-        let known = self.clients.entry(client.to_owned()).or_insert(Client {
-            next: 0,
-            last: UnixMicros(0),
-            heard: now,
-        });
-        known.heard = now;
-        let mut taken = Taken::default();
+        let client = known(&mut self.clients, name);
+        client.heard = now;
+        let mut taken = Taken {
+            next: reports
+                .last()
+                .map_or(client.next(), |last| last.sequence.saturating_add(1)),
+            ..Taken::default()
+        };
+        let latest = arrived.0.saturating_add(MAX_LAG_US.unsigned_abs());
         for report in reports {
-            // A client that was started again under its old name counts from 0 again, in later times.
-            if report.sequence < known.next && report.decoded <= known.last {
-                taken.repeated += 1;
+            // Nobody has decoded what comes a minute from now.
+            if on_our_clock(report.decoded, offsets.client_us).0 > latest {
+                taken.implausible += 1;
                 continue;
             }
-            taken.skipped += report.sequence.saturating_sub(known.next);
-            known.next = report.sequence.saturating_add(1);
-            known.last = known.last.max(report.decoded);
-            taken.new += 1;
-            self.progress.note(report);
-            self.joiner.report(report, &mut self.rows);
+            let Posted::New { skipped } = client.post(report) else {
+                taken.repeated += 1;
+                continue;
+            };
+            taken.skipped = taken.skipped.saturating_add(skipped);
+            if self.joiner.report(name, report, offsets, &mut self.rows) {
+                taken.new += 1;
+                self.progress.note(report, offsets);
+            } else {
+                taken.implausible += 1;
+            }
         }
-        taken.next = known.next;
-        taken
+        Ok(taken)
     }
 
-    /// Takes what a service saw pass, with the estimate of its clock where it is on another host.
-    pub fn page(&mut self, page: &TracePage, clock: Option<Estimate>) {
+    /// The clock of `source` will be asked: what it posts waits for that.
+    pub fn will_ask(&mut self, source: &str) {
+        self.clocks.will_ask(source);
+    }
+
+    /// The clock of `source` was asked.
+    pub fn clock(&mut self, source: &str, estimate: Estimate) {
+        self.clocks.heard(source, estimate);
+    }
+
+    /// Takes what `source` saw pass.
+    pub fn page(&mut self, source: &str, page: &TracePage) {
+        let seen = |point: fn(Point) -> bool| page.crossings.iter().any(|one| point(one.point));
+        if seen(|point| point == Point::Generated) {
+            self.clocks.generates(source);
+        }
+        if !seen(|point| !point.is_of_a_client()) {
+            return;
+        }
+        let offset_us = self.clocks.apply(source, false);
         for crossing in &page.crossings {
-            self.offsets[crossing.point as usize] = clock;
-            self.joiner.crossing(*crossing, &mut self.rows);
+            self.joiner.crossing(*crossing, offset_us, &mut self.rows);
         }
     }
 
@@ -124,11 +160,7 @@ impl Core {
 
     /// The frames whose journey is known as far as it ever will be, on our clock.
     pub fn take_rows(&mut self) -> Vec<FrameRow> {
-        let mut rows = std::mem::take(&mut self.rows);
-        for row in &mut rows {
-            self.on_our_clock(row);
-        }
-        rows
+        std::mem::take(&mut self.rows)
     }
 
     /// The rest, as it is.
@@ -144,7 +176,7 @@ impl Core {
         (self.take_rows(), counts)
     }
 
-    /// What a run waits for.
+    /// What has been shown so far.
     pub fn progress(&self) -> Progress {
         self.progress
     }
@@ -159,188 +191,45 @@ impl Core {
         self.joiner.waiting()
     }
 
-    /// The uncertainty of a latency in microseconds: that of both clocks that it is the difference of.
-    pub fn uncertainty_us(&self) -> u64 {
-        let of =
-            |point: Point| self.offsets[point as usize].map_or(0, |clock| clock.uncertainty_us);
-        of(Point::Generated).saturating_add(of(Point::Decoded))
-    }
-
-    fn on_our_clock(&self, row: &mut FrameRow) {
-        for (at, offset) in row.points.iter_mut().zip(self.offsets) {
-            if let (Some(at), Some(offset)) = (at, offset) {
-                *at = ours(offset, *at);
-            }
-        }
-        if let (Some(shown), Some(offset)) = (&mut row.shown, self.offsets[Point::Decoded as usize])
-        {
-            *shown = ours(offset, *shown);
+    /// What is known of the clocks by now.
+    pub fn clocks(&self) -> ClocksKnown {
+        ClocksKnown {
+            sources: self.clocks.meta(),
+            uncertainty_us: self.clocks.uncertainty_us(),
         }
     }
 }
 
-/// An offset that may well be none is taken for none: two readings of one host's clock must stay what they are.
-fn ours(clock: Estimate, at: UnixMicros) -> UnixMicros {
-    if clock.offset_us.unsigned_abs() > clock.uncertainty_us {
-        clock.to_ours(at)
-    } else {
-        at
+/// A client, whose place another may have to give it: the one that was silent longest.
+fn known<'a>(clients: &'a mut HashMap<ClientName, Client>, name: &ClientName) -> &'a mut Client {
+    if !clients.contains_key(name) && clients.len() >= MAX_CLIENTS {
+        let silent = clients
+            .iter()
+            .min_by_key(|(_, client)| client.heard)
+            .map(|(name, _)| name.clone());
+        silent.and_then(|name| clients.remove(&name));
     }
+    clients.entry(name.clone()).or_default()
 }
 
 impl Progress {
-    fn note(&mut self, report: &FrameReport) {
+    fn note(&mut self, report: &FrameReport, offsets: Offsets) {
         self.shown += 1;
         let Reading::Read { generated, .. } = report.reading else {
             self.unread += 1;
             return;
         };
-        self.first_shown.get_or_insert(report.decoded);
+        let decoded = on_our_clock(report.decoded, offsets.client_us);
+        let generated = on_our_clock(generated, offsets.stamp_us);
+        self.first_shown.get_or_insert(decoded);
         self.generated = self.generated.max(Some(generated));
-        if let Ok(latency) = u64::try_from(report.decoded.micros_since(generated)) {
+        if let Ok(latency) = u64::try_from(decoded.micros_since(generated)) {
             self.latency_sum_us = self.latency_sum_us.saturating_add(latency);
             self.samples += 1;
         }
     }
 }
 
-/// Whether a row is a sample of the latency.
-pub fn is_sample(row: &FrameRow) -> bool {
-    row.outcome == Outcome::Shown
-}
-
 #[cfg(test)]
-mod tests {
-    use timeline::{Crossing, FrameNumber, RtpTimestamp};
-
-    use super::*;
-
-    const START: u64 = 1_763_000_000_000_000;
-
-    fn generated(n: u64) -> UnixMicros {
-        UnixMicros(START + n * 16_667)
-    }
-
-    fn report(sequence: u64, n: u64) -> FrameReport {
-        let decoded = UnixMicros(generated(n).0 + 10_000);
-        FrameReport {
-            sequence,
-            rtp_timestamp: RtpTimestamp::from_generated(generated(n)),
-            reading: Reading::Read {
-                frame: FrameNumber(u32::try_from(n).expect("small")),
-                generated: generated(n),
-            },
-            received: Some(UnixMicros(decoded.0 - 2_000)),
-            decoded,
-            shown: decoded,
-        }
-    }
-
-    fn page(n: u64, ahead_us: u64, points: &[Point]) -> TracePage {
-        let crossings = points.iter().map(|&point| Crossing {
-            rtp_timestamp: RtpTimestamp::from_generated(generated(n)),
-            point,
-            at: UnixMicros(generated(n).0 + 1_000 * point as u64 + ahead_us),
-        });
-        TracePage {
-            crossings: crossings.collect(),
-            ..TracePage::default()
-        }
-    }
-
-    #[test]
-    fn a_repeated_post_adds_nothing_and_a_restarted_client_goes_on() {
-        let mut core = Core::new(Limits::default());
-        let batch: Vec<_> = (0..10).map(|n| report(n, n)).collect();
-        assert_eq!(
-            core.reports("a", &batch),
-            Taken {
-                next: 10,
-                new: 10,
-                ..Taken::default()
-            }
-        );
-        assert_eq!(
-            core.reports("a", &batch),
-            Taken {
-                next: 10,
-                repeated: 10,
-                ..Taken::default()
-            }
-        );
-        assert_eq!(
-            core.reports("b", &[]),
-            Taken::default(),
-            "an empty post asks what is wanted"
-        );
-        assert_eq!(core.reports("a", &[report(12, 12)]).skipped, 2);
-        assert_eq!(
-            core.reports("a", &[report(0, 20)]),
-            Taken {
-                next: 1,
-                new: 1,
-                ..Taken::default()
-            }
-        );
-        assert_eq!(core.progress().shown, 12);
-        assert_eq!(core.progress().generated, Some(generated(20)));
-    }
-
-    #[test]
-    fn clients_are_bounded() {
-        let mut core = Core::new(Limits::default());
-        for n in 0..1_000 {
-            core.advance(Duration::from_secs(n));
-            core.reports(&format!("c{n}"), &[]);
-        }
-        assert_eq!(core.clients.len(), MAX_CLIENTS);
-        assert!(core.clients.contains_key("c999"));
-    }
-
-    #[test]
-    fn a_frame_is_given_out_once_with_every_point() {
-        let mut core = Core::new(Limits::default());
-        core.page(&page(5, 0, &[Point::Generated, Point::Encoded]), None);
-        core.reports("a", &[report(0, 5)]);
-        assert!(
-            core.take_rows().is_empty(),
-            "the streamer has not been heard"
-        );
-        core.page(&page(5, 0, &[Point::Ingested, Point::Relayed]), None);
-        let rows = core.take_rows();
-        assert_eq!(rows.len(), 1);
-        assert!(rows[0].has_every_point() && rows[0].latency_us() == Some(10_000));
-        core.page(&page(6, 0, &[Point::Generated]), None);
-        let (rest, _) = core.finish();
-        assert_eq!(
-            rest.iter().map(|row| row.outcome).collect::<Vec<_>>(),
-            [Outcome::Lost]
-        );
-    }
-
-    #[test]
-    fn another_hosts_clock_is_put_right_and_our_own_is_left_alone() {
-        let far = Estimate {
-            offset_us: 500_000,
-            uncertainty_us: 300,
-        };
-        let here = Estimate {
-            offset_us: 40,
-            uncertainty_us: 60,
-        };
-        let mut core = Core::new(Limits::default());
-        core.page(
-            &page(1, 500_000, &[Point::Ingested, Point::Relayed]),
-            Some(far),
-        );
-        core.page(&page(1, 0, &[Point::Generated, Point::Encoded]), Some(here));
-        core.reports("a", &[report(0, 1)]);
-        let rows = core.take_rows();
-        assert_eq!(rows[0].at(Point::Generated), Some(generated(1)));
-        assert_eq!(
-            rows[0].at(Point::Relayed),
-            Some(UnixMicros(generated(1).0 + 3_000))
-        );
-        assert_eq!(core.uncertainty_us(), 60);
-    }
-}
+#[path = "core_tests.rs"]
+mod tests;

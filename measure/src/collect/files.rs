@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use timeline::UnixMicros;
-use timeline::frames_csv::{FrameRow, FrameWriter};
+use timeline::frames_csv::{FrameRow, FrameWriter, Phase};
 use timeline::hist::{LatencyHistogram, LogWriter};
 
 use result::cannot_write;
@@ -47,19 +47,21 @@ impl Files {
         Ok(files)
     }
 
-    /// Adds rows. A row counts in the histogram if it is a sample and was generated at or after `measured_from`.
+    /// Adds rows. A row is measured, and counts in the histogram if it is a sample, if it was generated at or after
+    /// `measured_from`.
     pub fn write(
         &mut self,
-        rows: &[FrameRow],
+        rows: &mut [FrameRow],
         measured_from: Option<UnixMicros>,
     ) -> anyhow::Result<()> {
         for row in rows {
+            let measured =
+                measured_from.is_some_and(|from| row.points[0].is_some_and(|at| at >= from));
+            row.phase = measured.then_some(Phase::Measured);
             self.frames
                 .write(row)
                 .with_context(|| cannot_write(&self.frames_path))?;
             self.written += 1;
-            let measured =
-                measured_from.is_some_and(|from| row.points[0].is_some_and(|at| at >= from));
             if let Some(latency_us) = row.latency_us().filter(|_| measured) {
                 self.interval.record(latency_us);
             }
@@ -127,7 +129,7 @@ mod tests {
             dir.path().join("latency.hlog"),
         );
         let mut files = Files::create(frames.clone(), log.clone(), UnixMicros(0)).expect("created");
-        let rows: Vec<_> = (0..10_u32)
+        let mut rows: Vec<_> = (0..10_u32)
             .map(|n| {
                 let mut row = FrameRow::new(RtpTimestamp(n), Outcome::Shown);
                 row.set(Point::Generated, UnixMicros(u64::from(n) * 1_000_000));
@@ -136,7 +138,7 @@ mod tests {
             })
             .collect();
         files
-            .write(&rows, Some(UnixMicros(4_000_000)))
+            .write(&mut rows, Some(UnixMicros(4_000_000)))
             .expect("written");
         files
             .end_interval(UnixMicros(1_000_000))
@@ -145,6 +147,8 @@ mod tests {
         let reader = FrameReader::new(BufReader::new(File::open(&frames).expect("there")))
             .expect("a header");
         assert_eq!(reader.collect::<Result<Vec<_>, _>>().expect("rows"), rows);
+        let measured = rows.iter().filter(|row| row.phase == Some(Phase::Measured));
+        assert_eq!(measured.count(), 6, "seconds 4 to 9");
         let bytes = std::fs::read(&log).expect("there");
         let all = Intervals::new(&bytes).merged(None).expect("a log");
         assert_eq!(all.count(), 6, "seconds 4 to 9");

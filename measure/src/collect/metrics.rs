@@ -84,7 +84,7 @@ impl Metrics {
         registry.register("frames", "Frames by outcome", new.frames.clone());
         registry.register(
             "reports",
-            "Reports of clients: new, repeated, or skipped by the client",
+            "Reports of clients: new, repeated, implausible, or skipped by the client",
             new.reports.clone(),
         );
         registry.register(
@@ -150,6 +150,7 @@ impl Metrics {
             ("new", taken.new),
             ("repeated", taken.repeated),
             ("skipped", taken.skipped),
+            ("implausible", taken.implausible),
         ] {
             self.reports
                 .get_or_create(&ResultLabel { result })

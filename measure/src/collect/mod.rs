@@ -9,14 +9,19 @@
 //! It runs inside `xrbench run`, and by itself as `xrbench collect`.
 
 pub mod cli;
+mod clients;
+mod clocks;
+mod collector;
 pub mod core;
 pub mod files;
 pub mod metrics;
 pub mod reports;
 pub mod scrape;
 mod server;
+mod shared;
 
-pub use server::{Collector, OnEvent, Start};
+pub use collector::{Collector, Start};
+pub use shared::OnEvent;
 
 #[cfg(test)]
 mod tests;

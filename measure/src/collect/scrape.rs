@@ -14,8 +14,6 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{self, MissedTickBehavior};
 
-use super::server::Shared;
-
 /// From one pull to the next.
 pub const PACE: Duration = Duration::from_millis(250);
 
@@ -25,8 +23,29 @@ const PAGE: usize = 2_000;
 /// Exchanges with a clock of which the best counts: half a minute of them.
 const WINDOW: usize = 32;
 
+/// Exchanges that are made at once before the first page is asked for, so that its times are put right well.
+const FIRST_EXCHANGES: usize = 8;
+
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The longest answer that is read: [`PAGE`] crossings are some 200 kB.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// Pages that are asked for in one go: more than the largest ring holds.
+const MAX_PAGES: usize = 64;
+
+/// Takes what a [`Scraper`] heard.
+pub trait Sink: Send + Sync + 'static {
+    /// The clock of `source` will be asked.
+    fn will_ask(&self, source: &str);
+    /// The clock of `source` was asked; `stepped` if it had been set since.
+    fn clock(&self, source: &str, clock: Estimate, stepped: bool);
+    /// The trace of `source` was asked for a page; none if it gave none.
+    fn page(&self, source: &str, page: Option<&TracePage>);
+    /// Something happened to `source`.
+    fn event(&self, what: &str, source: &str, detail: &str);
+}
 
 /// One service that is pulled.
 #[derive(Debug)]
@@ -39,7 +58,7 @@ pub struct Scraper {
 /// What a service is asked.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// What it is called in metrics and events.
+    /// What it is called in metrics, events and `meta.json`; a client has the name that it posts under.
     pub name: String,
     /// Its ops port: `HOST:PORT`.
     pub ops: String,
@@ -49,15 +68,20 @@ pub struct Target {
 
 impl Scraper {
     /// Pulls until it is stopped.
-    pub(super) fn start(target: Target, shared: Arc<Shared>) -> anyhow::Result<Self> {
+    pub fn start(target: Target, sink: Arc<dyn Sink>) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
             .build()
             .context("cannot make an HTTP client")?;
+        if target.ask_clock {
+            sink.will_ask(&target.name);
+        }
         let puller = Arc::new(Mutex::new(Puller {
             target,
             http,
-            shared,
+            sink,
             boot: None,
             next: 0,
             clock: Filter::new(WINDOW),
@@ -87,31 +111,34 @@ impl Scraper {
     }
 }
 
-async fn run(shared: Arc<Mutex<Puller>>, stop: Shutdown) {
+async fn run(puller: Arc<Mutex<Puller>>, stop: Shutdown) {
     let mut ticks = time::interval(PACE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut turn = 0_u32;
     loop {
+        let work = async {
+            ticks.tick().await;
+            let mut puller = puller.lock().await;
+            // Often at first, so that the first frames have an estimate of some use; then once a second.
+            if turn < 16 || turn.is_multiple_of(4) {
+                puller.ask_clock().await;
+            }
+            let result = puller.pull().await;
+            puller.tell(result.as_ref().err());
+        };
+        // What is heard is passed on without waiting in between, so that nothing is lost or doubled when it is cut off.
         tokio::select! {
             () = stop.fired() => return,
-            _ = ticks.tick() => {}
-        }
-        let mut puller = shared.lock().await;
-        // Often at first, so that the first frames have an estimate of some use; then once a second.
-        if puller.target.ask_clock && (turn < 16 || turn.is_multiple_of(4)) {
-            puller.ask_clock().await;
+            () = work => {}
         }
         turn = turn.wrapping_add(1);
-        let result = puller.pull().await;
-        puller.tell(result.as_ref().err());
     }
 }
 
-#[derive(Debug)]
 struct Puller {
     target: Target,
     http: reqwest::Client,
-    shared: Arc<Shared>,
+    sink: Arc<dyn Sink>,
     boot: Option<u64>,
     next: u64,
     clock: Filter,
@@ -120,44 +147,77 @@ struct Puller {
     overwritten: u64,
 }
 
+impl std::fmt::Debug for Puller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Puller")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Puller {
     async fn pull(&mut self) -> anyhow::Result<()> {
-        loop {
+        self.put_clock_right().await?;
+        let mut restarted = false;
+        for _ in 0..MAX_PAGES {
             let page = self.page().await;
-            self.shared.metrics.pulled(
-                &self.target.name,
-                page.as_ref().ok().map(|page| page.overwritten),
-            );
-            let page = page?;
+            let page = match page {
+                Ok(page) => page,
+                Err(error) => {
+                    self.sink.page(&self.target.name, None);
+                    return Err(error);
+                }
+            };
             if self
                 .boot
                 .replace(page.boot)
                 .is_some_and(|boot| boot != page.boot)
             {
-                self.shared.event(
-                    "service restarted",
-                    &self.target.name,
-                    "its trace begins again",
-                );
+                self.event("service restarted", "its trace begins again");
                 self.next = 0;
+                if restarted {
+                    // One that says so each time is asked again at the next turn.
+                    return Ok(());
+                }
+                restarted = true;
                 continue;
             }
             if page.overwritten > 0 {
-                self.overwritten += page.overwritten;
-                let detail = format!(
-                    "{} crossings were gone before they were pulled",
-                    page.overwritten
+                self.overwritten = self.overwritten.saturating_add(page.overwritten);
+                let gone = page.overwritten;
+                self.event(
+                    "trace overwritten",
+                    &format!("{gone} crossings were gone before they were pulled"),
                 );
-                self.shared
-                    .event("trace overwritten", &self.target.name, &detail);
             }
             self.next = page.next;
-            let full = page.crossings.len() >= PAGE;
-            self.shared.page(&page, self.estimate());
-            if !full {
+            self.sink.page(&self.target.name, Some(&page));
+            if page.crossings.len() < PAGE {
                 return Ok(());
             }
         }
+        Ok(())
+    }
+
+    /// Sees to it that the clock is known before anything is heard that was read from it.
+    async fn put_clock_right(&mut self) -> anyhow::Result<()> {
+        if !self.target.ask_clock {
+            return Ok(());
+        }
+        while self.clock.len() < FIRST_EXCHANGES {
+            let before = self.clock.len();
+            self.ask_clock().await;
+            if self.clock.len() <= before {
+                break;
+            }
+        }
+        let now = clock::now();
+        let best = self.clock.best(now).with_context(|| {
+            let Target { name, ops, .. } = &self.target;
+            format!("{name} does not answer at http://{ops}/clock")
+        })?;
+        self.sink.clock(&self.target.name, best, false);
+        Ok(())
     }
 
     async fn page(&self) -> anyhow::Result<TracePage> {
@@ -165,63 +225,66 @@ impl Puller {
             "http://{}/trace?after={}&limit={PAGE}",
             self.target.ops, self.next
         );
-        let answer = self
-            .http
+        let body = self
             .get(&url)
-            .send()
             .await
-            .and_then(reqwest::Response::error_for_status);
-        let page =
-            answer.with_context(|| format!("{} does not answer at {url}", self.target.name))?;
-        page.json()
-            .await
-            .with_context(|| format!("{url} is no trace"))
+            .with_context(|| format!("{} does not answer at {url}", self.target.name))?;
+        serde_json::from_slice(&body).with_context(|| format!("{url} is no trace"))
     }
 
-    fn estimate(&self) -> Option<Estimate> {
-        if self.target.ask_clock {
-            self.clock.best(clock::now())
-        } else {
-            None
+    async fn get(&self, url: &str) -> anyhow::Result<Vec<u8>> {
+        let mut answer = self.http.get(url).send().await?;
+        let status = answer.status();
+        anyhow::ensure!(status.is_success(), "it answers {status}");
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            body.extend_from_slice(&chunk);
+            anyhow::ensure!(
+                body.len() <= MAX_ANSWER_BYTES,
+                "its answer is longer than {MAX_ANSWER_BYTES} bytes"
+            );
         }
+        Ok(body)
+    }
+
+    fn event(&self, what: &str, detail: &str) {
+        self.sink.event(what, &self.target.name, detail);
     }
 
     async fn ask_clock(&mut self) {
+        if !self.target.ask_clock {
+            return;
+        }
         let url = format!("http://{}/clock", self.target.ops);
         let sent = clock::now();
-        let Ok(answer) = self.http.get(&url).send().await else {
+        let Ok(body) = self.get(&url).await else {
             return;
         };
         let answered = clock::now();
-        let Ok(server) = answer.json::<ServerTimes>().await else {
+        let Ok(server) = serde_json::from_slice::<ServerTimes>(&body) else {
             return;
         };
-        self.heard(
-            Exchange {
-                sent,
-                server,
-                answered,
-            },
+        let exchange = Exchange {
+            sent,
+            server,
             answered,
-        );
+        };
+        if let Some(estimate) = exchange.estimate() {
+            self.heard(estimate, answered);
+        }
     }
 
-    fn heard(&mut self, exchange: Exchange, at: UnixMicros) {
-        let Some(estimate) = exchange.estimate() else {
-            return;
-        };
+    fn heard(&mut self, estimate: Estimate, at: UnixMicros) {
         let heard = self.clock.push(at, estimate);
         if let Heard::Stepped { by_us } = heard {
-            self.shared.event(
+            self.event(
                 "clock step",
-                &self.target.name,
                 &format!("its offset to ours changed by {by_us} us"),
             );
         }
         if let Some(best) = self.clock.best(at) {
-            self.shared
-                .metrics
-                .clock(&self.target.name, best, heard != Heard::Steady);
+            let stepped = heard != Heard::Steady;
+            self.sink.clock(&self.target.name, best, stepped);
         }
     }
 

@@ -12,12 +12,12 @@ use service::http::Problem;
 use service::ops::{Ops, OpsServer};
 use service::trace::TraceRing;
 use service::{Shutdown, clock};
-use timeline::frames_csv::{FrameReader, FrameRow, Outcome};
+use timeline::frames_csv::{FrameReader, FrameRow, Outcome, Phase};
 use timeline::join::Limits;
-use timeline::{FrameNumber, FrameReport, Point, Reading, RtpTimestamp, UnixMicros};
+use timeline::{ClientName, FrameNumber, FrameReport, Point, Reading, RtpTimestamp, UnixMicros};
 
 use super::scrape::Target;
-use super::server::{Collector, Start};
+use super::{Collector, Start};
 
 fn start(dir: &Path, frames: &Path, registry: &mut Registry) -> Collector {
     let start = Start {
@@ -26,6 +26,7 @@ fn start(dir: &Path, frames: &Path, registry: &mut Registry) -> Collector {
         frames: frames.to_owned(),
         log: dir.join("latency.hlog"),
         limits: Limits::default(),
+        one_clock: false,
         measure_all: true,
         on_event: Box::new(|_, _, _| {}),
     };
@@ -127,7 +128,7 @@ async fn reports_and_traces_become_whole_rows_and_metrics() {
         scraper.catch_up().await.expect("pulled");
         scraper.stop().await;
     }
-    let counts = collector.finish().await.expect("finished");
+    let (counts, _) = collector.finish().await.expect("finished");
     assert_eq!((counts.foreign, counts.evicted), (0, 0));
     let rows = rows(&frames);
     assert_eq!(
@@ -187,7 +188,10 @@ async fn garbage_is_refused_with_a_remedy_and_nothing_is_lost() {
         assert!(!problem.remedy.is_empty(), "{problem:?}");
     }
     collector.finish().await.expect("finished");
-    assert_eq!(rows(&frames), [FrameRow::from_report(&good)]);
+    let mut expected = FrameRow::from_report(&good);
+    expected.client = ClientName::new("a").ok();
+    expected.phase = Some(Phase::Measured);
+    assert_eq!(rows(&frames), [expected]);
 }
 
 #[tokio::test]
@@ -199,6 +203,7 @@ async fn a_full_disk_is_told_at_the_start() {
         frames: "/dev/full".into(),
         log: dir.path().join("latency.hlog"),
         limits: Limits::default(),
+        one_clock: false,
         measure_all: true,
         on_event: Box::new(|_, _, _| {}),
     };

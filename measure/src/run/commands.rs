@@ -103,6 +103,8 @@ pub fn client(
         "--collector".into(),
         format!("http://{}", addresses.collector),
     ]);
+    // Started again, it goes on as the same client.
+    args.push("--client-id=client".into());
     args.extend([
         format!("--latency-ms={}", settings.latency_ms),
         format!("--buffer-mode={}", settings.buffer_mode),
@@ -236,7 +238,7 @@ mod tests {
             &folder,
         ));
         for part in [
-            "--url rtsp://h:2/xr --transport tcp --collector http://h:3",
+            "--url rtsp://h:2/xr --transport tcp --collector http://h:3 --client-id=client",
             "--latency-ms=2000 --buffer-mode=slave --sync=true --decoder-threads=2",
             "--strips /out/s/run-1/strips --strips-max=100 --strips-every=3",
         ] {

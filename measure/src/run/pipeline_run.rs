@@ -24,9 +24,11 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     let result = collected(repetition, &mut pipeline).await;
     pipeline.down(repetition).await;
     let (collector, result) = result?;
-    let counts = collector.finish().await;
+    let finished = collector.finish().await;
     result?;
-    let counts = counts.map_err(Stopped::Fatal)?;
+    let (counts, clocks) = finished.map_err(Stopped::Fatal)?;
+    repetition.meta.clocks = clocks.sources;
+    repetition.meta.clock_uncertainty_us = clocks.uncertainty_us;
     let told = format!("{counts:?}");
     repetition.events.now("joined", "xrbench", &told);
     Ok(())
@@ -44,6 +46,7 @@ async fn collected(
         frames: repetition.folder.frames_csv(),
         log: repetition.folder.latency_hlog(),
         limits: Limits::default(),
+        one_clock: pipeline.place.shares_our_clock(),
         measure_all: false,
         on_event: Box::new(move |what, whom, detail| events.now(what, whom, detail)),
     };

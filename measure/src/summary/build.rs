@@ -1,6 +1,6 @@
 //! From what was loaded to what is said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use timeline::{Stage, hist::Figures};
 
@@ -13,16 +13,13 @@ use super::{
     network,
     resources::resources,
 };
-use result::Pipeline;
+use result::{ClockSource, Pipeline};
 use stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals, quantile};
-
-/// By how much the clocks that generation and consumption are read from may disagree, in microseconds. All processes of a
-/// result are on one host, and read one clock.
-const CLOCK_UNCERTAINTY_US: u64 = 0;
 
 /// What the loaded result says.
 pub fn build(loaded: &Loaded) -> Summary {
     let seed = loaded.info.seed;
+    let clock_uncertainty_us = clock_uncertainty_us(loaded);
     let merged: Vec<(&LoadedScenario, Measured)> = loaded
         .scenarios
         .iter()
@@ -65,8 +62,8 @@ pub fn build(loaded: &Loaded) -> Summary {
         calibration: loaded.info.calibration.as_ref().map(Into::into),
         versions: loaded.info.versions.clone(),
         comparisons: comparisons(&scenarios),
-        clock_uncertainty_us: CLOCK_UNCERTAINTY_US,
-        differences: differences::of(loaded, CLOCK_UNCERTAINTY_US),
+        clock_uncertainty_us,
+        differences: differences::of(loaded, clock_uncertainty_us),
         scenarios,
         floors: floors
             .into_iter()
@@ -74,6 +71,14 @@ pub fn build(loaded: &Loaded) -> Summary {
             .collect(),
         paper: Paper::figures(),
     }
+}
+
+/// By how much the clocks that generation and consumption are read from may disagree, in microseconds: the worst of all
+/// repetitions.
+fn clock_uncertainty_us(loaded: &Loaded) -> u64 {
+    let runs = loaded.scenarios.iter().flat_map(|one| &one.runs);
+    let worst = runs.map(|run| run.meta.clock_uncertainty_us).max();
+    worst.unwrap_or(0)
 }
 
 fn scenario(
@@ -112,6 +117,7 @@ fn scenario(
         runs: runs(one),
         measured_s: measured.all.seconds,
         frames: measured.all.frames.into(),
+        clients: clients(measured),
         latency_us: latency(&measured.all, &samples(one), seed),
         undisturbed: measured.undisturbed.as_ref().map(|quiet| {
             let of_runs: Vec<Vec<Sample>> = samples(one)
@@ -168,6 +174,27 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
                 summary.ocr.disagree
             ),
         ));
+    }
+    if summary.clients.len() > 1 {
+        let text = format!(
+            "{} clients: frames are counted once for each of them",
+            summary.clients.len()
+        );
+        notes.push(Note::new(NoteKind::Clients, text));
+    }
+    let unknown: BTreeSet<&str> = runs
+        .iter()
+        .flat_map(|run| &run.meta.clocks)
+        .filter(|(_, clock)| clock.source == ClockSource::Unknown)
+        .map(|(source, _)| source.as_str())
+        .collect();
+    if !unknown.is_empty() {
+        let unknown: Vec<_> = unknown.into_iter().take(8).collect();
+        let text = format!(
+            "nobody asked the clock of {}: latencies are right only if it is the collector's own",
+            unknown.join(", ")
+        );
+        notes.push(Note::new(NoteKind::Clock, text));
     }
     if summary.ocr.frames == 0 {
         notes.push(Note::new(
@@ -293,6 +320,15 @@ fn missing(of: Runs) -> Option<Note> {
             ),
         )
     })
+}
+
+/// The frames of each client, where there are several.
+fn clients(measured: &Measured) -> BTreeMap<String, FrameCounts> {
+    let clients = measured.clients.iter();
+    clients
+        .filter(|_| measured.clients.len() > 1)
+        .map(|(client, frames)| (client.clone(), (*frames).into()))
+        .collect()
 }
 
 /// `runs` are the samples of each repetition.

@@ -151,7 +151,7 @@ fn repetition(meta: RunMeta, folder: &RepetitionFolder) -> anyhow::Result<Loaded
         }
         Some(window) => {
             let disturbances = disturbances.as_ref();
-            let (measured, found) = from_frames(folder, window, disturbances, meta.fps)?;
+            let (measured, found) = from_frames(folder, window, disturbances, &meta)?;
             damaged = found.iter().any(|(_, cut)| *cut);
             for (text, _) in found {
                 note(NoteKind::Files, text);
@@ -226,13 +226,13 @@ fn from_frames(
     folder: &RepetitionFolder,
     window: Window,
     disturbances: Option<&Disturbances>,
-    fps: f64,
+    meta: &RunMeta,
 ) -> anyhow::Result<(Measured, Vec<(String, bool)>)> {
     let path = folder.frames_csv();
-    let mut measuring = FromRows::new(window, disturbances);
+    let mut measuring = FromRows::new(window, disturbances).collected(meta.collected);
     if !path.exists() {
         let remark = ("there is no frames.csv".to_owned(), true);
-        return Ok((measuring.close(fps), vec![remark]));
+        return Ok((measuring.close(meta.fps), vec![remark]));
     }
     let name = || format!("cannot read {}", path.display());
     let file = File::open(&path).with_context(name)?;
@@ -263,7 +263,7 @@ fn from_frames(
         );
         remarks.push((text, true));
     }
-    Ok((measuring.close(fps), remarks))
+    Ok((measuring.close(meta.fps), remarks))
 }
 
 /// Samples in the histograms beside `frames.csv`; 0 where there is no such log, or one that cannot be read.

@@ -121,8 +121,11 @@ pub struct ScenarioSummary {
     pub runs: Runs,
     /// Measured seconds, all repetitions together.
     pub measured_s: f64,
-    /// Frames by what became of them.
+    /// Frames by what became of them, counted once for each client.
     pub frames: FrameCounts,
+    /// The same of each client, by its name; empty where there is one.
+    #[serde(default)]
+    pub clients: BTreeMap<String, FrameCounts>,
     /// Null when there is no sample.
     pub latency_us: Option<LatencyUs>,
     /// The same without disturbed seconds; null where nobody watched the machine.

@@ -23,8 +23,10 @@ pub enum NoteKind {
     NotRead,
     /// The reference could not keep its own pace.
     Overloaded,
-    /// The wall clock stepped.
+    /// The wall clock stepped, or nobody knows how far a clock is from the collector's.
     Clock,
+    /// Frames are those of several clients.
+    Clients,
     /// Crossings are missing, and stages with them.
     Trace,
     /// The transport is not the one that was asked for.

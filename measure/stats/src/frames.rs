@@ -1,9 +1,9 @@
 //! From a repetition's rows to its figures: from `frames.csv` where the blocks were read, from the readings of pictures for ffmpeg.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use timeline::{
-    Point, RtpTimestamp, Stage,
+    ClientName, Point, RtpTimestamp, Stage,
     frames_csv::{FrameRow, Outcome, Phase},
 };
 
@@ -16,7 +16,6 @@ struct Part {
     unread: u64,
     duplicate: u64,
     histogram: timeline::hist::LatencyHistogram,
-    generated: HashSet<RtpTimestamp>,
 }
 
 impl Part {
@@ -42,17 +41,38 @@ impl Part {
     }
 }
 
-/// Takes the rows of one repetition's `frames.csv`.
+/// What one client showed, while rows come in.
+#[derive(Debug, Default)]
+struct Viewer {
+    seen: HashSet<RtpTimestamp>,
+    all: Part,
+    undisturbed: Part,
+    pictures: Vec<Picture>,
+    /// Generation of the first and the last measured frame, microseconds since the Unix epoch.
+    from_to: Option<(u64, u64)>,
+}
+
+impl Viewer {
+    /// The time in which the client was there.
+    fn presence(&self, window: Window) -> Window {
+        self.from_to.map_or(window, |(from_us, to_us)| Window {
+            from_us,
+            to_us: to_us.saturating_add(1),
+        })
+    }
+}
+
+/// Takes the rows of one repetition's `frames.csv`. Frames of several clients are frames of their own.
 #[derive(Debug)]
 pub struct FromRows<'a> {
     window: Window,
     disturbances: Option<&'a Disturbances>,
-    numbers: HashSet<u32>,
-    all: Part,
-    undisturbed: Part,
+    collected: bool,
+    viewers: BTreeMap<Option<ClientName>, Viewer>,
+    /// Frames that were stamped: when, and whether in a disturbed second.
+    generated: HashMap<RtpTimestamp, (u64, bool)>,
     stages: Stages,
     samples: Vec<Sample>,
-    pictures: Vec<Picture>,
 }
 
 impl<'a> FromRows<'a> {
@@ -61,13 +81,17 @@ impl<'a> FromRows<'a> {
         Self {
             window,
             disturbances,
-            numbers: HashSet::new(),
-            all: Part::default(),
-            undisturbed: Part::default(),
+            collected: false,
+            viewers: BTreeMap::new(),
+            generated: HashMap::new(),
             stages: Stages::default(),
             samples: Vec::new(),
-            pictures: Vec::new(),
         }
+    }
+
+    /// Clients came and went as they liked: each is owed the frames from its first to its last.
+    pub fn collected(self, collected: bool) -> Self {
+        Self { collected, ..self }
     }
 
     /// Takes a row; one of the warm-up, or of another time, counts nowhere, but bounds the gaps at the edges.
@@ -96,23 +120,27 @@ impl<'a> FromRows<'a> {
             || row
                 .disturbed
                 .unwrap_or_else(|| is_disturbed(at(Point::Decoded).or(placed)));
-        let fresh = match (row.outcome, row.frame) {
-            (Outcome::Shown, Some(frame)) => self.numbers.insert(frame.0),
-            _ => false,
-        };
-        self.picture(row, true, !fresh && row.outcome != Outcome::Unread);
+        if let Some(at_us) = generated {
+            self.generated
+                .entry(row.rtp_timestamp)
+                .or_insert((at_us, counted_disturbed));
+        }
+        if row.outcome == Outcome::Lost {
+            return;
+        }
+        let viewer = self.viewer(row);
+        let fresh = row.outcome == Outcome::Shown && viewer.seen.insert(row.rtp_timestamp);
+        if let Some(at_us) = generated.filter(|_| fresh) {
+            let (from, to) = viewer.from_to.get_or_insert((at_us, at_us));
+            (*from, *to) = ((*from).min(at_us), (*to).max(at_us));
+        }
         let parts = [
-            (&mut self.all, true, true),
-            (&mut self.undisturbed, !counted_disturbed, !disturbed),
+            (&mut viewer.all, true, true),
+            (&mut viewer.undisturbed, !counted_disturbed, !disturbed),
         ];
         for (part, counts, measures) in parts {
-            if !counts {
-                continue;
-            }
-            if generated.is_some() {
-                part.generated.insert(row.rtp_timestamp);
-            }
             match row.outcome {
+                _ if !counts => {}
                 Outcome::Shown if fresh => {
                     part.shown += 1;
                     if let Some(latency) = row.latency_us().filter(|_| measures) {
@@ -124,9 +152,17 @@ impl<'a> FromRows<'a> {
                 Outcome::Lost => {}
             }
         }
+        self.picture(row, true, !fresh && row.outcome != Outcome::Unread);
         if fresh {
             self.sample(row, disturbed);
         }
+    }
+
+    fn viewer(&mut self, row: &FrameRow) -> &mut Viewer {
+        if !self.viewers.contains_key(&row.client) {
+            self.viewers.insert(row.client.clone(), Viewer::default());
+        }
+        self.viewers.entry(row.client.clone()).or_default()
     }
 
     fn picture(&mut self, row: &FrameRow, measured: bool, again: bool) {
@@ -134,7 +170,7 @@ impl<'a> FromRows<'a> {
         let shown = row.shown.or_else(|| row.at(Point::Decoded));
         if let Some(shown) = shown.filter(|_| row.outcome != Outcome::Lost) {
             let generated = row.at(Point::Generated).map(|at| at.0);
-            self.pictures.push(Picture {
+            self.viewer(row).pictures.push(Picture {
                 shown_us: shown.0,
                 key: row.rtp_timestamp.0,
                 read: generated.zip(row.latency_us()),
@@ -178,26 +214,58 @@ impl<'a> FromRows<'a> {
     /// The figures, with the schedule's `fps` frames a second.
     pub fn close(mut self, fps: f64) -> Measured {
         self.samples.sort_by_key(|sample| sample.generated_us);
+        // Who watched before and after the measured time only is owed nothing, unless nobody else was there.
+        if self.viewers.values().any(|viewer| !viewer.seen.is_empty()) {
+            self.viewers.retain(|_, viewer| !viewer.seen.is_empty());
+        }
+        if self.viewers.is_empty() {
+            self.viewers.insert(None, Viewer::default());
+        }
         let seconds = self.window.seconds();
         let quiet_s = self
             .disturbances
             .map(|disturbances| (seconds - disturbances.seconds_in(self.window)).max(0.0));
-        let generated = |part: &Part| Some(part.generated.len() as u64);
-        let (all, undisturbed) = (generated(&self.all), generated(&self.undisturbed));
-        Measured {
-            all: self.all.close(fps * seconds, seconds, all),
-            undisturbed: quiet_s
-                .map(|quiet_s| self.undisturbed.close(fps * quiet_s, quiet_s, undisturbed)),
+        let mut measured = Measured {
             stages: self.stages,
             samples: self.samples,
-            display: Some(Display::of(
-                self.pictures,
-                self.window,
-                fps,
-                self.disturbances,
-            )),
             ..Measured::default()
+        };
+        let mut quiet = Latency::default();
+        for (client, viewer) in self.viewers {
+            let window = if self.collected {
+                viewer.presence(self.window)
+            } else {
+                self.window
+            };
+            let generated = |quiet_only: bool| {
+                let frames = self.generated.values();
+                let counted = frames.filter(|(at_us, disturbed)| {
+                    window.contains(*at_us) && !(quiet_only && *disturbed)
+                });
+                Some(counted.count() as u64)
+            };
+            // From the first frame to the last there is one frame more than there are intervals.
+            let scheduled = fps * window.seconds() + f64::from(u8::from(self.collected));
+            let of_client = viewer.all.close(scheduled, 0.0, generated(false));
+            if let Some(client) = client {
+                measured
+                    .clients
+                    .insert(client.to_string(), of_client.frames);
+            }
+            measured.all.merge(&of_client);
+            if let Some(quiet_s) = quiet_s {
+                let scheduled = fps * quiet_s;
+                quiet.merge(&viewer.undisturbed.close(scheduled, 0.0, generated(true)));
+            }
+            let display = Display::of(viewer.pictures, window, fps, self.disturbances);
+            match &mut measured.display {
+                None => measured.display = Some(display),
+                Some(others) => others.merge(&display),
+            }
         }
+        measured.all.seconds = seconds;
+        measured.undisturbed = quiet_s.map(|seconds| Latency { seconds, ..quiet });
+        measured
     }
 }
 

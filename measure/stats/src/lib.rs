@@ -11,6 +11,8 @@ mod paired;
 mod quantile;
 pub mod usage;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use timeline::{
     Stage,
@@ -65,11 +67,14 @@ pub struct Counts {
 
 impl Counts {
     fn add(&mut self, other: &Self) {
+        self.generated = if *self == Self::default() {
+            other.generated
+        } else {
+            self.generated
+                .zip(other.generated)
+                .map(|(one, two)| one + two)
+        };
         self.scheduled += other.scheduled;
-        self.generated = self
-            .generated
-            .zip(other.generated)
-            .map(|(one, two)| one + two);
         self.shown += other.shown;
         self.lost += other.lost;
         self.unread += other.unread;
@@ -161,8 +166,10 @@ pub struct Measured {
     pub samples: Vec<Sample>,
     /// What the clusters used; empty where there are none.
     pub usage: Usage,
-    /// What a viewer saw; none for ffmpeg, whose strips do not say when they were shown.
+    /// What viewers saw; none for ffmpeg, whose strips do not say when they were shown.
     pub display: Option<Display>,
+    /// The frames of each client that reported under a name.
+    pub clients: BTreeMap<String, Counts>,
 }
 
 impl Measured {
@@ -184,6 +191,9 @@ impl Measured {
         self.stages.merge(&other.stages);
         self.samples.extend(other.samples);
         self.usage.merge(other.usage);
+        for (client, frames) in &other.clients {
+            self.clients.entry(client.clone()).or_default().add(frames);
+        }
         self.display = match (self.display.take(), &other.display) {
             (Some(mut one), Some(two)) => {
                 one.merge(two);

@@ -218,3 +218,69 @@ proptest! {
         prop_assert_eq!(measured.figures().map_or(0, |figures| figures.count), frames.shown);
     }
 }
+
+fn shown_by(client: &str, number: u32) -> FrameRow {
+    let mut row = row(number, Outcome::Shown);
+    row.client = timeline::ClientName::new(client).ok();
+    row
+}
+
+/// A frame that two clients show is a sample of each, and a frame of each that is scheduled.
+#[test]
+fn frames_of_two_clients_are_not_taken_for_one() {
+    let mut rows: Vec<_> = (0..600).map(|number| shown_by("a", number)).collect();
+    rows.extend((0..590).map(|number| shown_by("b", number)));
+    rows.push(shown_by("b", 3));
+    let measured = measure(&rows, None);
+    let frames = measured.all.frames;
+    assert_eq!((frames.scheduled, frames.generated), (1_200, Some(1_200)));
+    assert_eq!(
+        (frames.shown, frames.lost, frames.duplicate),
+        (1_190, 10, 1)
+    );
+    assert_eq!(measured.samples.len(), 1_190);
+    assert_eq!(
+        (measured.clients["a"].shown, measured.clients["a"].lost),
+        (600, 0)
+    );
+    assert_eq!(
+        (measured.clients["b"].shown, measured.clients["b"].lost),
+        (590, 10)
+    );
+    let display = measured.display.expect("pictures");
+    assert_eq!((display.pictures, display.frozen), (1_191, 0));
+    assert!((measured.all.seconds - 10.0).abs() < 1e-9);
+}
+
+/// Who came late and left early lost nothing before and after.
+#[test]
+fn a_client_that_comes_and_goes_is_owed_what_lies_between() {
+    let mut from = FromRows::new(WINDOW, None).collected(true);
+    for number in 0..600 {
+        from.push(&shown_by("a", number));
+        if (100..200).contains(&number) && number != 150 {
+            from.push(&shown_by("b", number));
+        }
+    }
+    let measured = from.close(60.0);
+    let of_b = measured.clients["b"];
+    assert_eq!(
+        (of_b.scheduled, of_b.generated, of_b.shown, of_b.lost),
+        (100, Some(100), 99, 1)
+    );
+    assert_eq!(measured.clients["a"].lost, 0);
+    assert_eq!(measured.display.expect("pictures").freezes, []);
+}
+
+/// A renderer that begins anew counts from 0 again: its frames are others.
+#[test]
+fn a_restarted_renderer_repeats_numbers_and_no_frames() {
+    let again = |number: u32| {
+        let mut row = row(number, Outcome::Shown);
+        row.frame = Some(FrameNumber(number % 300));
+        row
+    };
+    let rows: Vec<_> = (0..600).map(again).collect();
+    let frames = measure(&rows, None).all.frames;
+    assert_eq!((frames.shown, frames.duplicate), (600, 0));
+}

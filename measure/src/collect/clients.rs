@@ -1,0 +1,127 @@
+//! One client's reports: which of them are new, and how many it never sent.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use timeline::FrameReport;
+
+/// Reports of a client that are known again when it posts them again: more than it posts at a time.
+const REMEMBERED: usize = 8_192;
+
+/// The longest gap that is taken for reports that the client dropped: hours of them. A longer one is another count.
+const MAX_GAP: u64 = 1_000_000;
+
+/// What a report is known by: its number, and the time of its picture, which a client that begins anew does not repeat.
+type Mark = (u64, u64);
+
+/// What is known of a client.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    next: u64,
+    marks: HashSet<Mark>,
+    oldest: VecDeque<Mark>,
+    /// When it posted last.
+    pub(super) heard: Duration,
+}
+
+/// What a report is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Posted {
+    /// Not heard before; so many were skipped right before it.
+    New {
+        /// Reports that the client never sent: its queue was full.
+        skipped: u64,
+    },
+    /// Posted before.
+    Again,
+}
+
+impl Client {
+    /// The number that would follow the last report.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Takes a report. Numbers only count gaps: a client that begins anew, or one absurd number, makes nothing that follows
+    /// a repetition.
+    pub(super) fn post(&mut self, report: &FrameReport) -> Posted {
+        let mark = (report.sequence, report.decoded.0);
+        if !self.marks.insert(mark) {
+            return Posted::Again;
+        }
+        self.oldest.push_back(mark);
+        if self.oldest.len() > REMEMBERED
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            self.marks.remove(&oldest);
+        }
+        let gap = report.sequence.saturating_sub(self.next);
+        self.next = report.sequence.saturating_add(1);
+        Posted::New {
+            skipped: if gap > MAX_GAP { 0 } else { gap },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use timeline::{Reading, RtpTimestamp, UnixMicros};
+
+    use super::*;
+
+    fn report(sequence: u64, decoded: u64) -> FrameReport {
+        FrameReport {
+            sequence,
+            rtp_timestamp: RtpTimestamp(7),
+            reading: Reading::Unread,
+            received: None,
+            decoded: UnixMicros(decoded),
+            shown: UnixMicros(decoded),
+        }
+    }
+
+    const NEW: Posted = Posted::New { skipped: 0 };
+
+    #[test]
+    fn what_is_posted_again_is_known_and_gaps_are_counted() {
+        let mut client = Client::default();
+        assert_eq!(client.post(&report(0, 1_000)), NEW);
+        assert_eq!(client.post(&report(1, 2_000)), NEW);
+        assert_eq!(client.post(&report(0, 1_000)), Posted::Again);
+        assert_eq!(client.post(&report(1, 2_000)), Posted::Again);
+        assert_eq!(client.post(&report(4, 5_000)), Posted::New { skipped: 2 });
+        assert_eq!(client.next(), 5);
+    }
+
+    #[test]
+    fn a_client_that_begins_anew_is_heard_whatever_its_clock_says() {
+        let mut client = Client::default();
+        for n in 0..100 {
+            assert_eq!(client.post(&report(n, 1_000_000 + n)), NEW);
+        }
+        for n in 0..100 {
+            assert_eq!(client.post(&report(n, n)), NEW, "an hour earlier");
+        }
+    }
+
+    #[test]
+    fn an_absurd_number_makes_nobody_deaf_and_skips_nothing() {
+        let mut client = Client::default();
+        assert_eq!(client.post(&report(0, 1_000)), NEW);
+        assert_eq!(client.post(&report(u64::MAX, u64::MAX)), NEW);
+        assert_eq!(client.post(&report(u64::MAX, u64::MAX - 1)), NEW);
+        for n in 1..100 {
+            assert_eq!(client.post(&report(n, 1_000 + n)), NEW);
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut client = Client::default();
+        for n in 0..3 * REMEMBERED as u64 {
+            assert_eq!(client.post(&report(n, n)), NEW);
+        }
+        assert_eq!(client.marks.len(), REMEMBERED);
+        assert_eq!(client.oldest.len(), REMEMBERED);
+    }
+}

@@ -1,0 +1,239 @@
+//! The clock of each source, a scraped service or a client that posts: its offset to ours, applied as its times come in, and
+//! the worst uncertainty of what was applied.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use timeline::clock_exchange::Estimate;
+
+use result::{ClockMeta, ClockSource};
+
+/// Sources that are kept apart: 64 clients, and more services than anybody scrapes.
+const MAX_SOURCES: usize = 256;
+
+/// How long a client's reports are put off until its clock, which is to be asked, has answered.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The clocks of every source.
+#[derive(Debug)]
+pub(super) struct Clocks {
+    /// Everything is on one host: there is nothing to ask.
+    shared: bool,
+    sources: BTreeMap<String, Source>,
+}
+
+#[derive(Debug, Default)]
+struct Source {
+    asked: bool,
+    estimate: Option<Estimate>,
+    /// The offset that was applied last.
+    offset_us: i64,
+    /// The largest uncertainty of an offset that was applied.
+    worst_us: u64,
+    /// Times came in while the clock was unknown.
+    unknown: bool,
+    /// When its first times came in.
+    since: Option<Duration>,
+    generates: bool,
+    consumes: bool,
+}
+
+impl Clocks {
+    /// Of sources that share our clock, or do not.
+    pub(super) const fn new(shared: bool) -> Self {
+        Self {
+            shared,
+            sources: BTreeMap::new(),
+        }
+    }
+
+    /// The clock of `source` will be asked.
+    pub(super) fn will_ask(&mut self, source: &str) {
+        if let Some(source) = self.source(source) {
+            source.asked = true;
+        }
+    }
+
+    /// The clock of `source` was asked.
+    pub(super) fn heard(&mut self, source: &str, estimate: Estimate) {
+        if let Some(source) = self.source(source) {
+            source.asked = true;
+            source.estimate = Some(estimate);
+        }
+    }
+
+    /// Whether times of `source` must wait for its clock to answer; not for ever.
+    pub(super) fn is_awaited(&mut self, source: &str, now: Duration) -> bool {
+        self.source(source).is_some_and(|source| {
+            let since = *source.since.get_or_insert(now);
+            source.asked && source.estimate.is_none() && now.saturating_sub(since) < PATIENCE
+        })
+    }
+
+    /// The offset to put times of `source` right with that came in just now. `consumes` where they are of a client.
+    pub(super) fn apply(&mut self, source: &str, consumes: bool) -> i64 {
+        let shared = self.shared;
+        let Some(source) = self.source(source) else {
+            return 0;
+        };
+        source.consumes |= consumes;
+        match source.estimate.map(Estimate::or_none) {
+            _ if shared => 0,
+            None => {
+                source.unknown = true;
+                0
+            }
+            Some(clock) => {
+                source.offset_us = clock.offset_us;
+                source.worst_us = source.worst_us.max(clock.uncertainty_us);
+                clock.offset_us
+            }
+        }
+    }
+
+    /// `source` draws stamps.
+    pub(super) fn generates(&mut self, source: &str) {
+        if let Some(source) = self.source(source) {
+            source.generates = true;
+        }
+    }
+
+    /// The offset of the clock that stamps are drawn from, where only one source draws them.
+    pub(super) fn stamp_us(&self) -> i64 {
+        let mut offsets = self
+            .sources
+            .values()
+            .filter(|source| source.generates)
+            .map(|source| source.offset_us);
+        match (offsets.next(), offsets.next()) {
+            (Some(offset_us), None) => offset_us,
+            _ => 0,
+        }
+    }
+
+    /// By how much a latency may be wrong for the clocks that are known, in microseconds: that of both that it is the
+    /// difference of, at their worst.
+    pub(super) fn uncertainty_us(&self) -> u64 {
+        let worst = |of: fn(&Source) -> bool| {
+            let sources = self.sources.values().filter(|source| of(source));
+            sources.map(|source| source.worst_us).max().unwrap_or(0)
+        };
+        worst(|source| source.generates).saturating_add(worst(|source| source.consumes))
+    }
+
+    /// What `meta.json` says of each source that told times.
+    pub(super) fn meta(&self) -> BTreeMap<String, ClockMeta> {
+        let metas = self.sources.iter().map(|(name, source)| {
+            let clock = if self.shared {
+                ClockMeta::SHARED
+            } else if source.unknown || source.estimate.is_none() {
+                ClockMeta {
+                    source: ClockSource::Unknown,
+                    offset_us: 0,
+                    uncertainty_us: None,
+                }
+            } else {
+                ClockMeta {
+                    source: ClockSource::Asked,
+                    offset_us: source.offset_us,
+                    uncertainty_us: Some(source.worst_us),
+                }
+            };
+            (name.clone(), clock)
+        });
+        metas.collect()
+    }
+
+    fn source(&mut self, name: &str) -> Option<&mut Source> {
+        if !self.sources.contains_key(name) {
+            if self.sources.len() >= MAX_SOURCES {
+                return None;
+            }
+            self.sources.insert(name.to_owned(), Source::default());
+        }
+        self.sources.get_mut(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAR: Estimate = Estimate {
+        offset_us: 500_000,
+        uncertainty_us: 300,
+    };
+    const HERE: Estimate = Estimate {
+        offset_us: 40,
+        uncertainty_us: 60,
+    };
+
+    #[test]
+    fn one_host_has_one_clock() {
+        let mut clocks = Clocks::new(true);
+        clocks.generates("renderer");
+        assert_eq!(
+            (
+                clocks.apply("renderer", false),
+                clocks.apply("client", true)
+            ),
+            (0, 0)
+        );
+        assert_eq!(clocks.uncertainty_us(), 0);
+        assert_eq!(clocks.meta()["client"], ClockMeta::SHARED);
+    }
+
+    /// The later offset of a clock is for what comes later, and the worst that was applied is what is said.
+    #[test]
+    fn each_source_has_an_offset_of_its_own_and_the_worst_is_kept() {
+        let mut clocks = Clocks::new(false);
+        for (source, estimate) in [("a", FAR), ("b", HERE)] {
+            clocks.heard(source, estimate);
+            clocks.generates(source);
+        }
+        clocks.heard("client", HERE);
+        assert_eq!(clocks.apply("a", false), 500_000);
+        assert_eq!(clocks.apply("b", false), 0, "it may well be ours");
+        assert_eq!(clocks.apply("client", true), 0);
+        assert_eq!(clocks.stamp_us(), 0, "two draw stamps");
+        let better = Estimate {
+            uncertainty_us: 10,
+            ..FAR
+        };
+        clocks.heard("a", better);
+        assert_eq!(clocks.apply("a", false), 500_000);
+        assert_eq!(clocks.meta()["a"].uncertainty_us, Some(300));
+        assert_eq!(clocks.uncertainty_us(), 300 + 100);
+    }
+
+    #[test]
+    fn a_clock_that_nobody_asked_is_unknown() {
+        let mut clocks = Clocks::new(false);
+        clocks.heard("renderer", HERE);
+        clocks.generates("renderer");
+        clocks.apply("renderer", false);
+        clocks.apply("client", true);
+        assert_eq!(clocks.meta()["client"].source, ClockSource::Unknown);
+    }
+
+    #[test]
+    fn a_client_waits_for_its_clock_but_not_for_ever() {
+        let mut clocks = Clocks::new(false);
+        clocks.will_ask("client");
+        let at = Duration::from_secs;
+        assert!(clocks.is_awaited("client", at(100)) && clocks.is_awaited("client", at(109)));
+        assert!(!clocks.is_awaited("client", at(110)));
+        assert!(!clocks.is_awaited("another", at(100)));
+        clocks.heard("client", HERE);
+        assert!(!clocks.is_awaited("client", at(101)));
+    }
+
+    #[test]
+    fn sources_are_bounded() {
+        let mut clocks = Clocks::new(false);
+        for n in 0..1_000 {
+            clocks.apply(&n.to_string(), true);
+        }
+        assert_eq!(clocks.sources.len(), MAX_SOURCES);
+    }
+}
