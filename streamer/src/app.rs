@@ -113,7 +113,7 @@ fn parts(args: &Args, metrics: &Metrics, trace: TraceRing) -> (Arc<Table>, Viewe
         keyframe_window: Duration::from_millis(u64::from(args.keyframe_ms)),
         trace,
     };
-    let table = Arc::new(Table::new(args.max_feeds, settings, metrics.clone()));
+    let table = Arc::new(Table::new(args.max_feeds, settings, metrics.names.clone()));
     (table, Viewers::new(metrics.clone()))
 }
 

@@ -4,15 +4,10 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
-use crate::feed::name::FeedName;
-
-/// A label that names a feed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FeedLabel {
-    feed: String,
-}
+use crate::feed::counters::Families;
+use crate::feed::lease::State;
 
 /// A label that names a feed's state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -88,31 +83,6 @@ pub enum Dropped {
     crowded,
 }
 
-/// Counters of one feed.
-#[derive(Clone, Debug, Default)]
-pub struct FeedMetrics {
-    /// Packets taken in.
-    pub packets: Counter,
-    /// Bytes of them.
-    pub bytes: Counter,
-    /// Frames passed on.
-    pub frames: Counter,
-    /// Times that packets were missing in a feed.
-    pub gaps: Counter,
-    /// Packets that were missing.
-    pub missing: Counter,
-    /// Frames not passed on: cut, or before the first key frame.
-    pub skipped: Counter,
-    /// Frames that a media could not push.
-    pub unpushed: Counter,
-    /// Frames that viewers on TCP could not take at once.
-    pub waited: Counter,
-    /// Frames let go because no viewer on TCP took any.
-    pub outrun: Counter,
-    /// Key frames asked of the renderer.
-    pub keyframe_requests: Counter,
-}
-
 /// All counters.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -120,16 +90,8 @@ pub struct Metrics {
     viewers: Family<TransportLabel, Gauge>,
     refused: Family<RefusalLabel, Counter>,
     dropped: Family<DropLabel, Counter>,
-    packets: Family<FeedLabel, Counter>,
-    bytes: Family<FeedLabel, Counter>,
-    frames: Family<FeedLabel, Counter>,
-    gaps: Family<FeedLabel, Counter>,
-    missing: Family<FeedLabel, Counter>,
-    skipped: Family<FeedLabel, Counter>,
-    unpushed: Family<FeedLabel, Counter>,
-    waited: Family<FeedLabel, Counter>,
-    outrun: Family<FeedLabel, Counter>,
-    keyframe_requests: Family<FeedLabel, Counter>,
+    /// Counters of each name.
+    pub names: Families,
     /// RTSP connections that are open.
     pub connections: Gauge,
     /// Datagrams that the system refused to send.
@@ -139,8 +101,11 @@ pub struct Metrics {
 impl Metrics {
     /// All of them, in `registry`.
     pub fn register(registry: &mut Registry) -> Self {
-        let all = Self::default();
         let registry = registry.sub_registry_with_prefix("xr_streamer");
+        let all = Self {
+            names: Families::register(registry),
+            ..Self::default()
+        };
         registry.register(
             "feeds",
             "Names, by the state of their feed",
@@ -167,109 +132,16 @@ impl Metrics {
             all.dropped.clone(),
         );
         registry.register(
-            "ingested_packets",
-            "RTP packets taken in",
-            all.packets.clone(),
-        );
-        registry.register_with_unit(
-            "ingested",
-            "Bytes of RTP packets taken in",
-            Unit::Bytes,
-            all.bytes.clone(),
-        );
-        registry.register(
-            "relayed_frames",
-            "Frames passed on to the name's viewers, if any",
-            all.frames.clone(),
-        );
-        registry.register(
-            "sequence_gaps",
-            "Times that packets were missing in a feed",
-            all.gaps.clone(),
-        );
-        registry.register(
-            "missing_packets",
-            "Packets that were missing in a feed",
-            all.missing.clone(),
-        );
-        registry.register(
-            "skipped_frames",
-            "Frames cut by a gap, or before the first key frame",
-            all.skipped.clone(),
-        );
-        registry.register(
-            "unpushed_frames",
-            "Frames that a media refused",
-            all.unpushed.clone(),
-        );
-        registry.register(
-            "waited_frames",
-            "Frames that viewers on TCP could not take at once",
-            all.waited.clone(),
-        );
-        registry.register(
-            "outrun_frames",
-            "Frames let go because no viewer on TCP took any",
-            all.outrun.clone(),
-        );
-        registry.register(
-            "keyframe_requests",
-            "Key frames asked of the renderer",
-            all.keyframe_requests.clone(),
-        );
-        registry.register(
             "udp_send_errors",
             "Datagrams that the system refused to send",
             all.send_errors.clone(),
         );
-        for state in crate::feed::lease::State::ALL {
+        for state in State::ALL {
             all.set_feeds(state.as_str(), 0);
         }
         all.set_viewers(Transport::udp, 0);
         all.set_viewers(Transport::tcp, 0);
         all
-    }
-
-    /// The counters of one feed.
-    pub fn feed(&self, name: &FeedName) -> FeedMetrics {
-        let label = FeedLabel {
-            feed: name.to_string(),
-        };
-        let of = |family: &Family<FeedLabel, Counter>| family.get_or_create_owned(&label);
-        FeedMetrics {
-            packets: of(&self.packets),
-            bytes: of(&self.bytes),
-            frames: of(&self.frames),
-            gaps: of(&self.gaps),
-            missing: of(&self.missing),
-            skipped: of(&self.skipped),
-            unpushed: of(&self.unpushed),
-            waited: of(&self.waited),
-            outrun: of(&self.outrun),
-            keyframe_requests: of(&self.keyframe_requests),
-        }
-    }
-
-    /// The name is gone, and its counters with it.
-    pub fn forget(&self, name: &FeedName) {
-        let label = FeedLabel {
-            feed: name.to_string(),
-        };
-        let families = [
-            &self.packets,
-            &self.bytes,
-            &self.frames,
-            &self.gaps,
-            &self.missing,
-            &self.skipped,
-            &self.unpushed,
-            &self.waited,
-            &self.outrun,
-            &self.keyframe_requests,
-        ];
-        for family in families {
-            family.remove(&label);
-        }
     }
 
     /// A feed was refused or ended.

@@ -3,7 +3,9 @@
 //! Viewers get whole frames only, beginning with a key frame: of a frame that lost a packet on the way here nothing is
 //! passed on, and the next frame follows.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
 use media::h264;
 use media::rtp::{Malformed, Packet};
 use timeline::RtpTimestamp;
@@ -19,15 +21,58 @@ pub const MAX_FRAME_BYTES: usize = 4 << 20;
 /// bytes of its stack for each packet that it sends over TCP at once.
 pub const MAX_FRAME_PACKETS: usize = 4096;
 
-/// A frame, whole.
+/// A frame, whole: its packets, with the headers that they came with, in one piece of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The timestamp that all its packets carry.
     pub timestamp: RtpTimestamp,
     /// Whether a decoder can begin here.
     pub key: bool,
-    /// Its packets, with the headers that they came with.
-    pub packets: Vec<Bytes>,
+    packets: Packets,
+}
+
+impl Frame {
+    /// Its packets.
+    pub fn packets(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.packets.ends.iter().map(move |&end| {
+            let packet = &self.packets.bytes[start..end];
+            start = end;
+            packet
+        })
+    }
+
+    /// Its packets, each changed by `change`. None is copied.
+    pub fn into_packets(self, mut change: impl FnMut(&mut [u8])) -> Arc<[Bytes]> {
+        let Packets { mut bytes, ends } = self.packets;
+        let mut start = 0;
+        let packets = ends.into_iter().map(|end| {
+            let mut packet = bytes.split_to(end - start);
+            start = end;
+            change(&mut packet);
+            packet.freeze()
+        });
+        packets.collect()
+    }
+}
+
+/// Packets one after the other, and where each ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Packets {
+    bytes: BytesMut,
+    ends: Vec<usize>,
+}
+
+impl Packets {
+    fn add(&mut self, packet: &[u8]) {
+        self.bytes.extend_from_slice(packet);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
 }
 
 /// Why a packet ends its feed.
@@ -76,30 +121,28 @@ pub struct Assembler {
     begun: bool,
     /// The rest of the frame with this timestamp is skipped.
     skipping: Option<RtpTimestamp>,
-    packets: Vec<Bytes>,
-    bytes: usize,
+    packets: Packets,
     timestamp: RtpTimestamp,
     key: bool,
 }
 
 impl Assembler {
     /// For a feed that announced `payload_type`.
-    pub const fn new(payload_type: u8) -> Self {
+    pub fn new(payload_type: u8) -> Self {
         Self {
             payload_type,
             expected: None,
             begun: false,
             skipping: None,
-            packets: Vec::new(),
-            bytes: 0,
+            packets: Packets::default(),
             timestamp: RtpTimestamp(0),
             key: false,
         }
     }
 
-    /// Takes the feed's next packet.
-    pub fn push(&mut self, bytes: Bytes) -> Result<Step, Refusal> {
-        let packet = Packet::new(&bytes)?;
+    /// Takes the feed's next packet, of which a copy is kept: what it lies in may be far larger.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Step, Refusal> {
+        let packet = Packet::new(bytes)?;
         if packet.payload_type() != self.payload_type {
             return Err(Refusal::PayloadType {
                 found: packet.payload_type(),
@@ -109,7 +152,7 @@ impl Assembler {
         check_payload(packet.payload())?;
         let mut step = Step::default();
         self.close_on_new_timestamp(packet, &mut step);
-        let opens = self.packets.is_empty() && self.skipping != Some(packet.timestamp());
+        let opens = self.packets.ends.is_empty() && self.skipping != Some(packet.timestamp());
         let gap = self.account(packet, &mut step);
         if gap && (!opens || !begins_frame(packet.payload())) {
             self.abandon(packet.timestamp(), &mut step);
@@ -123,11 +166,12 @@ impl Assembler {
         let (marker, timestamp) = (packet.marker(), packet.timestamp());
         self.key |= h264::starts_key_frame(packet.payload()) || begins_parameters(packet.payload());
         self.timestamp = timestamp;
-        self.bytes += bytes.len();
-        if self.bytes > MAX_FRAME_BYTES || self.packets.len() >= MAX_FRAME_PACKETS {
+        if self.packets.bytes.len() + bytes.len() > MAX_FRAME_BYTES
+            || self.packets.ends.len() >= MAX_FRAME_PACKETS
+        {
             return Err(Refusal::FrameTooLong);
         }
-        self.packets.push(bytes);
+        self.packets.add(bytes);
         if marker {
             self.close(&mut step);
         }
@@ -142,7 +186,7 @@ impl Assembler {
         {
             self.skipping = None;
         }
-        if !self.packets.is_empty() && self.timestamp != packet.timestamp() {
+        if !self.packets.ends.is_empty() && self.timestamp != packet.timestamp() {
             if self.expected == Some(packet.sequence()) {
                 self.close(step);
             } else {
@@ -186,7 +230,6 @@ impl Assembler {
 
     fn forget(&mut self) {
         self.packets.clear();
-        self.bytes = 0;
         self.key = false;
     }
 }

@@ -1,7 +1,17 @@
 //! The parameter sets of a feed, for the SDP that viewers get before the first packet.
 
-use gstreamer as gst;
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use media::h264;
+
+/// Base64 as senders write it: with padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// The longest parameter set that is kept. Real ones have some tens of bytes.
 const MAX_BYTES: usize = 1024;
@@ -18,7 +28,7 @@ impl ParameterSets {
     pub fn from_sprop(text: &str) -> Self {
         let mut sets = Self::default();
         for unit in text.split(',') {
-            sets.keep(&gst::glib::base64_decode(unit.trim()));
+            sets.keep(&BASE64.decode(unit.trim()).unwrap_or_default());
         }
         sets
     }
@@ -39,7 +49,7 @@ impl ParameterSets {
 
     /// The value of `sprop-parameter-sets`.
     pub fn sprop(&self) -> String {
-        let [sps, pps] = [&self.sps, &self.pps].map(|unit| gst::glib::base64_encode(unit));
+        let [sps, pps] = [&self.sps, &self.pps].map(|unit| BASE64.encode(unit));
         format!("{sps},{pps}")
     }
 

@@ -1,23 +1,23 @@
 //! One name at work: frames come in from whoever holds the claim, get the name's numbers, and go out to its viewers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use gstreamer as gst;
+use parking_lot::Mutex;
 use service::Secret;
 use timeline::{Point, RtpTimestamp, UnixMicros};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::assembler::{Frame, Step};
+use super::counters::Counters;
 use super::keyframe::{Limiter, Verdict};
 use super::lease::{Lease, State, Taken};
 use super::name::FeedName;
+use super::outlet::{Numbered, Outlet, Stream};
 use super::parameters::ParameterSets;
 use super::sequence::Renumber;
-use crate::metrics::FeedMetrics;
-use crate::rtsp::source::RelaySource;
 
 /// What every name is run with.
 #[derive(Clone, Debug)]
@@ -42,8 +42,8 @@ pub struct Feed {
     settings: Settings,
     lease: Mutex<Lease>,
     /// Held while a frame is pushed, so that frames stay in order when a feed takes over from another.
-    output: Mutex<Output>,
-    outlets: Mutex<Vec<gst::glib::WeakRef<RelaySource>>>,
+    output: Mutex<Renumber>,
+    outlets: Mutex<Vec<Weak<dyn Outlet>>>,
     ssrc: u32,
     /// Next sequence number and last timestamp. The RTSP server asks while it holds locks that a push needs, so the
     /// answer must need none.
@@ -55,23 +55,9 @@ pub struct Feed {
     unheard: AtomicBool,
     current: Mutex<CancellationToken>,
     runtime: tokio::runtime::Handle,
-    metrics: FeedMetrics,
+    counters: Counters,
     packets: AtomicU64,
     frames: AtomicU64,
-}
-
-/// What viewers are told of a name's stream before its first packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stream {
-    /// SSRC of the name.
-    pub ssrc: u32,
-    /// Complete parameter sets.
-    pub sets: ParameterSets,
-}
-
-#[derive(Debug)]
-struct Output {
-    renumber: Renumber,
 }
 
 /// The right to push frames into a [`Feed`]. Dropping it frees the name.
@@ -85,14 +71,12 @@ pub struct Claim {
 
 impl Feed {
     /// A name without a feed. Must be called within a tokio runtime.
-    pub fn new(name: FeedName, settings: Settings, metrics: FeedMetrics, now: Instant) -> Self {
+    pub fn new(name: FeedName, settings: Settings, counters: Counters, now: Instant) -> Self {
         let (ssrc, first) = (fastrand::u32(1..), fastrand::u16(..));
         Self {
             name,
             lease: Mutex::new(Lease::new(now, settings.stall)),
-            output: Mutex::new(Output {
-                renumber: Renumber::new(ssrc, first),
-            }),
+            output: Mutex::new(Renumber::new(ssrc, first)),
             ssrc,
             position: AtomicU64::new(pack(first, RtpTimestamp(0))),
             outlets: Mutex::default(),
@@ -102,7 +86,7 @@ impl Feed {
             unheard: AtomicBool::new(false),
             current: Mutex::new(CancellationToken::new()),
             runtime: tokio::runtime::Handle::current(),
-            metrics,
+            counters,
             packets: AtomicU64::new(0),
             frames: AtomicU64::new(0),
             settings,
@@ -117,10 +101,10 @@ impl Feed {
     /// Takes the name; the claim before it ends.
     pub fn claim(self: &Arc<Self>, token: Option<Secret>, now: Instant) -> Result<Claim, Taken> {
         // The lease is kept locked, so that numbers and tokens change in the same order.
-        let mut lease = lock(&self.lease);
+        let mut lease = self.lease.lock();
         let number = lease.claim(token, now)?;
         let ended = CancellationToken::new();
-        std::mem::replace(&mut *lock(&self.current), ended.clone()).cancel();
+        std::mem::replace(&mut *self.current.lock(), ended.clone()).cancel();
         let sets = self
             .stream
             .borrow()
@@ -137,17 +121,17 @@ impl Feed {
 
     /// Ends whatever feed holds the name.
     pub fn end(&self) {
-        lock(&self.current).cancel();
+        self.current.lock().cancel();
     }
 
     /// Whether packets come.
     pub fn state(&self, now: Instant) -> State {
-        lock(&self.lease).state(now)
+        self.lease.lock().state(now)
     }
 
     /// How long nobody has fed it.
     pub fn unused(&self, now: Instant) -> Duration {
-        lock(&self.lease).unused(now)
+        self.lease.lock().unused(now)
     }
 
     /// Packets and frames taken in so far.
@@ -169,8 +153,8 @@ impl Feed {
     }
 
     /// The feed's counters.
-    pub const fn metrics(&self) -> &FeedMetrics {
-        &self.metrics
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Where frames are noted that pass.
@@ -180,7 +164,7 @@ impl Feed {
 
     /// A viewer needs a key frame.
     pub fn wish_keyframe(self: &Arc<Self>) {
-        let verdict = lock(&self.keyframes).wish(Instant::now());
+        let verdict = self.keyframes.lock().wish(Instant::now());
         match verdict {
             Verdict::Now => self.ask(),
             Verdict::Merged => {}
@@ -188,7 +172,7 @@ impl Feed {
                 let feed = Arc::clone(self);
                 self.runtime.spawn(async move {
                     tokio::time::sleep_until(at.into()).await;
-                    let due = lock(&feed.keyframes).due(Instant::now());
+                    let due = feed.keyframes.lock().due(Instant::now());
                     if due {
                         feed.ask();
                     }
@@ -203,59 +187,47 @@ impl Feed {
         (wishes, self.unheard.swap(false, Ordering::Relaxed))
     }
 
-    /// A media of the name's viewers wants its frames.
-    pub fn attach(&self, outlet: &RelaySource) {
-        let mut outlets = lock(&self.outlets);
-        outlets.retain(|kept| kept.upgrade().is_some());
-        outlets.push(gst::prelude::ObjectExt::downgrade(outlet));
-    }
-
-    /// It wants no more. Never waits for a push: a push may be what the outlet has to end.
-    pub fn detach(&self, outlet: &RelaySource) {
-        lock(&self.outlets).retain(|kept| kept.upgrade().is_some_and(|kept| &kept != outlet));
+    /// From now on `outlet` gets the name's frames, until it is dropped.
+    pub fn attach(&self, outlet: &Arc<impl Outlet + 'static>) {
+        let outlet = Arc::downgrade(outlet);
+        let mut outlets = self.outlets.lock();
+        outlets.retain(|kept| kept.strong_count() > 0);
+        outlets.push(outlet);
     }
 
     fn ask(&self) {
-        self.metrics.keyframe_requests.inc();
+        self.counters.keyframe_requests.inc();
         if self.wishes.send(()).is_err() {
             self.unheard.store(true, Ordering::Relaxed);
             tracing::debug!(feed = %self.name, "a key frame is wanted, but the renderer does not listen for requests");
         }
     }
 
-    fn pass_on(&self, frame: &Frame, ended: &CancellationToken) {
-        let mut output = lock(&self.output);
+    fn pass_on(&self, frame: Frame, ended: &CancellationToken) {
+        let mut renumber = self.output.lock();
         if ended.is_cancelled() {
             return;
         }
-        let outlets: Vec<_> = lock(&self.outlets)
-            .iter()
-            .filter_map(gst::glib::WeakRef::upgrade)
-            .collect();
-        let mut buffers: Vec<Vec<u8>> = Vec::with_capacity(frame.packets.len());
-        for packet in &frame.packets {
-            let mut bytes = packet.to_vec();
-            // The assembler has checked the header.
-            if output.renumber.apply(&mut bytes).is_ok() {
-                buffers.push(bytes);
-            }
-        }
-        self.position.store(
-            pack(output.renumber.next(), frame.timestamp),
-            Ordering::Relaxed,
-        );
+        let (timestamp, key) = (frame.timestamp, frame.key);
+        let packets = frame.into_packets(|packet| {
+            let numbered = renumber.apply(packet);
+            debug_assert!(numbered.is_ok(), "the assembler has checked the header");
+        });
+        self.position
+            .store(pack(renumber.next(), timestamp), Ordering::Relaxed);
         let Some(stream) = self.stream.borrow().clone() else {
             return;
         };
-        let mut copies = outlets.len();
-        for outlet in outlets {
-            copies -= 1;
-            let packets = if copies == 0 {
-                std::mem::take(&mut buffers)
-            } else {
-                buffers.clone()
-            };
-            outlet.push_frame(packets, &stream);
+        let frame = Numbered {
+            timestamp,
+            key,
+            packets,
+            stream,
+        };
+        // Not under the lock: an outlet may end while it pushes.
+        let outlets = self.outlets.lock().clone();
+        for outlet in outlets.iter().filter_map(Weak::upgrade) {
+            outlet.push(&frame);
         }
     }
 }
@@ -281,40 +253,40 @@ impl Claim {
 
     /// `packets` of `bytes` bytes together came at `now`.
     pub fn heard(&self, packets: u64, bytes: usize, now: Instant) -> Result<(), Superseded> {
-        if self.ended.is_cancelled() || !lock(&self.feed.lease).heard(self.number, now) {
+        if self.ended.is_cancelled() || !self.feed.lease.lock().heard(self.number, now) {
             return Err(Superseded);
         }
         self.feed.packets.fetch_add(packets, Ordering::Relaxed);
-        self.feed.metrics.packets.inc_by(packets);
-        self.feed.metrics.bytes.inc_by(bytes as u64);
+        self.feed.counters.packets.inc_by(packets);
+        self.feed.counters.bytes.inc_by(bytes as u64);
         Ok(())
     }
 
     /// Passes on what a packet completed. `ingested` is when that packet was whole.
     pub fn take(&mut self, step: Step, ingested: UnixMicros) {
-        let metrics = &self.feed.metrics;
+        let counters = &self.feed.counters;
         if step.missing > 0 {
-            metrics.gaps.inc();
-            metrics.missing.inc_by(u64::from(step.missing));
+            counters.gaps.inc();
+            counters.missing.inc_by(u64::from(step.missing));
             self.feed.wish_keyframe();
         }
-        metrics.skipped.inc_by(u64::from(step.skipped));
+        counters.skipped.inc_by(u64::from(step.skipped));
         let Some(frame) = step.frame else { return };
         self.feed
             .settings
             .trace
             .push(frame.timestamp, Point::Ingested, ingested);
         self.feed.frames.fetch_add(1, Ordering::Relaxed);
-        self.feed.metrics.frames.inc();
+        self.feed.counters.frames.inc();
         if frame.key {
             self.learn(&frame);
         }
-        self.feed.pass_on(&frame, &self.ended);
+        self.feed.pass_on(frame, &self.ended);
     }
 
     fn learn(&mut self, frame: &Frame) {
         let mut changed = self.feed.stream.borrow().is_none();
-        for packet in &frame.packets {
+        for packet in frame.packets() {
             if let Ok(packet) = media::rtp::Packet::new(packet) {
                 changed |= self.sets.learn(packet.payload());
             }
@@ -342,7 +314,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        lock(&self.feed.lease).release(self.number, Instant::now());
+        self.feed.lease.lock().release(self.number, Instant::now());
     }
 }
 
@@ -355,7 +327,90 @@ const fn unpack(position: u64) -> (u16, RtpTimestamp) {
     ((position >> 32) as u16, RtpTimestamp(position as u32))
 }
 
-/// A panic elsewhere leaves these values whole: each is changed in one step.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(test)]
+mod tests {
+    use media::rtp::Packet;
+    use service::trace::TraceRing;
+
+    use super::super::assembler::Assembler;
+    use super::*;
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<Numbered>>);
+
+    impl Outlet for Kept {
+        fn push(&self, frame: &Numbered) {
+            self.0.lock().push(frame.clone());
+        }
+    }
+
+    /// A key frame of two packets, as a feed sends it.
+    fn step(assembler: &mut Assembler, first: u16) -> Step {
+        let packet = |sequence: u16, marker: u8| {
+            let [high, low] = sequence.to_be_bytes();
+            [
+                0x80,
+                marker | 0x60,
+                high,
+                low,
+                0,
+                0,
+                0,
+                9,
+                1,
+                1,
+                1,
+                1,
+                0x65,
+                0x88,
+            ]
+        };
+        assembler.push(&packet(first, 0)).unwrap();
+        assembler
+            .push(&packet(first.wrapping_add(1), 0x80))
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn outlets_share_frames_until_they_are_dropped() {
+        let settings = Settings {
+            stall: Duration::from_secs(1),
+            keyframe_window: Duration::from_secs(1),
+            trace: TraceRing::new(8),
+        };
+        let name = FeedName::new("x").unwrap();
+        let feed = Arc::new(Feed::new(
+            name,
+            settings,
+            Counters::default(),
+            Instant::now(),
+        ));
+        let mut claim = feed.claim(None, Instant::now()).unwrap();
+        claim.announce(&ParameterSets::from_sprop("Z0LAH9o=,aM48gA=="));
+        let (next, _) = feed.position();
+
+        let (one, other) = (Arc::new(Kept::default()), Arc::new(Kept::default()));
+        feed.attach(&one);
+        feed.attach(&other);
+        let mut assembler = Assembler::new(0x60);
+        claim.take(step(&mut assembler, 7), UnixMicros(1));
+        assert!(Arc::ptr_eq(
+            &one.0.lock()[0].packets,
+            &other.0.lock()[0].packets
+        ));
+        drop(other);
+        claim.take(step(&mut assembler, 9), UnixMicros(2));
+
+        let frames = one.0.lock();
+        let numbers = frames.iter().flat_map(|frame| frame.packets.iter());
+        let numbers: Vec<_> = numbers
+            .map(|packet| Packet::new(packet).unwrap().sequence().wrapping_sub(next))
+            .collect();
+        assert_eq!(numbers, [0, 1, 2, 3]);
+        assert_eq!(
+            Arc::strong_count(&frames[0].packets),
+            1,
+            "the other is gone"
+        );
+    }
 }

@@ -1,13 +1,14 @@
 //! All names. Bounded: a name that nobody has fed or watched for long makes room for a new one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::relay::lock;
-use super::{Feed, Settings};
-use crate::feed::name::FeedName;
-use crate::metrics::Metrics;
+use parking_lot::Mutex;
+
+use super::counters::Families;
+use super::name::FeedName;
+use super::relay::{Feed, Settings};
 
 /// There are as many names as the streamer keeps, and all are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,28 +21,28 @@ pub struct Table {
     feeds: Mutex<BTreeMap<FeedName, Arc<Feed>>>,
     limit: usize,
     settings: Settings,
-    metrics: Metrics,
+    counters: Families,
 }
 
 impl Table {
     /// An empty table of at most `limit` names.
-    pub fn new(limit: usize, settings: Settings, metrics: Metrics) -> Self {
+    pub fn new(limit: usize, settings: Settings, counters: Families) -> Self {
         Self {
             feeds: Mutex::default(),
             limit,
             settings,
-            metrics,
+            counters,
         }
     }
 
     /// The feed of `name`, if it was ever fed.
     pub fn find(&self, name: &FeedName) -> Option<Arc<Feed>> {
-        lock(&self.feeds).get(name).cloned()
+        self.feeds.lock().get(name).cloned()
     }
 
     /// The feed of `name`, new if need be, with whether it is new.
     pub fn open(&self, name: &FeedName, now: Instant) -> Result<(Arc<Feed>, bool), Full> {
-        let mut feeds = lock(&self.feeds);
+        let mut feeds = self.feeds.lock();
         if let Some(feed) = feeds.get(name) {
             return Ok((Arc::clone(feed), false));
         }
@@ -51,7 +52,7 @@ impl Table {
         let feed = Feed::new(
             name.clone(),
             self.settings.clone(),
-            self.metrics.feed(name),
+            self.counters.of(name),
             now,
         );
         let feed = Arc::new(feed);
@@ -61,7 +62,7 @@ impl Table {
 
     /// Every feed, by name.
     pub fn all(&self) -> Vec<Arc<Feed>> {
-        lock(&self.feeds).values().cloned().collect()
+        self.feeds.lock().values().cloned().collect()
     }
 
     /// Forgets names that nobody has fed for `after` and of which `watched` is false; returns them.
@@ -71,7 +72,7 @@ impl Table {
         now: Instant,
         watched: impl Fn(&FeedName) -> bool,
     ) -> Vec<FeedName> {
-        let mut feeds = lock(&self.feeds);
+        let mut feeds = self.feeds.lock();
         let old: Vec<_> = feeds
             .values()
             .filter(|feed| feed.unused(now) >= after && !watched(feed.name()))
@@ -79,7 +80,7 @@ impl Table {
             .collect();
         for name in &old {
             feeds.remove(name);
-            self.metrics.forget(name);
+            self.counters.forget(name);
         }
         old
     }

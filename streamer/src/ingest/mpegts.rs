@@ -4,13 +4,13 @@
 //! PES packet is taken for one picture, as every common multiplexer writes them, where a parser would wait for yet
 //! another one to be sure.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use parking_lot::{Mutex, MutexGuard};
 use timeline::RtpTimestamp;
 use tokio::sync::Notify;
 
@@ -57,7 +57,7 @@ struct Output {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Output> {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner)
+        self.output.lock()
     }
 
     fn refuse(&self, why: Refusal) {
@@ -345,7 +345,7 @@ impl Output {
         let bytes = packet.len();
         let step = self
             .assembler
-            .push(Bytes::from(packet))
+            .push(&packet)
             .map_err(|error| refusal(error, self.sent.packets))?;
         self.sent.packets += 1;
         let name = claim.feed().name().clone();

@@ -32,7 +32,7 @@ pub async fn take(
             bytes += packet.len();
             let ingested = service::clock::now();
             let step = assembler
-                .push(packet)
+                .push(&packet)
                 .map_err(|error| refusal(error, sent.packets))?;
             sent.packets += 1;
             claim.take(step, ingested);

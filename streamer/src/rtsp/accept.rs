@@ -3,9 +3,10 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -55,21 +56,17 @@ struct Silent(Mutex<VecDeque<(u64, CancellationToken)>>);
 impl Silent {
     fn add(&self, id: u64) -> CancellationToken {
         let evicted = CancellationToken::new();
-        self.lock().push_back((id, evicted.clone()));
+        self.0.lock().push_back((id, evicted.clone()));
         evicted
     }
 
     fn remove(&self, id: u64) {
-        self.lock().retain(|(kept, _)| *kept != id);
+        self.0.lock().retain(|(kept, _)| *kept != id);
     }
 
     fn evict_oldest(&self) -> bool {
-        let oldest = self.lock().pop_front();
+        let oldest = self.0.lock().pop_front();
         oldest.inspect(|(_, evicted)| evicted.cancel()).is_some()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, CancellationToken)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,11 +11,12 @@
 //! wait. Where nothing is stuck, which is nearly always, frames pass on the thread that brings them.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
+use parking_lot::Mutex;
 
 use crate::feed::Feed;
 
@@ -43,7 +44,7 @@ pub(super) fn stand_before(appsink: &gst::Element, feed: &Arc<Feed>) {
     sink.connect_linked(move |_, before| {
         let backlog = Arc::clone(&backlog);
         let kinds = gst::PadProbeType::BUFFER_LIST | gst::PadProbeType::EVENT_DOWNSTREAM;
-        *lock(&here) = before.add_probe(kinds, move |_, info| match &info.data {
+        *here.lock() = before.add_probe(kinds, move |_, info| match &info.data {
             Some(gst::PadProbeData::BufferList(frame)) => backlog.take(frame),
             // It would wait where the frames do. The sink gets on without, and it comes again with the next frame.
             Some(gst::PadProbeData::Event(event))
@@ -55,7 +56,7 @@ pub(super) fn stand_before(appsink: &gst::Element, feed: &Arc<Feed>) {
         });
     });
     sink.connect_unlinked(move |_, before| {
-        if let Some(probe) = lock(&probe).take() {
+        if let Some(probe) = probe.lock().take() {
             before.remove_probe(probe);
         }
     });
@@ -120,18 +121,18 @@ impl State {
 
 impl Backlog {
     fn is_stuck(&self) -> bool {
-        self.lock().bringing
+        self.state.lock().bringing
     }
 
     fn take(self: &Arc<Self>, frame: &gst::BufferList) -> gst::PadProbeReturn {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.is_free() {
             state.goes(frame);
             return gst::PadProbeReturn::Ok;
         }
-        self.feed.metrics().waited.inc();
+        self.feed.counters().waited.inc();
         if state.wait(frame) {
-            self.feed.metrics().outrun.inc();
+            self.feed.counters().outrun.inc();
             self.feed.wish_keyframe();
         }
         if !state.bringing {
@@ -156,7 +157,7 @@ impl Backlog {
             // It waits here until the sink has room.
             if sink.is_none_or(|sink| sink.chain_list(all).is_err()) {
                 // The media ends.
-                let mut state = self.lock();
+                let mut state = self.state.lock();
                 state.waiting.clear();
                 state.bringing = false;
                 return;
@@ -166,19 +167,11 @@ impl Backlog {
 
     /// What is to go on next; none, and the thread is to end, where nothing waits.
     fn next(&self) -> Option<gst::BufferList> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let next = state.next();
         state.bringing = next.is_some();
         next
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

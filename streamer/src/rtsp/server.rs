@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
+use parking_lot::Mutex;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::sync::watch;
 
@@ -79,7 +80,7 @@ pub struct Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         let inner = &self.server.0;
-        lock(&inner.connections).remove(&self.id);
+        inner.connections.lock().remove(&self.id);
         if let Some(feed) = inner.viewers.close(self.id) {
             inner.wake_sender(&feed);
         }
@@ -157,15 +158,15 @@ impl Server {
         self.tune(&stream).context("setting up the socket")?;
         let twin = stream.try_clone().context("doubling the socket")?;
         let socket = gio::Socket::from_fd(OwnedFd::from(stream)).context("wrapping the socket")?;
-        let _one_at_a_time = lock(&self.0.handing_over);
-        *lock(&self.0.arriving) = Some(Arriving { counted, twin });
+        let _one_at_a_time = self.0.handing_over.lock();
+        *self.0.arriving.lock() = Some(Arriving { counted, twin });
         let handed = self.0.rtsp.transfer_connection(
             socket,
             &peer.ip().to_string(),
             i32::from(peer.port()),
             None,
         );
-        lock(&self.0.arriving).take();
+        self.0.arriving.lock().take();
         handed.context("starting the RTSP connection")
     }
 
@@ -198,7 +199,7 @@ impl Server {
 
     /// Ends connections of viewers that do not take their packets, and those without a session.
     pub fn drop_overdue(&self, now: Instant) {
-        for connection in lock(&self.0.connections).values_mut() {
+        for connection in self.0.connections.lock().values_mut() {
             if let Some(reason) = connection.overdue(now, self.0.bounds.slow) {
                 self.0.metrics.drop_connection(reason);
                 let peer = connection.peer();
@@ -210,7 +211,7 @@ impl Server {
 
     /// Ends every connection, and with it its sessions; returns when all have ended.
     pub async fn close(&self) {
-        for connection in lock(&self.0.connections).values() {
+        for connection in self.0.connections.lock().values() {
             connection.hang_up();
         }
         // The sender is in `self`.
@@ -221,7 +222,7 @@ impl Server {
         let weak = Arc::downgrade(&self.0);
         self.0.rtsp.connect_client_connected(move |_, client| {
             let Some(inner) = weak.upgrade() else { return };
-            let Some(arriving) = lock(&inner.arriving).take() else {
+            let Some(arriving) = inner.arriving.lock().take() else {
                 return;
             };
             Self(inner).welcome(client, arriving);
@@ -231,7 +232,7 @@ impl Server {
             if let (Some(inner), Some(id)) = (weak.upgrade(), session.sessionid()) {
                 inner.viewers.stop(&id);
                 let now = Instant::now();
-                for connection in lock(&inner.connections).values_mut() {
+                for connection in inner.connections.lock().values_mut() {
                     connection.sessions().end(&id, now);
                 }
             }
@@ -240,16 +241,19 @@ impl Server {
 
     fn welcome(&self, client: &gst_rtsp_server::RTSPClient, arriving: Arriving) {
         let id = arriving.counted.id;
-        lock(&self.0.connections).insert(id, Connection::new(arriving.twin));
+        self.0
+            .connections
+            .lock()
+            .insert(id, Connection::new(arriving.twin));
         door::close_tunnels(client);
         let counted = Mutex::new(Some(arriving.counted));
-        client.connect_closed(move |_| drop(lock(&counted).take()));
+        client.connect_closed(move |_| drop(counted.lock().take()));
         let timeout = u32::try_from(self.0.bounds.session_timeout.as_secs()).unwrap_or(u32::MAX);
         let weak = Arc::downgrade(&self.0);
         client.connect_new_session(move |_, session| {
             session.set_timeout(timeout);
             if let (Some(inner), Some(begun)) = (weak.upgrade(), session.sessionid())
-                && let Some(connection) = lock(&inner.connections).get_mut(&id)
+                && let Some(connection) = inner.connections.lock().get_mut(&id)
             {
                 connection.sessions().begin(begun.to_string());
             }
@@ -330,8 +334,4 @@ impl Inner {
 
 fn path(name: &FeedName) -> String {
     format!("/{name}")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

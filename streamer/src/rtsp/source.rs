@@ -10,15 +10,17 @@
 )]
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer::subclass::prelude::*;
+use parking_lot::Mutex;
 
+use crate::feed::Feed;
+use crate::feed::outlet::{Numbered, Outlet, Stream};
 use crate::feed::sequence::PAYLOAD_TYPE;
-use crate::feed::{Feed, Stream};
 
 glib::wrapper! {
     /// See the module.
@@ -38,10 +40,17 @@ impl RelaySource {
     pub fn open(&self) {
         self.imp().open.store(true, Ordering::Release);
     }
+}
 
-    /// Pushes one frame of `stream`, if the media plays.
-    pub fn push_frame(&self, packets: Vec<Vec<u8>>, stream: &Arc<Stream>) {
-        self.imp().push_frame(packets, stream);
+/// The feed's way to an element, for as long as the element wants frames.
+#[derive(Debug)]
+struct Way(glib::WeakRef<RelaySource>);
+
+impl Outlet for Way {
+    fn push(&self, frame: &Numbered) {
+        if let Some(source) = self.0.upgrade() {
+            source.imp().push(frame);
+        }
     }
 }
 
@@ -66,6 +75,7 @@ fn caps(stream: &Stream) -> gst::Caps {
 #[derive(Debug)]
 pub struct Inner {
     feed: OnceLock<Arc<Feed>>,
+    way: Mutex<Option<Arc<Way>>>,
     pad: gst::Pad,
     /// Set when a viewer plays; frames before that would block at the media's closed pads.
     open: AtomicBool,
@@ -77,25 +87,22 @@ pub struct Inner {
     mtu: AtomicU32,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Inner {
-    fn push_frame(&self, packets: Vec<Vec<u8>>, stream: &Arc<Stream>) {
+    fn push(&self, frame: &Numbered) {
         if !self.open.load(Ordering::Acquire) {
             return;
         }
-        if self.is_news(stream) {
+        if self.is_news(&frame.stream) {
             // For the SDP of viewers to come; those who watch get the parameter sets in band.
-            self.pad.push_event(gst::event::Caps::new(&caps(stream)));
+            self.pad
+                .push_event(gst::event::Caps::new(&caps(&frame.stream)));
         }
         let time = self.time();
-        let mut list = gst::BufferList::new_sized(packets.len());
+        let mut list = gst::BufferList::new_sized(frame.packets.len());
         {
             let list = list.get_mut().expect("a new list has one owner");
-            for packet in packets {
-                let mut buffer = gst::Buffer::from_mut_slice(packet);
+            for packet in frame.packets.iter() {
+                let mut buffer = gst::Buffer::from_slice(packet.clone());
                 buffer
                     .get_mut()
                     .expect("a new buffer has one owner")
@@ -107,7 +114,7 @@ impl Inner {
             Ok(_) | Err(gst::FlowError::Flushing | gst::FlowError::Eos) => {}
             Err(error) => {
                 if let Some(feed) = self.feed.get() {
-                    feed.metrics().unpushed.inc();
+                    feed.counters().unpushed.inc();
                     tracing::debug!(feed = %feed.name(), ?error, "a media did not take a frame");
                 }
             }
@@ -115,7 +122,7 @@ impl Inner {
     }
 
     fn is_news(&self, stream: &Arc<Stream>) -> bool {
-        let mut told = lock(&self.told);
+        let mut told = self.told.lock();
         let same = told.as_ref().is_some_and(|told| Arc::ptr_eq(told, stream));
         if !same {
             *told = Some(Arc::clone(stream));
@@ -128,7 +135,7 @@ impl Inner {
             .obj()
             .current_running_time()
             .unwrap_or(gst::ClockTime::ZERO);
-        let mut last = lock(&self.last);
+        let mut last = self.last.lock();
         *last = now.max(*last);
         *last
     }
@@ -137,7 +144,7 @@ impl Inner {
     /// is what the server takes as the sign that the media is prepared: no packet is needed, so a name whose feed is
     /// gone can be described too. It waits on a thread of its own.
     fn announce(&self) {
-        let mut started = lock(&self.started);
+        let mut started = self.started.lock();
         let Some(feed) = self.feed.get() else { return };
         if std::mem::replace(&mut *started, true) {
             return;
@@ -145,7 +152,7 @@ impl Inner {
         let Some(stream) = feed.stream().borrow().clone() else {
             return;
         };
-        *lock(&self.told) = Some(Arc::clone(&stream));
+        *self.told.lock() = Some(Arc::clone(&stream));
         let (pad, time) = (self.pad.clone(), self.time());
         let announce = move || {
             let id = format!("xr-streamer/{:08x}", stream.ssrc);
@@ -212,6 +219,7 @@ impl ObjectSubclass for Inner {
             .build();
         Self {
             feed: OnceLock::new(),
+            way: Mutex::default(),
             pad,
             open: AtomicBool::new(false),
             started: Mutex::new(false),
@@ -325,10 +333,12 @@ impl ElementImpl for Inner {
             self.open.store(false, Ordering::Release);
         }
         let done = self.parent_change_state(change)?;
-        let feed = self.feed.get().ok_or(gst::StateChangeError)?;
         match change {
             ReadyToPaused => {
-                feed.attach(&self.obj());
+                let feed = self.feed.get().ok_or(gst::StateChangeError)?;
+                let way = Arc::new(Way(self.obj().downgrade()));
+                feed.attach(&way);
+                *self.way.lock() = Some(way);
                 Ok(gst::StateChangeSuccess::NoPreroll)
             }
             PausedToPlaying => {
@@ -337,8 +347,9 @@ impl ElementImpl for Inner {
             }
             PlayingToPaused => Ok(gst::StateChangeSuccess::NoPreroll),
             PausedToReady => {
-                feed.detach(&self.obj());
-                *lock(&self.started) = false;
+                // Without waiting for a push, which may be what this has to end.
+                self.way.lock().take();
+                *self.started.lock() = false;
                 Ok(done)
             }
             _ => Ok(done),

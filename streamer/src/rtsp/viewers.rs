@@ -1,7 +1,9 @@
 //! Who plays what, by RTSP session.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::feed::name::FeedName;
 use crate::metrics::{Metrics, Transport};
@@ -32,7 +34,7 @@ impl Viewers {
 
     /// `session`, set up over `connection`, plays `feed`.
     pub fn play(&self, session: String, feed: FeedName, transport: Transport, connection: u64) {
-        let mut playing = self.lock();
+        let mut playing = self.playing.lock();
         playing.insert(
             session,
             Viewer {
@@ -46,14 +48,14 @@ impl Viewers {
 
     /// `session` plays no more.
     pub fn stop(&self, session: &str) {
-        let mut playing = self.lock();
+        let mut playing = self.playing.lock();
         playing.remove(session);
         self.count(&playing);
     }
 
     /// `connection` is closed, and what it controlled has ended. Gives the feed that it played.
     pub fn close(&self, connection: u64) -> Option<FeedName> {
-        let mut playing = self.lock();
+        let mut playing = self.playing.lock();
         let mut feed = None;
         playing.retain(|_, viewer| {
             let stays = viewer.connection != connection;
@@ -68,7 +70,8 @@ impl Viewers {
 
     /// How many play `feed`.
     pub fn of(&self, feed: &FeedName) -> usize {
-        self.lock()
+        self.playing
+            .lock()
             .values()
             .filter(|viewer| &viewer.feed == feed)
             .count()
@@ -82,10 +85,6 @@ impl Viewers {
                 .count();
             self.metrics.set_viewers(transport, count);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Viewer>> {
-        self.playing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
