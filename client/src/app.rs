@@ -16,11 +16,11 @@ use crate::link::{Link, Policy, Transport};
 use crate::metrics::Metrics;
 use crate::player::{Outputs, Player, SharedPlayer};
 use crate::screen::Screen;
-use crate::session::{Settings, Surroundings};
+use crate::session::{SessionContext, Settings};
 use crate::strips::Selection;
 use crate::summary::{FramesOut, Packets, Records, Summary};
 use crate::upload::Uploader;
-use crate::{frames, strips};
+use crate::{frames, incoming, strips};
 
 /// Crossings kept for the collector: two a frame, some minutes.
 const TRACE: usize = 65_536;
@@ -70,7 +70,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         link: Link::new(args.transport, Policy::default()),
         settings: settings(&args),
         uri,
-        around: Surroundings {
+        context: SessionContext {
             player: player.clone(),
             metrics: metrics.clone(),
             trace,
@@ -103,9 +103,11 @@ fn settings(args: &Args) -> Settings {
     decode.thread_type = args.tuning.decoder_thread_type;
     decode.sync = args.tuning.sync;
     Settings {
-        url: args.url.clone(),
-        latency_ms: args.tuning.latency_ms,
-        buffer_mode: args.tuning.buffer_mode,
+        incoming: incoming::Settings {
+            url: args.url.clone(),
+            latency_ms: args.tuning.latency_ms,
+            buffer_mode: args.tuning.buffer_mode,
+        },
         decode,
     }
 }

@@ -8,7 +8,7 @@ use service::ConfigError;
 use service::args::Common;
 use settings::{ClientSettings, Span};
 
-use crate::link;
+use crate::link::{self, SCHEMES};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -186,8 +186,11 @@ fn check_stream(url: &str) -> Result<(), ConfigError> {
         .parse()
         .map_err(|error| wrong(&format!("this is no URL: {error}")))?;
     match uri.scheme_str() {
-        Some("rtsp") => {}
-        Some(other) => return Err(wrong(&format!("this client speaks rtsp, not {other}"))),
+        Some(scheme) if SCHEMES.contains(&scheme) => {}
+        Some(other) => {
+            let spoken = SCHEMES.join(" and ");
+            return Err(wrong(&format!("this client speaks {spoken}, not {other}")));
+        }
         None => return Err(wrong("the scheme rtsp:// is missing")),
     }
     if uri.host().is_none_or(str::is_empty) {

@@ -8,9 +8,9 @@ use timeline::UnixMicros;
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
+use crate::incoming::{Ending, probe};
 use crate::link::{Action, Link, Transport};
-use crate::probe;
-use crate::session::{Event, Session, Settings, Surroundings};
+use crate::session::{Event, Session, SessionContext, Settings};
 
 /// How often the link is asked: far below its shortest wait.
 const TICK: Duration = Duration::from_millis(20);
@@ -28,7 +28,7 @@ pub struct Driver {
     /// The stream, for the probe.
     pub uri: http::Uri,
     /// What a session needs.
-    pub around: Surroundings,
+    pub context: SessionContext,
     /// What the sessions say.
     pub events: mpsc::Receiver<Event>,
     /// What `/ready` says.
@@ -98,13 +98,13 @@ impl Driver {
     }
 
     fn now(&self) -> Duration {
-        self.around.origin.elapsed()
+        self.context.origin.elapsed()
     }
 
     fn open(&mut self, state: &mut State, transport: Transport) {
         self.drop_session(state);
         state.opened += 1;
-        match Session::open(state.opened, transport, &self.settings, &self.around) {
+        match Session::open(state.opened, transport, &self.settings, &self.context) {
             Ok(session) => {
                 tracing::debug!(
                     transport = transport.as_str(),
@@ -130,45 +130,47 @@ impl Driver {
             return;
         };
         match event {
-            Event::Over(session, why) if session == present.number() => {
-                self.link.failed(self.now());
-                if why.contains("Failed to connect") {
+            Event::Over(session, ending) if session == present.number() => match ending {
+                Ending::Refused => self.refused(state),
+                Ending::Unreachable(why) => {
+                    tracing::debug!(why, "no connection");
+                    self.link.failed(self.now());
                     self.drop_session(state);
                     self.find_cause();
-                } else {
+                }
+                Ending::Lost(why) => {
+                    self.link.failed(self.now());
                     self.end(state, &why);
                 }
-            }
-            Event::Refused(session) if session == present.number() => {
-                let transport = self.link.transport().as_str();
-                let why = if self.link.refused(self.now()) {
-                    format!(
-                        "the streamer does not send over {transport}; trying the other transport"
-                    )
-                } else {
-                    format!(
-                        "the streamer does not send over {transport}; allow more with --transport auto"
-                    )
-                };
-                self.end(state, &why);
-            }
+            },
             Event::Latency(session) if session == present.number() => present.recalculate_latency(),
-            Event::Over(..) | Event::Refused(_) | Event::Latency(_) | Event::Cause(_) => {}
+            Event::Over(..) | Event::Latency(_) | Event::Cause(_) => {}
         }
     }
 
-    /// Looks at the present session's signs of life, and now and then at its jitter buffer.
+    fn refused(&mut self, state: &mut State) {
+        let transport = self.link.transport().as_str();
+        let remedy = if self.link.refused(self.now()) {
+            "trying the next transport"
+        } else {
+            "allow more with --transport auto"
+        };
+        let why = format!("the streamer does not send over {transport}; {remedy}");
+        self.end(state, &why);
+    }
+
+    /// Looks when the present session's last packet came, and now and then at its jitter buffer.
     fn look(&mut self, state: &mut State, closely: bool) {
         let Some(session) = &mut state.session else {
             return;
         };
         if closely {
-            self.around
+            self.context
                 .metrics
                 .packets_late
                 .inc_by(session.late_packets());
         }
-        let Some(last) = session.pulse().last() else {
+        let Some(last) = session.activity().last() else {
             return;
         };
         self.link.packets(last);
@@ -182,13 +184,13 @@ impl Driver {
         state.alive = true;
         state.said = None;
         if std::mem::replace(&mut state.ever_alive, true) {
-            self.around.metrics.reconnects.inc();
+            self.context.metrics.reconnects.inc();
         }
-        self.around.metrics.playing.set(1);
+        self.context.metrics.playing.set(1);
         let transport = self.link.transport();
         self.transport.send_replace(Some(transport));
         tracing::info!(
-            url = self.settings.url,
+            url = self.settings.incoming.url,
             transport = transport.as_str(),
             "playing"
         );
@@ -206,9 +208,9 @@ impl Driver {
         });
     }
 
-    /// rtspsrc says of every failed connection that it is a "Generic error".
+    /// Asks why no connection can be made: rtspsrc says of every failed one that it is a "Generic error".
     fn find_cause(&self) {
-        let (uri, events) = (self.uri.clone(), self.around.events.clone());
+        let (uri, events) = (self.uri.clone(), self.context.events.clone());
         tokio::spawn(async move {
             if let Some(why) = probe::connect_error(&uri).await {
                 // A full queue has worse news.
@@ -224,14 +226,14 @@ impl Driver {
 
     fn drop_session(&self, state: &mut State) {
         if let Some(mut session) = state.session.take() {
-            self.around
+            self.context
                 .metrics
                 .packets_late
                 .inc_by(session.late_packets());
             state.last_teardown = session.close();
         }
         state.alive = false;
-        self.around.metrics.playing.set(0);
+        self.context.metrics.playing.set(0);
     }
 
     fn say(&self, state: &mut State, why: &str) {
@@ -243,7 +245,7 @@ impl Driver {
         }
         state.said = Some(why.to_owned());
         tracing::warn!(
-            url = self.settings.url,
+            url = self.settings.incoming.url,
             why,
             "no stream; trying again until it comes"
         );

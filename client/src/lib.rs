@@ -1,26 +1,26 @@
 //! The client: an RTSP player that is an instrument.
 //!
 //! ```text
-//!  link (when)                        +- report - frames.csv, collector
-//!    |                                |
-//! driver -> session -> decode -> player +- strips (for OCR)
-//!  (does)   (one RTSP   (media)        |
-//!           session)                  +- screen: window, recording
+//!  link (when)                           +- report - frames.csv, collector
+//!    |                                   |
+//! driver -> session ------------> player +- strips (for OCR)
+//!  (does)   incoming -> decode           |
+//!           (rtspsrc)   (media)          +- screen: window, recording
 //! ```
 //!
 //! [`link`] is the pure state machine that decides when to connect; [`driver`] does what it says; a [`session`] is one
-//! pipeline. The [`player`] outlives sessions: it reads, stamps and shows each picture in the streaming thread, in well
-//! under half a millisecond, and hands everything that writes or sends to a thread or task behind a bounded queue.
+//! pipeline, whose packets come from an [`incoming`] stream. The [`player`] outlives sessions: it reads, stamps and shows
+//! each picture in the streaming thread, in well under half a millisecond, and hands everything that writes or sends to a
+//! thread or task behind a bounded queue.
 
 pub mod app;
 pub mod cli;
 pub mod driver;
-mod feedback;
 pub mod frames;
+pub mod incoming;
 pub mod link;
 pub mod metrics;
 pub mod player;
-pub mod probe;
 pub mod rekey;
 pub mod resume;
 pub mod screen;

@@ -17,6 +17,20 @@ pub enum Choice {
     Tcp,
 }
 
+impl Choice {
+    /// The transports to try, in this order and then from the first again.
+    pub const fn transports(self) -> &'static [Transport] {
+        match self {
+            Self::Auto => &[Transport::Udp, Transport::Tcp],
+            Self::Udp => &[Transport::Udp],
+            Self::Tcp => &[Transport::Tcp],
+        }
+    }
+}
+
+/// Schemes of the URLs that some transport can play.
+pub const SCHEMES: &[&str] = &["rtsp"];
+
 /// The transport of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,11 +50,13 @@ impl Transport {
         }
     }
 
-    const fn other(self) -> Self {
-        match self {
-            Self::Udp => Self::Tcp,
-            Self::Tcp => Self::Udp,
-        }
+    /// The transport to try after this one: the next in the list, and after the last the first.
+    fn next(self, list: &[Self]) -> Self {
+        let mut rest = list.iter().skip_while(|listed| **listed != self).skip(1);
+        rest.next()
+            .or_else(|| list.first())
+            .copied()
+            .unwrap_or(self)
     }
 }
 
@@ -51,8 +67,8 @@ pub struct Policy {
     pub backoff_start: Duration,
     /// The longest wait between two attempts.
     pub backoff_cap: Duration,
-    /// How long a session may be silent before the server is looked at, and how often it is looked at then. With
-    /// [`Choice::Auto`] also how long a new session waits for its first packet before the other transport is tried.
+    /// How long a session may be silent before the server is looked at, and how often it is looked at then. Where
+    /// several transports may be tried, also how long a new session waits for its first packet before the next one is.
     pub silence: Duration,
     /// How long a silent session of a living server is kept before a new one is tried. It doubles each time.
     pub patience_start: Duration,
@@ -100,14 +116,14 @@ enum State {
 #[derive(Debug)]
 pub struct Link {
     policy: Policy,
-    choice: Choice,
+    transports: &'static [Transport],
     /// The transport of the present or the next session.
     transport: Transport,
     /// Packets have come over `transport` before, so that silence is not its fault.
     proven: bool,
     backoff: Duration,
     patience: Duration,
-    /// How long a new session under [`Choice::Auto`] waits for its first packet.
+    /// How long a new session waits for its first packet before the next transport is tried.
     first_packet: Duration,
     state: State,
 }
@@ -115,14 +131,11 @@ pub struct Link {
 impl Link {
     /// A link that wants to open its first session at once.
     pub fn new(choice: Choice, policy: Policy) -> Self {
+        let transports = choice.transports();
         Self {
             policy,
-            choice,
-            transport: if choice == Choice::Tcp {
-                Transport::Tcp
-            } else {
-                Transport::Udp
-            },
+            transports,
+            transport: transports[0],
             proven: false,
             backoff: policy.backoff_start,
             patience: policy.patience_start,
@@ -147,8 +160,8 @@ impl Link {
                 had_packet,
                 ..
             } if now >= give_up_at => {
-                if self.choice == Choice::Auto && !self.proven && !had_packet {
-                    self.transport = self.transport.other();
+                if self.has_another() && !had_packet {
+                    self.transport = self.transport.next(self.transports);
                     self.first_packet = (self.first_packet * 2).min(self.policy.patience_cap);
                 } else {
                     self.patience = (self.patience * 2).min(self.policy.patience_cap);
@@ -217,13 +230,18 @@ impl Link {
 
     /// The server has the stream, but not over this transport. True if another one may be tried, at once.
     pub fn refused(&mut self, now: Duration) -> bool {
-        if self.choice != Choice::Auto || self.proven || !matches!(self.state, State::Open { .. }) {
+        if !self.has_another() || !matches!(self.state, State::Open { .. }) {
             self.failed(now);
             return false;
         }
         self.wait(now);
-        self.transport = self.transport.other();
+        self.transport = self.transport.next(self.transports);
         true
+    }
+
+    /// Whether silence may be the transport's fault, and another one may be tried.
+    fn has_another(&self) -> bool {
+        !self.proven && self.transports.len() > 1
     }
 
     fn wait(&mut self, now: Duration) {
@@ -234,7 +252,7 @@ impl Link {
     }
 
     fn open(&mut self, now: Duration) -> Action {
-        let trying = self.choice == Choice::Auto && !self.proven;
+        let trying = self.has_another();
         self.state = State::Open {
             probe_at: now + self.policy.silence,
             give_up_at: now

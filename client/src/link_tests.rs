@@ -11,6 +11,14 @@ fn link(choice: Choice) -> Link {
 }
 
 #[test]
+fn transports_are_tried_in_a_circle() {
+    let list = [Transport::Udp, Transport::Tcp];
+    assert_eq!(Transport::Udp.next(&list), Transport::Tcp);
+    assert_eq!(Transport::Tcp.next(&list), Transport::Udp);
+    assert_eq!(Transport::Udp.next(&list[..1]), Transport::Udp);
+}
+
+#[test]
 fn the_first_session_opens_at_once() {
     assert_eq!(
         link(Choice::Udp).poll(ms(0)),

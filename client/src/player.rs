@@ -1,10 +1,11 @@
 //! What happens to each picture: read, judge, stamp, show, report. It runs in the streaming thread and outlives
 //! sessions; everything slow is behind a queue.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use gstreamer_video::prelude::*;
 use media::decode::Picture;
+use parking_lot::{Mutex, MutexGuard};
 use service::clock;
 use service::trace::TraceRing;
 use stamp::{Line, Plane, PlaneMut, STRIP_HEIGHT, STRIP_WIDTH, Stamp};
@@ -79,8 +80,7 @@ impl SharedPlayer {
 
     /// The player, when no other thread has it.
     pub fn lock(&self) -> MutexGuard<'_, Player> {
-        // A picture that made a panic is lost; the next one finds a player that is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -11,8 +11,54 @@ pub struct PipelineError {
     pub element: String,
     /// What it says; with the detail that GStreamer keeps for debugging where that says more.
     pub cause: String,
-    /// Whether the stream's bytes are at fault, rather than the machine or the program.
-    pub bad_stream: bool,
+    /// GStreamer's domain and code, which decide what to do.
+    pub kind: Kind,
+}
+
+/// GStreamer's domain of an error, and the code in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The pipeline itself.
+    Core(gst::CoreError),
+    /// A library below an element.
+    Library(gst::LibraryError),
+    /// A file, a device or a connection.
+    Resource(gst::ResourceError),
+    /// The stream's bytes.
+    Stream(gst::StreamError),
+    /// A domain of an element's own.
+    Other,
+}
+
+/// A sentence of GStreamer that decides something, because no code does.
+#[derive(Debug)]
+pub struct Sentence {
+    /// The kind of error that it says it with, among others.
+    kind: Kind,
+    text: &'static str,
+}
+
+/// rtspsrc's control connection is gone. A timeout and a broken message have the same code.
+pub const SERVER_CLOSED: &Sentence = &Sentence {
+    kind: Kind::Resource(gst::ResourceError::Read),
+    text: "The server closed the connection.",
+};
+
+impl PipelineError {
+    /// Whether this is what `sentence` says.
+    pub fn says(&self, sentence: &Sentence) -> bool {
+        self.kind == sentence.kind && self.cause.contains(sentence.text)
+    }
+}
+
+impl From<&gst::glib::Error> for Kind {
+    fn from(error: &gst::glib::Error) -> Self {
+        None.or_else(|| error.kind().map(Self::Core))
+            .or_else(|| error.kind().map(Self::Library))
+            .or_else(|| error.kind().map(Self::Resource))
+            .or_else(|| error.kind().map(Self::Stream))
+            .unwrap_or(Self::Other)
+    }
 }
 
 /// What a program must know of a running pipeline.
@@ -73,12 +119,6 @@ fn failure(message: &gst::Message, error: &gst::glib::Error, debug: Option<&str>
     let element = message
         .src()
         .map_or_else(|| "pipeline".to_owned(), |source| source.name().to_string());
-    let bad_stream = error.matches(gst::StreamError::Decode)
-        || error.matches(gst::StreamError::Demux)
-        || error.matches(gst::StreamError::Format)
-        || error.matches(gst::StreamError::TypeNotFound)
-        || error.matches(gst::StreamError::WrongType)
-        || error.matches(gst::StreamError::CodecNotFound);
     // The debug text is "file.c(line): function (): /path/of/element:\ndetail"; only the detail is for people.
     let detail = debug
         .and_then(|text| text.split_once('\n'))
@@ -91,7 +131,7 @@ fn failure(message: &gst::Message, error: &gst::glib::Error, debug: Option<&str>
     PipelineError {
         element,
         cause,
-        bad_stream,
+        kind: Kind::from(error),
     }
 }
 
@@ -120,6 +160,7 @@ mod tests {
             panic!("not an error")
         };
         assert_eq!(error.element, "reader");
+        assert_eq!(error.kind, Kind::Resource(gst::ResourceError::NotFound));
         assert!(error.cause.contains("/nonexistent/film.mp4"), "{error}");
         unwatch(&pipeline);
         pipeline.set_state(gst::State::Null).unwrap();
@@ -128,6 +169,24 @@ mod tests {
             events
                 .iter()
                 .all(|event| matches!(event, BusEvent::Failed(_)))
+        );
+    }
+
+    /// The installed plugin holds each sentence that decides something.
+    #[test]
+    fn the_installed_version_says_what_decides() {
+        crate::init().unwrap();
+        let Sentence { text, .. } = SERVER_CLOSED;
+        let plugin = gst::Registry::get().find_plugin("rtsp").unwrap();
+        let code = std::fs::read(plugin.filename().unwrap()).unwrap();
+        let held = code
+            .windows(text.len())
+            .any(|bytes| bytes == text.as_bytes());
+        assert!(
+            held,
+            "{} {} has no {text:?}",
+            plugin.plugin_name(),
+            plugin.version()
         );
     }
 }

@@ -11,7 +11,6 @@
 //! Service lists, and RTCP's is none of them.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -20,6 +19,7 @@ use gstreamer::prelude::*;
 use gstreamer_net as gst_net;
 use gstreamer_net::gio::prelude::*;
 use gstreamer_video as gst_video;
+use parking_lot::Mutex;
 
 /// Between a viewer's reports.
 const REPORTS: Duration = Duration::from_millis(100);
@@ -48,13 +48,13 @@ impl Feedback {
         if is_session {
             let nanoseconds = u64::try_from(REPORTS.as_nanos()).unwrap_or(u64::MAX);
             internal(element).set_property("rtcp-min-interval", nanoseconds);
-            self.lock().sessions.push(element.downgrade());
+            self.0.lock().sessions.push(element.downgrade());
         }
     }
 
     /// The pad of rtspsrc that is played.
     pub(crate) fn plays(&self, source: &gst::Element, pad: &gst::Pad) {
-        self.lock().stream.set(Some(pad));
+        self.0.lock().stream.set(Some(pad));
         let source = source.downgrade();
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             let sender = info.buffer().and_then(|packet| sender(packet));
@@ -68,7 +68,7 @@ impl Feedback {
     /// Tells the sender that a picture was lost; false where it does not want to know. From the streaming thread.
     pub(crate) fn picture_lost(&self) -> bool {
         let (stream, sessions) = {
-            let way = self.lock();
+            let way = self.0.lock();
             let sessions = way.sessions.iter().filter_map(glib::WeakRef::upgrade);
             (way.stream.upgrade(), sessions.collect::<Vec<_>>())
         };
@@ -91,10 +91,6 @@ impl Feedback {
             internal(&session).emit_by_name::<()>("send-rtcp", &[&0_u64]);
         }
         true
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Way> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

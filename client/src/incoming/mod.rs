@@ -1,0 +1,75 @@
+//! Where a session's packets come from: an element that gives RTP, how losses are reported to the sender, and what the
+//! end of the stream means. The decoder behind it knows nothing of transports.
+
+mod contract;
+mod feedback;
+pub mod probe;
+mod rtsp;
+
+use std::sync::Arc;
+
+use gstreamer as gst;
+use media::Error;
+use media::bus::BusEvent;
+
+pub use contract::{Ending, Settings};
+pub(crate) use feedback::Feedback;
+
+use crate::link::Transport;
+
+/// The incoming stream of one session.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// An RTSP session with RTP over UDP, or interleaved.
+    Rtsp(rtsp::Rtsp),
+}
+
+impl Incoming {
+    /// Makes the element that will receive the stream. `refuse` is told of a stream that cannot be played, and why.
+    pub(crate) fn new(
+        transport: Transport,
+        settings: &Settings,
+        refuse: impl Fn(String) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        match transport {
+            Transport::Udp | Transport::Tcp => {
+                rtsp::Rtsp::new(transport, settings, refuse).map(Self::Rtsp)
+            }
+        }
+    }
+
+    /// The element, to be added to the session's pipeline.
+    pub(crate) fn element(&self) -> &gst::Element {
+        match self {
+            Self::Rtsp(rtsp) => rtsp.element(),
+        }
+    }
+
+    /// Links the video into the sink of `decoder` as soon as it is there.
+    pub(crate) fn link(&self, decoder: &gst::Bin) {
+        match self {
+            Self::Rtsp(rtsp) => rtsp.link(decoder),
+        }
+    }
+
+    /// The way to tell the sender of a loss.
+    pub(crate) fn feedback(&self) -> Arc<Feedback> {
+        match self {
+            Self::Rtsp(rtsp) => rtsp.feedback(),
+        }
+    }
+
+    /// Packets given up before they came, since the beginning.
+    pub(crate) fn late_packets(&self) -> u64 {
+        match self {
+            Self::Rtsp(rtsp) => rtsp.late_packets(),
+        }
+    }
+}
+
+/// What an event of the pipeline means for a stream over `transport`; none if the stream goes on.
+pub(crate) fn ending(transport: Transport, event: BusEvent) -> Option<Ending> {
+    match transport {
+        Transport::Udp | Transport::Tcp => rtsp::ending(event),
+    }
+}
