@@ -8,10 +8,10 @@ use crate::collect::cli::CollectArgs;
 use crate::compare::cli::CompareArgs;
 use crate::doctor::DoctorArgs;
 use crate::lab::LabArgs;
-use crate::ocr::cli::{OcrArgs, WorkerArgs};
 use crate::report::cli::ReportArgs;
 use crate::run::RunArgs;
 use crate::wan::WanLinkArgs;
+use ocr::cli::{OcrArgs, WorkerArgs};
 
 const EXAMPLES: &str = "\
 Examples:

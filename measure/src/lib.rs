@@ -11,7 +11,6 @@ pub mod compare;
 pub mod doctor;
 pub mod export;
 pub mod lab;
-pub mod ocr;
 pub mod reference;
 pub mod report;
 pub mod run;

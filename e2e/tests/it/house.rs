@@ -27,10 +27,11 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ),
     ("result", &["settings", "timeline"]),
     ("stats", &["timeline"]),
+    ("ocr", &["stamp", "result", "stats"]),
     (
         "measure",
         &[
-            "settings", "stamp", "timeline", "service", "testbed", "result", "stats",
+            "settings", "stamp", "timeline", "service", "testbed", "result", "stats", "ocr",
         ],
     ),
     ("e2e", &["stamp", "timeline", "media", "service", "testbed"]),

@@ -2,7 +2,7 @@
 //!
 //! This is the papers' own method. The renderer draws its wall clock into the picture, encodes, and sends MPEG-TS over
 //! HTTP to xr-streamer; the player takes RTSP from it, draws its own wall clock below, and writes both lines as a strip.
-//! Latency is known from OCR alone ([`crate::ocr::rule`]). `docs/reference.md` shows the whole command lines; a test
+//! Latency is known from OCR alone ([`ocr::rule`]). `docs/reference.md` shows the whole command lines; a test
 //! holds it to what is built here.
 //!
 //! Microseconds with ffmpeg 5.1: `settb=AVTB,setpts=RTCTIME` makes the frame's timestamp the wall clock at the moment
@@ -13,13 +13,8 @@ mod pace;
 
 use std::path::Path;
 
+use ocr::{BAND_HEIGHT, BAND_WIDTH};
 pub use pace::pace;
-
-/// The width of a line's band in pixels.
-pub const BAND_WIDTH: u32 = 320;
-
-/// The height of a line's band in pixels; generation is above consumption.
-pub const BAND_HEIGHT: u32 = 32;
 
 /// The font of both lines, in Debian's package `fonts-dejavu-core`.
 pub const FONT: &str = "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf";

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::Context as _;
 
 use super::progress::Progress;
-use crate::ocr::{Options, read_repetition};
+use ocr::{Options, read_repetition};
 use result::{RepetitionFolder, RunFolder};
 
 /// Reads them; the errors of single repetitions come back as texts, after all have been tried.

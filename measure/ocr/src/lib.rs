@@ -22,3 +22,4 @@ pub mod worker;
 
 pub use folder::{Options, read_repetition};
 pub use rule::{Kind, Status};
+pub use video::{BAND_HEIGHT, BAND_WIDTH};

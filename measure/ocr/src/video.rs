@@ -14,7 +14,12 @@ use super::{
     rule::Kind,
     table::IndexRow,
 };
-use crate::reference::{BAND_HEIGHT, BAND_WIDTH};
+
+/// The width of a line's band in the reference's pictures, in pixels.
+pub const BAND_WIDTH: u32 = 320;
+
+/// The height of a line's band in pixels; generation is above consumption.
+pub const BAND_HEIGHT: u32 = 32;
 
 /// A frame of the file.
 pub(super) struct Frame {
