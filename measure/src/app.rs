@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
+use report::compare::{BadInput, Verdict};
 use service::{ConfigError, Shutdown, exit};
 use testbed::local::isolate::{self, Entered, Terminal};
 
 use crate::calibrate::cli::CalibrateArgs;
 use crate::cli::{Cli, Command};
 use crate::collect::cli::CollectArgs;
-use crate::compare::BadInput;
 use crate::doctor::DoctorArgs;
 use crate::lab::LabArgs;
 use crate::run::{Interrupted, RunOptions};
@@ -82,6 +82,15 @@ enum Work {
     Doctor(DoctorArgs),
 }
 
+/// How the later result does, as an exit code.
+const fn code_of_comparison(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Same | Verdict::Better => exit::OK,
+        Verdict::Regression => exit::START,
+        Verdict::Incomparable => exit::BAD_INPUT,
+    }
+}
+
 fn start(command: Command) -> anyhow::Result<u8> {
     // Whatever ends here needs no runtime, and the worker must not have one: it is one engine on one thread.
     let work = match command {
@@ -89,7 +98,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
         Command::Ocr(args) => return args.run().map(|()| exit::OK),
         Command::Report(args) => return args.run().map(|()| exit::OK),
         Command::WanLink(args) => return args.run().map(|()| exit::OK),
-        Command::Compare(args) => return args.run(),
+        Command::Compare(args) => return args.run().map(code_of_comparison),
         Command::Completions { shell } => return completions(shell).map(|()| exit::OK),
         Command::Lab(args) if args.print => return lab::cli::show(&args).map(|()| exit::OK),
         Command::Run(args) => {

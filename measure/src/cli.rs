@@ -5,13 +5,13 @@ use service::logs::{Filter, Format};
 
 use crate::calibrate::cli::CalibrateArgs;
 use crate::collect::cli::CollectArgs;
-use crate::compare::cli::CompareArgs;
 use crate::doctor::DoctorArgs;
 use crate::lab::LabArgs;
-use crate::report::cli::ReportArgs;
 use crate::run::RunArgs;
 use crate::wan::WanLinkArgs;
 use ocr::cli::{OcrArgs, WorkerArgs};
+use report::cli::ReportArgs;
+use report::compare::cli::CompareArgs;
 
 const EXAMPLES: &str = "\
 Examples:

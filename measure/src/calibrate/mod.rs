@@ -11,8 +11,8 @@ pub mod wire;
 
 use anyhow::Context as _;
 
-use crate::summary;
 use fit::Point;
+use report::summary;
 use result::{Calibration, Machine, RunFolder, write_json};
 
 /// The points of a lab at which a delay is captured: where it goes in, and where it comes out.

@@ -16,7 +16,6 @@ use super::plan::{Job, Plan};
 use super::progress::Progress;
 use super::repetition::{RunContext, Stopped};
 use super::{course, dry, machine, programs, resume, strips};
-use crate::report;
 use crate::scenario::{self, File};
 use result::{RunFolder, RunInfo, RunState, SCHEMA_VERSION, Slot, kept, write_json};
 

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use timeline::Stage;
 
 use super::{Figure, Table};
+use crate::summary::{StageUs, Summary};
 use crate::{
-    report::{
-        charts::{self, Alt, StageRow},
-        ms,
-    },
-    summary::{StageUs, Summary},
+    charts::{self, Alt, StageRow},
+    ms,
 };
 
 /// The waterfall; none where nobody says where the time went.

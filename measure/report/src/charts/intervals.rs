@@ -6,7 +6,7 @@ use super::{Alt, Axis, Ink, Margins, Room, Stand, axes, draw, text, width_of};
 
 /// A difference.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::report) struct IntervalRow {
+pub(crate) struct IntervalRow {
     /// What is taken from what.
     pub name: String,
     /// The difference.
@@ -23,11 +23,7 @@ const fn row(room: Room) -> i32 {
 }
 
 /// Draws them over one axis with zero on it.
-pub(in crate::report) fn intervals(
-    alt: &Alt,
-    unit: &str,
-    rows: &[IntervalRow],
-) -> anyhow::Result<String> {
+pub(crate) fn intervals(alt: &Alt, unit: &str, rows: &[IntervalRow]) -> anyhow::Result<String> {
     let count = i32::try_from(rows.len())?;
     let names = rows
         .iter()

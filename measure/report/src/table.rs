@@ -360,7 +360,7 @@ mod tests {
     fn everything_that_counts_is_on_the_terminal() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let folder = crate::summary::tests::result(dir.path());
-        let summary = crate::report::write(&folder).expect("a result");
+        let summary = crate::write(&folder).expect("a result");
         let text = render(&summary, Some(200));
         for word in [
             "ours-udp-360p25",

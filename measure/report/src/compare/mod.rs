@@ -29,7 +29,7 @@ pub use tolerance::Tolerance;
 /// Frames may be lost more by this much, in percent of the scheduled, before it counts.
 const LOST_TOLERANCE_PERCENT: f64 = 0.5;
 
-/// What cannot be compared; xrbench exits [`service::exit::BAD_INPUT`].
+/// What cannot be compared; xrbench exits 3.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadInput {

@@ -27,7 +27,7 @@ pub(super) fn line(summary: &Summary) -> String {
 mod tests {
     use timeline::UnixMicros;
 
-    use crate::report::{terminal, write};
+    use crate::{terminal, write};
     use result::{Calibration, Fit, RunFolder, write_json};
 
     fn reports(folder: &RunFolder) -> [String; 2] {

@@ -1,18 +1,24 @@
-//! `xrbench report`: what a result says, on the terminal and as one page without network.
+//! What a result says: read from its folder, summed up, and shown on the terminal, as one page without network, for
+//! perfdash and JUnit, and against another result.
+//!
+//! It starts nothing, and knows of no lab and no media: a folder comes in, texts go out.
 
 mod charts;
 pub mod cli;
+pub mod compare;
 pub(crate) mod differences;
+pub mod export;
 mod instrument;
 mod page;
 mod series;
+pub mod summary;
 mod table;
 mod table_resources;
 
 use anyhow::Context as _;
 
-use crate::summary::{self, Summary};
 use result::{RunFolder, write_atomic, write_json};
+use summary::Summary;
 
 pub use table::render as terminal;
 

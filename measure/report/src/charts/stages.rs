@@ -4,11 +4,12 @@ use plotters::{prelude::*, style::text_anchor::HPos};
 use timeline::Stage;
 
 use super::{Alt, Axis, Ink, Margins, Room, Stand, axes, draw, text, width_of};
-use crate::{report::ms, summary::StageUs};
+use crate::ms;
+use crate::summary::StageUs;
 
 /// A row of the waterfall.
 #[derive(Debug)]
-pub(in crate::report) struct StageRow<'a> {
+pub(crate) struct StageRow<'a> {
     /// The scenario.
     pub name: &'a str,
     /// In the order of [`Stage::ALL`]; none where unknown.
@@ -48,7 +49,7 @@ const fn legend(room: Room) -> u32 {
 }
 
 /// Where the time goes: the stages' means, one after the other.
-pub(in crate::report) fn waterfall(alt: &Alt, rows: &[StageRow<'_>]) -> anyhow::Result<String> {
+pub(crate) fn waterfall(alt: &Alt, rows: &[StageRow<'_>]) -> anyhow::Result<String> {
     let count = i32::try_from(rows.len())?;
     let longest = rows.iter().map(StageRow::total_ms).fold(0.0, f64::max);
     let names = rows.iter().map(|row| width_of(row.name)).max().unwrap_or(0);

@@ -8,7 +8,7 @@ use super::{
 
 /// A box plot.
 #[derive(Debug)]
-pub(in crate::report) struct Boxes {
+pub(crate) struct Boxes {
     /// Of the values.
     pub axis: Axis,
     /// What the values are in, above the axis.
@@ -21,7 +21,7 @@ pub(in crate::report) struct Boxes {
 
 /// A scenario.
 #[derive(Debug)]
-pub(in crate::report) struct Column {
+pub(crate) struct Column {
     /// Its name, below the axis.
     pub name: String,
     /// Side by side.
@@ -32,7 +32,7 @@ pub(in crate::report) struct Column {
 
 /// A distribution.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::report) struct Boxed {
+pub(crate) struct Boxed {
     /// Lower whisker, lower edge, middle, upper edge, upper whisker.
     pub five: [f64; 5],
     /// Its colour.
@@ -45,7 +45,7 @@ pub(in crate::report) struct Boxed {
 
 /// A figure of the paper: its median, a range, or both.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::report) struct Mark {
+pub(crate) struct Mark {
     /// The median: a diamond.
     pub value: Option<f64>,
     /// From where to where: a line.
@@ -56,7 +56,7 @@ pub(in crate::report) struct Mark {
 
 /// A value across all columns.
 #[derive(Clone, Debug)]
-pub(in crate::report) struct Line {
+pub(crate) struct Line {
     /// Where.
     pub value: f64,
     /// Beside it.
@@ -72,7 +72,7 @@ const fn letters(room: Room, columns: usize) -> usize {
 }
 
 /// Draws it.
-pub(in crate::report) fn boxes(alt: &Alt, of: &Boxes) -> anyhow::Result<String> {
+pub(crate) fn boxes(alt: &Alt, of: &Boxes) -> anyhow::Result<String> {
     let names = |room: Room| {
         of.columns
             .iter()

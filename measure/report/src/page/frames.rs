@@ -1,10 +1,8 @@
 //! What became of the frames, and how evenly a viewer saw them.
 
 use super::{Table, class, known};
-use crate::{
-    report::{ms, percent},
-    summary::{FrameCounts, Summary},
-};
+use crate::summary::{FrameCounts, Summary};
+use crate::{ms, percent};
 
 /// A count, where it is known.
 fn count(of: Option<u64>) -> String {

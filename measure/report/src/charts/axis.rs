@@ -12,7 +12,7 @@ enum Scale {
 
 /// An axis.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::report) struct Axis {
+pub(crate) struct Axis {
     scale: Scale,
     /// The smallest and the largest value that it shows.
     low: f64,
@@ -23,7 +23,7 @@ pub(in crate::report) struct Axis {
 
 impl Axis {
     /// An even axis with about `count` labels at round values, from `low`, or below, to `high`, or above.
-    pub(in crate::report) fn linear(low: f64, high: f64, count: u32) -> Self {
+    pub(crate) fn linear(low: f64, high: f64, count: u32) -> Self {
         let span = (high - low).max(1e-6);
         let rough = span / f64::from(count.max(1));
         let size = 10_f64.powf(rough.log10().floor());
@@ -43,7 +43,7 @@ impl Axis {
     }
 
     /// An even axis from 0 to `high` exactly, with about `count` labels.
-    pub(in crate::report) fn until(high: f64, count: u32) -> Self {
+    pub(crate) fn until(high: f64, count: u32) -> Self {
         let mut axis = Self::linear(0.0, high, count);
         axis.high = high.max(1e-6);
         axis.ticks.retain(|tick| *tick <= high * 1.000_1);
@@ -51,7 +51,7 @@ impl Axis {
     }
 
     /// A logarithmic axis: labels at 1, 2 and 5 of each power of ten, or only at the powers where there are many.
-    pub(in crate::report) fn log(low: f64, high: f64) -> Self {
+    pub(crate) fn log(low: f64, high: f64) -> Self {
         let low = low.max(1e-6);
         let high = high.max(low * 1.5);
         let digits: &[f64] = if high / low > 2_000.0 {
@@ -75,7 +75,7 @@ impl Axis {
     }
 
     /// An axis of percentiles from 0 to the last that `count` samples can tell.
-    pub(in crate::report) fn percentile(count: u64) -> Self {
+    pub(crate) fn percentile(count: u64) -> Self {
         let high = 1.0 - 1.0 / (count.max(10) as f64);
         let mut ticks = vec![0.0, 0.5];
         let mut left = 0.1;
@@ -92,7 +92,7 @@ impl Axis {
     }
 
     /// Room for `count` columns, without labels.
-    pub(in crate::report) fn columns(count: usize) -> Self {
+    pub(crate) fn columns(count: usize) -> Self {
         Self {
             scale: Scale::Linear,
             low: 0.0,
@@ -123,7 +123,7 @@ impl Axis {
     }
 
     /// The largest value that it shows.
-    pub(in crate::report) const fn high(&self) -> f64 {
+    pub(crate) const fn high(&self) -> f64 {
         self.high
     }
 

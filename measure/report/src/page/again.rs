@@ -51,7 +51,7 @@ fn commands(loaded: &Loaded) -> Vec<(String, Vec<String>)> {
 }
 
 /// A time of the Unix epoch as people write it, in UTC: year-month-day hour:minute.
-pub(in crate::report) fn when(us: u64) -> String {
+pub(crate) fn when(us: u64) -> String {
     let minutes = us / 60_000_000;
     let (days, minute) = (minutes / 1_440, minutes % 1_440);
     // Civil date from days since 1970-01-01: years run from March, so that the leap day is their last.

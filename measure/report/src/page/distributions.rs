@@ -3,12 +3,10 @@
 use timeline::hist::LatencyHistogram;
 
 use super::{Figure, Merged};
+use crate::summary::Summary;
 use crate::{
-    report::{
-        charts::{self, Alt, Axis, Curve, Curves},
-        ms,
-    },
-    summary::Summary,
+    charts::{self, Alt, Axis, Curve, Curves},
+    ms,
 };
 use result::Pipeline;
 

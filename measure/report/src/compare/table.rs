@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Change, Comparison, Verdict};
-use crate::report::differences::{interval, known_us, signed_ms, sized};
+use crate::differences::{interval, known_us, signed_ms, sized};
 
 /// The table with its verdict and notes; `width` in columns, or the terminal's.
 pub(super) fn render(comparison: &Comparison, width: Option<u16>) -> String {

@@ -231,7 +231,7 @@ fn what_is_written_fits_the_committed_schema() {
         worst_residual_us: 170.4,
         wan_backend: "userspace".into(),
     });
-    let schema: Value = serde_json::from_str(include_str!("../../../docs/summary.schema.json"))
+    let schema: Value = serde_json::from_str(include_str!("../../../../docs/summary.schema.json"))
         .expect("the schema is JSON");
     let schema = jsonschema::validator_for(&schema).expect("the schema is one");
     let path = dir.path().join("summary.json");
@@ -342,7 +342,7 @@ fn what_clusters_used_fits_the_schema_too() {
     assert_eq!(of["fabric_processes"]["wan"]["cpu_percent_p50"], 3.0);
     assert_eq!(of["oversubscribed"], true, "a machine of no cores");
     assert_eq!(written["scenarios"][1]["cpu_percent"], Value::Null);
-    let schema: Value = serde_json::from_str(include_str!("../../../docs/summary.schema.json"))
+    let schema: Value = serde_json::from_str(include_str!("../../../../docs/summary.schema.json"))
         .expect("the schema is JSON");
     let schema = jsonschema::validator_for(&schema).expect("the schema is one");
     let errors: Vec<_> = schema
@@ -522,7 +522,7 @@ fn what_was_planned_and_is_missing_is_said() {
         error.contains("s1: 3 of 4") && error.contains("s2: none of 4"),
         "{error}"
     );
-    let schema: Value = serde_json::from_str(include_str!("../../../docs/summary.schema.json"))
+    let schema: Value = serde_json::from_str(include_str!("../../../../docs/summary.schema.json"))
         .expect("the schema is JSON");
     let written = serde_json::to_value(&summary).expect("JSON");
     assert!(jsonschema::is_valid(&schema, &written));

@@ -6,7 +6,7 @@ use super::{Alt, Area, Axis, Ink, Margins, Room, Stand, axes, draw, text, width_
 
 /// Lines over the same axes.
 #[derive(Debug)]
-pub(in crate::report) struct Curves {
+pub(crate) struct Curves {
     /// Across.
     pub x: Axis,
     /// What it is, below it.
@@ -23,7 +23,7 @@ pub(in crate::report) struct Curves {
 
 /// A line.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::report) struct Curve {
+pub(crate) struct Curve {
     /// In the legend.
     pub name: String,
     /// Its colour and dash.
@@ -49,7 +49,7 @@ fn legend(curves: &[Curve], room: Room) -> (Vec<(i32, i32)>, u32) {
 }
 
 /// Draws them.
-pub(in crate::report) fn curves(alt: &Alt, of: &Curves) -> anyhow::Result<String> {
+pub(crate) fn curves(alt: &Alt, of: &Curves) -> anyhow::Result<String> {
     draw(
         alt,
         |room| 300 + legend(&of.lines, room).1,

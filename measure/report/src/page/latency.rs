@@ -3,12 +3,10 @@
 use serde::Serialize;
 
 use super::{Figure, Merged, Table, class, known};
+use crate::summary::{LatencyUs, PaperScenario, Summary};
 use crate::{
-    report::{
-        charts::{self, Alt, Axis, Boxed, Boxes, Column, Line, Mark},
-        is_ladder, ms,
-    },
-    summary::{LatencyUs, PaperScenario, Summary},
+    charts::{self, Alt, Axis, Boxed, Boxes, Column, Line, Mark},
+    is_ladder, ms,
 };
 use result::Pipeline;
 

@@ -64,14 +64,14 @@ fn p50s(of: &PerCluster) -> [String; 3] {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::terminal;
     use crate::summary::{PerCluster, Resources, Spread};
+    use crate::terminal;
 
     #[test]
     fn a_scenario_with_clusters_stands_beside_the_papers() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let folder = crate::summary::tests::result(dir.path());
-        let mut summary = crate::report::write(&folder).expect("a result");
+        let mut summary = crate::write(&folder).expect("a result");
         assert!(
             !terminal(&summary, Some(200)).contains("paper CPU"),
             "there are no clusters on the host"

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::report::series::Event;
+use crate::series::Event;
 use result::rows::{self, EventRow};
 use stats::Window;
 

@@ -3,11 +3,11 @@
 use plotters::{prelude::*, style::text_anchor::HPos};
 
 use super::{Alt, Area, Axis, Chart, Ink, Margins, Room, Stand, axes, draw, text};
-use crate::report::series::{Bin, Series};
+use crate::series::{Bin, Series};
 
 /// What is drawn over time.
 #[derive(Debug)]
-pub(in crate::report) struct OverTime<'a> {
+pub(crate) struct OverTime<'a> {
     /// In the order of their numbers.
     pub runs: &'a [Series],
     /// The largest latency that the axis shows, in milliseconds: what lies above is an arrow at the edge.
@@ -23,7 +23,7 @@ const BELOW: u32 = 60;
 
 /// Draws it: the middle latency of each bin as a line within the band from its smallest to its largest; gaps and disturbed
 /// times shaded; lost frames as ticks below the axis; events by their number above.
-pub(in crate::report) fn over_time(alt: &Alt, of: &OverTime<'_>) -> anyhow::Result<String> {
+pub(crate) fn over_time(alt: &Alt, of: &OverTime<'_>) -> anyhow::Result<String> {
     let length: f64 = of.runs.iter().map(|run| run.seconds).sum();
     draw(
         alt,
@@ -179,7 +179,7 @@ impl Canvas<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::series::Event;
+    use crate::series::Event;
 
     #[test]
     fn a_bad_hour_makes_no_large_page() {

@@ -5,12 +5,10 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::{Figure, Table};
+use crate::summary::{Difference, DifferenceUs, Summary};
 use crate::{
-    report::{
-        charts::{self, Alt, IntervalRow},
-        differences, ms,
-    },
-    summary::{Difference, DifferenceUs, Summary},
+    charts::{self, Alt, IntervalRow},
+    differences, ms,
 };
 
 /// With more, each scenario is drawn against one other only; the table has all.

@@ -7,10 +7,7 @@ use std::{
 
 use clap::Args;
 
-use crate::{
-    export::{junit, perfdash},
-    report,
-};
+use crate::export::{junit, perfdash};
 use result::RunFolder;
 
 /// `xrbench report`'s arguments.
@@ -41,7 +38,7 @@ impl ReportArgs {
     /// Sums the result up, writes its files, and prints.
     pub fn run(self) -> anyhow::Result<()> {
         let folder = RunFolder::new(self.dir);
-        let summary = report::write(&folder)?;
+        let summary = crate::write(&folder)?;
         if let Some(path) = &self.perfdash {
             perfdash::write(path, &summary)?;
         }
@@ -54,7 +51,7 @@ impl ReportArgs {
             writeln!(out)?;
         } else {
             let width = (!out.is_terminal()).then_some(160);
-            write!(out, "{}", report::terminal(&summary, width))?;
+            write!(out, "{}", crate::terminal(&summary, width))?;
             writeln!(out, "\npage: {}", folder.report_html().display())?;
         }
         summary.check()?;

@@ -6,7 +6,6 @@ use std::{
 };
 
 use clap::Args;
-use service::exit;
 
 use super::{Options, Tolerance, Verdict, compare, table, write_page};
 use crate::export::junit;
@@ -46,8 +45,8 @@ pub struct CompareArgs {
 }
 
 impl CompareArgs {
-    /// Compares, writes and prints; the exit code says how B does.
-    pub fn run(self) -> anyhow::Result<u8> {
+    /// Compares, writes and prints; says how B does.
+    pub fn run(self) -> anyhow::Result<Verdict> {
         let comparison = compare(
             &self.a,
             &self.b,
@@ -70,10 +69,6 @@ impl CompareArgs {
             let width = (!out.is_terminal()).then_some(160);
             write!(out, "{}", table::render(&comparison, width))?;
         }
-        Ok(match comparison.verdict {
-            Verdict::Same | Verdict::Better => exit::OK,
-            Verdict::Regression => exit::START,
-            Verdict::Incomparable => exit::BAD_INPUT,
-        })
+        Ok(comparison.verdict)
     }
 }

@@ -3,10 +3,8 @@
 use serde::Serialize;
 
 use super::{Figure, Merged, Table};
-use crate::{
-    report::charts::{self, Alt, Axis, Boxed, Boxes, Column, Ink, Mark},
-    summary::{PerCluster, ScenarioSummary, Spread, Summary},
-};
+use crate::charts::{self, Alt, Axis, Boxed, Boxes, Column, Ink, Mark};
+use crate::summary::{PerCluster, ScenarioSummary, Spread, Summary};
 
 /// The section.
 #[derive(Debug, Serialize)]

@@ -3,13 +3,11 @@
 use serde::Serialize;
 
 use super::{Figure, Merged, Table, class, events};
+use crate::summary::LoadedRun;
 use crate::{
-    report::{
-        charts::{self, Alt, OverTime},
-        ms, percent,
-        series::{Series, series},
-    },
-    summary::LoadedRun,
+    charts::{self, Alt, OverTime},
+    ms, percent,
+    series::{Series, series},
 };
 use result::{Pipeline, RunFolder};
 
