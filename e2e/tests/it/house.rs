@@ -28,9 +28,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("result", &["settings", "timeline"]),
     ("stats", &["timeline"]),
     ("ocr", &["stamp", "result", "stats"]),
+    ("collect", &["service", "timeline", "result"]),
     ("report", &["settings", "timeline", "result", "stats"]),
     (
-        "measure",
+        "xrbench",
         &[
             "settings", "stamp", "timeline", "service", "testbed", "result", "stats", "ocr",
             "report",
@@ -170,7 +171,8 @@ fn pure_crates_stay_pure() {
 
 /// Crates that must build and run without what is named, at any depth: substrings of the names of crates.
 const WITHOUT: &[(&str, &[&str])] = &[
-    ("measure", &["gstreamer"]),
+    ("xrbench", &["gstreamer"]),
+    ("collect", &["gstreamer", "testbed", "tesseract"]),
     ("result", &["gstreamer", "tokio", "testbed", "tesseract"]),
     ("report", &["gstreamer", "tokio", "testbed", "tesseract"]),
 ];

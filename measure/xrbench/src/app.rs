@@ -11,12 +11,12 @@ use testbed::local::isolate::{self, Entered, Terminal};
 
 use crate::calibrate::cli::CalibrateArgs;
 use crate::cli::{Cli, Command};
-use crate::collect::cli::CollectArgs;
 use crate::doctor::DoctorArgs;
 use crate::lab::LabArgs;
 use crate::run::{Interrupted, RunOptions};
 use crate::scenario::File;
-use crate::{calibrate, collect, doctor, lab, run};
+use crate::{calibrate, doctor, lab, run};
+use collect::cli::CollectArgs;
 
 /// As a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;

@@ -1,5 +1,5 @@
 //! xrbench: see the crate documentation of the library beside it.
 
 fn main() -> std::process::ExitCode {
-    measure::app::main()
+    xrbench::app::main()
 }

@@ -6,7 +6,6 @@
 pub mod app;
 pub mod calibrate;
 pub mod cli;
-pub mod collect;
 pub mod doctor;
 pub mod lab;
 pub mod reference;

@@ -4,11 +4,11 @@ use clap::{Parser, Subcommand};
 use service::logs::{Filter, Format};
 
 use crate::calibrate::cli::CalibrateArgs;
-use crate::collect::cli::CollectArgs;
 use crate::doctor::DoctorArgs;
 use crate::lab::LabArgs;
 use crate::run::RunArgs;
 use crate::wan::WanLinkArgs;
+use collect::cli::CollectArgs;
 use ocr::cli::{OcrArgs, WorkerArgs};
 use report::cli::ReportArgs;
 use report::compare::cli::CompareArgs;

@@ -13,8 +13,8 @@ use super::commands;
 use super::faults;
 use super::pipeline::Pipeline;
 use super::repetition::{Repetition, Stopped, no_first_frame};
-use crate::collect::core::Progress;
-use crate::collect::{Collector, Start};
+use collect::core::Progress;
+use collect::{Collector, Start};
 
 /// How long the last measured frames may take to be shown: longer than any player's default buffer.
 const TAIL: Duration = Duration::from_secs(8);

@@ -29,7 +29,7 @@ fn quoted(command: &[String]) -> String {
 /// The page that people copy command lines from shows exactly what is run.
 #[test]
 fn the_committed_command_lines_are_the_ones_that_are_run() {
-    let page = include_str!("../../../docs/reference.md");
+    let page = include_str!("../../../../docs/reference.md");
     for tuned in [false, true] {
         let reference = Reference { tuned, ..DEFAULTS };
         let render = reference

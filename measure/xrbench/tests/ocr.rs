@@ -7,9 +7,9 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use measure::reference::Reference;
 use result::rows::{self, OcrRow};
 use stamp::{Line, MIN_HEIGHT, MIN_WIDTH, Plane, PlaneMut, Stamp};
+use xrbench::reference::Reference;
 
 const START: u64 = 1_795_317_128_000_000;
 

@@ -14,9 +14,9 @@ use super::commands;
 use super::faults::Action;
 use super::place::{Fault, Place, PlacePlan, READY, Setup, Workload};
 use super::repetition::{Repetition, Stopped};
-use crate::collect::Collector;
-use crate::collect::scrape::{Scraper, Target};
 use crate::scenario::Transport;
+use collect::Collector;
+use collect::scrape::{Scraper, Target};
 
 /// How often a port is tried that is still closed.
 const LOOK: Duration = Duration::from_millis(50);
