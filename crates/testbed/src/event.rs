@@ -36,11 +36,11 @@ impl fmt::Display for Exit {
 /// Something that happened to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// When.
+    /// The time by the testbed's clock.
     pub at: UnixMicros,
-    /// To whom.
+    /// The process's word in the scenario.
     pub role: String,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
 }
 

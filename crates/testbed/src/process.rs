@@ -31,7 +31,7 @@ pub enum StartError {
     Log {
         /// The log's file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The program cannot be run.
@@ -41,7 +41,7 @@ pub enum StartError {
         role: String,
         /// The program's file.
         program: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }

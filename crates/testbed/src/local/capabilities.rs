@@ -6,9 +6,9 @@ use std::process::Command;
 use super::command;
 use super::isolate::namespaces_remedy;
 
-/// The things that a lab can use.
+/// Something of this machine that a lab can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum Capability {
     /// Namespaces, as root or in a user namespace.
     Namespaces,
     /// `ip` of iproute2.
@@ -37,11 +37,11 @@ pub enum What {
     Tshark,
 }
 
-/// One of them, as it was found.
+/// A capability as it was found on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capability {
-    /// Which.
-    pub what: What,
+pub struct Found {
+    /// The capability.
+    pub what: Capability,
     /// Its name, for people.
     pub name: &'static str,
     /// Whether it is there.
@@ -57,12 +57,12 @@ pub struct Capability {
 /// What this machine can.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Everything, in the order of [`What`].
-    pub all: Vec<Capability>,
+    /// Everything, in the order of [`Capability`].
+    pub all: Vec<Found>,
 }
 
 struct Trial {
-    what: What,
+    what: Capability,
     name: &'static str,
     /// What a shell tries in a network namespace of its own, as root of it.
     script: &'static str,
@@ -72,21 +72,21 @@ struct Trial {
 
 const TRIALS: [Trial; 12] = [
     Trial {
-        what: What::Ip,
+        what: Capability::Ip,
         name: "iproute2",
         script: "ip -Version",
         cost: "no lab is possible",
         remedy: "apt-get install iproute2",
     },
     Trial {
-        what: What::Nftables,
+        what: Capability::Nftables,
         name: "nftables",
         script: "nft add table ip trial && nft --version",
         cost: "no lab is possible: Services are nftables rules",
         remedy: "apt-get install nftables; modprobe nf_tables",
     },
     Trial {
-        what: What::Tun,
+        what: Capability::Tun,
         name: "/dev/net/tun",
         script: "if ! [ -e /dev/net/tun ]; then echo not there; false; elif ( : 3<>/dev/net/tun ) 2>/dev/null; then \
                  echo can be opened; else echo this user may not open it; false; fi",
@@ -95,63 +95,63 @@ const TRIALS: [Trial; 12] = [
         remedy: "modprobe tun; for ordinary users: chmod 0666 /dev/net/tun, as udev does by default",
     },
     Trial {
-        what: What::Wireguard,
+        what: Capability::Wireguard,
         name: "WireGuard in the kernel",
         script: "ip link add trial type wireguard && echo there",
         cost: "the tunnel is wireguard-go's: more processor time and jitter; results say so",
         remedy: "modprobe wireguard",
     },
     Trial {
-        what: What::WireguardGo,
+        what: Capability::WireguardGo,
         name: "wireguard-go",
         script: "wireguard-go --version",
         cost: "without the kernel's WireGuard there is no fabric `liqo`",
         remedy: "apt-get install wireguard-go",
     },
     Trial {
-        what: What::WireguardTools,
+        what: Capability::WireguardTools,
         name: "wg",
         script: "wg --version",
         cost: "there is no fabric `liqo`",
         remedy: "apt-get install wireguard-tools",
     },
     Trial {
-        what: What::Geneve,
+        what: Capability::Geneve,
         name: "Geneve in the kernel",
         script: "ip link add trial type geneve id 1 remote 192.0.2.1 dstport 6091 && echo there",
         cost: "the overlay of Liqo v1.2 is VXLAN on the same port with the same 50 bytes; results say so",
         remedy: "modprobe geneve",
     },
     Trial {
-        what: What::Vxlan,
+        what: Capability::Vxlan,
         name: "VXLAN in the kernel",
         script: "ip link add trial type vxlan id 1 remote 192.0.2.1 dstport 4879 && echo there",
         cost: "there is no fabric `liqo-v0.10`, and none of `liqo` without Geneve",
         remedy: "modprobe vxlan",
     },
     Trial {
-        what: What::Netem,
+        what: Capability::Netem,
         name: "netem in the kernel",
         script: "ip link set lo up && tc qdisc add dev lo root netem delay 1ms && echo there",
         cost: "the WAN is a process of ours, which records its own lateness in every result",
         remedy: "modprobe sch_netem",
     },
     Trial {
-        what: What::RealTime,
+        what: Capability::RealTime,
         name: "real-time scheduling",
         script: "chrt --fifo 10 true && echo allowed",
         cost: "a userspace WAN is late whenever the machine is busy, and late timers mark no second as disturbed",
         remedy: "run as root, or allow it: ulimit -r 20 (limits.conf: rtprio)",
     },
     Trial {
-        what: What::Tcpdump,
+        what: Capability::Tcpdump,
         name: "tcpdump",
         script: "tcpdump --version 2>&1",
         cost: "no captures: `--pcap` and `xrbench calibrate` do not work",
         remedy: "apt-get install tcpdump",
     },
     Trial {
-        what: What::Tshark,
+        what: Capability::Tshark,
         name: "tshark",
         script: "tshark --version 2>/dev/null || { echo not there; false; }",
         cost: "none for runs; tests and people read captures with it",
@@ -194,8 +194,8 @@ impl Capabilities {
     /// From what the script printed.
     fn read(said: &str, complaint: &str) -> Self {
         let isolated = said.contains("=begin");
-        let mut all = vec![Capability {
-            what: What::Namespaces,
+        let mut all = vec![Found {
+            what: Capability::Namespaces,
             name: "namespaces",
             there: isolated,
             found: if isolated {
@@ -216,7 +216,7 @@ impl Capabilities {
                 Some((_, found)) => (false, first_line(found)),
                 None => (false, "not tried, for want of namespaces".to_owned()),
             };
-            all.push(Capability {
+            all.push(Found {
                 what: trial.what,
                 name: trial.name,
                 there,
@@ -229,12 +229,12 @@ impl Capabilities {
     }
 
     /// Whether it is there.
-    pub fn has(&self, what: What) -> bool {
+    pub fn has(&self, what: Capability) -> bool {
         self.all.iter().any(|one| one.what == what && one.there)
     }
 
     /// Why it is not there, with the remedy, in one sentence.
-    pub fn lack(&self, what: What) -> Option<String> {
+    pub fn lack(&self, what: Capability) -> Option<String> {
         let one = self.all.iter().find(|one| one.what == what && !one.there)?;
         Some(format!(
             "{}: {}; remedy: {}",
@@ -263,16 +263,16 @@ mod tests {
     fn what_was_tried_is_read_back() {
         let said = "=begin\n=0 0 ip utility, iproute2-6.1.0\n=3 2 Error: Unknown device type.\n";
         let found = Capabilities::read(said, "");
-        assert!(found.has(What::Namespaces) && found.has(What::Ip));
-        assert!(!found.has(What::Wireguard) && !found.has(What::Tun));
-        let lack = found.lack(What::Wireguard).expect("lacking");
+        assert!(found.has(Capability::Namespaces) && found.has(Capability::Ip));
+        assert!(!found.has(Capability::Wireguard) && !found.has(Capability::Tun));
+        let lack = found.lack(Capability::Wireguard).expect("lacking");
         assert!(
             lack.contains("Unknown device type") && lack.contains("modprobe wireguard"),
             "{lack}"
         );
-        assert_eq!(found.lack(What::Ip), None);
+        assert_eq!(found.lack(Capability::Ip), None);
         let none = Capabilities::read("", "unshare: unshare failed: Operation not permitted");
-        assert!(!none.has(What::Namespaces) && !none.has(What::Ip));
+        assert!(!none.has(Capability::Namespaces) && !none.has(Capability::Ip));
         assert!(none.all[0].found.contains("not permitted"), "{none:?}");
     }
 

@@ -49,7 +49,7 @@ pub enum CaptureError {
     Ended {
         /// The file.
         path: PathBuf,
-        /// How.
+        /// How tcpdump ended.
         exit: Exit,
         /// The end of its log.
         tail: String,
@@ -58,13 +58,13 @@ pub enum CaptureError {
 
 impl Lab {
     /// Starts to write what passes `interface` in `namespace` into a pcap file, whole packets, as far as the filter
-    /// (pcap-filter(7); empty for all) lets them. Returns once it listens.
+    /// (pcap-filter(7); none for all) lets them. Returns once it listens.
     pub async fn capture(
         &self,
         namespace: &str,
         interface: &str,
         path: &Path,
-        filter: &str,
+        filter: Option<&str>,
     ) -> Result<Capture, CaptureError> {
         let place = self.pod(namespace)?;
         let role = format!("capture-{namespace}-{interface}");
@@ -85,7 +85,7 @@ impl Lab {
             // Else it writes as a user who may not write here.
             .args(["-Z", "root", "-w"])
             .args([path.to_string_lossy()])
-            .args(filter.split_whitespace())
+            .args(filter.into_iter().flat_map(str::split_whitespace))
             .ready_when("listening on")
             .pretend();
         let process = self.options().testbed.at(place).start(spec)?;

@@ -46,15 +46,15 @@ pub enum CommandError {
     /// It cannot be run.
     #[error("cannot run {program}: {source}")]
     Run {
-        /// Which.
+        /// The program.
         program: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// It refused a line.
     #[error("{program} refuses line {number}, `{line}`: {message}")]
     Line {
-        /// Which.
+        /// The program.
         program: String,
         /// The line's number, from 1.
         number: usize,
@@ -66,7 +66,7 @@ pub enum CommandError {
     /// It failed.
     #[error("{program} failed: {message}")]
     Failed {
-        /// Which.
+        /// The program.
         program: String,
         /// What it said.
         message: String,

@@ -236,10 +236,10 @@ impl Lab {
         Ok(())
     }
 
-    /// Ends the daemons and removes the links. Processes in its pods are whoever's started them.
+    /// Ends the daemons and removes the links, but not the processes in the pods: their owners do.
     pub async fn down(self) -> Result<(), LabError> {
         let ends = self.daemons.iter().map(|daemon| daemon.terminate(GRACE));
-        join_all(ends).await;
+        futures::future::join_all(ends).await;
         let lines: String = self
             .management
             .iter()
@@ -359,23 +359,6 @@ fn of<'a>(namespaces: &'a BTreeMap<String, Netns>, one: &Namespace) -> &'a Netns
     namespaces
         .get(&one.name)
         .expect("every namespace of the topology was made")
-}
-
-async fn join_all<T>(futures: impl Iterator<Item = T>)
-where
-    T: Future,
-{
-    // A handful that mostly wait.
-    let mut pending: Vec<_> = futures.map(|future| Box::pin(future)).collect();
-    std::future::poll_fn(|context| {
-        pending.retain_mut(|future| future.as_mut().poll(context).is_pending());
-        if pending.is_empty() {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
 }
 
 type Connected = (BTreeMap<String, Netns>, Vec<String>);

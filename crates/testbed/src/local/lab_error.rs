@@ -16,9 +16,9 @@ pub enum LabError {
     /// A namespace could not be made or entered.
     #[error("namespace {namespace}: {source}")]
     Namespace {
-        /// Which.
+        /// The namespace.
         namespace: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The links between namespaces were refused.
@@ -27,7 +27,7 @@ pub enum LabError {
     /// A line was refused in a namespace.
     #[error("namespace {namespace}: {source}")]
     Command {
-        /// Which.
+        /// The namespace.
         namespace: String,
         /// What was refused.
         source: CommandError,
@@ -41,7 +41,7 @@ pub enum LabError {
         key: String,
         /// The value.
         value: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A daemon's program is not installed.

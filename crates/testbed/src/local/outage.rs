@@ -4,6 +4,7 @@ use tokio::task::spawn_blocking;
 
 use super::command;
 use super::lab::{Lab, LabError};
+use super::topology::Kind;
 use crate::wan::link;
 
 /// The process of a userspace WAN.
@@ -20,8 +21,9 @@ impl Lab {
             link::set_outage(process, begins);
             return Ok(());
         }
-        for node in ["node-a", "node-b"] {
-            let netns = self.namespace(node)?.clone();
+        let all = self.topology().namespaces.iter();
+        for node in all.filter(|one| one.kind == Kind::Node) {
+            let netns = self.namespace(&node.name)?.clone();
             let rules = if begins {
                 DROP
             } else {
@@ -36,12 +38,14 @@ impl Lab {
         Ok(())
     }
 
-    /// Kills the tunnel's process of a gateway (`gateway-a`) by SIGKILL and starts it again.
+    /// Kills the tunnel's process in a gateway's namespace (`gateway-a`) by SIGKILL and starts it again.
     ///
     /// Gives the role of that process. Where the kernel carries the tunnel there is none: that is an error, which names the
     /// daemons that there are.
     pub async fn gateway_restart(&mut self, gateway: &str) -> Result<String, LabError> {
-        let role = gateway.replacen("gateway", "wireguard", 1);
+        let daemons = &self.topology().daemons;
+        let inside = daemons.iter().find(|daemon| daemon.namespace == gateway);
+        let role = inside.map_or(gateway, |daemon| &daemon.role).to_owned();
         self.daemon_restart(&role).await?;
         Ok(role)
     }

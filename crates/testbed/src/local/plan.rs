@@ -1,7 +1,5 @@
 //! What a lab is asked for.
 
-use std::path::PathBuf;
-
 use crate::Cluster;
 use crate::wan::Wan;
 
@@ -69,6 +67,4 @@ pub struct LabPlan {
     pub rtsp_port: u16,
     /// The WAN between the nodes; `single` has none.
     pub wan: Wan,
-    /// The program that carries the WAN where the kernel has no netem: `xrbench`, with its subcommand `wan-link`.
-    pub wan_link: PathBuf,
 }

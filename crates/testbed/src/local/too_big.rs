@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use super::lab::{Lab, LabError};
 use crate::resources::net;
 
-/// Of one namespace, since it was made.
+/// Counters of one namespace since its creation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TooBig {
     /// Packets that were cut into fragments.
@@ -21,7 +21,7 @@ pub struct TooBig {
 }
 
 impl Lab {
-    /// Those of each namespace that had any.
+    /// The counters of each namespace that had such packets.
     pub async fn too_big(&self) -> Result<BTreeMap<String, TooBig>, LabError> {
         let names = self.topology().namespaces.iter();
         let namespaces = names

@@ -148,7 +148,7 @@ async fn capture(
     let path = dir.join(format!("{point}.pcap"));
     stage
         .lab
-        .capture(&end.namespace, &end.interface, &path, filter)
+        .capture(&end.namespace, &end.interface, &path, Some(filter))
         .await
         .unwrap_or_else(|error| panic!("{error}"))
 }

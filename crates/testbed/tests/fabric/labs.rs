@@ -1,11 +1,13 @@
 //! Labs of renderer, streamer and client.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use testbed::Cluster;
 use testbed::local::fabric::{
-    Backends, Built, Given, Keys, OverlayBackend, Reach, WanBackend, WireguardBackend, build,
+    Backends, BuiltFabric, FabricInputs, Keys, OverlayBackend, Program, StreamerReach, WanBackend,
+    WireguardBackend, build,
 };
 use testbed::local::lab::{Lab, Options};
 use testbed::local::plan::{Fabric, LabPlan, PodPlan, Service};
@@ -23,7 +25,7 @@ pub(crate) const RTSP_PORT: u16 = 8554;
 /// A lab that is up, and how to reach the streamer in it.
 pub(crate) struct Stage {
     pub(crate) lab: Lab,
-    pub(crate) reach: Reach,
+    pub(crate) reach: StreamerReach,
 }
 
 impl Stage {
@@ -56,7 +58,6 @@ pub(crate) fn plan(fabric: Fabric) -> LabPlan {
         feed_port: FEED_PORT,
         rtsp_port: RTSP_PORT,
         wan: Wan::default(),
-        wan_link: env!("CARGO_BIN_EXE_testbed-helper").into(),
     }
 }
 
@@ -75,7 +76,7 @@ pub(crate) fn far(delay: Duration) -> Wan {
 
 /// Brings a lab up with what runs on every kernel.
 pub(crate) async fn up(plan: &LabPlan, logs: &Path) -> Stage {
-    let given = Given {
+    let given = FabricInputs {
         backends: Backends {
             wireguard: WireguardBackend::Userspace,
             overlay: OverlayBackend::Vxlan,
@@ -83,9 +84,12 @@ pub(crate) async fn up(plan: &LabPlan, logs: &Path) -> Stage {
         },
         keys: Keys::generate().expect("random numbers"),
         wan_seed: 1,
-        wireguard_go: "wireguard-go".into(),
+        programs: BTreeMap::from([(
+            Program::WanLink,
+            env!("CARGO_BIN_EXE_testbed-helper").into(),
+        )]),
     };
-    let Built { topology, reach } = build(plan, &given).expect("a fabric");
+    let BuiltFabric { topology, reach } = build(plan, &given).expect("a fabric");
     let testbed = Testbed::new(Placement::Host, || UnixMicros(0), |_| {});
     let lab = Lab::up(&topology, Options::new(testbed, logs))
         .await

@@ -142,7 +142,7 @@ async fn capture(dir: &Path) {
     let lab = up(&pods(), dir).await;
     let path = dir.join("one.pcap");
     let capture = lab
-        .capture("two", "eth0", &path, "udp and src host 10.1.0.2")
+        .capture("two", "eth0", &path, Some("udp and src host 10.1.0.2"))
         .await
         .unwrap_or_else(|error| panic!("{error}"));
     let (one, two) = (netns(&lab, "one"), netns(&lab, "two"));
@@ -156,7 +156,7 @@ async fn capture(dir: &Path) {
     assert_eq!(read.lines().count() as u64, captured.packets, "{read}");
     assert!(read.contains("10.1.0.2."), "{read}");
     let error = lab
-        .capture("two", "eth7", &path, "")
+        .capture("two", "eth7", &path, None)
         .await
         .expect_err("no such interface");
     assert!(error.to_string().contains("eth7"), "{error}");

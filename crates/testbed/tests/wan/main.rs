@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testbed::local::capabilities::{Capabilities, What};
+use testbed::local::capabilities::{Capabilities, Capability};
 use testbed::wan::link::{LinkArgs, SUBCOMMAND, serve, set_outage};
 use testbed::wan::{Direction, Jitter, Loss, Wan, netem};
 use testbed::{Exit, Placement, Process, Spec, Testbed};
@@ -18,7 +18,7 @@ use timeline::UnixMicros;
 
 use netns::{ADDRESSES, Netns, bring_up};
 
-/// What carries packets: the link as a process of its own.
+/// Capability carries packets: the link as a process of its own.
 const HELPER: &str = env!("CARGO_BIN_EXE_testbed-helper");
 
 /// Set in a process that has a user namespace of its own.
@@ -377,7 +377,7 @@ fn tc_understands_the_lines() {
             queue_bytes: 65_536,
             ..Direction::default()
         });
-        let has_netem = Capabilities::detect().has(What::Netem);
+        let has_netem = Capabilities::detect().has(Capability::Netem);
         for direction in directions {
             let namespace = Netns::new();
             for line in netem::lines("lo", 1500, &direction) {

@@ -104,7 +104,7 @@ async fn capture(
         ))
     })?;
     Ok(lab
-        .capture(&end.namespace, &end.interface, Path::new(file), "")
+        .capture(&end.namespace, &end.interface, Path::new(file), None)
         .await?)
 }
 

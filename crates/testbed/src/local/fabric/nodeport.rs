@@ -13,9 +13,10 @@ use std::ops::RangeInclusive;
 
 use super::address::Site;
 use super::draft::{self, Draft};
+use super::inputs::{BuiltFabric, FabricInputs};
 use super::kube_proxy::{KubeProxy, Protocol, ServicePort};
-use super::reach::{ETHERNET_MTU_BYTES, Reach, RtpOverUdp};
-use super::{Built, Given, node, wan_end};
+use super::reach::{ETHERNET_MTU_BYTES, RtpOverUdp, StreamerReach};
+use super::{node, wan_end};
 use crate::Cluster;
 use crate::local::plan::{LabPlan, TrafficPolicy};
 
@@ -28,7 +29,7 @@ pub const RTSP_NODE_PORT: u16 = 30554;
 /// The node's ports for RTP and RTCP, which the streamer must serve from: two for each stream, four streams.
 pub const RTP_NODE_PORTS: RangeInclusive<u16> = 30600..=30607;
 
-pub(super) fn build(plan: &LabPlan, given: &Given, policy: TrafficPolicy) -> Built {
+pub(super) fn build(plan: &LabPlan, given: &FabricInputs, policy: TrafficPolicy) -> BuiltFabric {
     let [a, b] = [Cluster::A, Cluster::B].map(|cluster| Site::new(cluster, false));
     let mut draft = Draft::default();
     let wan = wan_end::wan(&mut draft, plan, given);
@@ -72,9 +73,9 @@ pub(super) fn build(plan: &LabPlan, given: &Given, policy: TrafficPolicy) -> Bui
             RtpOverUdp::WorksFromPorts(RTP_NODE_PORTS),
         ),
     };
-    Built {
+    BuiltFabric {
         topology: draft.topology,
-        reach: Reach {
+        reach: StreamerReach {
             name,
             feed: SocketAddrV4::new(node, FEED_NODE_PORT),
             rtsp: SocketAddrV4::new(node, RTSP_NODE_PORT),

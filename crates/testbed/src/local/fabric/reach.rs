@@ -25,7 +25,7 @@ const WIREGUARD_BYTES: u16 = 32;
 
 /// How a lab's pods reach the streamer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reach {
+pub struct StreamerReach {
     /// The fabric: `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`.
     pub name: &'static str,
     /// What a renderer dials.
@@ -80,7 +80,7 @@ pub struct TooLarge {
     pub fabric: &'static str,
 }
 
-impl Reach {
+impl StreamerReach {
     /// The largest payload of a UDP packet that reaches the other side whole, in bytes.
     pub const fn max_udp_payload_bytes(&self) -> u16 {
         max_rtp_packet_bytes(self.mtu_bytes)
@@ -96,7 +96,7 @@ impl Reach {
 }
 
 /// Whether an RTP packet on UDP, RTP header included, reaches the other side whole.
-pub fn fits(rtp_packet_bytes: u16, reach: &Reach) -> Result<(), TooLarge> {
+pub fn fits(rtp_packet_bytes: u16, reach: &StreamerReach) -> Result<(), TooLarge> {
     let max_bytes = reach.max_udp_payload_bytes();
     if rtp_packet_bytes <= max_bytes {
         return Ok(());

@@ -4,13 +4,14 @@ use std::net::SocketAddrV4;
 
 use super::address::Site;
 use super::draft::{self, Draft};
+use super::inputs::BuiltFabric;
 use super::kube_proxy::KubeProxy;
-use super::reach::{ETHERNET_MTU_BYTES, Reach, RtpOverUdp};
-use super::{Built, node, nodeport};
+use super::reach::{ETHERNET_MTU_BYTES, RtpOverUdp, StreamerReach};
+use super::{node, nodeport};
 use crate::Cluster;
 use crate::local::plan::{LabPlan, Service};
 
-pub(super) fn build(plan: &LabPlan) -> Built {
+pub(super) fn build(plan: &LabPlan) -> BuiltFabric {
     let site = Site::new(Cluster::A, false);
     let pods = draft::pods(plan, &site);
     let streamer = draft::streamer(&pods).address;
@@ -39,9 +40,9 @@ pub(super) fn build(plan: &LabPlan) -> Built {
         let pod = node::pod(&mut draft, &site, pod);
         draft.topology.namespaces.push(pod);
     }
-    Built {
+    BuiltFabric {
         topology: draft.topology,
-        reach: Reach {
+        reach: StreamerReach {
             name: "single",
             feed: SocketAddrV4::new(address, plan.feed_port),
             rtsp: SocketAddrV4::new(address, plan.rtsp_port),

@@ -1,9 +1,8 @@
 //! What every fabric must be, and each of them as text.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
@@ -36,12 +35,11 @@ fn plan(fabric: Fabric) -> LabPlan {
         feed_port: 8080,
         rtsp_port: 8554,
         wan: Wan::default(),
-        wan_link: PathBuf::from("xrbench"),
     }
 }
 
-fn given() -> Given {
-    Given {
+fn given() -> FabricInputs {
+    FabricInputs {
         backends: Backends {
             wireguard: WireguardBackend::Userspace,
             overlay: OverlayBackend::Vxlan,
@@ -52,12 +50,12 @@ fn given() -> Given {
             b: KeyPair::from_bytes([2; 32]),
         },
         wan_seed: 7,
-        wireguard_go: PathBuf::from("wireguard-go"),
+        programs: BTreeMap::new(),
     }
 }
 
-fn kernel() -> Given {
-    Given {
+fn kernel() -> FabricInputs {
+    FabricInputs {
         backends: Backends {
             wireguard: WireguardBackend::Kernel,
             overlay: OverlayBackend::Geneve,
@@ -88,7 +86,7 @@ const FABRICS: [Fabric; 5] = [
 ];
 
 /// Every lab that there is, near enough.
-fn all() -> Vec<(LabPlan, Built)> {
+fn all() -> Vec<(LabPlan, BuiltFabric)> {
     let mut all = Vec::new();
     for fabric in FABRICS {
         for service in [Service::ClusterIp, Service::Headless] {
@@ -345,7 +343,7 @@ fn plans_that_cannot_be_are_refused() {
 }
 
 /// A fabric as text: what it is made of, without what all of them share.
-fn text(built: &Built) -> String {
+fn text(built: &BuiltFabric) -> String {
     let mut text = format!("{:#?}\n", built.reach);
     for link in &built.topology.links {
         let (one, other) = (&link.one, &link.other);

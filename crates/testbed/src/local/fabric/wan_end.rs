@@ -4,8 +4,8 @@
 
 use super::address::{Site, WAN_PREFIX};
 use super::draft::{Draft, end, namespace};
+use super::inputs::{FabricInputs, Program, WanBackend};
 use super::reach::ETHERNET_MTU_BYTES;
-use super::{Given, WanBackend};
 use crate::Cluster;
 use crate::local::plan::LabPlan;
 use crate::local::topology::{Daemon, Kind, Namespace};
@@ -32,7 +32,7 @@ pub(super) struct WanLink {
 }
 
 /// Adds what is between the nodes; each of them is then [attached](WanLink::attach).
-pub(super) fn wan(draft: &mut Draft, plan: &LabPlan, given: &Given) -> WanLink {
+pub(super) fn wan(draft: &mut Draft, plan: &LabPlan, given: &FabricInputs) -> WanLink {
     let ends = ["node-a", "node-b"].map(|node| end(node, INTERFACE));
     for (point, end) in ["wan-a", "wan-b"].into_iter().zip(&ends) {
         draft.capture(point.to_owned(), end.clone());
@@ -82,7 +82,7 @@ fn between(plan: &LabPlan) -> Namespace {
     between
 }
 
-fn daemon(plan: &LabPlan, given: &Given, makes: Vec<crate::local::topology::End>) -> Daemon {
+fn daemon(plan: &LabPlan, given: &FabricInputs, makes: Vec<crate::local::topology::End>) -> Daemon {
     let args = LinkArgs {
         interface: INTERFACE.to_owned(),
         a: "{netns:node-a}".into(),
@@ -96,7 +96,7 @@ fn daemon(plan: &LabPlan, given: &Given, makes: Vec<crate::local::topology::End>
         role: "wan".to_owned(),
         namespace: "node-a".to_owned(),
         cluster: None,
-        program: plan.wan_link.clone(),
+        program: given.program(Program::WanLink),
         args: vec![SUBCOMMAND.to_owned(), args.to_arg()],
         env: Vec::new(),
         makes,

@@ -1,4 +1,4 @@
-//! Why there is no place of one's own, and the remedy.
+//! Why isolation in namespaces failed, and how to fix it.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use nix::errno::Errno;
 use thiserror::Error;
 
-/// No isolation was got.
+/// Isolation in namespaces failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EnterError {
@@ -34,9 +34,9 @@ pub enum EnterError {
     /// A directory or mount inside could not be made.
     #[error("cannot set up {what} inside: {source}")]
     Mount {
-        /// Which.
+        /// The directory or mount.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Something that works on any machine did not.

@@ -105,16 +105,16 @@ mod tests {
     }
 
     /// As people write them: JSON's reader may miss the last of seventeen digits.
-    fn decimals(most: u32) -> impl Strategy<Value = f64> {
-        (0..=most * 1_000).prop_map(|thousandths| f64::from(thousandths) / 1e3)
+    fn decimals(least: u32, most: u32) -> impl Strategy<Value = f64> {
+        (least * 1_000..=most * 1_000).prop_map(|thousandths| f64::from(thousandths) / 1e3)
     }
 
     prop_compose! {
         fn directions()(
             delay in durations(),
             jitter in proptest::option::of((0..3, durations())),
-            loss in proptest::option::of((decimals(50), proptest::option::of(decimals(99)))),
-            reorder_percent in decimals(100),
+            loss in proptest::option::of((decimals(0, 50), proptest::option::of(decimals(1, 100)))),
+            reorder_percent in decimals(0, 100),
             rate_bps in proptest::option::of(1_u64..),
             queue_bytes in 3_000_u64..,
         ) -> Direction {
@@ -125,9 +125,9 @@ mod tests {
                     1 => Jitter::Normal(by),
                     _ => Jitter::Pareto(by),
                 }),
-                loss: loss.map(|(percent, more)| match more {
+                loss: loss.map(|(percent, mean_length)| match mean_length {
                     None => Loss::Random { percent },
-                    Some(more) => Loss::Bursts { percent, mean_length: 1.0 + more },
+                    Some(mean_length) => Loss::Bursts { percent, mean_length },
                 }),
                 reorder_percent,
                 rate_bps,

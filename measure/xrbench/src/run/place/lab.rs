@@ -166,7 +166,7 @@ impl LabPlace {
             return Ok(());
         };
         let (namespace, interface) = (&end.namespace, &end.interface);
-        let capture = self.lab.capture(namespace, interface, file, "").await?;
+        let capture = self.lab.capture(namespace, interface, file, None).await?;
         self.captures.push(capture);
         Ok(())
     }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use settings::Role;
 use testbed::Cluster;
-use testbed::local::capabilities::{Capabilities, What, program};
+use testbed::local::capabilities::{Capabilities, Capability, program};
 use testbed::local::fabric::{
-    self, Backends, Built, Given, Keys, OverlayBackend, RtpOverUdp, WanBackend, WireguardBackend,
+    self, Backends, BuiltFabric, FabricInputs, Keys, OverlayBackend, Program, RtpOverUdp,
+    WanBackend, WireguardBackend,
 };
 use testbed::local::plan::{self, PodPlan};
 use testbed::wan::Wan;
@@ -53,7 +54,7 @@ pub struct LabCapabilities {
 #[derive(Clone, Debug)]
 pub struct LabPlan {
     /// The topology, and how its pods reach the streamer.
-    pub built: Built,
+    pub built: BuiltFabric,
     /// The guard's process number, after which control groups are named; 0 where nothing is run.
     pub guard: u32,
     /// The scenario's WAN.
@@ -100,13 +101,15 @@ pub fn plan(
         feed_port: FEED_PORT,
         rtsp_port: RTSP_PORT,
         wan: wan.clone(),
-        wan_link: capabilities.wan_link.clone(),
     };
-    let given = Given {
+    let given = FabricInputs {
         backends: capabilities.backends,
         keys: Keys::generate().context("the kernel gives no random numbers for keys")?,
         wan_seed: seed,
-        wireguard_go: capabilities.wireguard_go.clone(),
+        programs: BTreeMap::from([
+            (Program::WanLink, capabilities.wan_link.clone()),
+            (Program::WireguardGo, capabilities.wireguard_go.clone()),
+        ]),
     };
     let built = fabric::build(&plan, &given)
         .with_context(|| format!("scenario {}: this lab cannot be built", scenario.name))?;
@@ -157,7 +160,7 @@ fn wan_meta(wan: &Wan, backend: WanBackend) -> WanMeta {
 }
 
 impl LabPlan {
-    /// What is known before anything has run.
+    /// Capability is known before anything has run.
     pub(super) fn meta(&self) -> PlaceMeta {
         let reach = &self.built.reach;
         let fabric = FabricMeta {
@@ -213,23 +216,23 @@ impl LabPlan {
 impl LabCapabilities {
     /// Checks that this machine can be the lab of a scenario; the error names what is missing, and the remedy.
     pub fn check(&self, scenario: &Scenario) -> anyhow::Result<()> {
-        let mut needed = vec![What::Ip, What::Nftables];
+        let mut needed = vec![Capability::Ip, Capability::Nftables];
         let liqo = matches!(scenario.fabric, Fabric::Liqo | Fabric::LiqoV0_10);
         if liqo {
-            needed.push(What::WireguardTools);
+            needed.push(Capability::WireguardTools);
             if self.backends.wireguard == WireguardBackend::Userspace {
-                needed.extend([What::WireguardGo, What::Tun]);
+                needed.extend([Capability::WireguardGo, Capability::Tun]);
             }
         }
         if liqo && self.backends.overlay == OverlayBackend::Vxlan
             || scenario.fabric == Fabric::LiqoV0_10
         {
-            needed.push(What::Vxlan);
+            needed.push(Capability::Vxlan);
         }
         let wan = scenario.wan.as_ref().and_then(|keys| keys.wan().ok());
         let moves = wan.is_some_and(|wan| !wan.does_nothing());
         if moves && self.backends.wan == WanBackend::Userspace {
-            needed.push(What::Tun);
+            needed.push(Capability::Tun);
         }
         for what in needed {
             if let Some(lack) = self.found.lack(what) {
@@ -247,17 +250,17 @@ impl LabCapabilities {
     pub fn of(capabilities: &Capabilities, wan_link: &Path, guard: u32) -> Self {
         Self {
             backends: Backends {
-                wireguard: if capabilities.has(What::Wireguard) {
+                wireguard: if capabilities.has(Capability::Wireguard) {
                     WireguardBackend::Kernel
                 } else {
                     WireguardBackend::Userspace
                 },
-                overlay: if capabilities.has(What::Geneve) {
+                overlay: if capabilities.has(Capability::Geneve) {
                     OverlayBackend::Geneve
                 } else {
                     OverlayBackend::Vxlan
                 },
-                wan: if capabilities.has(What::Netem) {
+                wan: if capabilities.has(Capability::Netem) {
                     WanBackend::Netem
                 } else {
                     WanBackend::Userspace

@@ -3,8 +3,10 @@
 use std::net::SocketAddrV4;
 
 use super::super::draft::{self, Draft, end};
-use super::super::{Given, WireguardBackend, node};
-use super::{MTU_BYTES, Peering, remap};
+use super::super::inputs::{FabricInputs, Program, WireguardBackend};
+use super::super::node;
+use super::peering::{MTU_BYTES, Peering};
+use super::remap;
 use crate::Cluster;
 use crate::local::topology::{Daemon, Kind, Namespace, Wireguard};
 
@@ -16,7 +18,7 @@ const INTO_TUNNEL: u16 = 1001;
 const OUT_OF_TUNNEL: u16 = 1002;
 
 /// Who encrypts, for people.
-pub(super) fn backend(given: &Given) -> &'static str {
+pub(super) fn backend(given: &FabricInputs) -> &'static str {
     match given.backends.wireguard {
         WireguardBackend::Kernel => "kernel WireGuard",
         WireguardBackend::Userspace => "wireguard-go",
@@ -95,7 +97,7 @@ pub(super) fn namespace(draft: &mut Draft, peering: &Peering<'_>) -> Namespace {
             role: format!("wireguard-{}", site.letter),
             namespace: site.gateway.to_owned(),
             cluster: Some(site.cluster),
-            program: given.wireguard_go.clone(),
+            program: given.program(Program::WireguardGo),
             args: vec!["-f".to_owned(), tunnel.clone()],
             env: vec![("LOG_LEVEL".to_owned(), "error".to_owned())],
             makes: vec![end(site.gateway, tunnel.clone())],

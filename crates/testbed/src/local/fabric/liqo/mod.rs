@@ -20,35 +20,25 @@
 //! - No rule stops the node from masquerading what goes to remote pods: here a node masquerades only what leaves by the WAN.
 
 mod gateway;
+mod peering;
 mod plane;
 mod remap;
 
 use std::net::SocketAddrV4;
 
+use self::peering::{MTU_BYTES, Peering};
 use self::plane::Plane;
 use super::address::{Prefix, Site};
 use super::draft::{self, Draft};
+use super::inputs::{BuiltFabric, FabricInputs};
 use super::kube_proxy::{KubeProxy, Protocol, ServicePort};
-use super::reach::{Reach, RtpOverUdp};
+use super::reach::{RtpOverUdp, StreamerReach};
 use super::wan_end::{self, WanLink};
-use super::{Built, Given, node, nodeport};
+use super::{node, nodeport};
 use crate::Cluster;
 use crate::local::plan::{LabPlan, Liqo, Service, TrafficPolicy};
 
-/// The MTU of overlay and tunnel, in bytes: what Liqo sets unless told otherwise.
-const MTU_BYTES: u16 = 1340;
-
-/// One side of the peering, and what both share.
-struct Peering<'a> {
-    site: &'a Site,
-    other: &'a Site,
-    pods: &'a [draft::Pod],
-    plane: &'a Plane,
-    given: &'a Given,
-    overlapping: bool,
-}
-
-pub(super) fn build(plan: &LabPlan, given: &Given, version: Liqo) -> Built {
+pub(super) fn build(plan: &LabPlan, given: &FabricInputs, version: Liqo) -> BuiltFabric {
     let [a, b] = [Cluster::A, Cluster::B].map(|cluster| Site::new(cluster, plan.overlapping));
     let plane = Plane::new(version, given.backends.overlay);
     let mut draft = Draft::default();
@@ -81,9 +71,9 @@ pub(super) fn build(plan: &LabPlan, given: &Given, version: Liqo) -> Built {
         cluster(&mut draft, &wan, &peering, &ports);
     }
     let encryption = gateway::backend(given);
-    Built {
+    BuiltFabric {
         topology: draft.topology,
-        reach: Reach {
+        reach: StreamerReach {
             name: plane.name,
             feed: SocketAddrV4::new(address, plan.feed_port),
             rtsp: SocketAddrV4::new(address, plan.rtsp_port),

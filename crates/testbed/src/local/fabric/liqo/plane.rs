@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::super::OverlayBackend;
 use super::super::address::{Prefix, Site};
+use super::super::inputs::OverlayBackend;
 use crate::local::plan::Liqo;
 
 /// The pair of devices between node and gateway in v0.10.

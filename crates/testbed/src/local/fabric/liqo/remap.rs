@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Peering;
+use super::peering::Peering;
 
 /// For `nft -f -`; nothing where there is nothing to do.
 ///

@@ -1,0 +1,94 @@
+//! What a fabric is built with, and what comes of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::keys::Keys;
+use super::reach::StreamerReach;
+use crate::local::topology::Topology;
+
+/// What does the work in a fabric: the kernel where it can, a program or a near relative elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backends {
+    /// Who encrypts.
+    pub wireguard: WireguardBackend,
+    /// What carries packets within a cluster in Liqo v1.2. Its v0.10 has VXLAN.
+    pub overlay: OverlayBackend,
+    /// Who delays and loses. A WAN that does nothing is a plain pair of devices whatever this says.
+    pub wan: WanBackend,
+}
+
+/// Who encrypts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WireguardBackend {
+    /// The kernel's `wireguard` device.
+    Kernel,
+    /// `wireguard-go`, a process for each gateway.
+    Userspace,
+}
+
+/// What carries packets within a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverlayBackend {
+    /// As Liqo has it.
+    Geneve,
+    /// The same UDP port and the same 50 bytes, where the kernel has no Geneve.
+    Vxlan,
+}
+
+/// Who delays and loses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WanBackend {
+    /// The kernel's queueing discipline, on a pair of virtual Ethernet devices.
+    Netem,
+    /// A process, [`Program::WanLink`], between two TUN devices.
+    Userspace,
+}
+
+/// A program that a fabric may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Program {
+    /// The WAN's userspace link: `xrbench`, with its subcommand `wan-link`.
+    WanLink,
+    /// The userspace tunnel.
+    WireguardGo,
+}
+
+impl Program {
+    /// Its name where an installed one is looked up.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WanLink => "xrbench",
+            Self::WireguardGo => "wireguard-go",
+        }
+    }
+}
+
+/// What a fabric is made with, beside what is asked for.
+#[derive(Clone, Debug)]
+pub struct FabricInputs {
+    /// Who does the work.
+    pub backends: Backends,
+    /// WireGuard's keys: fresh ones for each lab.
+    pub keys: Keys,
+    /// Where the userspace WAN's randomness starts.
+    pub wan_seed: u64,
+    /// The files of programs; one that is not named here is looked up where the lab runs.
+    pub programs: BTreeMap<Program, PathBuf>,
+}
+
+impl FabricInputs {
+    pub(super) fn program(&self, program: Program) -> PathBuf {
+        let file = self.programs.get(&program).cloned();
+        file.unwrap_or_else(|| program.name().into())
+    }
+}
+
+/// A fabric, ready to be applied.
+#[derive(Clone, Debug)]
+pub struct BuiltFabric {
+    /// What the lab is made of.
+    pub topology: Topology,
+    /// How the pods reach the streamer in it.
+    pub reach: StreamerReach,
+}
