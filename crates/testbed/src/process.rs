@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use parking_lot::Mutex;
 use thiserror::Error;
 use timeline::UnixMicros;
 use tokio::sync::watch;
@@ -175,7 +176,6 @@ impl Process {
         self.shared
             .pid
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
             .map(|pid| pid.as_raw().cast_unsigned())
     }
 
@@ -186,11 +186,7 @@ impl Process {
 
     /// What it had used when it ended; nothing before.
     pub fn used(&self) -> Option<Sample> {
-        *self
-            .shared
-            .used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.shared.used.lock()
     }
 
     /// Waits until it ends, with everything that it wrote taken.
@@ -228,11 +224,7 @@ impl Process {
 
     /// The last lines of its standard error.
     pub fn log_tail(&self) -> String {
-        self.shared
-            .log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .last_lines(SHOWN_LINES)
+        self.shared.log.lock().last_lines(SHOWN_LINES)
     }
 
     /// Sends it a signal that is not meant to end it; one that has ended gets none.

@@ -3,12 +3,13 @@
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::os::unix::process::CommandExt as _;
 use std::process::Child;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, getpid, getppid};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::Ready;
@@ -40,7 +41,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Sends a signal if the process has not ended.
     pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(pid) = *self.pid.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(pid) = *self.pid.lock() {
             // It may be dead already, which is what a signal is for.
             let _ = kill(pid, signal);
         }
@@ -94,7 +95,7 @@ fn spawn(shared: &Arc<Shared>, placement: &Placement) -> io::Result<Child> {
         command.pre_exec(hook);
     }
     let child = command.spawn()?;
-    *shared.pid.lock().unwrap_or_else(PoisonError::into_inner) = Some(pid_of(&child));
+    *shared.pid.lock() = Some(pid_of(&child));
     Ok(child)
 }
 
@@ -120,19 +121,14 @@ fn wait(shared: &Arc<Shared>, mut child: Child) {
         == Err(nix::errno::Errno::EINTR)
     {}
     let _ = killpg(pid, Signal::SIGKILL);
-    *shared.used.lock().unwrap_or_else(PoisonError::into_inner) =
-        resources::sample(child.id()).ok();
-    *shared.pid.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    *shared.used.lock() = resources::sample(child.id()).ok();
+    *shared.pid.lock() = None;
     let exit = child.wait().map_or(Exit::Unknown, Exit::from);
     for reader in readers.into_iter().flatten().flatten() {
         // A reader that panicked has nothing more to say.
         let _ = reader.join();
     }
-    shared
-        .log
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .close();
+    shared.log.lock().close();
     (shared.emit)(EventKind::Exited(exit));
     shared.exit.send_replace(Some(exit));
 }
@@ -153,7 +149,7 @@ fn reader<R: Read + Send + 'static>(
 fn read_log<R: Read>(shared: &Shared, mut from: R) {
     let mut buffer = [0; 8192];
     while let Ok(n @ 1..) = from.read(&mut buffer) {
-        let mut log = shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = shared.log.lock();
         log.write(&buffer[..n]);
         let said = shared.ready.borrow().is_none()
             && shared
@@ -186,7 +182,7 @@ fn read_lines<R: Read>(shared: &Shared, from: R) {
             shared.ready.send_replace(Some(ready));
         }
         if shared.spec.log_stdout {
-            let mut log = shared.log.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut log = shared.log.lock();
             log.write(text.as_bytes());
             log.write(b"\n");
         }
