@@ -1,6 +1,6 @@
 //! How wrong the instrument is, in a sentence.
 
-use super::{ms, page::when};
+use super::ms;
 use crate::summary::Summary;
 use result::within_bounds;
 
@@ -19,7 +19,7 @@ pub(super) fn line(summary: &Summary) -> String {
         one.slope,
         one.slope_error,
         ms(one.worst_residual_us),
-        when(one.at_us.0)
+        result::date::to_the_minute(one.at_us)
     )
 }
 

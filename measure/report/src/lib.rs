@@ -16,6 +16,7 @@ mod table;
 mod table_resources;
 
 use anyhow::Context as _;
+use settings::Compare;
 
 use result::{RunFolder, write_atomic, write_json};
 use summary::Summary;
@@ -34,7 +35,9 @@ pub fn write(folder: &RunFolder) -> anyhow::Result<Summary> {
 
 /// Whether the steps of a result build on one another, so that each is shown against the one before it.
 fn is_ladder(summary: &Summary) -> bool {
-    summary.name.contains("ladder")
+    summary
+        .presentation
+        .is_some_and(|of| of.compare == Compare::Steps)
 }
 
 /// Microseconds as milliseconds, with as many digits as say something.

@@ -162,10 +162,10 @@ fn latencies(summary: &Summary, width: Option<u16>) -> Table {
     for scenario in &paper.scenarios {
         let mut cells = vec![format!("paper {}", scenario.name)];
         cells.extend([ms(scenario.p50_us as f64), String::new()]);
-        cells.push(format!("~{}", ms(paper.p90_us as f64)));
-        if scenario.name.starts_with("s1") {
+        cells.push(format!("~{}", ms(scenario.p90_us as f64)));
+        if let Some(stddev_us) = scenario.stddev_us {
             cells.extend([String::new(), String::new(), String::new()]);
-            cells.push(ms(paper.stddev_us as f64));
+            cells.push(ms(stddev_us as f64));
         }
         table.add_row(cells);
     }
@@ -354,6 +354,8 @@ fn bar(us: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use settings::{Compare, Presentation};
+
     use super::*;
 
     #[test]
@@ -376,7 +378,9 @@ mod tests {
         }
         assert!(!text.contains("Ladder"));
         let mut summary = summary;
-        summary.name = "ladder".into();
+        summary.presentation = Some(Presentation {
+            compare: Compare::Steps,
+        });
         let text = render(&summary, Some(100));
         assert!(text.contains("Ladder") && text.contains("█"), "{text}");
         let page = std::fs::read_to_string(folder.report_html()).expect("a page");
@@ -388,9 +392,14 @@ mod tests {
         ] {
             assert!(page.contains(word), "{word} is missing in the page");
         }
-        assert!(
-            !page.contains("http://") || !page.contains("src=\"http"),
-            "no network"
-        );
+        for loads in [
+            "src=\"http",
+            "srcset=",
+            "<link rel=\"stylesheet",
+            "@import",
+            "url(http",
+        ] {
+            assert!(!page.contains(loads), "{loads} is in the page");
+        }
     }
 }

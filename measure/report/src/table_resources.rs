@@ -34,7 +34,7 @@ pub(super) fn resources(summary: &Summary, width: Option<u16>) -> Option<Table> 
         let (Some(cpu), Some(memory)) = (&of.cpu_percent, &of.memory_percent) else {
             continue;
         };
-        let paper = summary.paper.scenario_of(&one.name);
+        let paper = summary.paper.scenario(one.paper);
         let mut cells = vec![one.name.clone()];
         cells.extend(p50s(cpu));
         cells.push(format!("{:.1} - {:.1}", cpu.mean.p25, cpu.mean.p75));
@@ -89,7 +89,7 @@ mod tests {
                 mean: all(mean),
             })
         };
-        summary.scenarios[0].name = "s2-liqo-local".into();
+        summary.scenarios[0].paper = Some(2);
         summary.scenarios[0].resources = Resources {
             cpu_percent: of(41.04, 7.3, 24.2),
             memory_percent: of(5.5, 1.5, 3.5),
@@ -100,7 +100,7 @@ mod tests {
         let row = text
             .lines()
             .filter(|line| line.contains("cgroup-v1"))
-            .find(|line| line.contains("s2-liqo-local"))
+            .find(|line| line.contains("ours-udp-360p25"))
             .unwrap_or_else(|| panic!("no row in\n{text}"));
         for cell in [
             "41.0",

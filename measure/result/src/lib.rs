@@ -5,6 +5,7 @@
 
 mod calibration;
 mod clock;
+pub mod date;
 mod folder;
 pub mod kept;
 mod repetition;

@@ -82,6 +82,8 @@ fn share(part: u64, of: u64) -> String {
 /// The box plots: everything beside the paper's figures, and ours alone on an axis of its own.
 pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Result<Vec<Figure>> {
     let paper = &summary.paper;
+    let of_paper = paper.scenarios.iter();
+    let paper_p90_us = of_paper.map(|one| one.p90_us as f64).fold(0.0, f64::max);
     let bound_ms = paper.xr_bound_us as f64 / 1e3;
     let bound = Line {
         value: bound_ms,
@@ -94,21 +96,20 @@ pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Resul
             boxes: vec![boxed(one)],
             marks: summary
                 .paper
-                .scenario_of(one.name())
-                .map(|scenario| mark(scenario, paper.p90_us))
+                .scenario(one.paper())
+                .map(mark)
                 .into_iter()
                 .collect(),
         })
         .collect();
-    let (low, high) =
-        merged
-            .iter()
-            .fold((f64::MAX, paper.p90_us as f64 / 1e3), |(low, high), one| {
-                (
-                    low.min(one.quantile_ms(0.01)),
-                    high.max(one.quantile_ms(0.99)),
-                )
-            });
+    let (low, high) = merged
+        .iter()
+        .fold((f64::MAX, paper_p90_us / 1e3), |(low, high), one| {
+            (
+                low.min(one.quantile_ms(0.01)),
+                high.max(one.quantile_ms(0.99)),
+            )
+        });
     // Where no scenario is one of the paper's, its single cluster is what one machine compares with.
     if columns.iter().all(|column| column.marks.is_empty())
         && let Some(single) = paper.scenarios.first()
@@ -116,7 +117,7 @@ pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Resul
         columns.push(Column {
             name: format!("paper {}", single.name),
             boxes: Vec::new(),
-            marks: vec![mark(single, paper.p90_us)],
+            marks: vec![mark(single)],
         });
     }
     let both = Boxes {
@@ -130,7 +131,7 @@ pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Resul
             .map(|one| {
                 let paper = summary
                     .paper
-                    .scenario_of(one.name())
+                    .scenario(one.paper())
                     .map_or_else(String::new, |scenario| {
                         format!(" (the paper {})", ms(scenario.p50_us as f64))
                     });
@@ -145,17 +146,24 @@ pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Resul
         title: title.clone(),
         description: said(&mut merged.iter()),
     };
+    let spreads = paper.scenarios.iter().filter_map(|one| {
+        let stddev = ms(one.stddev_us? as f64);
+        Some(format!(
+            "the standard deviation of its scenario {} is {stddev} ms",
+            one.number
+        ))
+    });
+    let stddev = spreads.collect::<Vec<_>>().join(", ");
     let mut figures = vec![Figure {
         id: "f5".into(),
         svg: charts::boxes(&alt, &both)?,
         title,
         caption: format!(
             "The paper’s Figure 5 beside ours. Box: p25 to p75, with the p50 as its bar and its number; whiskers: p1 and p99. \
-             Diamond: the paper’s p50; the line above it reaches to its p90, about {} ms; the standard deviation of its s1 is \
-             {} ms. Dashed: the {bound_ms} ms that the paper asks for. The axis is logarithmic: from 1 to 10 is as far as from \
+             Diamond: the paper’s p50; the line above it reaches to its p90, about {} ms; {}. Dashed: the {bound_ms} ms that the paper asks for. The axis is logarithmic: from 1 to 10 is as far as from \
              10 to 100.",
-            ms(paper.p90_us as f64),
-            ms(paper.stddev_us as f64)
+            ms(paper_p90_us),
+            stddev
         ),
     }];
     let ours: Vec<_> = merged.iter().filter(|one| one.is(Pipeline::Ours)).collect();
@@ -208,7 +216,7 @@ fn alone(
 /// How far above ours the paper's medians lie; nothing where no scenario is one of its.
 fn above(ours: &[&Merged<'_>], summary: &Summary) -> String {
     let ratios = ours.iter().filter_map(|one| {
-        let paper = summary.paper.scenario_of(one.name())?;
+        let paper = summary.paper.scenario(one.paper())?;
         let p50 = one.quantile_ms(0.5);
         (p50 > 0.0).then(|| paper.p50_us as f64 / 1e3 / p50)
     });
@@ -241,11 +249,11 @@ fn boxed(one: &Merged<'_>) -> Boxed {
     }
 }
 
-fn mark(scenario: &PaperScenario, p90_us: u64) -> Mark {
+fn mark(scenario: &PaperScenario) -> Mark {
     let p50 = scenario.p50_us as f64 / 1e3;
     Mark {
         value: Some(p50),
-        range: Some((p50, p90_us as f64 / 1e3)),
+        range: Some((p50, scenario.p90_us as f64 / 1e3)),
         label: ms(scenario.p50_us as f64),
     }
 }
@@ -293,7 +301,7 @@ pub(super) fn table(merged: &[Merged<'_>], summary: &Summary) -> Table {
     let mut table = Table::new("scenario", &HEADS);
     for one in &summary.scenarios {
         let quiet = one.undisturbed.as_ref().and_then(|quiet| quiet.latency_us);
-        let paper = summary.paper.scenario_of(&one.name);
+        let paper = summary.paper.scenario(one.paper);
         let mut of = cells(one.latency_us.as_ref(), find(&one.name));
         of.extend([
             known(quiet.map(|quiet| quiet.figures.p50)),
@@ -311,10 +319,8 @@ pub(super) fn table(merged: &[Merged<'_>], summary: &Summary) -> Table {
     for scenario in &summary.paper.scenarios {
         let mut of = vec![String::new(); 8];
         of[0] = ms(scenario.p50_us as f64);
-        of[2] = format!("about {}", ms(summary.paper.p90_us as f64));
-        if scenario.name.starts_with("s1") {
-            of[7] = ms(summary.paper.stddev_us as f64);
-        }
+        of[2] = format!("about {}", ms(scenario.p90_us as f64));
+        of[7] = known(scenario.stddev_us);
         table.push(format!("paper {}", scenario.name), "paper", of);
     }
     table.without_empty()

@@ -1,6 +1,5 @@
 //! `report.html`: one file that needs no network and no script, for screens, phones, paper and screen readers.
 
-mod again;
 mod differences;
 mod distributions;
 mod events;
@@ -8,6 +7,7 @@ mod frames;
 mod latency;
 mod over_time;
 mod paths;
+mod repeat;
 mod resources;
 mod stages;
 mod table;
@@ -19,7 +19,6 @@ use serde::Serialize;
 use self::table::Table;
 use super::{charts::Ink, instrument, ms};
 use crate::summary::{Loaded, LoadedScenario, Summary};
-pub(super) use again::when;
 use result::{Pipeline, RunFolder};
 use stats::Measured;
 
@@ -33,7 +32,7 @@ const TEMPLATES: [(&str, &str); 9] = [
     ("resources.html", include_str!("resources.html")),
     ("frames.html", include_str!("frames.html")),
     ("trust.html", include_str!("trust.html")),
-    ("again.html", include_str!("again.html")),
+    ("repeat.html", include_str!("repeat.html")),
 ];
 
 /// What the templates are filled with.
@@ -60,7 +59,7 @@ struct Page<'a> {
     instrument: String,
     lacked: Vec<String>,
     notes: Vec<paths::Note>,
-    again: again::Again,
+    repeat: repeat::Repeat,
 }
 
 /// A drawing with what it shows in words.
@@ -83,6 +82,11 @@ struct Merged<'a> {
 impl Merged<'_> {
     fn name(&self) -> &str {
         &self.scenario.info.name
+    }
+
+    /// The number of the paper's scenario that it repeats.
+    fn paper(&self) -> Option<u8> {
+        self.scenario.info.paper
     }
 
     fn is(&self, pipeline: Pipeline) -> bool {
@@ -111,7 +115,7 @@ pub(super) fn render(
     let merged = merged(loaded);
     let page = Page {
         summary,
-        started: when(summary.started_us.0),
+        started: result::date::to_the_minute(summary.started_us),
         findings: summary
             .findings()
             .map(|(name, finding)| format!("{name}: {}", finding.text))
@@ -134,7 +138,7 @@ pub(super) fn render(
         instrument: instrument::line(summary),
         lacked: paths::lacked(summary, loaded),
         notes: paths::notes(summary),
-        again: again::again(loaded)?,
+        repeat: repeat::repeat(loaded)?,
     };
     Ok(environment
         .get_template("report.html")?
@@ -152,8 +156,8 @@ fn merged(loaded: &Loaded) -> Vec<Merged<'_>> {
                 Ink::Quiet
             } else {
                 number += 1;
-                let of_paper = paper_number(&scenario.info.name);
-                Ink::Series(of_paper.unwrap_or(number) - 1)
+                let of_paper = scenario.info.paper.map(usize::from);
+                Ink::Series(of_paper.unwrap_or(number).saturating_sub(1))
             };
             Merged {
                 scenario,
@@ -163,13 +167,6 @@ fn merged(loaded: &Loaded) -> Vec<Merged<'_>> {
         })
         .filter(|one| one.measured.figures().is_some())
         .collect()
-}
-
-/// Which of the paper's scenarios a name stands for, from 1: `s4-liqo-remote` is its fourth.
-fn paper_number(name: &str) -> Option<usize> {
-    let (number, _) = name.strip_prefix('s')?.split_once(['-', '_', ' '])?;
-    let number = number.parse().ok()?;
-    (1..=5).contains(&number).then_some(number)
 }
 
 const fn class(pipeline: Pipeline) -> &'static str {
@@ -183,18 +180,4 @@ const fn class(pipeline: Pipeline) -> &'static str {
 /// Microseconds as milliseconds; nothing where unknown.
 fn known(us: Option<u64>) -> String {
     us.map_or_else(String::new, |us| ms(us as f64))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_papers_scenarios_are_known_by_their_number() {
-        assert_eq!(paper_number("s1-single"), Some(1));
-        assert_eq!(paper_number("s5-nodeport-remote"), Some(5));
-        for name in ["s6-lisp", "single", "s-1", "s0-x", "smoke", "s1"] {
-            assert_eq!(paper_number(name), None, "{name}");
-        }
-    }
 }

@@ -37,7 +37,7 @@ pub(super) fn resources(
         found.map_or(Ink::Quiet, |one| one.ink)
     };
     let cpu_mark = |one: &ScenarioSummary| {
-        let p50 = summary.paper.scenario_of(&one.name)?.cpu_p50_percent;
+        let p50 = summary.paper.scenario(one.paper)?.cpu_p50_percent;
         Some(Mark {
             value: Some(p50),
             range: None,
@@ -46,7 +46,7 @@ pub(super) fn resources(
     };
     let [low, high] = summary.paper.memory_percent;
     let memory_mark = |one: &ScenarioSummary| {
-        summary.paper.scenario_of(&one.name)?;
+        summary.paper.scenario(one.paper)?;
         Some(Mark {
             value: None,
             range: Some((low, high)),
@@ -177,7 +177,7 @@ fn table(summary: &Summary, with: &[(&ScenarioSummary, PerCluster, PerCluster)])
     let mut table = Table::new("scenario", &heads);
     let [low, high] = summary.paper.memory_percent;
     for (one, cpu, memory) in with {
-        let paper = summary.paper.scenario_of(&one.name);
+        let paper = summary.paper.scenario(one.paper);
         let mut cells = p50s(cpu);
         cells.push(paper.map_or_else(String::new, |paper| format!("{:.1}", paper.cpu_p50_percent)));
         cells.extend(p50s(memory));

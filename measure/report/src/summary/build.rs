@@ -56,6 +56,7 @@ pub fn build(loaded: &Loaded) -> Summary {
         schema_version: SCHEMA_VERSION,
         name: loaded.info.name.clone(),
         state: loaded.info.state,
+        presentation: loaded.info.presentation,
         started_us: loaded.info.started_us,
         ended_us: loaded.info.ended_us,
         machine: loaded.info.machine.clone(),
@@ -106,6 +107,7 @@ fn scenario(
     let mut summary = ScenarioSummary {
         name: one.info.name.clone(),
         pipeline: one.info.pipeline,
+        paper: one.info.paper,
         width: meta.width,
         height: meta.height,
         fps: meta.fps,

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use timeline::{UnixMicros, hist::Figures};
 
-use result::{Calibration, FabricMeta, Machine, Pipeline, RunState, WanMeta};
+use result::{Calibration, FabricMeta, Machine, Pipeline, Presentation, RunState, WanMeta};
 
 pub use build::build;
 pub use differences::{Difference, DifferenceUs};
@@ -41,6 +41,8 @@ pub struct Summary {
     pub name: String,
     /// How far the run got.
     pub state: RunState,
+    /// How a report shows the scenarios; null where the scenario file does not say.
+    pub presentation: Option<Presentation>,
     /// When it began.
     pub started_us: UnixMicros,
     /// When it ended; null while it goes on.
@@ -101,6 +103,8 @@ pub struct ScenarioSummary {
     pub name: String,
     /// What it measured.
     pub pipeline: Pipeline,
+    /// The number of the paper's scenario that it repeats; null where it repeats none.
+    pub paper: Option<u8>,
     /// Pixels; 0 where no repetition was begun.
     pub width: u32,
     /// Pixels; 0 where no repetition was begun.

@@ -148,7 +148,7 @@ pub async fn run(
 
 fn folder_of(file: &File, options: &RunOptions, started: UnixMicros) -> RunFolder {
     let out = options.out.clone().unwrap_or_else(|| {
-        Path::new("results").join(format!("{}-{}", file.name, compact(started)))
+        Path::new("results").join(format!("{}-{}", file.name, result::date::compact(started)))
     });
     RunFolder::new(out)
 }
@@ -355,61 +355,4 @@ fn check_out(folder: &RunFolder) -> anyhow::Result<()> {
         .into());
     }
     Ok(())
-}
-
-/// `20261122T031500Z`: when a result began, in its folder's name.
-fn compact(at: UnixMicros) -> String {
-    let seconds = at.0 / 1_000_000;
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    format!(
-        "{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z",
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-/// Year, month and day of a day since 1970 in the Gregorian calendar, which repeats every 146097 days.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let (mut year, mut left) = (1970 + days / 146_097 * 400, days % 146_097);
-    let leap = |year: u64| {
-        (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400)
-    };
-    loop {
-        let length = if leap(year) { 366 } else { 365 };
-        if left < length {
-            break;
-        }
-        left -= length;
-        year += 1;
-    }
-    let february = if leap(year) { 29 } else { 28 };
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if left < length {
-            break;
-        }
-        left -= length;
-        month += 1;
-    }
-    (year, month, left + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_carry_the_time() {
-        for (seconds, text) in [
-            (0, "19700101T000000Z"),
-            (951_782_400, "20000229T000000Z"),
-            (1_763_780_400, "20251122T030000Z"),
-            (4_107_542_399, "21000228T235959Z"),
-            (4_107_542_400, "21000301T000000Z"),
-        ] {
-            assert_eq!(compact(UnixMicros(seconds * 1_000_000)), text);
-        }
-    }
 }

@@ -135,6 +135,7 @@ pub(crate) fn make(root: &Path, size: Size) -> RunFolder {
                 pipeline: Pipeline::Ours,
                 floor: None,
                 runs: size.runs,
+                paper: scenario.name[1..2].parse().ok(),
                 ..ScenarioInfo::default()
             })
             .collect(),
