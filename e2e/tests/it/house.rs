@@ -34,7 +34,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         "xrbench",
         &[
             "settings", "stamp", "timeline", "service", "testbed", "result", "stats", "ocr",
-            "report",
+            "report", "collect",
         ],
     ),
     ("e2e", &["stamp", "timeline", "media", "service", "testbed"]),

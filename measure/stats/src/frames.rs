@@ -90,6 +90,7 @@ impl<'a> FromRows<'a> {
     }
 
     /// Clients came and went as they liked: each is owed the frames from its first to its last.
+    #[must_use]
     pub fn collected(self, collected: bool) -> Self {
         Self { collected, ..self }
     }
