@@ -245,7 +245,7 @@ fn sum_up(
         first_frame_us: positive(span(Some(started), span_of.first)),
         frames: player.frames(),
         latency_us: player.totals().latency(),
-        jitter_us: player.totals().jitter_us(),
+        mean_latency_change_us: player.totals().mean_latency_change_us(),
         player_us: per_picture(metrics, player.frames()),
         packets: Packets {
             received: metrics.packets_received.get(),

@@ -243,7 +243,7 @@ impl Player {
     pub fn frames(&self) -> FramesOut {
         FramesOut {
             counts: self.totals.counts(),
-            lost: self.tracker.lost(),
+            missing_numbers: self.tracker.lost(),
             renderer_restarts: self.tracker.restarts(),
         }
     }

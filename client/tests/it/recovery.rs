@@ -151,5 +151,5 @@ fn a_feed_that_is_gone_for_a_while_keeps_the_session() {
     );
     let summary = client.terminate().summary();
     assert_eq!(summary["reconnects"], 0, "{summary}");
-    assert_eq!(summary["frames"]["lost"], 80, "{summary}");
+    assert_eq!(summary["frames"]["missing_numbers"], 80, "{summary}");
 }
