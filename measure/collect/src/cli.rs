@@ -2,26 +2,31 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use result::Machine;
 use service::args::listen_address;
 use service::ops::Ops;
-use service::{ConfigError, Shutdown, ready};
+use service::{Shutdown, clock, ready};
 use timeline::join::Limits;
 
-use super::scrape::Target;
-use super::{Collector, Start};
-use result::cannot_write;
+use super::scrape::{Scraper, Target};
+use super::{Collection, Collector, Start};
 
 const EXAMPLES: &str = "\
 Examples:
   Take the reports of a client on this machine, and the traces of the services:
     xrbench collect --scrape renderer=127.0.0.1:9091 --scrape streamer=127.0.0.1:9092 --scrape client=127.0.0.1:9093
+    xr-client --client-id client --collector http://127.0.0.1:9094 ...
   In a cluster, for clients elsewhere:
-    xrbench collect --listen 0.0.0.0:9094 --ops 0.0.0.0:9095 --out /data/collected
+    xrbench collect --listen 0.0.0.0:9094 --ops 0.0.0.0:9095 --out /data/collected --scrape phone=phone:9093
+  What came of it, at any time:
+    xrbench report /data/collected
 
-Each scraped service's clock is compared with ours once a second; name the client too, so that its clock is known.
-frames.csv and latency.hlog are at most a second behind. SIGTERM drains within 3 s.";
+Each scraped service's clock is compared with ours once a second. A client's clock is known if it is scraped under the name
+that it posts under. Each start is a repetition of its own, collected/run-1, run-2, ..., so that a pod that is restarted on
+the same volume goes on. A frame is written once its every point is known, or after 30 s, or at SIGTERM, which drains within
+3 s (docs/collect.md).";
 
 /// Take clients' reports, pull services' traces, and join both per frame
 #[derive(Clone, Debug, clap::Args)]
@@ -33,12 +38,15 @@ pub struct CollectArgs {
     /// Ops port of a service whose trace is pulled, with a name for it if you like; may be given several times
     #[arg(long, env = "XR_SCRAPE", value_name = "[NAME=]HOST:PORT", value_delimiter = ',', value_parser = target)]
     scrape: Vec<Target>,
-    /// Folder for frames.csv and latency.hlog; made if it is not there
+    /// Folder of the result; made if it is not there. One that this command wrote before gets another repetition
     #[arg(long, env = "XR_OUT", value_name = "DIR", default_value = "collected")]
     out: PathBuf,
     /// Our own ops port, which serves /live, /ready, /metrics and /clock
     #[arg(long, env = "XR_OPS", value_name = "ADDR:PORT", default_value = "127.0.0.1:9095", value_parser = listen_address)]
     ops: SocketAddr,
+    /// Every service and client is on this host: no clock is asked
+    #[arg(long, env = "XR_ONE_CLOCK")]
+    one_clock: bool,
 }
 
 fn target(text: &str) -> Result<Target, String> {
@@ -56,28 +64,28 @@ fn target(text: &str) -> Result<Target, String> {
     })
 }
 
+/// How often `meta.json` is brought up to date.
+const NOTE_EVERY: Duration = Duration::from_secs(10);
+
+/// How long services may take for the last page of their traces: what is heard by then is written.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
 /// Collects until the shutdown.
-pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&args.out).with_context(|| cannot_write(&args.out))?;
-    let frames = args.out.join("frames.csv");
-    if std::fs::metadata(&frames).is_ok_and(|file| file.len() > 0) {
-        let why = "it holds the frames.csv of an earlier collection, which would be overwritten";
-        return Err(ConfigError::new(
-            "--out (XR_OUT)",
-            args.out.display().to_string(),
-            why,
-            "Give another folder.",
-        )
-        .into());
-    }
+pub async fn run(args: CollectArgs, machine: Machine, shutdown: Shutdown) -> anyhow::Result<()> {
+    let mut collection = Collection::begin(&args.out, machine, clock::now())?;
     let mut ops = Ops::new("xrbench-collect");
+    let mut limits = Limits::default();
+    if args.scrape.is_empty() {
+        // Nobody will say more of a frame than its client.
+        limits.patience = Duration::ZERO;
+    }
     let start = Start {
         listen: args.listen,
         origin: "--listen (XR_LISTEN)".to_owned(),
-        frames,
-        log: args.out.join("latency.hlog"),
-        limits: Limits::default(),
-        one_clock: false,
+        frames: collection.repetition().frames_csv(),
+        log: collection.repetition().latency_hlog(),
+        limits,
+        one_clock: args.one_clock,
         measure_all: true,
         on_event: Box::new(|_, _, _| {}),
     };
@@ -87,6 +95,10 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let scrapers: Vec<_> = args
         .scrape
         .into_iter()
+        .map(|target| Target {
+            ask_clock: !args.one_clock,
+            ..target
+        })
         .map(|target| collector.scrape(target))
         .collect::<anyhow::Result<_>>()?;
     ready.set_ready();
@@ -96,18 +108,35 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         &[("ops", ops.local_addr().to_string()), listen],
     );
 
+    let progress = collector.progress();
     let mut failure = collector.failure();
-    tokio::select! {
-        () = shutdown.fired() => {}
-        // The sender is in the collector, which is still here.
-        _ = failure.wait_for(Option::is_some) => {}
+    let mut notes = tokio::time::interval(NOTE_EVERY);
+    loop {
+        tokio::select! {
+            () = shutdown.fired() => break,
+            // The sender is in the collector, which is still here.
+            _ = failure.wait_for(Option::is_some) => break,
+            _ = notes.tick() => {
+                let known = *progress.borrow();
+                if known.shown > 0 {
+                    collection.note(&known, &collector.clocks())?;
+                }
+            }
+        }
     }
+    let last_pages = scrapers.iter().map(Scraper::catch_up);
+    // A service that has gone has said so in the log already.
+    let _ = tokio::time::timeout(CATCH_UP, futures::future::join_all(last_pages)).await;
     for scraper in scrapers {
-        // A service that has gone has said so in the log already.
-        let _ = scraper.catch_up().await;
         scraper.stop().await;
     }
-    let (counts, clocks) = collector.finish().await?;
+    let clocks = collector.clocks();
+    let finished = collector.finish().await;
+    let known = *progress.borrow();
+    let failed = finished.as_ref().err().map(|error| format!("{error:#}"));
+    let ended = collection.end(&known, &clocks, failed, clock::now());
+    let (counts, _) = finished?;
+    ended?;
     tracing::info!(?counts, ?clocks, "collected");
     ops.stop().await;
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use timeline::FrameReport;
+use timeline::{FrameReport, Reading};
 
 /// Reports of a client that are known again when it posts them again: more than it posts at a time.
 const REMEMBERED: usize = 8_192;
@@ -20,8 +20,33 @@ pub(super) struct Client {
     next: u64,
     marks: HashSet<Mark>,
     oldest: VecDeque<Mark>,
+    /// Number and generation time of the last frame whose stamp was read.
+    last: Option<(u32, u64)>,
     /// When it posted last.
     pub(super) heard: Duration,
+}
+
+/// Ticks of a schedule, and the time that they took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rate {
+    ticks: u64,
+    us: u64,
+}
+
+impl Rate {
+    /// More of the same schedule.
+    pub(super) fn add(&mut self, more: Self) {
+        self.ticks = self.ticks.saturating_add(more.ticks);
+        self.us = self.us.saturating_add(more.us);
+    }
+
+    /// Frames a second, to a thousandth; 0 while nothing is known.
+    pub fn fps(&self) -> f64 {
+        if self.us == 0 {
+            return 0.0;
+        }
+        (self.ticks as f64 * 1e9 / self.us as f64).round() / 1e3
+    }
 }
 
 /// What a report is.
@@ -40,6 +65,22 @@ impl Client {
     /// The number that would follow the last report.
     pub(super) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// How far a frame lies after the last one in its schedule: numbers are ticks. Nothing where the renderer began anew.
+    pub(super) fn follow(&mut self, report: &FrameReport) -> Rate {
+        let Reading::Read { frame, generated } = report.reading else {
+            return Rate::default();
+        };
+        let last = self.last.replace((frame.0, generated.0));
+        let step = last.and_then(|(number, at)| {
+            let ticks = u64::from(frame.0.checked_sub(number)?);
+            let us = generated.0.checked_sub(at)?;
+            // From one frame a second to 500: what is beyond is another schedule.
+            let is_one = ticks > 0 && (2_000..=1_000_000).contains(&(us / ticks));
+            is_one.then_some(Rate { ticks, us })
+        });
+        step.unwrap_or_default()
     }
 
     /// Takes a report. Numbers only count gaps: a client that begins anew, or one absurd number, makes nothing that follows
@@ -113,6 +154,27 @@ mod tests {
         for n in 1..100 {
             assert_eq!(client.post(&report(n, 1_000 + n)), NEW);
         }
+    }
+
+    #[test]
+    fn the_rate_is_told_by_the_numbers_of_frames() {
+        let mut client = Client::default();
+        let mut rate = Rate::default();
+        let frames = (0..300_u32).filter(|n| n % 7 != 3).chain(0..100);
+        for (n, number) in frames.enumerate() {
+            // The renderer begins anew after some of them, a minute later.
+            let begun = if n < 257 { 0 } else { 60_000_000 };
+            let generated = UnixMicros(begun + u64::from(number) * 1_001_000 / 60);
+            let shown = FrameReport {
+                reading: Reading::Read {
+                    frame: timeline::FrameNumber(number),
+                    generated,
+                },
+                ..report(0, 0)
+            };
+            rate.add(client.follow(&shown));
+        }
+        assert!((rate.fps() - 59.940).abs() < 0.001, "{}", rate.fps());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use timeline::frames_csv::FrameRow;
 use timeline::join::{Counts, Joiner, Limits, MAX_CLIENTS, MAX_LAG_US, Offsets};
 use timeline::{ClientName, FrameReport, Point, Reading, TracePage, UnixMicros};
 
-use super::clients::{Client, Posted};
+use super::clients::{Client, Posted, Rate};
 use super::clocks::Clocks;
 use result::ClockMeta;
 
@@ -21,8 +21,12 @@ pub struct Progress {
     pub unread: u64,
     /// When the first picture whose stamp was read had been decoded.
     pub first_shown: Option<UnixMicros>,
+    /// The earliest generation time that was shown.
+    pub first_generated: Option<UnixMicros>,
     /// The latest generation time that was shown.
     pub generated: Option<UnixMicros>,
+    /// How often frames are scheduled, as their numbers tell.
+    pub rate: Rate,
     /// The sum of latencies in microseconds, for a live figure.
     pub latency_sum_us: u64,
     /// The number of samples in the sum.
@@ -120,6 +124,7 @@ impl Core {
             if self.joiner.report(name, report, offsets, &mut self.rows) {
                 taken.new += 1;
                 self.progress.note(report, offsets);
+                self.progress.rate.add(client.follow(report));
             } else {
                 taken.implausible += 1;
             }
@@ -222,6 +227,10 @@ impl Progress {
         let decoded = on_our_clock(report.decoded, offsets.client_us);
         let generated = on_our_clock(generated, offsets.stamp_us);
         self.first_shown.get_or_insert(decoded);
+        self.first_generated = Some(
+            self.first_generated
+                .map_or(generated, |first| first.min(generated)),
+        );
         self.generated = self.generated.max(Some(generated));
         if let Ok(latency) = u64::try_from(decoded.micros_since(generated)) {
             self.latency_sum_us = self.latency_sum_us.saturating_add(latency);

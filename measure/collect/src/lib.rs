@@ -11,6 +11,7 @@
 pub mod cli;
 mod clients;
 mod clocks;
+mod collection;
 mod collector;
 pub mod core;
 pub mod files;
@@ -20,6 +21,7 @@ pub mod scrape;
 mod server;
 mod shared;
 
+pub use collection::Collection;
 pub use collector::{Collector, Start};
 pub use shared::OnEvent;
 

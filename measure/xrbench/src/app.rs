@@ -138,7 +138,8 @@ fn start(command: Command) -> anyhow::Result<u8> {
                 Ok(if holds { exit::OK } else { exit::START })
             }
             Work::Collect(args) => {
-                drained(collect::cli::run(args, shutdown.clone()), &shutdown).await
+                let work = collect::cli::run(args, run::machine::machine(), shutdown.clone());
+                drained(work, &shutdown).await
             }
             Work::Doctor(args) => doctor::run(args).await,
         }
