@@ -14,8 +14,8 @@ use testbed::local::lab::{Lab, Options};
 use testbed::{Spec, Testbed};
 
 use super::lab_plan::LabPlan;
+use super::terms::{Ended, Fault, Setup};
 use super::workload::{GRACE, Watched, Workload, watched};
-use super::{Ended, Fault, Setup};
 use crate::run::events::Events;
 use result::{ResourcesMeta, TooBig};
 

@@ -15,7 +15,7 @@ use testbed::local::fabric::{
 use testbed::local::plan::{self, PodPlan};
 use testbed::wan::Wan;
 
-use super::PlaceMeta;
+use super::terms::PlaceMeta;
 use crate::run::addresses::{Addresses, ListenAddresses};
 use crate::scenario::{ClusterName, Fabric, Scenario, Transport};
 use result::{FabricMeta, WanMeta};

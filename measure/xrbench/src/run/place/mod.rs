@@ -6,22 +6,21 @@
 mod host;
 mod lab;
 pub mod lab_plan;
+mod terms;
 mod workload;
 
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use settings::Role;
-use testbed::resources::Sample;
-use testbed::{Spec, Testbed};
+use testbed::Spec;
 
 use super::addresses::{Addresses, ListenAddresses};
-use super::events::Events;
-use crate::scenario::{ClusterName, Scenario, Transport};
+use crate::scenario::{Scenario, Transport};
 pub(super) use host::HostPlace;
 use lab::LabPlace;
 use lab_plan::{LabCapabilities, LabPlan};
-use result::{FabricMeta, RepetitionFolder, ResourcesMeta, RunMeta, WanMeta};
+pub(super) use terms::{Ended, Fault, PlaceMeta, Setup};
 pub(super) use workload::{GRACE, READY, Watched, Workload};
 
 /// A place before it is brought up.
@@ -36,47 +35,6 @@ pub(super) enum PlacePlan {
 pub(super) enum Place {
     Host(HostPlace),
     Lab(Box<LabPlace>),
-}
-
-/// What a place does on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The WAN carries nothing from now on.
-    OutageBegins,
-    /// The WAN carries everything again.
-    OutageEnds,
-    /// The tunnel of this cluster's gateway is killed and started again.
-    KillGateway(ClusterName),
-}
-
-/// A place as the meta of a repetition has it.
-#[derive(Debug, Default)]
-pub(super) struct PlaceMeta {
-    fabric: Option<FabricMeta>,
-    wan: Option<WanMeta>,
-    resources: Option<ResourcesMeta>,
-    /// How RTP travels, where that is the place's to say, and why it is not what the scenario asked for.
-    transport: Option<(Transport, Option<String>)>,
-}
-
-/// What a place is brought up with.
-#[derive(Debug)]
-pub(super) struct Setup<'a> {
-    pub(super) testbed: &'a Testbed,
-    pub(super) folder: &'a RepetitionFolder,
-    pub(super) events: &'a Events,
-    /// Whether the clusters have the paper's limits.
-    pub(super) limits: bool,
-    /// The points at which packets are captured.
-    pub(super) pcap: &'a [String],
-}
-
-/// The end of a place.
-#[derive(Debug, Default)]
-pub(super) struct Ended {
-    pub(super) meta: PlaceMeta,
-    /// What each of its own processes had used.
-    pub(super) used: Vec<(String, Option<Sample>)>,
 }
 
 impl PlacePlan {
@@ -205,24 +163,6 @@ impl Place {
         match self {
             Self::Host(_) => Ended::default(),
             Self::Lab(lab) => lab.down().await,
-        }
-    }
-}
-
-impl PlaceMeta {
-    /// Puts what is known into the meta of the repetition; what was known before stays.
-    pub(super) fn record(self, meta: &mut RunMeta) {
-        let Self {
-            fabric,
-            wan,
-            resources,
-            transport,
-        } = self;
-        meta.fabric = fabric.or_else(|| meta.fabric.take());
-        meta.wan = wan.or_else(|| meta.wan.take());
-        meta.resources = resources.or_else(|| meta.resources.take());
-        if let Some((transport, why)) = transport {
-            (meta.transport, meta.transport_why) = (transport.to_string(), why);
         }
     }
 }
