@@ -181,15 +181,15 @@ fn lost(samples: &[Sample], frame_us: f64) -> Vec<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use result::{RunMeta, rows::Audit};
+    use result::{RepetitionMeta, rows::Audit};
     use stats::{Measured, Window};
 
     fn run(samples: Vec<Sample>) -> LoadedRun {
         LoadedRun {
-            meta: RunMeta {
+            meta: RepetitionMeta {
                 fps: 60.0,
                 run: 3,
-                ..RunMeta::default()
+                ..RepetitionMeta::default()
             },
             measured: Measured {
                 samples,

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::repetition::RunMeta;
+use super::repetition::RepetitionMeta;
 use super::run::RunInfo;
 
 /// The folder of a result.
@@ -63,7 +63,7 @@ impl RunFolder {
     }
 
     /// Every repetition that has begun, by scenario in the order of `run.json`, then by number.
-    pub fn repetitions(&self) -> anyhow::Result<Vec<(RunMeta, RepetitionFolder)>> {
+    pub fn repetitions(&self) -> anyhow::Result<Vec<(RepetitionMeta, RepetitionFolder)>> {
         let mut found = Vec::new();
         for scenario in &self.info()?.scenarios {
             for run in 1..=scenario.runs {
@@ -103,7 +103,7 @@ impl RepetitionFolder {
         Ok(())
     }
 
-    /// [`RunMeta`].
+    /// [`RepetitionMeta`].
     pub fn meta_json(&self) -> PathBuf {
         self.root.join("meta.json")
     }
@@ -158,8 +158,8 @@ impl RepetitionFolder {
         self.logs().join(format!("{role}.log"))
     }
 
-    /// Reads [`RunMeta`].
-    pub fn meta(&self) -> anyhow::Result<RunMeta> {
+    /// Reads [`RepetitionMeta`].
+    pub fn meta(&self) -> anyhow::Result<RepetitionMeta> {
         read_json(&self.meta_json())
     }
 }
@@ -239,12 +239,12 @@ mod tests {
         for run in [2, 1] {
             let at = folder.repetition("ours", run);
             at.create().expect("folders");
-            let meta = RunMeta {
+            let meta = RepetitionMeta {
                 run,
                 fps: 60.0,
                 measured_from_us: Some(UnixMicros(1_000_000)),
                 measured_to_us: Some(UnixMicros(3_500_000)),
-                ..RunMeta::default()
+                ..RepetitionMeta::default()
             };
             write_json(&at.meta_json(), &meta).expect("meta.json");
         }

@@ -10,7 +10,7 @@ use super::clock::ClockMeta;
 
 /// `meta.json`: one repetition. Written when it begins, and again at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RunMeta {
+pub struct RepetitionMeta {
     /// [`SCHEMA_VERSION`] of the writer.
     pub schema_version: u32,
     /// The scenario's name.
@@ -135,7 +135,7 @@ pub struct ResourcesMeta {
     pub limited: Vec<String>,
 }
 
-impl RunMeta {
+impl RepetitionMeta {
     /// Seconds over which frames were measured; 0 before the repetition's end.
     pub fn measured_seconds(&self) -> f64 {
         match (self.measured_from_us, self.measured_to_us) {

@@ -51,7 +51,7 @@ pub struct RunInfo {
     /// What the order of the repetitions was drawn from.
     pub seed: u64,
     /// The repetitions in the order in which they were run.
-    pub order: Vec<Slot>,
+    pub order: Vec<PlannedRepetition>,
     /// What is in the folder, in the order of the scenario file, each floor before the first scenario that names it.
     pub scenarios: Vec<ScenarioInfo>,
     /// Versions of every program that took part, by program.
@@ -67,7 +67,7 @@ pub struct RunInfo {
 
 /// One repetition of one scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slot {
+pub struct PlannedRepetition {
     /// The scenario's name.
     pub scenario: String,
     /// Which repetition, from 1.

@@ -9,7 +9,7 @@ use timeline::{
 
 use super::*;
 use crate::summary::tests::{result, several};
-use ::result::{RunMeta, write_json};
+use ::result::{RepetitionMeta, write_json};
 
 const fn within(tolerance: Tolerance) -> Options {
     Options {
@@ -170,7 +170,7 @@ fn repetitions_that_lost_everything_count() {
 fn a_repetition_that_never_began_to_measure_lost_everything() {
     let (_dir, a, b) = two(0);
     let folder = RunFolder::new(&b).repetition("s1", 3);
-    let meta = RunMeta {
+    let meta = RepetitionMeta {
         first_frame_us: None,
         measured_from_us: None,
         measured_to_us: None,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LoadedScenario, load::Loaded};
-use result::{Pipeline, RunMeta};
+use result::{Pipeline, RepetitionMeta};
 use stats::{Estimate, RunFigures, cliffs_delta, holm, pairs};
 
 /// Two scenarios against each other: `b` minus `a`, so that a positive difference says that `b` is slower.
@@ -113,7 +113,7 @@ pub(crate) fn figures(one: &LoadedScenario) -> Vec<RunFigures> {
 
 /// Every two scenarios of ours of the same size, rate and bit rate that have a repetition in common.
 pub(super) fn of(loaded: &Loaded, uncertainty_us: u64) -> Vec<Difference> {
-    let ours: Vec<(&LoadedScenario, &RunMeta, Vec<RunFigures>)> = loaded
+    let ours: Vec<(&LoadedScenario, &RepetitionMeta, Vec<RunFigures>)> = loaded
         .scenarios
         .iter()
         .filter(|one| one.info.pipeline == Pipeline::Ours)
@@ -158,13 +158,13 @@ pub(super) fn of(loaded: &Loaded, uncertainty_us: u64) -> Vec<Difference> {
     found
 }
 
-fn comparable(a: &RunMeta, b: &RunMeta) -> bool {
+fn comparable(a: &RepetitionMeta, b: &RepetitionMeta) -> bool {
     (a.width, a.height, a.bitrate_bps) == (b.width, b.height, b.bitrate_bps)
         && (a.fps - b.fps).abs() < 1e-6
 }
 
 /// Settings that are not alike, for people: size, rate, bit rate, and those of [`Difference::differs`].
-pub(crate) fn settings(a: &RunMeta, b: &RunMeta) -> Vec<String> {
+pub(crate) fn settings(a: &RepetitionMeta, b: &RepetitionMeta) -> Vec<String> {
     let mut found: Vec<String> = [
         ("size", (a.width, a.height) != (b.width, b.height)),
         ("rate", (a.fps - b.fps).abs() > 1e-6),
@@ -178,13 +178,13 @@ pub(crate) fn settings(a: &RunMeta, b: &RunMeta) -> Vec<String> {
     found
 }
 
-fn differs(a: &RunMeta, b: &RunMeta) -> Vec<String> {
-    let fabric = |meta: &RunMeta| {
+fn differs(a: &RepetitionMeta, b: &RepetitionMeta) -> Vec<String> {
+    let fabric = |meta: &RepetitionMeta| {
         meta.fabric
             .as_ref()
             .map(|fabric| (fabric.name.clone(), fabric.service.clone()))
     };
-    let wan = |meta: &RunMeta| {
+    let wan = |meta: &RepetitionMeta| {
         meta.wan
             .as_ref()
             .map(|wan| (wan.preset.clone(), wan.description.clone()))

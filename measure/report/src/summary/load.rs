@@ -10,7 +10,7 @@ use timeline::{
 
 use super::{Note, NoteKind, read};
 use result::{
-    RepetitionFolder, RunFolder, RunInfo, RunMeta, ScenarioInfo,
+    RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, ScenarioInfo,
     rows::{self, Audit, OcrRow},
 };
 use stats::{Disturbances, FromOcr, FromRows, Measured, Window};
@@ -37,7 +37,7 @@ pub struct LoadedScenario {
 #[derive(Debug)]
 pub struct LoadedRun {
     /// `meta.json`.
-    pub meta: RunMeta,
+    pub meta: RepetitionMeta,
     /// Its figures; empty before measuring began.
     pub measured: Measured,
     /// When it measured, where it did.
@@ -82,7 +82,7 @@ pub fn load(folder: &RunFolder) -> anyhow::Result<Loaded> {
             .into_iter()
             .partition(|(meta, _)| meta.scenario == scenario.name);
         found = rest;
-        let of_this: Vec<(RunMeta, RepetitionFolder)> = of_this;
+        let of_this: Vec<(RepetitionMeta, RepetitionFolder)> = of_this;
         scenarios.push(LoadedScenario {
             info: scenario.clone(),
             runs: of_this
@@ -94,7 +94,7 @@ pub fn load(folder: &RunFolder) -> anyhow::Result<Loaded> {
     Ok(Loaded { info, scenarios })
 }
 
-fn repetition(meta: RunMeta, folder: &RepetitionFolder) -> anyhow::Result<LoadedRun> {
+fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result<LoadedRun> {
     let (mut notes, mut files) = (Vec::new(), Vec::new());
     let disturbances = read::disturbances(folder, &mut files)?;
     let rows = rows::read::<OcrRow>(&folder.ocr_csv())?
@@ -193,7 +193,12 @@ fn measured_rows(rows: &[OcrRow], window: Option<Window>) -> Vec<OcrRow> {
 }
 
 /// Ends the window of a repetition that was cut off with its last known generation time.
-fn close(window: Window, folder: &RepetitionFolder, meta: &RunMeta, rows: &[OcrRow]) -> Window {
+fn close(
+    window: Window,
+    folder: &RepetitionFolder,
+    meta: &RepetitionMeta,
+    rows: &[OcrRow],
+) -> Window {
     if window.to_us != u64::MAX {
         return window;
     }
@@ -226,7 +231,7 @@ fn from_frames(
     folder: &RepetitionFolder,
     window: Window,
     disturbances: Option<&Disturbances>,
-    meta: &RunMeta,
+    meta: &RepetitionMeta,
 ) -> anyhow::Result<(Measured, Vec<(String, bool)>)> {
     let path = folder.frames_csv();
     let mut measuring = FromRows::new(window, disturbances).collected(meta.collected);

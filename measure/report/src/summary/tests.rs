@@ -13,7 +13,7 @@ use timeline::{
 
 use super::*;
 use result::{
-    Pipeline, RunFolder, RunInfo, RunMeta, ScenarioInfo,
+    Pipeline, RepetitionMeta, RunFolder, RunInfo, ScenarioInfo,
     rows::{self, Agreement, OcrRow, RowStatus},
     write_json,
 };
@@ -99,7 +99,7 @@ pub(crate) fn several(root: &std::path::Path, scenarios: &[(&str, &str, u64)]) -
             let stages = [1_500 + round, 300, 40, 260 + delay_us, 700];
             frames(&folder, name, Pipeline::Ours, run, stages);
             let at = folder.repetition(name, run);
-            let meta = RunMeta {
+            let meta = RepetitionMeta {
                 transport: (*transport).into(),
                 ..at.meta().expect("there")
             };
@@ -109,10 +109,10 @@ pub(crate) fn several(root: &std::path::Path, scenarios: &[(&str, &str, u64)]) -
     folder
 }
 
-fn begin(folder: &RunFolder, name: &str, pipeline: Pipeline, run: u32) -> RunMeta {
+fn begin(folder: &RunFolder, name: &str, pipeline: Pipeline, run: u32) -> RepetitionMeta {
     let at = folder.repetition(name, run);
     at.create().expect("folders");
-    let meta = RunMeta {
+    let meta = RepetitionMeta {
         schema_version: 1,
         scenario: name.into(),
         run,
@@ -128,7 +128,7 @@ fn begin(folder: &RunFolder, name: &str, pipeline: Pipeline, run: u32) -> RunMet
         measured_from_us: Some(UnixMicros(START)),
         measured_to_us: Some(UnixMicros(START + 10 * SECOND)),
         complete: true,
-        ..RunMeta::default()
+        ..RepetitionMeta::default()
     };
     write_json(&at.meta_json(), &meta).expect("meta.json");
     let mut host = String::from("from_us,to_us,steal_percent,disturbed\n");
@@ -459,7 +459,7 @@ fn a_result_that_was_cut_off_says_so_and_keeps_what_it_has() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let folder = result(dir.path());
     let at = folder.repetition("ours-udp-360p25", 1);
-    let meta = RunMeta {
+    let meta = RepetitionMeta {
         measured_to_us: None,
         complete: false,
         ..at.meta().expect("there")
@@ -485,7 +485,7 @@ fn what_was_planned_and_is_missing_is_said() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let folder = several(dir.path(), &[("s1", "udp", 0), ("s2", "udp", 500)]);
     let at = folder.repetition("s1", 2);
-    let meta = RunMeta {
+    let meta = RepetitionMeta {
         measured_from_us: None,
         measured_to_us: None,
         complete: false,

@@ -82,7 +82,7 @@ fn all_complete(folder: &RunFolder) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use result::{RunInfo, RunMeta, ScenarioInfo};
+    use result::{RepetitionMeta, RunInfo, ScenarioInfo};
 
     #[test]
     fn a_part_of_a_calibration_is_none() {
@@ -106,9 +106,9 @@ mod tests {
             );
             let at = folder.repetition("delay-0us", run);
             at.create().expect("folders");
-            let meta = RunMeta {
+            let meta = RepetitionMeta {
                 complete: true,
-                ..RunMeta::default()
+                ..RepetitionMeta::default()
             };
             write_json(&at.meta_json(), &meta).expect("meta.json");
         }

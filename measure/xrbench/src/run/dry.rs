@@ -99,7 +99,7 @@ pub(super) fn text(
         )?;
     }
     for info in plan.scenarios(file) {
-        let slot = result::Slot {
+        let slot = result::PlannedRepetition {
             scenario: info.name.clone(),
             run: 1,
         };
@@ -137,7 +137,7 @@ pub(super) fn json(
 ) -> anyhow::Result<serde_json::Value> {
     let mut scenarios = Vec::new();
     for info in plan.scenarios(file) {
-        let slot = result::Slot {
+        let slot = result::PlannedRepetition {
             scenario: info.name.clone(),
             run: 1,
         };

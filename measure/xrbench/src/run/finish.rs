@@ -11,7 +11,7 @@ use timeline::hist::{LatencyHistogram, LogWriter};
 use timeline::{Point, UnixMicros};
 
 use super::sampler::Seconds;
-use result::{RepetitionFolder, RunMeta, write_atomic};
+use result::{RepetitionFolder, RepetitionMeta, write_atomic};
 
 /// The tag of the intervals that hold the samples of undisturbed seconds once more.
 pub const UNDISTURBED: &str = "undisturbed";
@@ -28,7 +28,7 @@ pub struct Yield {
 /// Rewrites `frames.csv` in the order of generation and `latency.hlog`, both whole or not at all.
 pub fn finish(
     folder: &RepetitionFolder,
-    meta: &RunMeta,
+    meta: &RepetitionMeta,
     seconds: &Seconds,
 ) -> anyhow::Result<Yield> {
     let path = folder.frames_csv();
@@ -65,7 +65,7 @@ fn position(row: &FrameRow) -> Option<UnixMicros> {
 }
 
 /// A frame is measured if it was generated in the measured time, whenever it was shown.
-fn phase(row: &FrameRow, meta: &RunMeta) -> Option<Phase> {
+fn phase(row: &FrameRow, meta: &RepetitionMeta) -> Option<Phase> {
     let (at, from, to) = (position(row)?, meta.measured_from_us?, meta.measured_to_us?);
     // What follows the measured time was generated while the run ended: it is in no figure either.
     Some(if at >= from && at < to {
@@ -80,7 +80,7 @@ fn is_measured_sample(row: &FrameRow) -> bool {
 }
 
 /// One interval for each second of generation; those of undisturbed seconds once more under [`UNDISTURBED`].
-fn histograms(rows: &[FrameRow], meta: &RunMeta) -> anyhow::Result<Vec<u8>> {
+fn histograms(rows: &[FrameRow], meta: &RepetitionMeta) -> anyhow::Result<Vec<u8>> {
     let mut log = LogWriter::begin(Vec::new(), meta.started_us)?;
     let mut intervals: BTreeMap<u64, [LatencyHistogram; 2]> = BTreeMap::new();
     for row in rows.iter().filter(|row| is_measured_sample(row)) {
@@ -137,11 +137,11 @@ mod tests {
             writer.write(&row).expect("written");
         }
         drop(writer);
-        let meta = RunMeta {
+        let meta = RepetitionMeta {
             started_us: UnixMicros(START),
             measured_from_us: Some(UnixMicros(START + 2_000_000)),
             measured_to_us: Some(UnixMicros(START + 8_000_000)),
-            ..RunMeta::default()
+            ..RepetitionMeta::default()
         };
         let found = finish(&folder, &meta, &Seconds::default()).expect("finished");
         assert_eq!(

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::scenario::{File, Renderer, Scenario};
-use result::{Pipeline, ScenarioInfo, Slot};
+use result::{Pipeline, PlannedRepetition, ScenarioInfo};
 
 /// Images, each of two lines, that one core reads in a second, measured; for the expected time only.
 const IMAGES_PER_CORE_SECOND: f64 = 30.0;
@@ -28,7 +28,7 @@ pub struct Plan {
     /// For each scenario of the file, the name of its floor.
     pub floor_of: Vec<Option<String>>,
     /// The repetitions in their order.
-    pub order: Vec<Slot>,
+    pub order: Vec<PlannedRepetition>,
 }
 
 /// What a repetition runs.
@@ -45,7 +45,7 @@ impl Plan {
     pub fn new(file: &File) -> Self {
         let (floors, floor_of) = floors(&file.scenario);
         let mut random = fastrand::Rng::with_seed(file.seed);
-        let mut groups: Vec<Vec<Slot>> = Vec::new();
+        let mut groups: Vec<Vec<PlannedRepetition>> = Vec::new();
         let names: Vec<Option<&str>> = floors
             .iter()
             .map(|floor| Some(floor.name.as_str()))
@@ -116,7 +116,7 @@ impl Plan {
     ///
     /// # Panics
     /// When `slot` is not from this plan, or `file` not the one that it was made from.
-    pub fn job<'a>(&'a self, file: &'a File, slot: &Slot) -> Job<'a> {
+    pub fn job<'a>(&'a self, file: &'a File, slot: &PlannedRepetition) -> Job<'a> {
         let floor = self
             .floors
             .iter()
@@ -237,7 +237,7 @@ fn floors(scenarios: &[Scenario]) -> (Vec<FloorRun>, Vec<Option<String>>) {
 }
 
 /// Round by round, each scenario once a round, in an order that is drawn anew for each.
-fn rounds(members: &[&Scenario], random: &mut fastrand::Rng) -> Vec<Slot> {
+fn rounds(members: &[&Scenario], random: &mut fastrand::Rng) -> Vec<PlannedRepetition> {
     let most = members
         .iter()
         .map(|scenario| scenario.runs)
@@ -250,7 +250,7 @@ fn rounds(members: &[&Scenario], random: &mut fastrand::Rng) -> Vec<Slot> {
             .filter(|scenario| run <= scenario.runs)
             .collect();
         random.shuffle(&mut round);
-        slots.extend(round.iter().map(|scenario| Slot {
+        slots.extend(round.iter().map(|scenario| PlannedRepetition {
             scenario: scenario.name.clone(),
             run,
         }));
@@ -259,16 +259,19 @@ fn rounds(members: &[&Scenario], random: &mut fastrand::Rng) -> Vec<Slot> {
 }
 
 /// Puts the floor's repetitions between the pipelines', evenly, and one before all of them.
-fn alternate(pipelines: Vec<Slot>, floor: Option<&FloorRun>) -> Vec<Slot> {
+fn alternate(
+    pipelines: Vec<PlannedRepetition>,
+    floor: Option<&FloorRun>,
+) -> Vec<PlannedRepetition> {
     let Some(floor) = floor else { return pipelines };
     let (runs, count) = (floor.like.runs as usize, pipelines.len());
     let before = |run: usize| run * count.max(1) / runs;
     let mut slots = Vec::new();
     let mut next = 0;
-    let mut put = |slots: &mut Vec<Slot>, up_to: usize| {
+    let mut put = |slots: &mut Vec<PlannedRepetition>, up_to: usize| {
         while next < runs && before(next) <= up_to {
             next += 1;
-            slots.push(Slot {
+            slots.push(PlannedRepetition {
                 scenario: floor.name.clone(),
                 run: u32::try_from(next).unwrap_or(u32::MAX),
             });
@@ -283,8 +286,11 @@ fn alternate(pipelines: Vec<Slot>, floor: Option<&FloorRun>) -> Vec<Slot> {
 }
 
 /// Merges groups so that each is spread over the whole run; inside a group the order stays.
-fn interleave(groups: Vec<Vec<Slot>>, random: &mut fastrand::Rng) -> Vec<Slot> {
-    let mut placed: Vec<(f64, usize, Slot)> = Vec::new();
+fn interleave(
+    groups: Vec<Vec<PlannedRepetition>>,
+    random: &mut fastrand::Rng,
+) -> Vec<PlannedRepetition> {
+    let mut placed: Vec<(f64, usize, PlannedRepetition)> = Vec::new();
     for (index, group) in groups.into_iter().enumerate() {
         let shift = random.f64();
         let step = 1.0 / group.len().max(1) as f64;

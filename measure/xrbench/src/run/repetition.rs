@@ -20,7 +20,7 @@ use super::plan::Job;
 use super::progress::Progress;
 use super::sampler::{Sampler, Seconds};
 use crate::scenario::{Disturbed, Scenario};
-use result::{Pipeline, ProcessInfo, RepetitionFolder, RunMeta, SCHEMA_VERSION, write_json};
+use result::{Pipeline, ProcessInfo, RepetitionFolder, RepetitionMeta, SCHEMA_VERSION, write_json};
 
 /// Why a repetition did not come to its end.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub(super) struct Repetition<'a> {
     pub(super) context: &'a RunContext<'a>,
     pub(super) scenario: &'a Scenario,
     pub(super) folder: RepetitionFolder,
-    pub(super) meta: RunMeta,
+    pub(super) meta: RepetitionMeta,
     pub(super) events: Events,
     sampler: Sampler,
     testbed: Testbed,
@@ -116,7 +116,7 @@ impl<'a> Repetition<'a> {
             ),
             Job::Floor(_) => (Pipeline::Floor, "none".to_owned(), None),
         };
-        let meta = RunMeta {
+        let meta = RepetitionMeta {
             schema_version: SCHEMA_VERSION,
             scenario: name.to_owned(),
             run: number,
@@ -129,7 +129,7 @@ impl<'a> Repetition<'a> {
             server,
             floor,
             started_us: clock::now(),
-            ..RunMeta::default()
+            ..RepetitionMeta::default()
         };
         let writer = events.clone();
         let testbed = Testbed::new(Placement::Host, clock::now, move |event| {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use service::ConfigError;
 
-use result::{RunFolder, RunInfo, RunState, Slot};
+use result::{PlannedRepetition, RunFolder, RunInfo, RunState};
 
 /// What stands of an earlier run.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct Earlier {
     /// Its `run.json`.
     pub info: RunInfo,
     /// The repetitions that were completed.
-    pub complete: Vec<Slot>,
+    pub complete: Vec<PlannedRepetition>,
 }
 
 /// Reads what stands in `folder`, and checks that it is of the same scenario file: figures of two different files in one
@@ -65,7 +65,7 @@ pub(super) fn earlier(folder: &RunFolder, wanted: &serde_json::Value) -> anyhow:
 }
 
 /// Puts what an unfinished repetition wrote beside it, so that the new one begins with an empty folder and nothing is lost.
-pub(super) fn set_aside(folder: &RunFolder, slot: &Slot) -> anyhow::Result<()> {
+pub(super) fn set_aside(folder: &RunFolder, slot: &PlannedRepetition) -> anyhow::Result<()> {
     let old = folder
         .repetition(&slot.scenario, slot.run)
         .root()
@@ -112,13 +112,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use result::{RunMeta, write_json};
+    use result::{RepetitionMeta, write_json};
 
     fn stopped(complete: &[bool]) -> (tempfile::TempDir, RunFolder) {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let folder = RunFolder::new(dir.path());
-        let order: Vec<Slot> = (1..=3)
-            .map(|run| Slot {
+        let order: Vec<PlannedRepetition> = (1..=3)
+            .map(|run| PlannedRepetition {
                 scenario: "s".into(),
                 run,
             })
@@ -126,9 +126,9 @@ mod tests {
         for (slot, complete) in order.iter().zip(complete) {
             let at = folder.repetition("s", slot.run);
             at.create().expect("made");
-            let meta = RunMeta {
+            let meta = RepetitionMeta {
                 complete: *complete,
-                ..RunMeta::default()
+                ..RepetitionMeta::default()
             };
             write_json(&at.meta_json(), &meta).expect("written");
         }
@@ -149,13 +149,13 @@ mod tests {
             earlier(&folder, &json!({"seed": 1, "scenario": [{"name": "s"}]})).expect("resumable");
         assert_eq!(
             earlier.complete,
-            [Slot {
+            [PlannedRepetition {
                 scenario: "s".into(),
                 run: 1
             }]
         );
         for n in 1..=2 {
-            let slot = Slot {
+            let slot = PlannedRepetition {
                 scenario: "s".into(),
                 run: 2,
             };
@@ -169,7 +169,7 @@ mod tests {
             let again = folder.repetition("s", 2);
             assert!(!again.root().exists());
             again.create().expect("made");
-            write_json(&again.meta_json(), &RunMeta::default()).expect("written");
+            write_json(&again.meta_json(), &RepetitionMeta::default()).expect("written");
         }
     }
 

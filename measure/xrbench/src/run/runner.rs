@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::repetition::{RunContext, Stopped};
 use super::{course, dry, machine, programs, resume, strips};
 use crate::scenario::{self, File};
-use result::{RunFolder, RunInfo, RunState, SCHEMA_VERSION, Slot, kept, write_json};
+use result::{PlannedRepetition, RunFolder, RunInfo, RunState, SCHEMA_VERSION, kept, write_json};
 
 /// Somebody pressed Ctrl-C; what was measured before is readable.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +161,7 @@ struct Run<'a> {
     options: &'a RunOptions,
     shutdown: &'a Shutdown,
     /// Repetitions that an earlier run completed.
-    complete: Vec<Slot>,
+    complete: Vec<PlannedRepetition>,
     capabilities: Option<LabCapabilities>,
 }
 
@@ -259,7 +259,7 @@ impl Run<'_> {
         Ok(failures)
     }
 
-    fn floor_of(&self, slot: &Slot, job: Job<'_>) -> Option<String> {
+    fn floor_of(&self, slot: &PlannedRepetition, job: Job<'_>) -> Option<String> {
         let Job::Pipeline(_) = job else { return None };
         let index = self
             .file

@@ -6,8 +6,8 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use result::{
-    Calibration, FabricMeta, Fit, Machine, Pipeline, ProcessInfo, ResourcesMeta, RunFolder,
-    RunInfo, RunMeta, RunState, ScenarioInfo, Slot, WanMeta, write_json,
+    Calibration, FabricMeta, Fit, Machine, Pipeline, PlannedRepetition, ProcessInfo,
+    RepetitionMeta, ResourcesMeta, RunFolder, RunInfo, RunState, ScenarioInfo, WanMeta, write_json,
 };
 use timeline::{
     FrameNumber, Point, RtpTimestamp, UnixMicros,
@@ -106,9 +106,9 @@ const SCENARIOS: [Scenario; 5] = [
 pub(crate) fn make(root: &Path, size: Size) -> RunFolder {
     let folder = RunFolder::new(root);
     fs::create_dir_all(root).expect("a folder");
-    let mut order: Vec<Slot> = (1..=size.runs)
+    let mut order: Vec<PlannedRepetition> = (1..=size.runs)
         .flat_map(|run| {
-            SCENARIOS.iter().map(move |scenario| Slot {
+            SCENARIOS.iter().map(move |scenario| PlannedRepetition {
                 scenario: scenario.name.into(),
                 run,
             })
@@ -207,7 +207,7 @@ fn repetition(
 ) {
     let at = folder.repetition(scenario.name, run);
     at.create().expect("folders");
-    let meta = RunMeta {
+    let meta = RepetitionMeta {
         schema_version: result::SCHEMA_VERSION,
         scenario: scenario.name.into(),
         run,
@@ -258,7 +258,7 @@ fn repetition(
             })
             .into(),
         complete: true,
-        ..RunMeta::default()
+        ..RepetitionMeta::default()
     };
     write_json(&at.meta_json(), &meta).expect("meta.json");
     let disturbed: Vec<bool> = (0..seconds).map(|_| random.u32(..40) == 0).collect();

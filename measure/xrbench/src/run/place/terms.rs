@@ -1,6 +1,6 @@
 //! What a place is brought up with, what is done to it, and what it gives back.
 
-use result::{FabricMeta, RepetitionFolder, ResourcesMeta, RunMeta, WanMeta};
+use result::{FabricMeta, RepetitionFolder, RepetitionMeta, ResourcesMeta, WanMeta};
 use testbed::Testbed;
 use testbed::resources::Sample;
 
@@ -50,7 +50,7 @@ pub(in crate::run) struct Ended {
 
 impl PlaceMeta {
     /// Puts what is known into the meta of the repetition; what was known before stays.
-    pub(in crate::run) fn record(self, meta: &mut RunMeta) {
+    pub(in crate::run) fn record(self, meta: &mut RepetitionMeta) {
         let Self {
             fabric,
             wan,
