@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use result::{
-    Machine, RepetitionFolder, RunFolder, RunInfo, RunMeta, RunState, SCHEMA_VERSION, ScenarioInfo,
-    Slot, cannot_write, write_json,
+    Machine, PlannedRepetition, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, RunState,
+    SCHEMA_VERSION, ScenarioInfo, cannot_write, write_json,
 };
 use service::ConfigError;
 use timeline::UnixMicros;
@@ -25,7 +25,7 @@ pub struct Collection {
     folder: RunFolder,
     repetition: RepetitionFolder,
     info: RunInfo,
-    meta: RunMeta,
+    meta: RepetitionMeta,
     /// Locked for as long as it is open: two collectors in one folder would take each other's numbers.
     _lock: File,
 }
@@ -59,7 +59,7 @@ impl Collection {
         let last = folder.repetition(SCENARIO, scenario.runs);
         if scenario.runs == 0 || has_frames(&last) {
             scenario.runs += 1;
-            info.order.push(Slot {
+            info.order.push(PlannedRepetition {
                 scenario: SCENARIO.to_owned(),
                 run: scenario.runs,
             });
@@ -71,14 +71,14 @@ impl Collection {
         info.ended_us = None;
         info.machine = machine;
         info.command = std::env::args().collect();
-        let meta = RunMeta {
+        let meta = RepetitionMeta {
             schema_version: SCHEMA_VERSION,
             scenario: SCENARIO.to_owned(),
             run,
             transport: "unknown".to_owned(),
             started_us: now,
             collected: true,
-            ..RunMeta::default()
+            ..RepetitionMeta::default()
         };
         let collection = Self {
             folder,
