@@ -73,6 +73,7 @@ impl Estimate {
 
     /// The estimate to go by where the two clocks may well be one: no offset, unless there certainly is one. Two readings of
     /// one host's clock stay what they are, and the uncertainty grows by the offset that is left out.
+    #[must_use]
     pub const fn or_none(self) -> Self {
         let offset = self.offset_us.unsigned_abs();
         if offset > self.uncertainty_us {

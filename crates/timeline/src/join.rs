@@ -169,7 +169,7 @@ impl Joiner {
         }
         let open = self.open(key, rows);
         // What an earlier crossing said stays.
-        open.crossed[point as usize].get_or_insert(on_our_clock(at, offset_us));
+        open.crossed[point as usize].get_or_insert_with(|| on_our_clock(at, offset_us));
         let crossed = open.crossed;
         for mut row in open.rows.extract_if(.., |row| is_whole(row, &crossed)) {
             fill(&mut row, &crossed);

@@ -380,12 +380,12 @@ fn every_client_has_a_row_of_its_own_with_what_the_services_saw() {
             rows.extend(play(&mut joiner, crossings.clone()));
         }
         tell(&mut joiner, "a", &report_of(4, 0), &mut rows);
-        if !services_first {
-            tell(&mut joiner, "b", &report_of(4, 3_000), &mut rows);
-            rows.extend(play(&mut joiner, crossings));
-        } else {
+        if services_first {
             assert_eq!(rows.len(), 1, "the row of a waits for nobody");
             tell(&mut joiner, "b", &report_of(4, 3_000), &mut rows);
+        } else {
+            tell(&mut joiner, "b", &report_of(4, 3_000), &mut rows);
+            rows.extend(play(&mut joiner, crossings));
         }
         assert_eq!(joiner.waiting(), 0, "both have reported");
         assert_eq!(

@@ -23,6 +23,10 @@ pub(super) struct Clocks {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts about a source, of which any may hold without the others"
+)]
 struct Source {
     asked: bool,
     estimate: Option<Estimate>,

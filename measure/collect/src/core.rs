@@ -106,7 +106,7 @@ impl Core {
         let mut taken = Taken {
             next: reports
                 .last()
-                .map_or(client.next(), |last| last.sequence.saturating_add(1)),
+                .map_or_else(|| client.next(), |last| last.sequence.saturating_add(1)),
             ..Taken::default()
         };
         let latest = arrived.0.saturating_add(MAX_LAG_US.unsigned_abs());
