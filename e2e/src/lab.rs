@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tempfile::TempDir;
 use testbed::{Event, Exit, Placement, Process, Ready, Spec, Testbed};
 
@@ -91,7 +92,7 @@ impl Drop for Lab {
         if !std::thread::panicking() {
             return;
         }
-        for event in lock(&self.events).iter() {
+        for event in self.events.lock().iter() {
             eprintln!("{event:?}");
         }
         let Ok(files) = std::fs::read_dir(self.folder.path()) else {
@@ -120,9 +121,9 @@ impl Lab {
         let events = Arc::<Mutex<Vec<Event>>>::default();
         let note = Arc::clone(&events);
         let testbed = Testbed::new(Placement::Host, service::clock::now, move |event| {
-            lock(&note).push(event);
+            note.lock().push(event);
         });
-        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = ONE_AT_A_TIME.lock();
         Self {
             testbed,
             folder: TempDir::new().expect("a temporary folder"),
@@ -212,7 +213,7 @@ impl Lab {
         let spec = self
             .spec(role, binary(program))
             .args(args.iter().copied())
-            .on_line(move |line| lock(&hear).push(line.to_owned()));
+            .on_line(move |line| hear.lock().push(line.to_owned()));
         let process = self.testbed.start(spec).expect("the program starts");
         let ready = process
             .ready(START_PATIENCE)
@@ -238,10 +239,6 @@ fn with_defaults<'a>(chosen: &[&'a str], defaults: &[(&'a str, &'a str)]) -> Vec
     let open = defaults.iter().filter(|(flag, _)| !chosen.contains(flag));
     let open = open.flat_map(|(flag, value)| [*flag, *value]);
     open.chain(chosen.iter().copied()).collect()
-}
-
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An address of this host whose port nobody has at the moment.
@@ -294,7 +291,7 @@ impl Service {
 
     /// The lines that it printed on standard output so far, the ready line included, restarts too.
     pub fn said(&self) -> Vec<String> {
-        lock(&self.said).clone()
+        self.said.lock().clone()
     }
 
     /// Frames that this client has shown, or nothing while it does not answer.
@@ -349,7 +346,7 @@ impl Service {
     pub async fn terminate(self) -> Ended {
         let start = Instant::now();
         let exit = self.process.terminate(DRAIN_PATIENCE).await;
-        let said = lock(&self.said).clone();
+        let said = self.said.lock().clone();
         Ended {
             exit,
             took: start.elapsed(),

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use timeline::frames_csv::{FrameReader, FrameRow};
 use timeline::{Point, RtpTimestamp, UnixMicros};
 use tokio::task::JoinHandle;
@@ -58,7 +59,7 @@ impl Journal {
     pub async fn finish(self) -> Crossings {
         self.reading.abort();
         read(&self.ops, &self.kept).await;
-        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner).1)
+        std::mem::take(&mut self.kept.lock().1)
     }
 }
 
@@ -71,11 +72,11 @@ impl Drop for Journal {
 /// Reads up to the end of the trace. The cursor moves only with the crossings, so that an abort between loses nothing.
 async fn read(ops: &Ops, kept: &Mutex<(u64, Crossings)>) {
     loop {
-        let after = kept.lock().unwrap_or_else(PoisonError::into_inner).0;
+        let after = kept.lock().0;
         let Some(page) = ops.trace(after).await else {
             return;
         };
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = kept.lock();
         assert_eq!(
             page.overwritten, 0,
             "the ring is shorter than a moment's frames"

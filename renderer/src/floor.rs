@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -19,6 +19,7 @@ use gstreamer::prelude::*;
 use media::decode::{self, Picture};
 use media::generate::Stamps;
 use media::producer::Producer;
+use parking_lot::Mutex;
 use service::ops::Ops;
 use service::trace::TraceRing;
 use service::{Shutdown, clock, ready};
@@ -116,7 +117,7 @@ struct Entry {
 
 impl Entered {
     fn note(&self, pts: gst::ClockTime, entry: Entry) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.lock();
         if entries.len() == IN_DECODER {
             entries.pop_front();
         }
@@ -124,7 +125,7 @@ impl Entered {
     }
 
     fn find(&self, pts: gst::ClockTime) -> Option<Entry> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.0.lock();
         entries
             .iter()
             .rev()

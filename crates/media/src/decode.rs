@@ -18,12 +18,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
+use parking_lot::Mutex;
 use settings::ThreadType;
 use timeline::{RtpTimestamp, UnixMicros};
 
@@ -221,8 +222,8 @@ fn tag_access_units(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
         move |_, info| {
             let at = clock();
-            let mut tags = lock(&of_packets);
-            let mut observer = lock(&told);
+            let mut tags = of_packets.lock();
+            let mut observer = told.lock();
             let mut one = |buffer: &gst::BufferRef| {
                 if let Some(arrival) = arrival(buffer, at) {
                     tags.packet(buffer.pts(), arrival);
@@ -241,7 +242,7 @@ fn tag_access_units(
     pad(depay, "src")?.add_probe(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
         move |_, info| {
-            let tags = lock(&tags);
+            let tags = tags.lock();
             let tag = |buffer: &mut gst::BufferRef| {
                 if let Some(origin) = tags.origin(buffer.pts()) {
                     write_origin(buffer, origin);
@@ -298,7 +299,7 @@ fn observe(
         let Some(caps) = pad.current_caps() else {
             return gst::PadProbeReturn::Ok;
         };
-        let mut known = lock(&known);
+        let mut known = known.lock();
         if known.as_ref().is_none_or(|(seen, _)| *seen != caps) {
             *known = gst_video::VideoInfo::from_caps(&caps)
                 .ok()
@@ -307,7 +308,7 @@ fn observe(
         if let Some((_, info)) = known.as_ref()
             && let Ok(frame) = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, info)
         {
-            lock(&observer).picture(&Picture {
+            observer.lock().picture(&Picture {
                 frame: &frame,
                 decoded: UnixMicros(at.load(Ordering::Relaxed)),
                 origin: read_origin(buffer),
@@ -317,10 +318,6 @@ fn observe(
         gst::PadProbeReturn::Ok
     });
     Ok(())
-}
-
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Which packets had which presentation time: all packets of one frame have the same, and so has their access unit.

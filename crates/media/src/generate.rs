@@ -1,12 +1,13 @@
 //! Drawing the generation stamp, in the last place before the encoder, and remembering it until the frame comes out again.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
+use parking_lot::Mutex;
 use stamp::{PlaneMut, Stamp};
 use timeline::UnixMicros;
 
@@ -28,14 +29,14 @@ impl Stamps {
 
     /// The stamp of the frame at `running_time`.
     pub fn find(&self, running_time: gst::ClockTime) -> Option<Stamp> {
-        let stamps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamps = self.0.lock();
         // The frame that is asked for is nearly always the newest.
         let found = stamps.iter().rev().find(|(time, _)| *time == running_time);
         found.map(|(_, stamp)| *stamp)
     }
 
     fn remember(&self, running_time: gst::ClockTime, stamp: Stamp) {
-        let mut stamps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stamps = self.0.lock();
         if stamps.len() == IN_FLIGHT {
             stamps.pop_front();
         }
@@ -165,6 +166,6 @@ mod tests {
             stamps.find(gst::ClockTime::from_mseconds(1)).unwrap().frame,
             1
         );
-        assert_eq!(stamps.0.lock().unwrap().len(), IN_FLIGHT);
+        assert_eq!(stamps.0.lock().len(), IN_FLIGHT);
     }
 }

@@ -1,7 +1,10 @@
 //! Whether the process can serve, for `/ready`, and the line on stdout that tells whoever started it where it listens.
 
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::Serializer as _;
 
 /// What `/ready` says. Clones share it.
 #[derive(Clone, Debug)]
@@ -31,14 +34,11 @@ impl Readiness {
 
     /// Why the process is not ready; none when it is.
     pub fn reason(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().clone()
     }
 
     fn set(&self, reason: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        *self.0.lock() = reason;
     }
 }
 
@@ -59,11 +59,11 @@ fn line(program: &str, addresses: &[(&str, String)]) -> String {
             .iter()
             .map(|(name, address)| (*name, address.as_str())),
     );
-    let json = |text: &str| serde_json::Value::from(text).to_string();
-    let members: Vec<_> = pairs
-        .map(|(name, value)| json(name) + ":" + &json(value))
-        .collect();
-    format!("{{{}}}", members.join(","))
+    let mut line = Vec::new();
+    serde_json::Serializer::new(&mut line)
+        .collect_map(pairs)
+        .expect("memory takes any map of text");
+    String::from_utf8(line).expect("JSON is UTF-8")
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The trace ring of a process: written from its media threads, read by its ops port.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use timeline::ring::Ring;
 use timeline::{Crossing, Point, RtpTimestamp, TracePage, UnixMicros};
 
@@ -23,7 +24,7 @@ impl TraceRing {
 
     /// Frame `rtp_timestamp` passed `point` at `at`.
     pub fn push(&self, rtp_timestamp: RtpTimestamp, point: Point, at: UnixMicros) {
-        self.lock().push(Crossing {
+        self.0.lock().push(Crossing {
             rtp_timestamp,
             point,
             at,
@@ -32,11 +33,6 @@ impl TraceRing {
 
     /// What follows cursor `after`, at most `limit` and never more than [`MAX_PAGE`].
     pub fn page(&self, after: u64, limit: usize) -> TracePage {
-        self.lock().page(after, limit.min(MAX_PAGE))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Ring> {
-        // The ring is whole after every line of its code, so a panic elsewhere does not spoil it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().page(after, limit.min(MAX_PAGE))
     }
 }

@@ -7,7 +7,7 @@ mod rtsp;
 mod shared;
 mod udp;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -83,11 +83,7 @@ impl Viewer {
 
     /// What came so far.
     pub fn seen(&self) -> Seen {
-        self.shared
-            .count
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .seen()
+        self.shared.count.lock().seen()
     }
 }
 

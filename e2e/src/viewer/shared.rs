@@ -1,7 +1,6 @@
 //! What the tasks of a viewer share: the count of packets, and the instant of the first picture.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -17,7 +16,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Takes an RTP packet.
     pub(super) fn packet(&self, bytes: &[u8]) {
-        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut count = self.count.lock();
         if count.packet(bytes) {
             drop(count);
             self.first_picture

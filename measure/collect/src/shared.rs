@@ -1,8 +1,8 @@
 //! What the port, the pulls and the writer share: the state, the files, the metrics, and how far it all got.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use service::clock;
 use timeline::clock_exchange::Estimate;
@@ -64,7 +64,7 @@ impl Shared {
         reports: &[FrameReport],
     ) -> Result<Taken, ClockAwaited> {
         let (taken, progress) = {
-            let mut core = lock(&self.core);
+            let mut core = self.core.lock();
             let taken = core.reports(client, reports, clock::now())?;
             (taken, core.progress())
         };
@@ -87,17 +87,17 @@ impl Shared {
     }
 
     pub(super) fn measure_from(&self, from: UnixMicros) {
-        *lock(&self.measured_from) = Some(from);
+        *self.measured_from.lock() = Some(from);
     }
 
     pub(super) fn clocks(&self) -> ClocksKnown {
-        lock(&self.core).clocks()
+        self.core.lock().clocks()
     }
 
     /// Writes what is known by now; a failure is kept, and nothing is written after it. Blocks.
     pub(super) fn write(&self, end_interval: bool) -> anyhow::Result<()> {
         let mut rows = {
-            let mut core = lock(&self.core);
+            let mut core = self.core.lock();
             core.advance(self.begun.elapsed());
             self.metrics.waiting(core.waiting());
             core.take_rows()
@@ -111,7 +111,7 @@ impl Shared {
 
     /// Writes everything. Blocks.
     pub(super) fn finish(&self) -> anyhow::Result<Counts> {
-        let (mut rows, counts) = lock(&self.core).finish();
+        let (mut rows, counts) = self.core.lock().finish();
         self.put(&mut rows, true)?;
         match self.failed() {
             Some(failure) => anyhow::bail!(failure),
@@ -123,8 +123,8 @@ impl Shared {
         for row in rows.iter() {
             self.metrics.row(row);
         }
-        let from = *lock(&self.measured_from);
-        let mut files = lock(&self.files);
+        let from = *self.measured_from.lock();
+        let mut files = self.files.lock();
         files.write(rows, from)?;
         if end_interval {
             files.end_interval(clock::now())?;
@@ -135,11 +135,11 @@ impl Shared {
 
 impl Sink for Shared {
     fn will_ask(&self, source: &str) {
-        lock(&self.core).will_ask(source);
+        self.core.lock().will_ask(source);
     }
 
     fn clock(&self, source: &str, clock: Estimate, stepped: bool) {
-        lock(&self.core).clock(source, clock);
+        self.core.lock().clock(source, clock);
         self.metrics.clock(source, clock, stepped);
     }
 
@@ -147,7 +147,7 @@ impl Sink for Shared {
         self.metrics
             .pulled(source, page.map(|page| page.overwritten));
         if let Some(page) = page {
-            lock(&self.core).page(source, page);
+            self.core.lock().page(source, page);
         }
     }
 
@@ -155,9 +155,4 @@ impl Sink for Shared {
         tracing::info!(whom = source, detail, "{what}");
         (self.on_event)(what, source, detail);
     }
-}
-
-/// What is behind each lock is whole after every line of its code, so a panic elsewhere does not spoil it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame};
 use media::packets::EncodedFrame;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::outbox::{self, Outbox};
@@ -59,7 +60,7 @@ impl Mailbox {
 
     /// Takes a frame from the encoder's thread. True if a key frame must be asked for.
     pub fn put(&self, frame: EncodedFrame) -> bool {
-        let mut state = self.lock();
+        let mut state = self.0.state.lock();
         if state.outbox.is_empty() {
             state.moved = Instant::now();
         }
@@ -77,7 +78,7 @@ impl Mailbox {
 
     /// The body of a new connection. Its first frame is a key frame, which the caller asks for.
     pub fn open(&self) -> FeedBody {
-        let mut state = self.lock();
+        let mut state = self.0.state.lock();
         state.connection += 1;
         state.outbox.open();
         state.moved = Instant::now();
@@ -89,7 +90,7 @@ impl Mailbox {
 
     /// No more frames come: the body ends after those that wait.
     pub fn finish(&self) {
-        let mut state = self.lock();
+        let mut state = self.0.state.lock();
         state.ended = true;
         if let Some(reader) = state.reader.take() {
             reader.wake();
@@ -98,13 +99,8 @@ impl Mailbox {
 
     /// Since when frames wait and the connection takes none.
     pub fn stuck_since(&self) -> Option<Instant> {
-        let state = self.lock();
+        let state = self.0.state.lock();
         (!state.outbox.is_empty()).then_some(state.moved)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole after every statement.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,7 +119,7 @@ impl Body for FeedBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let mut state = self.mailbox.lock();
+        let mut state = self.mailbox.0.state.lock();
         if let Some(frame) = state.outbox.pop() {
             state.moved = Instant::now();
             drop(state);
@@ -140,7 +136,7 @@ impl Body for FeedBody {
 
 impl Drop for FeedBody {
     fn drop(&mut self) {
-        let mut state = self.mailbox.lock();
+        let mut state = self.mailbox.0.state.lock();
         if state.connection != self.connection {
             return;
         }

@@ -1,9 +1,10 @@
 //! A short film, kept in memory after its first round: from then on a picture costs a copy instead of a decode.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use parking_lot::Mutex;
 
 use super::read_ahead::ReadAhead;
 
@@ -31,7 +32,7 @@ impl Film {
 
     /// Keeps a copy of the next picture of the first round; if it does not fit, the film is not kept at all.
     pub(super) fn keep(&self, picture: &gst::BufferRef) {
-        let mut kept = self.lock();
+        let mut kept = self.0.lock();
         if !kept.whole {
             return;
         }
@@ -47,15 +48,10 @@ impl Film {
 
     /// The round is over: the pictures, if all of them are here.
     pub(super) fn take(&self) -> Option<Vec<gst::Buffer>> {
-        let mut kept = self.lock();
+        let mut kept = self.0.lock();
         let pictures = std::mem::take(&mut kept.pictures);
         let whole = std::mem::replace(&mut kept.whole, false);
         (whole && !pictures.is_empty()).then_some(pictures)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        // What is kept is whole after every statement.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

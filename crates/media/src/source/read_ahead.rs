@@ -1,10 +1,10 @@
 //! The bounded queue between the thread that decodes and the thread that keeps time.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
+use parking_lot::{Condvar, Mutex};
 
 use super::error::SourceError;
 use settings::{SourceSpec, VideoSize};
@@ -60,20 +60,17 @@ impl ReadAhead {
     }
 
     pub(super) fn set_live(&self) {
-        self.lock().live = true;
+        self.state.lock().live = true;
     }
 
     /// Appends a picture, waiting for room; a live source's older pictures make room instead. False once closed.
     pub(super) fn push(&self, picture: gst::Buffer) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.live {
             state.pictures.clear();
         }
         while state.pictures.len() >= self.capacity && !state.closed {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(&mut state);
         }
         if state.closed {
             return false;
@@ -85,21 +82,21 @@ impl ReadAhead {
 
     /// No further pictures will come; those that are here are still taken.
     pub(super) fn end(&self, result: Result<(), SourceError>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.over.get_or_insert(result);
         self.changed.notify_all();
     }
 
     /// Nobody takes pictures any more.
     pub(super) fn close(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.closed = true;
         state.pictures.clear();
         self.changed.notify_all();
     }
 
     pub(super) fn take(&self) -> Taken {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let Some(picture) = state.pictures.pop_front() else {
             return state.over.clone().map_or(Taken::NotYet, Taken::Over);
         };
@@ -110,7 +107,7 @@ impl ReadAhead {
     /// Waits until a picture is there, or until it is clear that none will be.
     pub(super) fn wait_for_first(&self, spec: &SourceSpec) -> Result<(), SourceError> {
         let deadline = Instant::now() + PATIENCE;
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             if !state.pictures.is_empty() {
                 return Ok(());
@@ -122,19 +119,10 @@ impl ReadAhead {
             if let Some(over) = &state.over {
                 return over.clone().and_then(|()| Err(silent()));
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if Instant::now() >= deadline {
                 return Err(silent());
             }
-            (state, _) = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait_until(&mut state, deadline);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole after every statement.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

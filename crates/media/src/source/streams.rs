@@ -2,10 +2,11 @@
 //! file that gives no pictures.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use parking_lot::Mutex;
 
 use super::error::SourceError;
 use super::read_ahead::ReadAhead;
@@ -29,7 +30,7 @@ pub(super) fn link_video(
     let noted = streams.clone();
     decode.connect("unknown-type", false, move |arguments| {
         let caps = arguments.get(2)?.get::<gst::Caps>().ok()?;
-        noted.lock().undecoded.extend(media_type(&caps));
+        noted.0.lock().undecoded.extend(media_type(&caps));
         None
     });
     let (noted, into) = (streams.clone(), entrance.downgrade());
@@ -39,7 +40,7 @@ pub(super) fn link_video(
             .and_then(|caps| media_type(&caps))
             .unwrap_or_default();
         if kind != "video/x-raw" {
-            noted.lock().others.push(kind);
+            noted.0.lock().others.push(kind);
             return;
         }
         let Some(sink) = into
@@ -49,7 +50,7 @@ pub(super) fn link_video(
             return;
         };
         if sink.is_linked() || pad.link(&sink).is_ok() {
-            noted.lock().linked = true;
+            noted.0.lock().linked = true;
         }
     });
     let (noted, pictures, path) = (
@@ -58,7 +59,7 @@ pub(super) fn link_video(
         path.display().to_string(),
     );
     decode.connect_no_more_pads(move |_| {
-        if let Some(error) = noted.lock().without_video(&path) {
+        if let Some(error) = noted.0.lock().without_video(&path) {
             pictures.end(Err(error));
         }
     });
@@ -80,11 +81,7 @@ struct Found {
 impl Streams {
     /// Why no video comes of the file at `path`, if that is so and is known.
     pub(super) fn without_video(&self, path: &str) -> Option<SourceError> {
-        self.lock().without_video(path)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Found> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().without_video(path)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Who holds the connections of a server, and who must go when they are all taken.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// The bounded set of open connections.
@@ -54,7 +55,7 @@ impl Slots {
     }
 
     pub(super) fn take(self: &Arc<Self>) -> Taken {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let full = state.open.len() >= self.limit;
         if full {
             let silent = state
@@ -84,11 +85,7 @@ impl Slots {
     }
 
     pub(super) fn open(&self) -> usize {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .open
-            .len()
+        self.state.lock().open.len()
     }
 }
 
@@ -106,12 +103,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.slots
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .open
-            .remove(&self.id);
+        self.slots.state.lock().open.remove(&self.id);
     }
 }
 

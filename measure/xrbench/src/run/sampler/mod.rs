@@ -6,11 +6,12 @@ mod processes;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use service::clock;
 use testbed::cgroup::Group;
 use testbed::resources::Sample;
@@ -113,15 +114,15 @@ impl Sampler {
     pub fn watch(&self, role: &str, pid: Option<u32>, group: Option<&Group>) {
         if let Some(pid) = pid {
             let watched = Watched::new(role, pid, group);
-            lock(&self.shared.watched).insert(role.to_owned(), watched);
+            self.shared.watched.lock().insert(role.to_owned(), watched);
         }
     }
 
     /// The process with this role has ended, having used so much: its last ticks are ours too.
     pub fn ended(&self, role: &str, used: Option<Sample>) {
-        let watched = lock(&self.shared.watched).remove(role);
+        let watched = self.shared.watched.lock().remove(role);
         if let (Some(watched), Some(used)) = (watched, used) {
-            lock(&self.shared.ended).push((watched, used));
+            self.shared.ended.lock().push((watched, used));
         }
     }
 
@@ -134,7 +135,7 @@ impl Sampler {
                 .join()
                 .map_err(|_| anyhow::anyhow!("the sampler's thread panicked"))??;
         }
-        Ok(lock(&self.shared.seconds).clone())
+        Ok(self.shared.seconds.lock().clone())
     }
 
     /// Whether it has ended by itself.
@@ -194,7 +195,7 @@ impl Sampling {
         if let Some(why) = why {
             self.events.at(now.wall, "disturbed", "host", why);
         }
-        let mut seconds = lock(&self.shared.seconds);
+        let mut seconds = self.shared.seconds.lock();
         if second.clock_step_us.abs() > seconds.clock_step_us.abs() {
             seconds.clock_step_us = second.clock_step_us;
         }
@@ -218,8 +219,8 @@ impl Sampling {
 
     /// Samples every process, this one too; returns the ticks that they used in this second.
     fn processes(&mut self, at: UnixMicros, elapsed: Duration) -> anyhow::Result<u64> {
-        let ended = std::mem::take(&mut *lock(&self.shared.ended));
-        let mut running: Vec<Watched> = lock(&self.shared.watched).values().cloned().collect();
+        let ended = std::mem::take(&mut *self.shared.ended.lock());
+        let mut running: Vec<Watched> = self.shared.watched.lock().values().cloned().collect();
         running.push(Watched::ourselves());
         let mut ours = 0;
         let last = ended
@@ -238,8 +239,4 @@ impl Sampling {
         self.resources.flush()?;
         Ok(ours)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -135,7 +135,7 @@ fn clusters_are_counted_from_the_place_that_is_said() {
     }
     let expected = groups[0].source_of(children[0].id());
     assert_eq!(expected == Source::Proc, tree.version().is_none());
-    let seconds = || lock(&sampler.shared.seconds).spans.len();
+    let seconds = || sampler.shared.seconds.lock().spans.len();
     let until = Instant::now() + Duration::from_secs(20);
     while seconds() < 3 {
         assert!(Instant::now() < until, "the sampler stands still");
