@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde_plain::{derive_deserialize_from_fromstr, derive_serialize_from_display};
-
 use crate::UnitError;
 
 /// Bits a second, as `6M`, `800k` or `6000000`; from 1 bit to 100 Gbit.
@@ -66,8 +64,7 @@ impl fmt::Display for BitsPerSecond {
     }
 }
 
-derive_serialize_from_display!(BitsPerSecond);
-derive_deserialize_from_fromstr!(BitsPerSecond, "a string such as \"6M\" or \"800k\"");
+by_text!(BitsPerSecond);
 
 /// An encoder's target in bits a second, between 50 kbit/s and 400 Mbit/s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +73,9 @@ pub struct Bitrate(u32);
 impl Bitrate {
     /// What 1280x720 at 60 frames a second takes.
     pub const SIX_MEGABITS: Self = Self(6_000_000);
+
+    /// What 640x360 at 60 frames a second takes.
+    pub const TWO_MEGABITS: Self = Self(2_000_000);
 
     /// `bits_per_second`; between 50 kbit/s and 400 Mbit/s.
     pub fn new(bits_per_second: u64) -> Result<Self, UnitError> {
@@ -112,8 +112,7 @@ impl fmt::Display for Bitrate {
     }
 }
 
-derive_serialize_from_display!(Bitrate);
-derive_deserialize_from_fromstr!(Bitrate, "a string such as \"6M\" or \"800k\"");
+by_text!(Bitrate);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,24 @@
 //! has it as a table, and the runner makes the command line from the table by [`to_args`]. A value that a service refuses
 //! is refused in the file too, by the same parser: [`check`].
 
+/// Serde by `FromStr` and `Display`, with the parser's own error: libraries that do the same replace it by one of theirs.
+macro_rules! by_text {
+    ($type:ty) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
 mod args;
 mod bitrate;
 mod frame_rate;

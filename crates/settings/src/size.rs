@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde_plain::{derive_deserialize_from_fromstr, derive_serialize_from_display};
-
 use crate::UnitError;
 
 /// A picture's size in pixels: even (4:2:0 halves both sides), and large enough for the stamp.
@@ -24,6 +22,12 @@ impl VideoSize {
     pub const HD: Self = Self {
         width: 1280,
         height: 720,
+    };
+
+    /// 640x360, the smallest picture in which the stamp stays readable.
+    pub const SMALLEST: Self = Self {
+        width: MIN_SIZE.0,
+        height: MIN_SIZE.1,
     };
 
     /// A size of `width` x `height` pixels.
@@ -73,8 +77,7 @@ impl fmt::Display for VideoSize {
     }
 }
 
-derive_serialize_from_display!(VideoSize);
-derive_deserialize_from_fromstr!(VideoSize, "a string such as \"1280x720\"");
+by_text!(VideoSize);
 
 #[cfg(test)]
 mod tests {

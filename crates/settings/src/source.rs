@@ -4,8 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use serde_plain::{derive_deserialize_from_fromstr, derive_serialize_from_display};
-
 use crate::UnitError;
 
 /// Where pictures come from.
@@ -45,11 +43,7 @@ impl fmt::Display for SourceSpec {
     }
 }
 
-derive_serialize_from_display!(SourceSpec);
-derive_deserialize_from_fromstr!(
-    SourceSpec,
-    "a string: \"file:PATH\", \"test\" or \"gst:LAUNCH\""
-);
+by_text!(SourceSpec);
 
 #[cfg(test)]
 mod tests {

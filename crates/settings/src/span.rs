@@ -4,8 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde_plain::{derive_deserialize_from_fromstr, derive_serialize_from_display};
-
 use crate::UnitError;
 
 /// A span of time: `30s`, `500ms`, `2m`, `1.5s`, `1h30m`; never negative.
@@ -69,8 +67,7 @@ impl fmt::Display for Span {
     }
 }
 
-derive_serialize_from_display!(Span);
-derive_deserialize_from_fromstr!(Span, "a string such as \"30s\" or \"500ms\"");
+by_text!(Span);
 
 #[cfg(test)]
 mod tests {

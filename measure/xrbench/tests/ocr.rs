@@ -175,7 +175,7 @@ fn the_clock_that_ffmpeg_draws_is_read_to_the_microsecond() {
         source: "test",
         width: 640,
         height: 360,
-        fps: 25,
+        fps: "25".parse().expect("a rate"),
         bitrate_bps: 2_000_000,
         transport: "udp",
     };

@@ -1,16 +1,16 @@
 //! `xrbench calibrate`'s command line.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use service::{ConfigError, Shutdown};
+use settings::{Bitrate, ClusterName, RendererSettings, Span, VideoSize};
 use testbed::local::isolate::Isolation;
 
 use super::conclude;
 use crate::run::{self, Print, RunOptions};
-use crate::scenario::{self, File, Overrides, Span};
+use crate::scenario::{CheckError, DirectionKeys, Fabric, File, Ocr, Scenario, Service, WanKeys};
 use result::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, kept};
 
 const EXAMPLES: &str = "\
@@ -56,7 +56,7 @@ pub struct CalibrateArgs {
 impl CalibrateArgs {
     /// The scenario file that it runs.
     pub fn file(&self) -> Result<File, ConfigError> {
-        let mut distinct: Vec<_> = self.delays.iter().map(|delay| delay.0).collect();
+        let mut distinct: Vec<_> = self.delays.clone();
         distinct.sort_unstable();
         distinct.dedup();
         if distinct.len() < 2 {
@@ -73,23 +73,38 @@ impl CalibrateArgs {
                 "Write --delays 0ms,10ms, for example.",
             ));
         }
-        let mut text = format!(
-            "schema = 1\nname = \"calibration\"\ndescription = \"Known delays from the streamer to the client.\"\n\
-             [defaults]\nsource = \"test\"\nsize = \"640x360\"\nfps = 60\nbitrate = \"2M\"\ntransport = \"udp\"\n\
-             fabric = \"liqo\"\nservice = \"headless\"\nwarmup = \"1s\"\nduration = \"{}\"\nruns = {}\n\
-             ocr = {{ max_frames = 0 }}\nrenderer = {{ cluster = \"b\" }}\n",
-            self.duration, self.runs
-        );
-        for delay in distinct {
-            let name = format!("delay-{}", Span(delay));
-            // Writing to a String cannot fail.
-            let _ = write!(
-                text,
-                "[[scenario]]\nname = \"{name}\"\nwan = {{ b_to_a = {{ delay = \"{}\" }} }}\n",
-                Span(delay)
-            );
+        let scenario = |delay| Scenario {
+            name: format!("delay-{delay}"),
+            size: VideoSize::SMALLEST,
+            bitrate: Bitrate::TWO_MEGABITS,
+            fabric: Fabric::Liqo,
+            service: Service::Headless,
+            warmup: Span::seconds(1),
+            duration: self.duration,
+            runs: self.runs,
+            ocr: Ocr { max_frames: 0 },
+            renderer: RendererSettings {
+                cluster: ClusterName::B,
+                ..RendererSettings::default()
+            },
+            wan: Some(WanKeys {
+                b_to_a: Some(DirectionKeys {
+                    delay: Some(delay),
+                    ..DirectionKeys::default()
+                }),
+                ..WanKeys::default()
+            }),
+            ..Scenario::default()
+        };
+        let scenarios: Vec<Scenario> = distinct.into_iter().map(scenario).collect();
+        for scenario in &scenarios {
+            scenario.check().map_err(|CheckError { key, value, why }| {
+                let remedy = "`xrbench calibrate --help` shows what can be given.";
+                ConfigError::new(format!("{key} of a calibration"), value, why, remedy)
+            })?;
         }
-        scenario::parse(&text, "xrbench calibrate", &Overrides::default())
+        let about = "Known delays from the streamer to the client.";
+        Ok(File::new("calibration", about, scenarios))
     }
 
     /// The run that measures it.

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use settings::{RendererSettings, Transport};
+use strum::VariantArray as _;
 use testbed::cgroup::{self, Version};
 use testbed::local::capabilities::Capabilities;
 
@@ -11,7 +13,7 @@ use crate::run::host::{CpuTicks, Second};
 use crate::run::machine::{machine, read};
 use crate::run::place::lab_plan::{self, LabCapabilities};
 use crate::run::timer;
-use crate::scenario::{Fabric, Overrides, Renderer, parse};
+use crate::scenario::{Fabric, Scenario};
 
 /// The socket buffers that the services ask for, in bytes.
 const BUFFER_BYTES: u64 = 2_621_440;
@@ -31,18 +33,15 @@ pub(super) async fn checks() -> Vec<Check> {
 /// The largest RTP packet on UDP that each fabric carries whole, beside what the renderer makes by default.
 fn what_fits(capabilities: &Capabilities) -> Check {
     let capabilities = LabCapabilities::of(capabilities, Path::new("xrbench"), 0);
-    let default = Renderer::default().rtp_mtu;
+    let default = RendererSettings::default().rtp_mtu;
     let (mut told, mut all_fit) = (Vec::new(), true);
-    for fabric in Fabric::WORDS
-        .iter()
-        .filter(|word| **word != Fabric::Host.as_str())
-    {
-        let text = format!(
-            "schema = 1\nname = \"fits\"\n[[scenario]]\nname = \"fits\"\nfabric = \"{fabric}\"\ntransport = \"tcp\"\n"
-        );
-        let planned = parse(&text, "xrbench doctor", &Overrides::default())
-            .map_err(anyhow::Error::from)
-            .and_then(|file| lab_plan::plan(&file.scenario[0], &capabilities, 0));
+    for fabric in Fabric::VARIANTS.iter().filter(|fabric| fabric.is_lab()) {
+        let scenario = Scenario {
+            fabric: *fabric,
+            transport: Transport::Tcp,
+            ..Scenario::default()
+        };
+        let planned = lab_plan::plan(&scenario, &capabilities, 0);
         match planned {
             Ok(planned) => {
                 let most = u32::from(planned.built.reach.max_udp_payload_bytes());

@@ -10,7 +10,7 @@ use testbed::local::lab::Lab;
 
 use super::LabArgs;
 use crate::run::place::lab_plan::LabPlan;
-use crate::scenario::choice::hint;
+use settings::hint;
 
 /// Runs the shell, or the command, and says how it ended.
 pub(super) async fn open(

@@ -15,6 +15,7 @@ use std::path::Path;
 
 use ocr::{BAND_HEIGHT, BAND_WIDTH};
 pub use pace::pace;
+use settings::FrameRate;
 
 /// The font of both lines, in Debian's package `fonts-dejavu-core`.
 pub const FONT: &str = "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf";
@@ -37,7 +38,7 @@ pub struct Reference<'a> {
     /// Picture height in pixels.
     pub height: u32,
     /// Frames a second.
-    pub fps: u32,
+    pub fps: FrameRate,
     /// The encoder's target in bits a second. It counts for the tuned run; libx264's default is a constant quality.
     pub bitrate_bps: u64,
     /// How RTP travels: `udp` or `tcp`.
@@ -84,7 +85,10 @@ impl Reference<'_> {
         command.extend(words("-c:v libx264"));
         if self.tuned {
             command.extend(words("-preset ultrafast -tune zerolatency"));
-            let (rate, gop) = (self.bitrate_bps.to_string(), self.fps.to_string());
+            let (rate, gop) = (
+                self.bitrate_bps.to_string(),
+                self.fps.as_f64().ceil().to_string(),
+            );
             command.extend(["-b:v".into(), rate.clone(), "-maxrate".into(), rate]);
             // One frame's worth of buffer would starve key frames; a tenth of a second lets them through.
             command.extend(["-bufsize".into(), (self.bitrate_bps / 10).to_string()]);
@@ -152,7 +156,7 @@ fn begin(progress: &Path) -> Vec<String> {
 }
 
 /// A white band at row `top` with the wall clock in it.
-fn clock(top: u32, fps: u32) -> String {
+fn clock(top: u32, fps: FrameRate) -> String {
     let text_top = top + (BAND_HEIGHT - FONT_SIZE * 3 / 4) / 2;
     format!(
         "settb=AVTB,setpts=RTCTIME,drawbox=x=0:y={top}:w={BAND_WIDTH}:h={BAND_HEIGHT}:color=white:t=fill,\

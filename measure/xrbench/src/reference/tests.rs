@@ -2,15 +2,17 @@
 
 use super::*;
 
-const DEFAULTS: Reference<'_> = Reference {
-    tuned: false,
-    source: "file:media/bigbuckbunny.mp4",
-    width: 640,
-    height: 360,
-    fps: 25,
-    bitrate_bps: 2_000_000,
-    transport: "udp",
-};
+fn defaults() -> Reference<'static> {
+    Reference {
+        tuned: false,
+        source: "file:media/bigbuckbunny.mp4",
+        width: 640,
+        height: 360,
+        fps: "25".parse().expect("a rate"),
+        bitrate_bps: 2_000_000,
+        transport: "udp",
+    }
+}
 
 fn quoted(command: &[String]) -> String {
     command
@@ -31,7 +33,10 @@ fn quoted(command: &[String]) -> String {
 fn the_committed_command_lines_are_the_ones_that_are_run() {
     let page = include_str!("../../../../docs/reference.md");
     for tuned in [false, true] {
-        let reference = Reference { tuned, ..DEFAULTS };
+        let reference = Reference {
+            tuned,
+            ..defaults()
+        };
         let render = reference
             .render_command(
                 "http://127.0.0.1:8080/feeds/reference",
@@ -53,7 +58,10 @@ fn the_committed_command_lines_are_the_ones_that_are_run() {
 #[test]
 fn only_what_ffmpeg_can_read_is_a_source() {
     for source in ["gst:videotestsrc", "file:", "", "https://example.org/x"] {
-        let reference = Reference { source, ..DEFAULTS };
+        let reference = Reference {
+            source,
+            ..defaults()
+        };
         let error = reference
             .render_command("http://127.0.0.1/feeds/x", Path::new("p"))
             .expect_err("no source of ffmpeg");
@@ -61,7 +69,7 @@ fn only_what_ffmpeg_can_read_is_a_source() {
     }
     let small = Reference {
         width: 160,
-        ..DEFAULTS
+        ..defaults()
     };
     assert!(
         small

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use settings::Role;
+use settings::{Role, Span, Transport, to_args};
 
 use super::addresses::{Addresses, ListenAddresses};
 use crate::reference::Reference;
-use crate::scenario::{At, Scenario, Span, Transport};
+use crate::scenario::{At, Scenario};
 use result::{Pipeline, RepetitionFolder};
 
 /// Where the programs are.
@@ -35,7 +35,6 @@ pub fn between(scenario: &Scenario, programs: &Programs, listen: &ListenAddresse
 
 /// xr-streamer's arguments.
 pub fn streamer(scenario: &Scenario, listen: &ListenAddresses) -> Vec<String> {
-    let settings = &scenario.streamer;
     let mut args = Vec::new();
     for (flag, address) in [
         ("--http", &listen.http),
@@ -47,11 +46,7 @@ pub fn streamer(scenario: &Scenario, listen: &ListenAddresses) -> Vec<String> {
     if let Some(ports) = &listen.udp_ports {
         args.extend(["--udp-ports".to_owned(), ports.clone()]);
     }
-    args.push(format!("--rtp-sync={}", settings.rtp_sync));
-    args.push(format!(
-        "--factory-latency-ms={}",
-        settings.factory_latency_ms
-    ));
+    args.extend(to_args(&scenario.streamer));
     args
 }
 
@@ -62,11 +57,7 @@ pub fn renderer(
     listen: &ListenAddresses,
 ) -> Vec<String> {
     let mut args = codec(scenario, &listen.ops[&Role::Renderer]);
-    args.extend([
-        "--feed".into(),
-        addresses.feed_of(scenario),
-        format!("--rtp-mtu={}", scenario.renderer.rtp_mtu),
-    ]);
+    args.extend(["--feed".into(), addresses.feed_of(scenario)]);
     args
 }
 
@@ -91,7 +82,6 @@ pub fn client(
     transport: Transport,
     folder: &RepetitionFolder,
 ) -> Vec<String> {
-    let settings = &scenario.client;
     let mut args = words("--sink none --ops");
     args.extend([
         listen.ops[&Role::Client].clone(),
@@ -105,13 +95,7 @@ pub fn client(
     ]);
     // Started again, it goes on as the same client.
     args.push("--client-id=client".into());
-    args.extend([
-        format!("--latency-ms={}", settings.latency_ms),
-        format!("--buffer-mode={}", settings.buffer_mode),
-        format!("--sync={}", settings.sync),
-        format!("--decoder-threads={}", settings.decoder_threads),
-        format!("--decoder-thread-type={}", settings.decoder_thread_type),
-    ]);
+    args.extend(to_args(&scenario.client));
     if scenario.ocr.max_frames > 0 {
         args.extend(["--strips".into(), display(&folder.strips())]);
         args.push(format!("--strips-max={}", scenario.ocr.max_frames));
@@ -127,14 +111,14 @@ pub fn reference(
     transport: Transport,
     folder: &RepetitionFolder,
 ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
-    let transport = transport.to_string();
+    let (source, transport) = (scenario.source.to_string(), transport.to_string());
     let reference = Reference {
         tuned: scenario.pipeline == Pipeline::ReferenceTuned,
-        source: &scenario.source,
-        width: scenario.size.width,
-        height: scenario.size.height,
+        source: &source,
+        width: scenario.size.width(),
+        height: scenario.size.height(),
         fps: scenario.fps,
-        bitrate_bps: scenario.bitrate.bps(),
+        bitrate_bps: scenario.bitrate.bits_per_second().into(),
         transport: &transport,
     };
     let [render, play] = progress_files(folder);
@@ -156,29 +140,20 @@ pub fn strips_file(folder: &RepetitionFolder) -> PathBuf {
 
 /// One strip of so many, so that the kept ones are spread over the whole time.
 fn strips_every(scenario: &Scenario) -> u64 {
-    let seconds = scenario.warmup.as_secs_f64() + scenario.duration.as_secs_f64();
-    let frames = seconds * f64::from(scenario.fps);
+    let most = f64::from(scenario.ocr.max_frames.max(1));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "at most 10^6 s of 240 frames"
+        reason = "at most 10^10 s of 480 frames"
     )]
-    let every = (frames / f64::from(scenario.ocr.max_frames.max(1))).ceil() as u64;
+    let every = (scenario.frames() / most).ceil() as u64;
     every.max(1)
 }
 
 fn codec(scenario: &Scenario, ops: &str) -> Vec<String> {
-    let settings = &scenario.renderer;
-    let mut args = vec!["--ops".to_owned(), ops.to_owned(), "--source".into()];
-    args.extend([
-        scenario.source.clone(),
-        format!("--size={}", scenario.size),
-        format!("--fps={}", scenario.fps),
-        format!("--bitrate={}", scenario.bitrate),
-        format!("--preset={}", settings.preset),
-        format!("--tune={}", settings.tune),
-        format!("--gop={}", settings.gop),
-    ]);
+    let mut args = vec!["--ops".to_owned(), ops.to_owned()];
+    args.extend(to_args(&scenario.video()));
+    args.extend(to_args(&scenario.renderer));
     args
 }
 
@@ -190,17 +165,9 @@ fn display(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// A command line as a shell would take it.
+/// A command line as a shell would take it. No command line has a NUL, which no shell could be given.
 pub fn shell(command: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%<>".contains(c);
-    let quoted = command.iter().map(|word| {
-        if !word.is_empty() && word.chars().all(plain) && !word.contains(['<', '>']) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
+    shlex::try_join(command.iter().map(String::as_str)).unwrap_or_else(|_| command.join(" "))
 }
 
 #[cfg(test)]
@@ -217,10 +184,10 @@ mod tests {
     }
 
     #[test]
-    fn settings_become_flags() {
+    fn every_option_of_a_scenario_reaches_its_program() {
         let scenario = scenario(
-            "fps = 30\nduration = \"8s\"\nwarmup = \"2s\"\nsize = \"640x360\"\ntransport = \"tcp\"\n\
-             client = { latency_ms = 2000, sync = true, buffer_mode = \"slave\", decoder_threads = 2 }\n\
+            "fps = \"30000/1001\"\nduration = \"8s\"\nwarmup = \"2s\"\nsize = \"640x360\"\ntransport = \"tcp\"\n\
+             renderer = { gop = 30, rtp_mtu = 900 }\nclient = { latency_ms = 2000, sync = true }\n\
              streamer = { rtp_sync = true, factory_latency_ms = 200 }\nocr = { max_frames = 100 }",
         );
         let folder = RepetitionFolder::new("/out/s/run-1");
@@ -230,36 +197,33 @@ mod tests {
             collector: "h:3".into(),
         };
         let listen = ListenAddresses::drawn();
-        let client = shell(&client(
-            &scenario,
-            &addresses,
-            &listen,
-            scenario.transport,
-            &folder,
-        ));
+        // What these say is read back by the programs' own parsers in the tests of `settings`.
+        let all = |line: &[String], options: &[String]| {
+            assert!(options.iter().all(|one| line.contains(one)), "{line:?}");
+        };
+        let line = client(&scenario, &addresses, &listen, scenario.transport, &folder);
+        all(&line, &to_args(&scenario.client));
         for part in [
             "--url rtsp://h:2/xr --transport tcp --collector http://h:3 --client-id=client",
-            "--latency-ms=2000 --buffer-mode=slave --sync=true --decoder-threads=2",
             "--strips /out/s/run-1/strips --strips-max=100 --strips-every=3",
         ] {
-            assert!(client.contains(part), "{client}");
+            assert!(line.join(" ").contains(part), "{line:?}");
         }
+        all(&streamer(&scenario, &listen), &to_args(&scenario.streamer));
+        for line in [
+            renderer(&scenario, &addresses, &listen),
+            floor(&scenario, &folder),
+        ] {
+            all(&line, &to_args(&scenario.video()));
+            all(&line, &to_args(&scenario.renderer));
+            assert!(line.contains(&"--fps=30000/1001".to_owned()), "{line:?}");
+        }
+        let line = renderer(&scenario, &addresses, &listen).join(" ");
+        assert!(line.contains("--feed http://h:1/feeds/xr"), "{line}");
+        let line = floor(&scenario, &folder).join(" ");
         assert!(
-            shell(&streamer(&scenario, &listen))
-                .ends_with("--rtp-sync=true --factory-latency-ms=200")
-        );
-        let renderer = shell(&renderer(&scenario, &addresses, &listen));
-        assert!(
-            renderer.contains("--source test --size=640x360 --fps=30 --bitrate=6M"),
-            "{renderer}"
-        );
-        assert!(
-            renderer.contains("--feed http://h:1/feeds/xr"),
-            "{renderer}"
-        );
-        assert!(
-            shell(&floor(&scenario, &folder))
-                .ends_with("--floor /out/s/run-1/frames.csv --duration 10s")
+            line.ends_with("--floor /out/s/run-1/frames.csv --duration 10s"),
+            "{line}"
         );
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use settings::Role;
+use settings::{Role, Transport};
 use testbed::{Ready, Spec};
 use tokio::net::TcpStream;
 
@@ -14,7 +14,6 @@ use super::commands;
 use super::faults::Action;
 use super::place::{Fault, Place, PlacePlan, READY, Setup, Workload};
 use super::repetition::{Repetition, Stopped};
-use crate::scenario::Transport;
 use collect::Collector;
 use collect::scrape::{Scraper, Target};
 

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use crate::scenario::{File, Renderer, Scenario};
+use crate::scenario::{File, Scenario};
 use result::{Pipeline, PlannedRepetition, ScenarioInfo};
+use settings::RendererSettings;
 
 /// Images, each of two lines, that one core reads in a second, measured; for the expected time only.
 const IMAGES_PER_CORE_SECOND: f64 = 30.0;
@@ -172,8 +173,7 @@ pub fn reading(file: &File) -> Duration {
 
 /// How many strips a repetition leaves to read.
 fn strips_of(scenario: &Scenario) -> f64 {
-    let seconds = scenario.warmup.as_secs_f64() + scenario.duration.as_secs_f64();
-    let frames = seconds * f64::from(scenario.fps);
+    let frames = scenario.frames();
     match scenario.pipeline {
         Pipeline::Reference | Pipeline::ReferenceTuned => frames,
         Pipeline::Ours => frames.min(f64::from(scenario.ocr.max_frames)),
@@ -183,13 +183,13 @@ fn strips_of(scenario: &Scenario) -> f64 {
 
 /// Two scenarios share a floor where the codec does the same work in both.
 fn same_codec(one: &Scenario, other: &Scenario) -> bool {
-    let encoder = |renderer: &Renderer| (renderer.preset, renderer.tune, renderer.gop);
+    let encoder = |of: &RendererSettings| (of.encoder, of.preset, of.tune, of.gop, of.threads);
     (one.size, one.fps, &one.source) == (other.size, other.fps, &other.source)
         // The reference has an encoder of its own: it is compared with what ours could do at that size.
         && (one.pipeline.is_reference()
             || other.pipeline.is_reference()
-            || (one.bitrate.bps(), encoder(&one.renderer), one.client.decoder_threads)
-                == (other.bitrate.bps(), encoder(&other.renderer), other.client.decoder_threads))
+            || (one.bitrate, encoder(&one.renderer), one.client.decoder_threads)
+                == (other.bitrate, encoder(&other.renderer), other.client.decoder_threads))
 }
 
 fn floors(scenarios: &[Scenario]) -> (Vec<FloorRun>, Vec<Option<String>>) {
@@ -210,7 +210,8 @@ fn floors(scenarios: &[Scenario]) -> (Vec<FloorRun>, Vec<Option<String>>) {
             .iter()
             .position(|floor| same_codec(&floor.like, scenario))
             .unwrap_or_else(|| {
-                let base = format!("floor-{}-{}", scenario.size, scenario.fps);
+                let fps = scenario.fps.to_string().replace('/', "_");
+                let base = format!("floor-{}-{fps}", scenario.size);
                 let taken = floors
                     .iter()
                     .filter(|floor| floor.name.starts_with(&base))

@@ -6,14 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use service::clock;
-use settings::Role;
+use settings::{Role, Span};
 use tokio::time::Instant;
 
 use super::commands;
 use super::pipeline::Pipeline;
 use super::repetition::{Repetition, Stopped, no_first_frame};
 use crate::reference::{SUSTAINED_PACE, pace};
-use crate::scenario::Span;
 
 /// How often a file or the streamer is looked at while something is awaited.
 const LOOK: Duration = Duration::from_millis(100);

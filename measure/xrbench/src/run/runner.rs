@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use service::{ConfigError, Shutdown, clock};
+use settings::SourceSpec;
 use testbed::local::capabilities::Capabilities;
 use testbed::local::isolate::Isolation;
 use timeline::UnixMicros;
@@ -16,7 +17,7 @@ use super::plan::{Job, Plan};
 use super::progress::Progress;
 use super::repetition::{RunContext, Stopped};
 use super::{course, dry, machine, programs, resume, strips};
-use crate::scenario::{self, File};
+use crate::scenario::File;
 use result::{PlannedRepetition, RunFolder, RunInfo, RunState, SCHEMA_VERSION, kept, write_json};
 
 /// Somebody pressed Ctrl-C; what was measured before is readable.
@@ -305,15 +306,15 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// A source file that is not there is said before a minute is spent on other scenarios.
 fn check_sources(file: &File) -> anyhow::Result<()> {
     for scenario in &file.scenario {
-        let Some(path) = scenario.source.strip_prefix("file:") else {
+        let SourceSpec::File(path) = &scenario.source else {
             continue;
         };
-        if !Path::new(path).is_file() {
+        if !path.is_file() {
             let origin = format!("scenario {}.source", scenario.name);
             let here = std::env::current_dir().unwrap_or_default();
             let why = format!("there is no such file, seen from {}", here.display());
             let remedy = "`make media` fetches the test video into media/; or write `--set source=test` for a test pattern.";
-            return Err(ConfigError::new(origin, &scenario.source, why, remedy).into());
+            return Err(ConfigError::new(origin, scenario.source.to_string(), why, remedy).into());
         }
     }
     Ok(())
@@ -335,7 +336,7 @@ fn check_points(
     if let Some(point) = asked.iter().find(|point| !points.contains(*point)) {
         let why = format!(
             "no lab of this file has such a point; {}",
-            scenario::choice::hint(point, &known)
+            settings::hint(point, &known)
         );
         return Err(ConfigError::new("--pcap (XR_PCAP)", point, why, "Name one of them.").into());
     }

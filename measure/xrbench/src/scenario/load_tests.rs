@@ -1,7 +1,7 @@
 //! Tests of: scenario load.
 
 use super::*;
-use crate::scenario::Transport;
+use settings::{FrameRate, Span, Transport};
 
 const TWO: &str = r#"
 schema = 1
@@ -70,11 +70,9 @@ fn set_reaches_one_all_or_the_file() {
     .expect("a scenario file");
     assert_eq!(file.seed, 7);
     assert_eq!(file.scenario[0].duration, Span::seconds(9));
-    assert!(
-        file.scenario
-            .iter()
-            .all(|s| s.client.latency_ms == 5 && s.fps == 30 && s.bitrate.bps() == 1_000_000)
-    );
+    assert!(file.scenario.iter().all(|s| s.client.latency_ms == 5
+        && s.fps.to_string() == "30"
+        && s.bitrate.bits_per_second() == 1_000_000));
     assert!(file.scenario[1].client.sync, "what is beside the key stays");
     assert!(
         error(TWO, &["fps"]).contains("--set"),
@@ -168,8 +166,8 @@ fn a_bad_value_names_its_key_and_what_would_be_right() {
             "bitrate = \"lots\"",
             ["scenario udp.bitrate", "\"6M\"", "lots"],
         ),
-        ("fps = -1", ["scenario udp.fps", "-1", "u32"]),
-        ("fps = 0", ["scenario udp.fps", "1 to 240", "0"]),
+        ("fps = -1", ["scenario udp.fps", "-1", "1 to 480"]),
+        ("fps = 0", ["scenario udp.fps", "1 to 480", "0"]),
         ("runs = 0", ["scenario udp.runs", "1 to 1000", "0"]),
         ("paper = 6", ["scenario udp.paper", "1 to 5", "6"]),
         (
@@ -280,18 +278,18 @@ fn what_a_lab_cannot_be_is_refused_by_key() {
         ("wan.distribution=pareto", ["s4.wan.distribution", "jitter"]),
         (
             "renderer.cluster=c",
-            ["s4.renderer.cluster", "known are: a, b"],
+            ["--set.renderer.cluster", "known are: a, b"],
         ),
         ("fabric=single", ["s4.wan", "no WAN"]),
-        ("fabric=liquo", ["s4.fabric", "did you mean `liqo`"]),
-        ("pipeline=reference", ["s4.fabric", "ours"]),
+        ("fabric=liquo", ["--set.fabric", "did you mean `liqo`"]),
+        ("pipeline=reference", ["s4.fault", "ffmpeg"]),
         (
             "fault=[{at=\"2s\", what=\"kill\", whom=\"client\"}]",
-            ["fault.whom", "who"],
+            ["fault", "`who`"],
         ),
         (
             "fault=[{at=\"2s\", what=\"kill\", who=\"cluster-c\"}]",
-            ["fault.who", "gateway-a"],
+            ["fault", "gateway-a"],
         ),
         (
             "fault=[{at=\"10s\", what=\"outage\", lasts=\"1s\"}]",
@@ -303,4 +301,62 @@ fn what_a_lab_cannot_be_is_refused_by_key() {
             assert!(text.contains(part), "{set}: {text}");
         }
     }
+}
+
+/// What a service refuses is refused in the file, with the line.
+#[test]
+fn nothing_that_a_service_refuses_is_taken() {
+    for (wrong, parts) in [
+        ("bitrate = \"20k\"", ["scenario udp.bitrate", "50k to 400M"]),
+        ("bitrate = \"1e6\"", ["scenario udp.bitrate", "1e6"]),
+        ("size = \"9000x9000\"", ["scenario udp.size", "8192"]),
+        ("fps = 481", ["scenario udp.fps", "1 to 480"]),
+        ("fps = 29.97", ["scenario udp.fps", "30000/1001"]),
+        ("source = \"gst:\"", ["scenario udp.source", "gst:LAUNCH"]),
+        ("source = \"file:\"", ["scenario udp.source", "file:PATH"]),
+        (
+            "renderer.gop = 0",
+            ["scenario udp.renderer.gop", "1..=100000"],
+        ),
+        (
+            "renderer.rtp_mtu = 100",
+            ["scenario udp.renderer.rtp_mtu", "256..=9000"],
+        ),
+        (
+            "renderer.threads = 65",
+            ["scenario udp.renderer.threads", "0..=64"],
+        ),
+        (
+            "client.decoder_threads = 65",
+            ["scenario udp.client.decoder_threads", "0..=64"],
+        ),
+    ] {
+        let text = format!("schema = 1\nname = \"x\"\n[[scenario]]\nname = \"udp\"\n{wrong}\n");
+        let error = error(&text, &[]);
+        for part in parts.into_iter().chain(["two.toml, line 5"]) {
+            assert!(error.contains(part), "{wrong}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_mistake_in_the_defaults_has_their_line_and_one_of_the_command_line_none() {
+    let text =
+        "schema = 1\nname = \"x\"\n[defaults]\nrenderer.gop = 0\n[[scenario]]\nname = \"a\"\n";
+    let in_file = error(text, &[]);
+    assert!(
+        in_file.contains("scenario a.renderer.gop in two.toml, line 4"),
+        "{in_file}"
+    );
+    let set = error(text, &["renderer.gop=0"]);
+    assert!(set.contains("two.toml") && !set.contains("line"), "{set}");
+}
+
+#[test]
+fn fractions_of_frames_are_exact() {
+    let text = "schema = 1\nname = \"x\"\n[[scenario]]\nname = \"a\"\nfps = \"60000/1001\"\n";
+    let file = read(text, &[]).expect("a scenario file");
+    assert_eq!(Ok(file.scenario[0].fps), FrameRate::new(60_000, 1_001));
+    let text = toml::to_string(&file).expect("TOML");
+    assert_eq!(read(&text, &[]).expect("the same"), file);
 }

@@ -2,84 +2,71 @@
 //! purpose while a repetition runs.
 
 use serde::{Deserialize, Serialize};
+use settings::{BitsPerSecond, ClusterName, Role, Span};
+use strum::{Display, VariantArray};
 use testbed::local::plan;
 use testbed::wan::{self, Jitter, Loss, Wan};
 
-use super::choice::choice;
-use super::{Bitrate, Scenario, Span};
+use super::Scenario;
+use super::check::CheckError;
 
-choice!(
-    /// What connects the pods.
-    #[derive(Default)]
-    Fabric {
-        /// No lab: processes of this host, on loopback.
-        #[default]
-        Host = "host",
-        /// One cluster.
-        Single = "single",
-        /// Two clusters, kube-proxy's NodePort between them, `externalTrafficPolicy: Cluster`.
-        NodePort = "nodeport",
-        /// The same, `externalTrafficPolicy: Local`.
-        NodePortLocal = "nodeport-local",
-        /// Two clusters joined by Liqo v1.2's data path.
-        Liqo = "liqo",
-        /// Two clusters joined by that of Liqo v0.10, which the paper measured.
-        LiqoV0_10 = "liqo-v0.10",
-    }
-);
+/// What connects the pods.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Display, VariantArray, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Fabric {
+    /// No lab: processes of this host, on loopback.
+    #[default]
+    Host,
+    /// One cluster.
+    Single,
+    /// Two clusters, kube-proxy's NodePort between them, `externalTrafficPolicy: Cluster`.
+    Nodeport,
+    /// Two clusters, kube-proxy's NodePort between them, `externalTrafficPolicy: Local`.
+    NodeportLocal,
+    /// Two clusters joined by Liqo v1.2's data path.
+    Liqo,
+    /// Two clusters joined by the data path of Liqo v0.10, which the paper measured.
+    #[serde(rename = "liqo-v0.10")]
+    #[strum(to_string = "liqo-v0.10")]
+    LiqoV0_10,
+}
 
-choice!(
-    /// What stands in front of the streamer's pod.
-    #[derive(Default)]
-    Service {
-        /// kube-proxy's ClusterIP rule.
-        #[default]
-        ClusterIp = "clusterip",
-        /// The pod's own address.
-        Headless = "headless",
-    }
-);
+/// What stands in front of the streamer's pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// kube-proxy's ClusterIP rule.
+    #[default]
+    ClusterIp,
+    /// The pod's own address.
+    Headless,
+}
 
-choice!(
-    /// A cluster.
-    #[derive(Default)]
-    ClusterName {
-        /// The client's.
-        #[default]
-        A = "a",
-        /// The streamer's.
-        B = "b",
-    }
-);
-
-choice!(
-    /// The distribution of the WAN's jitter.
-    #[derive(Default)]
-    Distribution {
-        /// Even.
-        Uniform = "uniform",
-        /// Normal: `jitter` is the standard deviation.
-        #[default]
-        Normal = "normal",
-        /// Pareto's: rare long delays.
-        Pareto = "pareto",
-    }
-);
-
-choice!(
-    /// What is done on purpose.
-    What {
-        /// The WAN carries nothing for a while.
-        Outage = "outage",
-        /// A process is killed by SIGKILL and started again.
-        Kill = "kill",
-    }
-);
+/// The distribution of the WAN's jitter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Distribution {
+    /// Even.
+    Uniform,
+    /// Normal: `jitter` is the standard deviation.
+    #[default]
+    Normal,
+    /// Pareto's: rare long delays.
+    Pareto,
+}
 
 impl Fabric {
     /// Whether it needs a lab of network namespaces.
     pub fn is_lab(self) -> bool {
         self != Self::Host
+    }
+
+    /// Whether Liqo joins its clusters.
+    pub const fn is_liqo(self) -> bool {
+        matches!(self, Self::Liqo | Self::LiqoV0_10)
     }
 
     /// Whether there are two clusters.
@@ -93,8 +80,8 @@ impl Fabric {
         Some(match self {
             Self::Host => return None,
             Self::Single => plan::Fabric::Single,
-            Self::NodePort => plan::Fabric::NodePort(TrafficPolicy::Cluster),
-            Self::NodePortLocal => plan::Fabric::NodePort(TrafficPolicy::Local),
+            Self::Nodeport => plan::Fabric::NodePort(TrafficPolicy::Cluster),
+            Self::NodeportLocal => plan::Fabric::NodePort(TrafficPolicy::Local),
             Self::Liqo => plan::Fabric::Liqo(Liqo::V1_2),
             Self::LiqoV0_10 => plan::Fabric::Liqo(Liqo::V0_10),
         })
@@ -113,28 +100,15 @@ impl Service {
 
 /// The WAN between the clusters: a preset, and what differs from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(deny_unknown_fields, default)]
 pub struct WanKeys {
     /// Where to begin; without it, at a WAN that does nothing.
     pub preset: Option<String>,
-    /// Both directions.
-    #[serde(flatten)]
-    pub both: DirectionKeys,
-    /// Only from cluster A to cluster B.
-    pub a_to_b: Option<DirectionKeys>,
-    /// Only from cluster B to cluster A.
-    pub b_to_a: Option<DirectionKeys>,
-}
-
-/// What a direction of the WAN does; what is not said stays as it was.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DirectionKeys {
     /// One way.
     pub delay: Option<Span>,
     /// How far the delay varies.
     pub jitter: Option<Span>,
-    /// How it varies.
+    /// How the delay varies.
     pub distribution: Option<Distribution>,
     /// Packets lost, in percent.
     pub loss_percent: Option<f64>,
@@ -143,69 +117,112 @@ pub struct DirectionKeys {
     /// Packets that overtake, in percent.
     pub reorder_percent: Option<f64>,
     /// Bits a second.
-    pub rate: Option<Bitrate>,
+    pub rate: Option<BitsPerSecond>,
     /// Bytes that wait for the rate.
+    pub queue_bytes: Option<u64>,
+    /// Only from cluster A to cluster B.
+    pub a_to_b: Option<DirectionKeys>,
+    /// Only from cluster B to cluster A.
+    pub b_to_a: Option<DirectionKeys>,
+}
+
+/// What a direction of the WAN does: keys of [`WanKeys`]. What is not said stays as it was.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "each is documented in WanKeys")]
+pub struct DirectionKeys {
+    pub delay: Option<Span>,
+    pub jitter: Option<Span>,
+    pub distribution: Option<Distribution>,
+    pub loss_percent: Option<f64>,
+    pub loss_burst: Option<f64>,
+    pub reorder_percent: Option<f64>,
+    pub rate: Option<BitsPerSecond>,
     pub queue_bytes: Option<u64>,
 }
 
-/// Something that is done on purpose in every repetition.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fault {
-    /// When, from the beginning of the measured time.
-    pub at: Span,
-    /// What.
-    pub what: What,
-    /// How long an outage lasts.
-    #[serde(default)]
-    pub lasts: Option<Span>,
-    /// Which process is killed: `gateway-a`, `gateway-b`, `renderer`, `streamer`, `client`.
-    #[serde(default)]
-    pub who: Option<String>,
+/// Something that is done on purpose in every repetition, `at` a time from the beginning of the measured time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "lowercase", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the variants say it")]
+pub enum Fault {
+    /// The WAN carries nothing while this `lasts`.
+    Outage { at: Span, lasts: Span },
+    /// A process is killed by SIGKILL and started again.
+    Kill { at: Span, who: Victim },
+}
+
+/// Who is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is the name of what is killed")]
+pub enum Victim {
+    Renderer,
+    Streamer,
+    Client,
+    GatewayA,
+    GatewayB,
+}
+
+impl Victim {
+    /// The service, or else the cluster whose gateway it is.
+    pub const fn who(self) -> Result<Role, ClusterName> {
+        match self {
+            Self::Renderer => Ok(Role::Renderer),
+            Self::Streamer => Ok(Role::Streamer),
+            Self::Client => Ok(Role::Client),
+            Self::GatewayA => Err(ClusterName::A),
+            Self::GatewayB => Err(ClusterName::B),
+        }
+    }
 }
 
 /// Bytes that wait where a rate is given without a queue: a tenth of a second of it.
 const QUEUE_SECONDS: f64 = 0.1;
 
 impl WanKeys {
-    /// What the testbed makes of it; an error names the key and what would be right.
-    pub fn wan(&self) -> Result<Wan, (String, String)> {
+    /// What the testbed makes of it.
+    pub fn wan(&self) -> Result<Wan, CheckError> {
         let mut wan = match &self.preset {
             None => Wan::default(),
-            Some(name) => {
-                Wan::preset(name).map_err(|error| ("wan.preset".to_owned(), error.to_string()))?
-            }
+            Some(name) => Wan::preset(name)
+                .map_err(|error| CheckError::new("wan.preset", name, error.to_string()))?,
         };
+        let both = self.both();
         let directions = [("a_to_b", &self.a_to_b), ("b_to_a", &self.b_to_a)];
         for (direction, (name, own)) in [&mut wan.a_to_b, &mut wan.b_to_a]
             .into_iter()
             .zip(directions)
         {
-            self.both.apply(direction, "wan")?;
+            both.apply(direction, "wan")?;
             if let Some(own) = own {
                 own.apply(direction, &format!("wan.{name}"))?;
             }
             direction
                 .check()
-                .map_err(|error| (format!("wan.{name}"), error.to_string()))?;
+                .map_err(|error| CheckError::new(format!("wan.{name}"), &"", error.to_string()))?;
         }
         Ok(wan)
     }
 
-    /// Every key, for the list of known ones.
-    pub(super) fn example() -> Self {
-        let direction = DirectionKeys::example();
-        Self {
-            preset: Some(String::new()),
-            both: direction.clone(),
-            a_to_b: Some(direction.clone()),
-            b_to_a: Some(direction),
+    /// What holds for both directions.
+    fn both(&self) -> DirectionKeys {
+        DirectionKeys {
+            delay: self.delay,
+            jitter: self.jitter,
+            distribution: self.distribution,
+            loss_percent: self.loss_percent,
+            loss_burst: self.loss_burst,
+            reorder_percent: self.reorder_percent,
+            rate: self.rate,
+            queue_bytes: self.queue_bytes,
         }
     }
 }
 
 impl DirectionKeys {
-    fn apply(&self, to: &mut wan::Direction, path: &str) -> Result<(), (String, String)> {
+    fn apply(&self, to: &mut wan::Direction, path: &str) -> Result<(), CheckError> {
         if let Some(delay) = self.delay {
             to.delay = delay.0;
         }
@@ -218,7 +235,7 @@ impl DirectionKeys {
             to.jitter = (!jitter.0.is_zero()).then(|| by(jitter.0));
         } else if self.distribution.is_some() {
             let why = "a distribution needs a jitter beside it, such as jitter = \"1ms\"";
-            return Err((format!("{path}.distribution"), why.to_owned()));
+            return Err(CheckError::new(format!("{path}.distribution"), &"", why));
         }
         if let Some(loss) = self.loss_percent {
             let burst = self.loss_burst.unwrap_or(1.0);
@@ -232,19 +249,19 @@ impl DirectionKeys {
             });
         } else if self.loss_burst.is_some() {
             let why = "it needs loss_percent beside it";
-            return Err((format!("{path}.loss_burst"), why.to_owned()));
+            return Err(CheckError::new(format!("{path}.loss_burst"), &"", why));
         }
         if let Some(reorder) = self.reorder_percent {
             to.reorder_percent = reorder;
         }
         if let Some(rate) = &self.rate {
-            to.rate_bps = Some(rate.bps());
+            to.rate_bps = Some(rate.get());
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "a rate is at most 10^9"
+                reason = "a rate is at most 10^11"
             )]
-            let queue = (rate.bps() as f64 / 8.0 * QUEUE_SECONDS) as u64;
+            let queue = (rate.get() as f64 / 8.0 * QUEUE_SECONDS) as u64;
             to.queue_bytes = queue.max(16 << 10);
         }
         if let Some(queue) = self.queue_bytes {
@@ -252,59 +269,32 @@ impl DirectionKeys {
         }
         Ok(())
     }
-
-    fn example() -> Self {
-        Self {
-            delay: Some(Span::seconds(0)),
-            jitter: Some(Span::seconds(0)),
-            distribution: Some(Distribution::Normal),
-            loss_percent: Some(0.0),
-            loss_burst: Some(1.0),
-            reorder_percent: Some(0.0),
-            rate: Some("1M".parse().expect("a rate")),
-            queue_bytes: Some(0),
-        }
-    }
 }
 
 impl Fault {
-    /// Whether it can be done to this scenario; an error has key, value, and what would be right.
-    pub(super) fn check(&self, scenario: &Scenario) -> Result<(), (String, String, String)> {
-        let wrong = |key: &str, value: &str, why: &str| {
-            Err((format!("fault.{key}"), value.to_owned(), why.to_owned()))
-        };
-        if self.at >= scenario.duration {
-            let why = format!("the measured time ends after {}", scenario.duration);
-            return wrong("at", &self.at.to_string(), &why);
-        }
-        match (self.what, &self.lasts, self.who.as_deref()) {
-            (What::Outage, Some(_), None) if scenario.fabric.has_wan() => Ok(()),
-            (What::Outage, Some(_), None) => wrong(
-                "what",
-                "outage",
-                "it is the WAN's, and this fabric has none",
-            ),
-            (What::Outage, _, _) => wrong("lasts", "", "an outage needs `lasts`, and no `who`"),
-            (What::Kill, None, Some("renderer" | "streamer" | "client")) => Ok(()),
-            (What::Kill, None, Some("gateway-a" | "gateway-b"))
-                if matches!(scenario.fabric, Fabric::Liqo | Fabric::LiqoV0_10) =>
-            {
-                Ok(())
-            }
-            (What::Kill, _, who) => wrong(
-                "who",
-                who.unwrap_or_default(),
-                "a kill needs `who`: renderer, streamer or client, or gateway-a or gateway-b of fabric liqo; no `lasts`",
-            ),
+    /// When it happens, from the beginning of the measured time.
+    pub const fn at(&self) -> Span {
+        match self {
+            Self::Outage { at, .. } | Self::Kill { at, .. } => *at,
         }
     }
 
-    pub(super) fn example() -> Self {
-        Self {
-            at: Span::seconds(1),
-            what: What::Outage,
-            lasts: Some(Span::seconds(1)),
-            who: Some(String::new()),
+    /// Whether it can be done to this scenario.
+    pub(super) fn check(&self, scenario: &Scenario) -> Result<(), CheckError> {
+        if self.at() >= scenario.duration {
+            let why = format!("the measured time ends after {}", scenario.duration);
+            return Err(CheckError::new("fault.at", &self.at(), why));
+        }
+        match self {
+            Self::Outage { .. } if !scenario.fabric.has_wan() => {
+                let why = "it is the WAN's, and this fabric has none";
+                Err(CheckError::new("fault.what", &"outage", why))
+            }
+            Self::Kill { who, .. } if who.who().is_err() && !scenario.fabric.is_liqo() => {
+                let why = "only fabric liqo has gateways that can be killed; name renderer, streamer or client";
+                Err(CheckError::new("fault.who", who, why))
+            }
+            _ => Ok(()),
         }
     }
 }

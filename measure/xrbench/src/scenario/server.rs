@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scenario, Streamer};
-use result::Pipeline;
+use settings::{Pipeline, StreamerSettings};
+
+use super::Scenario;
+use super::check::CheckError;
 
 /// What is between renderer and client instead of xr-streamer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,14 +69,14 @@ impl Server {
         at.put_into(&self.stream)
     }
 
-    /// Whether the scenario can be run with it; an error has key, value, and what would be right.
-    pub(super) fn check(&self, scenario: &Scenario) -> Result<(), (&'static str, String, String)> {
-        let wrong = |key, value: &str, why: &str| Err((key, value.to_owned(), why.to_owned()));
+    /// Whether the scenario can be run with it.
+    pub(super) fn check(&self, scenario: &Scenario) -> Result<(), CheckError> {
+        let wrong = |key: &str, value: &str, why: &str| Err(CheckError::new(key, &value, why));
         if scenario.pipeline != Pipeline::Ours {
             let why = "another server goes with `pipeline = \"ours\"` only: that renders and plays";
             return wrong("server", &scenario.pipeline.to_string(), why);
         }
-        if scenario.streamer != Streamer::default() {
+        if scenario.streamer != StreamerSettings::default() {
             let why = "these are settings of xr-streamer, and another server is in its place";
             return wrong("streamer", "", why);
         }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use settings::Role;
+use settings::{ClusterName, Role, Transport};
 use testbed::Cluster;
 use testbed::local::capabilities::{Capabilities, Capability, program};
 use testbed::local::fabric::{
@@ -17,7 +17,7 @@ use testbed::wan::Wan;
 
 use super::terms::PlaceMeta;
 use crate::run::addresses::{Addresses, ListenAddresses};
-use crate::scenario::{ClusterName, Fabric, Scenario, Transport};
+use crate::scenario::{Fabric, Scenario};
 use result::{FabricMeta, WanMeta};
 
 /// The streamer pod's port for feeds.
@@ -78,7 +78,7 @@ pub fn plan(
     let keys = scenario.wan.clone().unwrap_or_default();
     let wan = keys
         .wan()
-        .map_err(|(key, why)| anyhow::anyhow!("scenario {}: {key}: {why}", scenario.name))?;
+        .with_context(|| format!("scenario {}", scenario.name))?;
     let streamer = if scenario.fabric.has_wan() {
         Cluster::B
     } else {

@@ -12,11 +12,11 @@ mod workload;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use settings::Role;
+use settings::{Role, Transport};
 use testbed::Spec;
 
 use super::addresses::{Addresses, ListenAddresses};
-use crate::scenario::{Scenario, Transport};
+use crate::scenario::Scenario;
 pub(super) use host::HostPlace;
 use lab::LabPlace;
 use lab_plan::{LabCapabilities, LabPlan};

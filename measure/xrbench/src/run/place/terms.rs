@@ -5,7 +5,7 @@ use testbed::Testbed;
 use testbed::resources::Sample;
 
 use crate::run::events::Events;
-use crate::scenario::{ClusterName, Transport};
+use settings::{ClusterName, Transport};
 
 /// What a place does on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

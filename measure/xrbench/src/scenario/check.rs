@@ -1,0 +1,133 @@
+//! What the types of a scenario cannot say: keys that must agree, and options that the services refuse.
+
+use settings::{ClusterName, Pipeline, Refused, SourceSpec};
+
+use super::{Scenario, Span};
+
+/// A key whose value cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {why}")]
+pub struct CheckError {
+    /// The key in the scenario: `renderer.gop`.
+    pub key: String,
+    /// The value; empty where a key is missing.
+    pub value: String,
+    /// Why it cannot be, and what would be right.
+    pub why: String,
+}
+
+impl CheckError {
+    pub(super) fn new(
+        key: impl Into<String>,
+        value: &impl ToString,
+        why: impl Into<String>,
+    ) -> Self {
+        Self {
+            key: key.into(),
+            value: value.to_string(),
+            why: why.into(),
+        }
+    }
+}
+
+impl Scenario {
+    /// Whether it can be run.
+    pub fn check(&self) -> Result<(), CheckError> {
+        self.check_itself()?;
+        self.check_services()?;
+        self.check_network()?;
+        if let Some(server) = &self.server {
+            server.check(self)?;
+        }
+        for fault in &self.fault {
+            fault.check(self)?;
+        }
+        Ok(())
+    }
+
+    fn check_itself(&self) -> Result<(), CheckError> {
+        let wrong = |key: &str, value: &dyn ToString, why: &str| {
+            Err(CheckError::new(key, &value.to_string(), why))
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if !(1..=64).contains(&self.name.len()) || !self.name.chars().all(plain) {
+            let why = "a name is 1 to 64 letters, digits, `-` or `_`: it names a folder";
+            return wrong("name", &self.name, why);
+        }
+        if self.name.starts_with("floor-") {
+            let why = "names that begin with floor- are the floors' own";
+            return wrong("name", &self.name, why);
+        }
+        if self.pipeline == Pipeline::Floor {
+            let why = "ask for it by `floor = {}` in the scenario that needs it";
+            return wrong("pipeline", &self.pipeline, why);
+        }
+        if !(1..=1000).contains(&self.runs) {
+            return wrong("runs", &self.runs, "it must be 1 to 1000");
+        }
+        if let Some(number) = self.paper.filter(|number| !(1..=5).contains(number)) {
+            return wrong("paper", &number, "the paper has scenarios 1 to 5");
+        }
+        if self.duration < Span::seconds(1) {
+            return wrong("duration", &self.duration, "it must be at least 1s");
+        }
+        if self.pipeline.is_reference() && matches!(self.source, SourceSpec::Launch(_)) {
+            let why = "ffmpeg cannot read it; give the reference file:PATH or test";
+            return wrong("source", &self.source, why);
+        }
+        Ok(())
+    }
+
+    /// Each service's own parser reads its options.
+    fn check_services(&self) -> Result<(), CheckError> {
+        let of = |service: &str, refused: Refused| {
+            let Refused { key, value, why } = refused;
+            CheckError::new(format!("{service}.{key}"), &value, why)
+        };
+        settings::check(&self.renderer).map_err(|refused| of("renderer", refused))?;
+        settings::check(&self.streamer).map_err(|refused| of("streamer", refused))?;
+        settings::check(&self.client).map_err(|refused| of("client", refused))
+    }
+
+    /// What a fabric, its WAN and its limits must agree on.
+    fn check_network(&self) -> Result<(), CheckError> {
+        let fabric = self.fabric;
+        if self.pipeline.is_reference() && !self.fault.is_empty() {
+            let why = "an unmodified ffmpeg ends with the connection that it loses, and does not come back; leave the faults \
+                 out for this one";
+            return Err(CheckError::new("fault", &"", why));
+        }
+        if self.overlapping && !fabric.is_liqo() {
+            let why = "only Liqo translates addresses; this goes with fabric = \"liqo\"";
+            return Err(CheckError::new("overlapping", &true, why));
+        }
+        if self.renderer.cluster == ClusterName::B && !fabric.has_wan() {
+            let why = format!("fabric \"{fabric}\" has no cluster B");
+            return Err(CheckError::new("renderer.cluster", &ClusterName::B, why));
+        }
+        if self.limits && !fabric.is_lab() {
+            let why = "it limits clusters, and this scenario has none; give it a fabric";
+            return Err(CheckError::new("limits", &true, why));
+        }
+        let Some(keys) = &self.wan else {
+            return Ok(());
+        };
+        if !fabric.has_wan() {
+            let why = format!("fabric \"{fabric}\" has no WAN: one needs two clusters");
+            let preset = keys.preset.as_deref().unwrap_or_default();
+            return Err(CheckError::new("wan", &preset, why));
+        }
+        let wan = keys.wan()?;
+        let bps = u64::from(self.bitrate.bits_per_second());
+        for (name, direction) in [("a_to_b", wan.a_to_b), ("b_to_a", wan.b_to_a)] {
+            if let Some(rate) = direction.rate_bps.filter(|rate| *rate <= bps) {
+                let why = format!(
+                    "{name} carries {rate} bits a second, no more than the video's {bps} before any header: the queue \
+                     would grow until packets are dropped; raise the rate or lower the bitrate"
+                );
+                return Err(CheckError::new("wan.rate", &rate, why));
+            }
+        }
+        Ok(())
+    }
+}
