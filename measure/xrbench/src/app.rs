@@ -100,7 +100,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
         Command::WanLink(args) => return args.run().map(|()| exit::OK),
         Command::Compare(args) => return args.run().map(code_of_comparison),
         Command::Completions { shell } => return completions(shell).map(|()| exit::OK),
-        Command::Lab(args) if args.print => return lab::cli::show(&args).map(|()| exit::OK),
+        Command::Lab(args) if args.print => return lab::show(&args).map(|()| exit::OK),
         Command::Run(args) => {
             let (file, dry_run) = (args.load()?, args.dry_run);
             let options = args.options();
@@ -132,7 +132,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
                 run::run(&file, &options, isolation, shutdown).await?;
                 Ok(exit::OK)
             }
-            Work::Lab(args) => lab::cli::run(args, shutdown).await,
+            Work::Lab(args) => lab::run(args, shutdown).await,
             Work::Calibrate(args) => {
                 let holds = calibrate::cli::run(args, isolation, shutdown).await?;
                 Ok(if holds { exit::OK } else { exit::START })

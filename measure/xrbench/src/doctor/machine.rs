@@ -8,7 +8,7 @@ use strum::VariantArray as _;
 use testbed::cgroup::{self, Version};
 use testbed::local::capabilities::Capabilities;
 
-use super::{Check, Lack, Verdict};
+use super::check::{Check, Lack, Verdict};
 use crate::run::host::{CpuTicks, Second};
 use crate::run::machine::{machine, read};
 use crate::run::place::lab_plan::{self, LabCapabilities};

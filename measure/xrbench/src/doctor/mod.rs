@@ -1,5 +1,6 @@
 //! `xrbench doctor`: what this machine has and lacks, what each lack costs, and the remedy.
 
+mod check;
 mod machine;
 mod programs;
 
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde::Serialize;
 use service::exit;
+
+use self::check::{Check, Verdict};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,87 +32,6 @@ pub struct DoctorArgs {
     /// Folder of xr-renderer, xr-streamer and xr-client [default: that of xrbench]
     #[arg(long, env = "XR_BIN_DIR", value_name = "DIR")]
     bin_dir: Option<PathBuf>,
-}
-
-/// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// As it should be.
-    Good,
-    /// Runs are possible, at a cost.
-    Lacking,
-    /// No run is possible.
-    Missing,
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What it is.
-    pub name: &'static str,
-    /// How it came out.
-    pub verdict: Verdict,
-    /// What was found.
-    pub found: String,
-    /// What the lack costs; empty if there is none.
-    pub cost: &'static str,
-    /// What to do about it; empty if nothing need be done.
-    pub remedy: String,
-}
-
-/// What is said of a thing that lacks: the cost, and the remedy.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lack {
-    pub(crate) cost: &'static str,
-    pub(crate) remedy: &'static str,
-}
-
-impl Check {
-    /// A thing that is as it should be.
-    pub(crate) fn good(name: &'static str, found: impl Into<String>) -> Self {
-        Self {
-            name,
-            verdict: Verdict::Good,
-            found: found.into(),
-            cost: "",
-            remedy: String::new(),
-        }
-    }
-
-    /// A thing that is as it should be if `good`, and costs something if not.
-    pub(crate) fn wish(
-        name: &'static str,
-        good: bool,
-        found: impl Into<String>,
-        lack: Lack,
-    ) -> Self {
-        let found = found.into();
-        if good {
-            return Self::good(name, found);
-        }
-        Self {
-            name,
-            verdict: Verdict::Lacking,
-            found,
-            cost: lack.cost,
-            remedy: lack.remedy.to_owned(),
-        }
-    }
-
-    /// The same for a thing without which there is no run.
-    pub(crate) fn need(
-        name: &'static str,
-        good: bool,
-        found: impl Into<String>,
-        lack: Lack,
-    ) -> Self {
-        let mut check = Self::wish(name, good, found, lack);
-        if check.verdict == Verdict::Lacking {
-            check.verdict = Verdict::Missing;
-        }
-        check
-    }
 }
 
 /// What is printed as JSON.

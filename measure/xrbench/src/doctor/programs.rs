@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Check, Lack};
+use super::check::{Check, Lack};
 use crate::reference::FONT;
 use crate::run::machine::{first_line, output};
 use crate::run::programs;

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use service::{ConfigError, Shutdown};
 use testbed::local::lab::Lab;
 
-use super::LabArgs;
+use super::cli::LabArgs;
 use crate::run::place::lab_plan::LabPlan;
 use settings::hint;
 
