@@ -15,6 +15,9 @@ mod run;
 pub use calibration::{Calibration, Fit, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step, within_bounds};
 pub use clock::{ClockMeta, ClockSource};
 pub use folder::{RepetitionFolder, RunFolder, cannot_write, read_json, write_atomic, write_json};
-pub use repetition::{FabricMeta, ProcessInfo, RepetitionMeta, ResourcesMeta, TooBig, WanMeta};
+pub use repetition::{
+    FabricMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta, TooBig, TunnelBackend,
+    WanBackend, WanMeta,
+};
 pub use run::{Machine, PlannedRepetition, RunInfo, RunState, SCHEMA_VERSION, ScenarioInfo};
 pub use settings::{Pipeline, Presentation};

@@ -86,8 +86,14 @@ pub struct RepetitionMeta {
 pub struct FabricMeta {
     /// `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`.
     pub name: String,
-    /// What served it: `nftables`, `wireguard-go and vxlan`.
+    /// What served it, for people; nothing is decided by this text.
     pub backend: String,
+    /// The tunnel between the clusters; absent where there is none.
+    #[serde(default)]
+    pub tunnel: Option<TunnelBackend>,
+    /// The overlay within a cluster; absent where there is none.
+    #[serde(default)]
+    pub overlay: Option<OverlayBackend>,
     /// What stands in front of the streamer: `clusterip`, `headless`, `nodeport`.
     pub service: String,
     /// The largest IP packet that crosses it whole, in bytes.
@@ -98,6 +104,42 @@ pub struct FabricMeta {
     /// in it.
     #[serde(default)]
     pub too_big: BTreeMap<String, TooBig>,
+}
+
+/// The tunnel between the clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TunnelBackend {
+    /// The kernel's WireGuard.
+    KernelWireguard,
+    /// `wireguard-go`, a process for each gateway.
+    WireguardGo,
+}
+
+/// The overlay within a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OverlayBackend {
+    /// Geneve, as the fabric has it.
+    Geneve,
+    /// VXLAN, as the fabric has it.
+    Vxlan,
+    /// VXLAN where the fabric has Geneve, and the kernel has none.
+    VxlanForGeneve,
+}
+
+/// The device or process between the clusters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum WanBackend {
+    /// A pair of devices, for a WAN that does nothing.
+    #[default]
+    Veth,
+    /// The kernel's queueing discipline.
+    Netem,
+    /// A link of xrbench's own.
+    Userspace,
 }
 
 /// IP packets that were larger than a link.
@@ -114,8 +156,8 @@ pub struct TooBig {
 pub struct WanMeta {
     /// The preset that it was made from; `custom` for none.
     pub preset: String,
-    /// What served it: `netem`, `userspace`, `veth`.
-    pub backend: String,
+    /// The device or process that packets pass.
+    pub backend: WanBackend,
     /// What it does to a packet, in words.
     pub description: String,
     /// How late the userspace link handed a packet on, at p50, in microseconds; absent for netem, which does not say.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Table, class};
 use crate::summary::{Loaded, LoadedScenario, NoteKind, ScenarioSummary, Summary};
-use result::{FabricMeta, WanMeta};
+use result::{FabricMeta, OverlayBackend, TunnelBackend, WanBackend, WanMeta};
 
 /// The first repetition's word is the scenario's: all of them are set up alike.
 fn fabric(scenario: &LoadedScenario) -> Option<&FabricMeta> {
@@ -53,7 +53,7 @@ pub(super) fn paths(loaded: &Loaded) -> Option<Paths> {
             Some(wan) => cells.extend([
                 wan.preset.clone(),
                 wan.description.clone(),
-                wan.backend.clone(),
+                wan.backend.to_string(),
                 late(scenario),
             ]),
         }
@@ -119,31 +119,28 @@ pub(super) fn lacked(summary: &Summary, loaded: &Loaded) -> Vec<String> {
             .collect();
         names.join(", ")
     };
-    let backend = |scenario: &LoadedScenario, word: &str| {
-        fabric(scenario).is_some_and(|fabric| fabric.backend.contains(word))
-    };
-    for (word, sentence) in [
+    let tunnel = |scenario: &LoadedScenario| fabric(scenario).and_then(|one| one.tunnel);
+    let overlay = |scenario: &LoadedScenario| fabric(scenario).and_then(|one| one.overlay);
+    let stand_ins = [
         (
-            "wireguard-go",
+            names(&|one| tunnel(one) == Some(TunnelBackend::WireguardGo)),
             "the kernel has no WireGuard; wireguard-go carried the tunnel in user space, which costs processor time and \
              adds latency that a kernel’s would not",
         ),
         (
-            "vxlan",
+            names(&|one| overlay(one) == Some(OverlayBackend::VxlanForGeneve)),
             "the overlay within a cluster is VXLAN with the port and the 50 bytes of the Geneve that it stands for",
         ),
-    ] {
-        let of = names(&|scenario| backend(scenario, word));
+        (
+            names(&|one| wans(one).any(|wan| wan.backend == WanBackend::Userspace)),
+            "the kernel has no netem; a link of xrbench’s own delayed the packets in user space (how late it handed \
+             them on stands in the table of paths)",
+        ),
+    ];
+    for (of, sentence) in stand_ins {
         if !of.is_empty() {
             said.push(format!("{of}: {sentence}"));
         }
-    }
-    let of = names(&|scenario| wans(scenario).any(|wan| wan.backend == "userspace"));
-    if !of.is_empty() {
-        said.push(format!(
-            "{of}: the kernel has no netem; a link of xrbench’s own delayed the packets in user space (how late it handed \
-             them on stands in the table of paths)"
-        ));
     }
     for one in &summary.scenarios {
         if one.overloaded {
@@ -252,6 +249,45 @@ mod tests {
         assert!(
             lacked(&summary, &loaded)[0].contains("in 2 of 20 measured"),
             "disturbed seconds"
+        );
+    }
+
+    #[test]
+    fn stand_ins_are_known_by_kind_and_not_by_their_text() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = crate::summary::tests::result(dir.path());
+        let mut loaded = crate::summary::load(&folder).expect("a result");
+        let summary = crate::summary::build(&loaded);
+        let nothing = lacked(&summary, &loaded);
+        let mut said_of = |text: &str, overlay| {
+            let meta = &mut loaded.scenarios[0].runs[0].meta;
+            meta.fabric = Some(FabricMeta {
+                backend: text.into(),
+                tunnel: Some(TunnelBackend::WireguardGo),
+                overlay: Some(overlay),
+                ..FabricMeta::default()
+            });
+            meta.wan = Some(WanMeta {
+                backend: WanBackend::Userspace,
+                ..WanMeta::default()
+            });
+            let mut said = lacked(&summary, &loaded);
+            said.retain(|one| !nothing.contains(one));
+            said
+        };
+        let said = said_of("any text", OverlayBackend::VxlanForGeneve);
+        assert_eq!(said.len(), 3, "{said:?}");
+        for (one, word) in said.iter().zip(["wireguard-go", "VXLAN", "netem"]) {
+            assert!(one.contains(word), "{one}");
+        }
+        assert_eq!(
+            said_of("wireguard-go and vxlan", OverlayBackend::VxlanForGeneve),
+            said
+        );
+        // Liqo v0.10 has VXLAN itself: nothing stands in for anything.
+        assert_eq!(
+            said_of("wireguard-go; VXLAN; WAN userspace", OverlayBackend::Vxlan).len(),
+            2
         );
     }
 }

@@ -51,7 +51,7 @@ pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
             latency_us: latency.p50 as f64,
         });
         if let Some(wan) = meta.wan {
-            backend = wan.backend;
+            backend = wan.backend.to_string();
         }
     }
     let fit = fit::fit(&points)

@@ -6,8 +6,9 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use result::{
-    Calibration, FabricMeta, Fit, Machine, Pipeline, PlannedRepetition, ProcessInfo,
-    RepetitionMeta, ResourcesMeta, RunFolder, RunInfo, RunState, ScenarioInfo, WanMeta, write_json,
+    Calibration, FabricMeta, Fit, Machine, OverlayBackend, Pipeline, PlannedRepetition,
+    ProcessInfo, RepetitionMeta, ResourcesMeta, RunFolder, RunInfo, RunState, ScenarioInfo,
+    TunnelBackend, WanBackend, WanMeta, write_json,
 };
 use timeline::{
     FrameNumber, Point, RtpTimestamp, UnixMicros,
@@ -207,6 +208,7 @@ fn repetition(
 ) {
     let at = folder.repetition(scenario.name, run);
     at.create().expect("folders");
+    let liqo = scenario.fabric.starts_with("liqo");
     let meta = RepetitionMeta {
         schema_version: result::SCHEMA_VERSION,
         scenario: scenario.name.into(),
@@ -220,6 +222,8 @@ fn repetition(
         fabric: Some(FabricMeta {
             name: scenario.fabric.into(),
             backend: scenario.backend.into(),
+            tunnel: liqo.then_some(TunnelBackend::WireguardGo),
+            overlay: liqo.then_some(OverlayBackend::VxlanForGeneve),
             service: scenario.service.into(),
             mtu: scenario.mtu,
             wan_crossings: scenario.crossings,
@@ -227,7 +231,7 @@ fn repetition(
         }),
         wan: scenario.preset.map(|preset| WanMeta {
             preset: preset.into(),
-            backend: "userspace".into(),
+            backend: WanBackend::Userspace,
             description: format!(
                 "{:.2} ms and {:.2} ms of jitter each way, 1 Gbit/s",
                 scenario.wan_us.0 / 1e3,

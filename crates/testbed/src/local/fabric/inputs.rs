@@ -1,11 +1,9 @@
-//! What a fabric is built with, and what comes of it.
+//! What a fabric is built with.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::keys::Keys;
-use super::reach::StreamerReach;
-use crate::local::topology::Topology;
 
 /// What does the work in a fabric: the kernel where it can, a program or a near relative elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,13 +80,4 @@ impl FabricInputs {
         let file = self.programs.get(&program).cloned();
         file.unwrap_or_else(|| program.name().into())
     }
-}
-
-/// A fabric, ready to be applied.
-#[derive(Clone, Debug)]
-pub struct BuiltFabric {
-    /// What the lab is made of.
-    pub topology: Topology,
-    /// How the pods reach the streamer in it.
-    pub reach: StreamerReach,
 }

@@ -12,6 +12,7 @@
 //! - A lab has no IPv6, and its WAN has no ARP: a capture shows the fabric's packets and nothing else.
 
 mod address;
+mod carriers;
 mod draft;
 mod error;
 mod inputs;
@@ -27,14 +28,13 @@ mod wan_end;
 #[cfg(test)]
 mod tests;
 
+pub use carriers::{Carriers, OverlayCarrier, WanCarrier};
 pub use error::BuildError;
-pub use inputs::{
-    Backends, BuiltFabric, FabricInputs, OverlayBackend, Program, WanBackend, WireguardBackend,
-};
+pub use inputs::{Backends, FabricInputs, OverlayBackend, Program, WanBackend, WireguardBackend};
 pub use keys::{KeyPair, Keys};
 pub use nodeport::{FEED_NODE_PORT, RTP_NODE_PORTS, RTSP_NODE_PORT};
 pub use reach::{
-    RtpOverUdp, StreamerReach, TooLarge, fits, max_rtp_packet_bytes, tcp_mss_bytes,
+    BuiltFabric, RtpOverUdp, StreamerReach, TooLarge, fits, max_rtp_packet_bytes, tcp_mss_bytes,
     wireguard_packet_bytes,
 };
 

@@ -12,10 +12,11 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::RangeInclusive;
 
 use super::address::Site;
+use super::carriers::Carriers;
 use super::draft::{self, Draft};
-use super::inputs::{BuiltFabric, FabricInputs};
+use super::inputs::FabricInputs;
 use super::kube_proxy::{KubeProxy, Protocol, ServicePort};
-use super::reach::{ETHERNET_MTU_BYTES, RtpOverUdp, StreamerReach};
+use super::reach::{BuiltFabric, ETHERNET_MTU_BYTES, RtpOverUdp, StreamerReach};
 use super::{node, wan_end};
 use crate::Cluster;
 use crate::local::plan::{LabPlan, TrafficPolicy};
@@ -83,7 +84,11 @@ pub(super) fn build(plan: &LabPlan, given: &FabricInputs, policy: TrafficPolicy)
             mtu_bytes: ETHERNET_MTU_BYTES,
             wan_crossings: draft::wan_crossings(plan),
             wan_udp_port: None,
-            backend: format!("nftables; WAN {}", wan.backend),
+            backend: format!("nftables; WAN {}", wan.carrier.text()),
+            carriers: Carriers {
+                wan: Some(wan.carrier),
+                ..Carriers::default()
+            },
             service: format!("NodePort on {node}, externalTrafficPolicy {word}"),
             captures: draft.captures,
         },

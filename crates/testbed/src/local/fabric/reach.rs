@@ -1,4 +1,4 @@
-//! How a lab's pods reach the streamer, and what fits through.
+//! A built fabric: how its pods reach the streamer, and what fits through.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 
 use thiserror::Error;
 
-use crate::local::topology::End;
+use super::carriers::Carriers;
+use crate::local::topology::{End, Topology};
 
 /// The MTU of Ethernet, in bytes.
 pub(super) const ETHERNET_MTU_BYTES: u16 = 1500;
@@ -22,6 +23,15 @@ const TCP_BYTES: u16 = 20;
 
 /// What WireGuard adds to a packet of its own: type, receiver and counter, and the tag; in bytes.
 const WIREGUARD_BYTES: u16 = 32;
+
+/// A fabric, ready to be applied.
+#[derive(Clone, Debug)]
+pub struct BuiltFabric {
+    /// What the lab is made of.
+    pub topology: Topology,
+    /// How the pods reach the streamer in it.
+    pub reach: StreamerReach,
+}
 
 /// How a lab's pods reach the streamer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +53,8 @@ pub struct StreamerReach {
     pub wan_udp_port: Option<u16>,
     /// What does the work, for people.
     pub backend: String,
+    /// The same as data.
+    pub carriers: Carriers,
     /// What stands in front of the streamer, for people.
     pub service: String,
     /// Where packets can be captured, by name: `wan-a`, `overlay-b`, `tunnel-a`, `bridge-a`, `pod-client`.

@@ -3,10 +3,10 @@
 use std::net::SocketAddrV4;
 
 use super::address::Site;
+use super::carriers::Carriers;
 use super::draft::{self, Draft};
-use super::inputs::BuiltFabric;
 use super::kube_proxy::KubeProxy;
-use super::reach::{ETHERNET_MTU_BYTES, RtpOverUdp, StreamerReach};
+use super::reach::{BuiltFabric, ETHERNET_MTU_BYTES, RtpOverUdp, StreamerReach};
 use super::{node, nodeport};
 use crate::Cluster;
 use crate::local::plan::{LabPlan, Service};
@@ -51,6 +51,7 @@ pub(super) fn build(plan: &LabPlan) -> BuiltFabric {
             wan_crossings: 0,
             wan_udp_port: None,
             backend: "bridge".to_owned(),
+            carriers: Carriers::default(),
             service,
             captures: draft.captures,
         },

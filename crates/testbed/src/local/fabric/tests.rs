@@ -228,10 +228,10 @@ fn each_namespace_has_its_place() {
 fn a_wan_that_does_nothing_is_a_pair_of_devices() {
     let quiet = build(&plan(Fabric::Liqo(Liqo::V1_2)), &given()).expect("a fabric");
     assert!(quiet.topology.daemons.iter().all(|one| one.role != "wan"));
-    assert!(
-        quiet.reach.backend.ends_with("WAN veth"),
-        "{}",
-        quiet.reach.backend
+    assert_eq!(quiet.reach.carriers.wan, Some(WanCarrier::Veth));
+    assert_eq!(
+        quiet.reach.backend,
+        "wireguard-go; VXLAN in place of Geneve; WAN veth"
     );
 
     let far = LabPlan {

@@ -3,6 +3,7 @@
 //! The delay lies between the nodes' own interfaces whoever makes it, so that captures there show a packet before and after it.
 
 use super::address::{Site, WAN_PREFIX};
+use super::carriers::WanCarrier;
 use super::draft::{Draft, end, namespace};
 use super::inputs::{FabricInputs, Program, WanBackend};
 use super::reach::ETHERNET_MTU_BYTES;
@@ -26,8 +27,7 @@ const TO_B: &str = "to-b";
 
 /// The WAN of a lab.
 pub(super) struct WanLink {
-    /// Who serves it, for people.
-    pub(super) backend: &'static str,
+    pub(super) carrier: WanCarrier,
     ethernet: bool,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn wan(draft: &mut Draft, plan: &LabPlan, given: &FabricInputs) -> Wa
             .daemons
             .push(daemon(plan, given, ends.to_vec()));
         return WanLink {
-            backend: "userspace",
+            carrier: WanCarrier::Userspace,
             ethernet: false,
         };
     }
@@ -58,7 +58,11 @@ pub(super) fn wan(draft: &mut Draft, plan: &LabPlan, given: &FabricInputs) -> Wa
         draft.topology.namespaces.push(between(plan));
     }
     WanLink {
-        backend: if idle { "veth" } else { "netem" },
+        carrier: if idle {
+            WanCarrier::Veth
+        } else {
+            WanCarrier::Netem
+        },
         ethernet: true,
     }
 }

@@ -9,8 +9,8 @@ use settings::{ClusterName, Role, Transport};
 use testbed::Cluster;
 use testbed::local::capabilities::{Capabilities, Capability, program};
 use testbed::local::fabric::{
-    self, Backends, BuiltFabric, FabricInputs, Keys, OverlayBackend, Program, RtpOverUdp,
-    WanBackend, WireguardBackend,
+    self, Backends, BuiltFabric, FabricInputs, Keys, OverlayBackend, OverlayCarrier, Program,
+    RtpOverUdp, WanBackend, WanCarrier, WireguardBackend,
 };
 use testbed::local::plan::{self, PodPlan};
 use testbed::wan::Wan;
@@ -18,7 +18,7 @@ use testbed::wan::Wan;
 use super::terms::PlaceMeta;
 use crate::run::addresses::{Addresses, ListenAddresses};
 use crate::scenario::{Fabric, Scenario};
-use result::{FabricMeta, WanMeta};
+use result::{FabricMeta, TunnelBackend, WanMeta};
 
 /// The streamer pod's port for feeds.
 const FEED_PORT: u16 = 8080;
@@ -134,25 +134,27 @@ pub fn plan(
         fabric::fits(bytes, &built.reach)
             .with_context(|| format!("scenario {}.renderer.rtp_mtu = {bytes}", scenario.name))?;
     }
-    let has_wan = scenario.fabric.has_wan();
     Ok(LabPlan {
         guard: capabilities.guard,
-        wan: has_wan.then(|| wan_meta(&wan, capabilities.backends.wan)),
+        wan: built
+            .reach
+            .carriers
+            .wan
+            .map(|carrier| wan_meta(&wan, carrier)),
         built,
         transport,
         transport_why,
     })
 }
 
-fn wan_meta(wan: &Wan, backend: WanBackend) -> WanMeta {
-    let backend = match backend {
-        _ if wan.does_nothing() => "veth",
-        WanBackend::Netem => "netem",
-        WanBackend::Userspace => "userspace",
-    };
+fn wan_meta(wan: &Wan, carrier: WanCarrier) -> WanMeta {
     WanMeta {
         preset: wan.preset.clone().unwrap_or_else(|| "custom".to_owned()),
-        backend: backend.to_owned(),
+        backend: match carrier {
+            WanCarrier::Veth => result::WanBackend::Veth,
+            WanCarrier::Netem => result::WanBackend::Netem,
+            WanCarrier::Userspace => result::WanBackend::Userspace,
+        },
         description: wan.describe(),
         late_p50_us: None,
         late_p99_us: None,
@@ -166,6 +168,15 @@ impl LabPlan {
         let fabric = FabricMeta {
             name: reach.name.to_owned(),
             backend: reach.backend.clone(),
+            tunnel: reach.carriers.tunnel.map(|tunnel| match tunnel {
+                WireguardBackend::Kernel => TunnelBackend::KernelWireguard,
+                WireguardBackend::Userspace => TunnelBackend::WireguardGo,
+            }),
+            overlay: reach.carriers.overlay.map(|overlay| match overlay {
+                OverlayCarrier::Geneve => result::OverlayBackend::Geneve,
+                OverlayCarrier::Vxlan => result::OverlayBackend::Vxlan,
+                OverlayCarrier::VxlanForGeneve => result::OverlayBackend::VxlanForGeneve,
+            }),
             service: reach.service.clone(),
             mtu: u32::from(reach.mtu_bytes),
             wan_crossings: u32::from(reach.wan_crossings),

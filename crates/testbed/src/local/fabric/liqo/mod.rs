@@ -29,10 +29,11 @@ use std::net::SocketAddrV4;
 use self::peering::{MTU_BYTES, Peering};
 use self::plane::Plane;
 use super::address::{Prefix, Site};
+use super::carriers::Carriers;
 use super::draft::{self, Draft};
-use super::inputs::{BuiltFabric, FabricInputs};
+use super::inputs::FabricInputs;
 use super::kube_proxy::{KubeProxy, Protocol, ServicePort};
-use super::reach::{RtpOverUdp, StreamerReach};
+use super::reach::{BuiltFabric, RtpOverUdp, StreamerReach};
 use super::wan_end::{self, WanLink};
 use super::{node, nodeport};
 use crate::Cluster;
@@ -81,7 +82,16 @@ pub(super) fn build(plan: &LabPlan, given: &FabricInputs, version: Liqo) -> Buil
             mtu_bytes: MTU_BYTES,
             wan_crossings: draft::wan_crossings(plan),
             wan_udp_port: Some(plane.node_port),
-            backend: format!("{encryption}; {}; WAN {}", plane.overlay_name, wan.backend),
+            backend: format!(
+                "{encryption}; {}; WAN {}",
+                plane.overlay_carrier.text(),
+                wan.carrier.text()
+            ),
+            carriers: Carriers {
+                tunnel: Some(given.backends.wireguard),
+                overlay: Some(plane.overlay_carrier),
+                wan: Some(wan.carrier),
+            },
             service,
             captures: draft.captures,
         },

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::super::address::{Prefix, Site};
+use super::super::carriers::OverlayCarrier;
 use super::super::inputs::OverlayBackend;
 use crate::local::plan::Liqo;
 
@@ -24,8 +25,8 @@ pub(super) struct Plane {
     pub(super) gateway_interface: &'static str,
     /// The overlay's interface, on the node and on the gateway.
     pub(super) overlay: &'static str,
-    /// What the overlay is, for people.
-    pub(super) overlay_name: &'static str,
+    /// The overlay, beside what Liqo has.
+    pub(super) overlay_carrier: OverlayCarrier,
     /// The start of the line that makes the overlay's interface: all but its ends.
     overlay_kind: OverlayBackend,
     overlay_id: u32,
@@ -62,9 +63,9 @@ impl Plane {
                 underlay: None,
                 gateway_interface: "eth0",
                 overlay: "liqo.overlay",
-                overlay_name: match overlay {
-                    OverlayBackend::Geneve => "Geneve",
-                    OverlayBackend::Vxlan => "VXLAN in place of Geneve",
+                overlay_carrier: match overlay {
+                    OverlayBackend::Geneve => OverlayCarrier::Geneve,
+                    OverlayBackend::Vxlan => OverlayCarrier::VxlanForGeneve,
                 },
                 overlay_kind: overlay,
                 overlay_id: 1,
@@ -82,7 +83,7 @@ impl Plane {
                 underlay: Some(PAIR),
                 gateway_interface: "liqo.gateway",
                 overlay: "liqo.vxlan",
-                overlay_name: "VXLAN",
+                overlay_carrier: OverlayCarrier::Vxlan,
                 overlay_kind: OverlayBackend::Vxlan,
                 overlay_id: 18952,
                 overlay_port: 4879,
