@@ -59,14 +59,14 @@ pub(super) fn unified(hierarchies: &[Hierarchy]) -> Option<&Hierarchy> {
 
 /// A hierarchy that is mounted here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hierarchy {
+pub(crate) struct Hierarchy {
     /// Those of [`CONTROLLERS_V1`] that an older one has; none for the unified one, which names its own in a file of each
     /// group.
     pub(super) controllers: Vec<&'static str>,
     /// Where it is mounted.
-    pub(super) mount: PathBuf,
+    pub(crate) mount: PathBuf,
     /// This process's group in it.
-    pub(super) own: PathBuf,
+    pub(crate) own: PathBuf,
 }
 
 impl Hierarchy {
@@ -76,7 +76,7 @@ impl Hierarchy {
     }
 
     /// Groups that a new one may be put into, the nearest first: what this process may use is then a limit for it too.
-    pub(super) fn candidates(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = &Path> {
         self.own
             .ancestors()
             .take_while(|path| path.starts_with(&self.mount))
@@ -102,7 +102,8 @@ pub(super) fn reachable(mountinfo: &str, membership: &str) -> Vec<Hierarchy> {
     found
 }
 
-fn parse(mountinfo: &str, membership: &str) -> Vec<Hierarchy> {
+/// The hierarchies of these texts, whether they are there to be read or not.
+pub(crate) fn parse(mountinfo: &str, membership: &str) -> Vec<Hierarchy> {
     mountinfo
         .lines()
         .filter_map(|line| mounted(line, membership))
@@ -114,7 +115,9 @@ fn parse(mountinfo: &str, membership: &str) -> Vec<Hierarchy> {
 fn mounted(line: &str, membership: &str) -> Option<Hierarchy> {
     let (mount, kind) = line.split_once(" - ")?;
     let mut fields = mount.split(' ').skip(3);
-    let (root, point) = (unescaped(fields.next()?), unescaped(fields.next()?));
+    // A root of nothing would leave a path absolute, and the group outside of the mount.
+    let root = fields.next().filter(|root| root.starts_with('/'))?;
+    let (root, point) = (unescaped(root), unescaped(fields.next()?));
     let mut kind = kind.split(' ');
     let controllers: Vec<&'static str> = match kind.next()? {
         "cgroup2" => Vec::new(),
@@ -235,8 +238,14 @@ mod tests {
         assert_eq!(own("4:memory:/docker/other\n"), "/sys/fs/cgroup/memory");
         assert_eq!(own("4:memory:/../..\n"), "/sys/fs/cgroup/memory");
         assert_eq!(own(""), "/sys/fs/cgroup/memory");
-        for broken in ["", "-", "1 2 3 / - cgroup", "1 0 0:30 / /x rw - tmpfs x rw"] {
-            assert!(parse(broken, "").is_empty(), "{broken:?}");
+        for broken in [
+            "",
+            "-",
+            "1 2 3 / - cgroup",
+            "1 0 0:30 / /x rw - tmpfs x rw",
+            "1 0 0:30  /x rw - cgroup2 none rw",
+        ] {
+            assert!(parse(broken, "0::/a\n").is_empty(), "{broken:?}");
         }
         let odd = "1 0 0:30 / /a\\040b\\134040\\ rw - cgroup2 none rw";
         assert_eq!(parse(odd, "0::/")[0].mount, Path::new("/a b\\040\\"));

@@ -23,7 +23,8 @@ pub struct Sample {
 impl Sample {
     /// Processor time in both modes, in microseconds.
     pub fn cpu_us(&self) -> u64 {
-        (self.user_ticks + self.system_ticks).saturating_mul(1_000_000) / ticks_hz()
+        let ticks = self.user_ticks.saturating_add(self.system_ticks);
+        ticks.saturating_mul(1_000_000) / ticks_hz()
     }
 }
 
@@ -56,7 +57,7 @@ pub fn sample(pid: u32) -> io::Result<Sample> {
     Ok(sample)
 }
 
-fn parse_stat(stat: &str) -> Option<Sample> {
+pub(crate) fn parse_stat(stat: &str) -> Option<Sample> {
     // The name in parentheses may hold anything, parentheses too: proc(5) fields are counted from the last one.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |proc5: usize| fields.get(proc5 - 3)?.parse().ok();
@@ -68,8 +69,8 @@ fn parse_stat(stat: &str) -> Option<Sample> {
     })
 }
 
-fn parse_rss(status: &str) -> u64 {
-    field(status, "VmRSS:") * 1024
+pub(crate) fn parse_rss(status: &str) -> u64 {
+    field(status, "VmRSS:").saturating_mul(1024)
 }
 
 fn field(status: &str, name: &str) -> u64 {
@@ -94,6 +95,17 @@ mod tests {
         );
         assert_eq!(parse_stat("42 (short) S 1"), None);
         assert_eq!(parse_rss("Name:\tx\nVmRSS:\t    2048 kB\n"), 2 << 20);
+    }
+
+    #[test]
+    fn figures_that_no_machine_reaches_are_as_large_as_they_can_be() {
+        let sample = Sample {
+            user_ticks: u64::MAX,
+            system_ticks: 1,
+            ..Sample::default()
+        };
+        assert_eq!(sample.cpu_us(), u64::MAX / ticks_hz());
+        assert_eq!(parse_rss(&format!("VmRSS: {} kB\n", u64::MAX)), u64::MAX);
     }
 
     #[test]
