@@ -7,6 +7,8 @@
 pub mod cgroup;
 mod cluster;
 mod event;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod local;
 mod log;
 pub mod netns;

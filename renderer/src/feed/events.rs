@@ -87,9 +87,9 @@ async fn once(url: &FeedUrl, token: &Secret, ask: &mut impl FnMut()) -> Ended {
     }
 }
 
-/// Reads `text/event-stream`: lines, and an event at each empty one.
+/// A reader of `text/event-stream`: lines, and an event at each empty one. It holds one line of at most 4096 bytes.
 #[derive(Debug, Default)]
-struct Events {
+pub struct Events {
     line: Vec<u8>,
     /// The line is too long and is skipped.
     overlong: bool,
@@ -98,7 +98,7 @@ struct Events {
 
 impl Events {
     /// How many key frames are asked for by the events that end in `bytes`.
-    fn key_frames_in(&mut self, bytes: &[u8]) -> usize {
+    pub fn key_frames_in(&mut self, bytes: &[u8]) -> usize {
         bytes.iter().filter(|byte| self.take(**byte)).count()
     }
 

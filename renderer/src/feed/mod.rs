@@ -28,6 +28,7 @@ use service::{Secret, Shutdown};
 use tokio::time::Instant;
 
 pub use body::Mailbox;
+pub use events::Events;
 pub use url::{FeedUrl, How};
 
 use crate::metrics::{Asker, Metrics};

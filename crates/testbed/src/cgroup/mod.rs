@@ -18,6 +18,7 @@ mod tests;
 mod tree;
 
 pub use group::Group;
+pub(crate) use hierarchy::parse;
 pub use hierarchy::{CONTROLLERS_V1, CONTROLLERS_V2, folders, name, serving};
 pub use model::{Limits, Missing, Part, Version};
 pub use remove::remove;

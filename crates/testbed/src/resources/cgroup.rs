@@ -88,7 +88,7 @@ pub fn read_v1(
     }
 }
 
-fn cpu_v2(stat: &str) -> Option<Cpu> {
+pub(crate) fn cpu_v2(stat: &str) -> Option<Cpu> {
     Some(Cpu {
         usage_us: value(stat, "usage_usec")?,
         user_us: value(stat, "user_usec")?,
@@ -96,7 +96,7 @@ fn cpu_v2(stat: &str) -> Option<Cpu> {
     })
 }
 
-fn memory_v2(current: &str, stat: &str) -> Option<Memory> {
+pub(crate) fn memory_v2(current: &str, stat: &str) -> Option<Memory> {
     Some(Memory {
         current_bytes: current.trim().parse().ok()?,
         anon_bytes: value(stat, "anon")?,
@@ -106,14 +106,14 @@ fn memory_v2(current: &str, stat: &str) -> Option<Memory> {
 }
 
 /// Without the `cpu` controller the file has no such lines.
-fn throttled_v2(stat: &str) -> Option<Throttled> {
+pub(crate) fn throttled_v2(stat: &str) -> Option<Throttled> {
     Some(Throttled {
         periods: value(stat, "nr_throttled")?,
         us: value(stat, "throttled_usec")?,
     })
 }
 
-fn cpu_v1(usage: &str, stat: &str, ticks_hz: u64) -> Option<Cpu> {
+pub(crate) fn cpu_v1(usage: &str, stat: &str, ticks_hz: u64) -> Option<Cpu> {
     let us = |ticks: u64| ticks.saturating_mul(1_000_000) / ticks_hz.max(1);
     Some(Cpu {
         // Nanoseconds.
@@ -124,7 +124,7 @@ fn cpu_v1(usage: &str, stat: &str, ticks_hz: u64) -> Option<Cpu> {
 }
 
 /// The figures that begin with `total_` are those of the group and the groups in it, as everywhere in the other version.
-fn memory_v1(usage: &str, stat: &str) -> Option<Memory> {
+pub(crate) fn memory_v1(usage: &str, stat: &str) -> Option<Memory> {
     Some(Memory {
         current_bytes: usage.trim().parse().ok()?,
         anon_bytes: value(stat, "total_rss")?,
@@ -133,7 +133,7 @@ fn memory_v1(usage: &str, stat: &str) -> Option<Memory> {
     })
 }
 
-fn throttled_v1(stat: &str) -> Option<Throttled> {
+pub(crate) fn throttled_v1(stat: &str) -> Option<Throttled> {
     Some(Throttled {
         periods: value(stat, "nr_throttled")?,
         // Nanoseconds, unlike its namesake.

@@ -5,7 +5,7 @@
 
 pub mod cgroup;
 pub mod net;
-mod proc;
+pub(crate) mod proc;
 
 use std::fmt;
 

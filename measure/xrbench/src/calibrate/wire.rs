@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -33,8 +34,10 @@ pub struct OneWay {
 
 /// A packet of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Packet {
-    at_us: u64,
+pub struct Packet {
+    /// When it was captured, microseconds since the Unix epoch.
+    pub at_us: u64,
+    /// A digest of its length and its bytes.
     bytes: u64,
 }
 
@@ -51,7 +54,8 @@ pub fn one_way(sent: &Path, arrived: &Path, from_us: u64, to_us: u64) -> anyhow:
     })
 }
 
-fn matched(sent: &[Packet], arrived: &[Packet]) -> Option<OneWay> {
+/// The way between two captures, over the packets that both have once; none where there is no such packet.
+pub fn matched(sent: &[Packet], arrived: &[Packet]) -> Option<OneWay> {
     let mut ends: HashMap<u64, (u32, u32, u64)> = HashMap::with_capacity(arrived.len());
     for packet in sent {
         ends.entry(packet.bytes).or_default().0 += 1;
@@ -78,13 +82,15 @@ fn matched(sent: &[Packet], arrived: &[Packet]) -> Option<OneWay> {
     })
 }
 
-/// The packets of a capture as tcpdump writes it.
 fn read(path: &Path) -> anyhow::Result<Vec<Packet>> {
     let bad = || format!("cannot read the capture {}", path.display());
-    let file = File::open(path).with_context(bad)?;
-    let mut reader = LegacyPcapReader::new(BUFFER_BYTES, file)
-        .map_err(|error| anyhow::anyhow!("it is no capture: {error:?}"))
-        .with_context(bad)?;
+    packets(File::open(path).with_context(bad)?).with_context(bad)
+}
+
+/// The packets of a capture as tcpdump writes it. One that was cut off in the middle of a packet is good up to there.
+pub fn packets(capture: impl Read) -> anyhow::Result<Vec<Packet>> {
+    let mut reader = LegacyPcapReader::new(BUFFER_BYTES, capture)
+        .map_err(|error| anyhow::anyhow!("it is no capture: {error:?}"))?;
     let (mut packets, mut skip, mut nanoseconds) = (Vec::new(), 0, false);
     loop {
         match reader.next() {
@@ -114,13 +120,11 @@ fn read(path: &Path) -> anyhow::Result<Vec<Packet>> {
                 }
                 reader.consume(consumed);
             }
-            // A capture that was cut off in the middle of a packet is good up to there.
             Err(PcapError::Eof | PcapError::UnexpectedEof) => return Ok(packets),
             Err(PcapError::Incomplete(_)) => reader
                 .refill()
-                .map_err(|error| anyhow::anyhow!("{error:?}"))
-                .with_context(bad)?,
-            Err(error) => return Err(anyhow::anyhow!("{error:?}")).with_context(bad),
+                .map_err(|error| anyhow::anyhow!("{error:?}"))?,
+            Err(error) => return Err(anyhow::anyhow!("{error:?}")),
         }
         if packets.len() >= MAX_PACKETS {
             return Ok(packets);

@@ -1,0 +1,68 @@
+//! Any text as what the kernel says of mounts, control groups, processes and networks: what is read lies where it must, and
+//! figures are those that the text has.
+#![no_main]
+
+use std::path::{Component, PathBuf};
+
+use libfuzzer_sys::fuzz_target;
+use testbed::fuzzing::{groups, hierarchies, process, traffic, udp_counter};
+
+/// Fields of proc(5)'s `stat` before the first that is read, behind a name that an attacker may choose.
+const BEFORE: &str = "42 (a) b (c)) S 1 42 42 0 -1 4194560 900 0 0 0";
+
+fuzz_target!(|input: ([u64; 3], &str, &str)| {
+    let ([user, system, threads], one, other) = input;
+
+    let found = hierarchies(one, other);
+    assert!(found.len() <= one.lines().count());
+    for hierarchy in found {
+        let below = hierarchy.own.strip_prefix(&hierarchy.mount);
+        let below = below.unwrap_or_else(|_| panic!("outside of its mount: {hierarchy:?}"));
+        assert!(
+            below
+                .components()
+                .all(|part| matches!(part, Component::Normal(_))),
+            "{hierarchy:?}"
+        );
+        assert_eq!(hierarchy.candidates.first(), Some(&hierarchy.own));
+        assert_eq!(
+            hierarchy.candidates.last().map(PathBuf::as_path),
+            Some(hierarchy.mount.as_path())
+        );
+    }
+
+    let _ = process(one, other);
+    // The name may hold what looks like the fields behind it.
+    let stat = format!("{BEFORE} {user} {system} 0 0 20 0 {threads} 0 1000");
+    let named = stat.replacen("(c)", &one.replace(')', ""), 1);
+    for stat in [stat, named] {
+        let sample = process(&stat, other).expect("such a text");
+        assert_eq!(
+            (sample.user_ticks, sample.system_ticks, sample.threads),
+            (user, system, threads)
+        );
+        let _ = sample.cpu_us();
+    }
+
+    let _ = traffic(one);
+    let dev =
+        format!("lo: 1 2 3\n eth0:{user} {threads} 0 {system} 0 0 0 0 {system} 1 2 {user} 0\n");
+    let (received, sent) = traffic(&dev).expect("such a text");
+    assert_eq!((received.bytes, received.dropped), (user, system));
+    assert_eq!((sent.bytes, sent.dropped), (system, user));
+    assert_eq!(received.packets, threads);
+
+    let _ = udp_counter(one, other);
+    let snmp = format!("Ip: {system}\nUdp: A InErrors\nUdp: {system} {user}\n");
+    assert_eq!(udp_counter(&snmp, "InErrors"), Some(user));
+
+    for group in groups(one, other) {
+        if let Some(memory) = group.memory {
+            assert_eq!(one.trim().parse(), Ok(memory.current_bytes));
+            assert!(memory.working_set_bytes() <= memory.current_bytes);
+        }
+        if group.throttled.is_some() {
+            assert!(other.contains("nr_throttled "));
+        }
+    }
+});
