@@ -7,6 +7,9 @@
 
 mod another_server;
 mod bad_input;
+#[expect(dead_code, reason = "the page's own test looks at it in more ways")]
+#[path = "../../../measure/xrbench/tests/page/browser.rs"]
+mod browser;
 mod cli;
 mod drain;
 mod faults;

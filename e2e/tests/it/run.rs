@@ -7,6 +7,7 @@ use e2e::{Lab, binary, run, until};
 use serde_json::Value;
 use testbed::Exit;
 
+use crate::browser::Browser;
 use crate::tools::{PATIENCE, text};
 
 /// The smoke scenario takes half a minute on a quiet machine.
@@ -160,7 +161,7 @@ async fn smoke_gives_a_whole_result() {
             "each row has its phase"
         );
     }
-    report_opens(&lab, &out.join("report.html")).await;
+    tokio::task::block_in_place(|| report_opens(&out.join("report.html")));
 
     // The tables again, from the folder alone.
     let again = run(binary("xrbench"), &["report", &text(&out)], PATIENCE)
@@ -169,46 +170,14 @@ async fn smoke_gives_a_whole_result() {
     assert!(again.contains("p50"), "{again}");
 }
 
-/// One page, no network, no word of complaint on the browser's console.
-async fn report_opens(lab: &Lab, page: &Path) {
-    let html = std::fs::read_to_string(page).expect("a report");
-    for outside in ["src=\"http", "href=\"http", "@import", "url(http"] {
-        let is_link = outside.starts_with("href") && html.contains("<a href=\"http");
-        assert!(
-            is_link || !html.contains(outside),
-            "the report loads something: {outside}"
-        );
-    }
-    let (profile, picture) = (lab.path("chromium"), lab.path("report.png"));
-    let args = [
-        "--headless".to_owned(),
-        "--no-sandbox".to_owned(),
-        "--disable-gpu".to_owned(),
-        "--no-first-run".to_owned(),
-        "--disable-background-networking".to_owned(),
-        "--disable-component-update".to_owned(),
-        "--disable-sync".to_owned(),
-        format!("--user-data-dir={}", profile.display()),
-        "--virtual-time-budget=5000".to_owned(),
-        "--enable-logging=stderr".to_owned(),
-        "--window-size=1280,4000".to_owned(),
-        format!("--screenshot={}", picture.display()),
-        format!("file://{}", page.display()),
-    ];
-    let finished = run("chromium", &args, Duration::from_secs(90)).await;
-    let complaints: Vec<&str> = finished
-        .stderr
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect();
-    assert!(complaints.is_empty(), "{complaints:#?}");
-    let png = std::fs::metadata(&picture)
-        .unwrap_or_else(|error| panic!("no picture: {error}; {finished}"));
-    assert!(
-        png.len() > 20_000,
-        "the picture of the report is empty: {} bytes",
-        png.len()
-    );
+/// One page that asks for nothing beyond itself, and no word of complaint on the browser's console.
+fn report_opens(page: &Path) {
+    let mut browser = Browser::start();
+    browser.open(page);
+    let picture = browser.picture();
+    assert!(picture.len() > 20_000, "{} bytes", picture.len());
+    assert_eq!(browser.outside(), Vec::<&str>::new());
+    assert_eq!(browser.complaints, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ pub(crate) struct Browser {
     /// What the console said, and every error of the page.
     pub(crate) complaints: Vec<String>,
     /// Every address that was loaded from.
-    pub(crate) loaded: Vec<String>,
+    loaded: Vec<String>,
     _profile: tempfile::TempDir,
 }
 
@@ -155,6 +155,14 @@ impl Browser {
         let url = format!("file://{}", page.display());
         self.ask("Page.navigate", &json!({"url": url}));
         self.until(|value| value["method"] == "Page.loadEventFired");
+    }
+
+    /// Every address outside of the opened file that the page asked for.
+    pub(crate) fn outside(&self) -> Vec<&str> {
+        let loaded = self.loaded.iter().map(String::as_str);
+        loaded
+            .filter(|url| !url.starts_with("file:") && !url.starts_with("data:"))
+            .collect()
     }
 
     /// Looks at the page in another way.
