@@ -1,7 +1,6 @@
 //! How wrong the instrument is, in a sentence.
 
-use super::ms;
-use crate::summary::Summary;
+use crate::{summary::Summary, text::ms};
 use result::within_bounds;
 
 /// What the last calibration of the machine found, without a full stop.

@@ -4,8 +4,7 @@ use plotters::{prelude::*, style::text_anchor::HPos};
 use timeline::Stage;
 
 use super::{Alt, Axis, Ink, Margins, Room, Stand, axes, draw, text, width_of};
-use crate::ms;
-use crate::summary::StageUs;
+use crate::{summary::StageUs, text::ms};
 
 /// A row of the waterfall.
 #[derive(Debug)]

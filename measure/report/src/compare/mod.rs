@@ -6,233 +6,33 @@
 //! missing is never left out: a repetition that showed nothing lost every frame, and a scenario that only A has makes the two
 //! incomparable.
 
+mod bad_input;
 pub mod cli;
+mod comparison;
+mod notes;
+mod options;
 mod page;
+mod read;
 mod table;
 mod tolerance;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
-use serde::Serialize;
-use timeline::UnixMicros;
 
-use crate::{
-    export::junit::{Case, Outcome},
-    summary::{self, DifferenceUs, Loaded, LoadedRun, LoadedScenario, NoteKind, differences},
-};
-use result::{Pipeline, RunFolder, RunState, SCHEMA_VERSION};
+use crate::summary::{DifferenceUs, Loaded, LoadedRun, LoadedScenario, differences};
+use notes::notes;
+use read::read;
+use result::{Pipeline, SCHEMA_VERSION};
 use stats::{Estimate, RunFigures, cliffs_delta, p50_change, pairs};
 
+pub use bad_input::BadInput;
+pub use comparison::{Basis, Change, Comparison, Repetitions, Side, Verdict};
+pub use options::Options;
 pub use tolerance::Tolerance;
 
 /// Frames may be lost more by this much, in percent of the scheduled, before it counts.
 const LOST_TOLERANCE_PERCENT: f64 = 0.5;
-
-/// What cannot be compared; xrbench exits 3.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BadInput {
-    /// There is no such folder.
-    #[error(
-        "there is no folder {}: give two folders that `xrbench run --out DIR` wrote, as in `xrbench compare results/before results/after`",
-        path.display()
-    )]
-    NoFolder {
-        /// As it was given.
-        path: PathBuf,
-    },
-    /// It holds no result, or one that cannot be read.
-    #[error("{} holds no result that can be read: {why}. Give a folder that `xrbench run --out DIR` wrote", path.display())]
-    NoResult {
-        /// As it was given.
-        path: PathBuf,
-        /// What was in the way.
-        why: String,
-    },
-    /// Another version wrote it.
-    #[error(
-        "{} has schema_version {version}, and this xrbench reads {SCHEMA_VERSION}: compare with the xrbench that wrote it, or measure again",
-        path.display()
-    )]
-    Schema {
-        /// As it was given.
-        path: PathBuf,
-        /// What its run.json says.
-        version: u64,
-    },
-    /// It was stopped before its end.
-    #[error(
-        "{} is a run that was not finished ({state}): finish it with `xrbench run FILE --out {} --resume`, or compare what both have with --partial",
-        path.display(), path.display()
-    )]
-    Unfinished {
-        /// As it was given.
-        path: PathBuf,
-        /// How far it got.
-        state: &'static str,
-    },
-    /// Frames are missing from a file that had them.
-    #[error("{} is damaged: {why}. Copy the result again, or measure again", path.display())]
-    Damaged {
-        /// As it was given.
-        path: PathBuf,
-        /// Which file, and what is missing.
-        why: String,
-    },
-    /// They share no scenario.
-    #[error(
-        "no scenario is in both results: {a} has {of_a}, {b} has {of_b}. Scenarios are matched by name: run the same scenario file twice"
-    )]
-    NothingInCommon {
-        /// The first folder.
-        a: String,
-        /// Its scenarios.
-        of_a: String,
-        /// The second folder.
-        b: String,
-        /// Its scenarios.
-        of_b: String,
-    },
-}
-
-/// Two results against each other.
-#[derive(Clone, Debug, Serialize)]
-pub struct Comparison {
-    /// The same numbers as those of `summary.json`.
-    pub schema_version: u32,
-    /// What was before.
-    pub a: Side,
-    /// What is after.
-    pub b: Side,
-    /// By how much a p50 may rise: `5%`, `0.5ms`.
-    pub tolerance: String,
-    /// The worst of the scenarios; `better` where none is worse and one is better. `incomparable` also where only A has a
-    /// scenario.
-    pub verdict: Verdict,
-    /// Whether only what both have was asked for.
-    pub partial: bool,
-    /// Those that are in both.
-    pub scenarios: Vec<Change>,
-    /// Names that only A has.
-    pub only_in_a: Vec<String>,
-    /// Names that only B has.
-    pub only_in_b: Vec<String>,
-    /// What a reader must know before trusting this.
-    pub notes: Vec<String>,
-}
-
-/// One of the two results.
-#[derive(Clone, Debug, Serialize)]
-pub struct Side {
-    /// The folder, as it was given.
-    pub folder: String,
-    /// The scenario file's own name.
-    pub name: String,
-    /// When it was begun.
-    pub started_us: UnixMicros,
-    /// Processors, processor and kernel.
-    pub machine: String,
-}
-
-/// How B does against A.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Not told apart, or within the tolerance.
-    Same,
-    /// Faster, and the interval says so.
-    Better,
-    /// Slower or less of it, beyond the tolerance, and the interval says so.
-    Regression,
-    /// Nothing was measured that could be compared.
-    Incomparable,
-}
-
-/// Where an interval comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// From repetition to repetition.
-    Repetitions,
-    /// From second to second within a single repetition: what differs from run to run is not in it.
-    Seconds,
-}
-
-/// One scenario in both results.
-#[derive(Clone, Debug, Serialize)]
-pub struct Change {
-    /// Its name.
-    pub name: String,
-    /// Repetitions that both measured.
-    pub pairs: u32,
-    /// Those of A.
-    pub runs_a: Repetitions,
-    /// Those of B.
-    pub runs_b: Repetitions,
-    /// Where the interval of the p50 comes from.
-    pub basis: Basis,
-    /// The mean of the p50 of those of A, microseconds.
-    pub p50_a_us: Option<f64>,
-    /// The mean of the p50 of those of B, microseconds.
-    pub p50_b_us: Option<f64>,
-    /// B minus A.
-    pub p50_us: Option<DifferenceUs>,
-    /// B minus A of the p99; null where repetitions have fewer than 200 samples.
-    pub p99_us: Option<DifferenceUs>,
-    /// Lost frames of A, percent of the scheduled: the mean of the repetitions that were begun. One that showed nothing lost
-    /// all of them.
-    pub lost_a_percent: Option<f64>,
-    /// The same of B.
-    pub lost_b_percent: Option<f64>,
-    /// The effect size, -1 to 1: how much more often a frame of B took longer than one of A than the other way round.
-    pub cliffs_delta: Option<f64>,
-    /// By how much the p50 may rise, microseconds.
-    pub tolerance_us: Option<f64>,
-    /// How B does.
-    pub verdict: Verdict,
-    /// In words.
-    pub why: String,
-    /// What is not alike in the two beside what is compared.
-    pub differs: Vec<String>,
-}
-
-/// How many repetitions a scenario has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Repetitions {
-    /// Planned; with [`Options::partial`], begun.
-    pub planned: u32,
-    /// Completed, with frames that were shown.
-    pub whole: u32,
-}
-
-impl Repetitions {
-    fn of(one: &LoadedScenario, options: Options) -> Self {
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Self {
-            planned: if options.partial {
-                count(one.runs.len())
-            } else {
-                one.info.runs
-            },
-            whole: count(one.runs.iter().filter(|run| run.is_whole()).count()),
-        }
-    }
-
-    /// Whether a smaller share of them is whole.
-    const fn is_less_than(self, other: Self) -> bool {
-        (self.whole as u64) * (other.planned as u64) < (other.whole as u64) * (self.planned as u64)
-    }
-}
-
-/// What is compared, and how strictly.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// By how much a p50 may rise.
-    pub tolerance: Tolerance,
-    /// Compare what both have: of unfinished results, what was begun, and nothing of what only A has.
-    pub partial: bool,
-}
 
 /// Reads both results and compares them.
 ///
@@ -253,7 +53,7 @@ pub fn compare(a: &Path, b: &Path, options: Options) -> anyhow::Result<Compariso
     let scenarios: Vec<Change> = names_a
         .iter()
         .filter(|name| names_b.contains(name))
-        .filter_map(|name| Some(change(find(&from, name)?, find(&to, name)?, options)))
+        .filter_map(|name| Some(change(from.scenario(name)?, to.scenario(name)?, options)))
         .collect();
     if scenarios.is_empty() {
         let list = |names: &[String]| match names {
@@ -297,63 +97,6 @@ pub fn compare(a: &Path, b: &Path, options: Options) -> anyhow::Result<Compariso
         notes: notes(&from, &to, &scenarios),
         scenarios,
     })
-}
-
-fn read(path: &Path, options: Options) -> anyhow::Result<Loaded> {
-    let no_result = |why: String| BadInput::NoResult {
-        path: path.to_owned(),
-        why,
-    };
-    if !path.is_dir() {
-        return Err(BadInput::NoFolder {
-            path: path.to_owned(),
-        }
-        .into());
-    }
-    let folder = RunFolder::new(path);
-    // The version first: a file of another version need not be readable in any other respect.
-    let text = std::fs::read(folder.run_json())
-        .map_err(|error| no_result(format!("run.json: {error}")))?;
-    let version = serde_json::from_slice::<serde_json::Value>(&text)
-        .ok()
-        .and_then(|value| value.get("schema_version")?.as_u64())
-        .ok_or_else(|| no_result("run.json says no schema_version".into()))?;
-    if version != u64::from(SCHEMA_VERSION) {
-        return Err(BadInput::Schema {
-            path: path.to_owned(),
-            version,
-        }
-        .into());
-    }
-    let loaded = summary::load(&folder).map_err(|error| no_result(format!("{error:#}")))?;
-    let state = match loaded.info.state {
-        RunState::Running => Some("it goes on, or its process died"),
-        RunState::Interrupted => Some("it was interrupted"),
-        RunState::Finished | RunState::Failed => None,
-    };
-    if let Some(state) = state.filter(|_| !options.partial) {
-        return Err(BadInput::Unfinished {
-            path: path.to_owned(),
-            state,
-        }
-        .into());
-    }
-    for one in &loaded.scenarios {
-        if let Some(run) = one.runs.iter().find(|run| run.damaged) {
-            let notes = run.notes.iter().filter(|note| note.kind == NoteKind::Files);
-            let why: Vec<_> = notes.map(|note| note.text.as_str()).collect();
-            return Err(BadInput::Damaged {
-                path: path.to_owned(),
-                why: format!("{}, {}", one.info.name, why.join("; ")),
-            }
-            .into());
-        }
-    }
-    Ok(loaded)
-}
-
-fn find<'a>(loaded: &'a Loaded, name: &str) -> Option<&'a LoadedScenario> {
-    loaded.scenarios.iter().find(|one| one.info.name == name)
 }
 
 fn side(path: &Path, loaded: &Loaded) -> Side {
@@ -492,121 +235,6 @@ fn verdict(of: Estimate, tolerance_us: f64) -> (Verdict, String) {
         (Verdict::Better, "faster".into())
     } else {
         (Verdict::Same, "not distinguishable".into())
-    }
-}
-
-fn notes(a: &Loaded, b: &Loaded, scenarios: &[Change]) -> Vec<String> {
-    let mut notes = Vec::new();
-    let (of_a, of_b) = (&a.info.machine, &b.info.machine);
-    let alike = (&of_a.cpu, of_a.cores, &of_a.kernel) == (&of_b.cpu, of_b.cores, &of_b.kernel);
-    if !alike {
-        notes.push("the two were measured on different machines or kernels".into());
-    }
-    for floor in a
-        .scenarios
-        .iter()
-        .filter(|one| one.info.pipeline == Pipeline::Floor)
-    {
-        let Some(other) = find(b, &floor.info.name) else {
-            continue;
-        };
-        let (of_a, of_b) = (differences::figures(floor), differences::figures(other));
-        let moved = Estimate::of_figure(&pairs(&of_a, &of_b), |run| Some(run.p50));
-        if let Some(moved) = moved.filter(|moved| moved.is_distinguishable(0.0)) {
-            notes.push(format!(
-                "the codec alone ({}) moved by {:+.2} ms: the machine or the encoder is not what it was",
-                floor.info.name,
-                moved.difference / 1e3
-            ));
-        }
-    }
-    for (side, of) in [("A", a), ("B", b)] {
-        let said = match of.info.state {
-            RunState::Finished => continue,
-            RunState::Running => "was not finished",
-            RunState::Failed => "failed",
-            RunState::Interrupted => "was interrupted",
-        };
-        let why = of
-            .info
-            .error
-            .as_deref()
-            .map_or_else(String::new, |why| format!(" ({why})"));
-        notes.push(format!(
-            "{side} {said}{why}: what it planned and did not measure is missing here"
-        ));
-    }
-    for one in scenarios {
-        let (of_a, of_b) = (one.runs_a, one.runs_b);
-        if of_a.whole != of_a.planned || of_b.whole != of_b.planned || of_a.planned != of_b.planned
-        {
-            notes.push(format!(
-                "{}: {} of {} repetitions of A and {} of {} of B were completed with frames; its times are of the {} that both \
-                 have",
-                one.name, of_a.whole, of_a.planned, of_b.whole, of_b.planned, one.pairs
-            ));
-        }
-        if one.basis == Basis::Seconds {
-            notes.push(format!(
-                "{}: a single repetition; its interval does not know how runs differ from one another",
-                one.name
-            ));
-        }
-        if !one.differs.is_empty() {
-            notes.push(format!(
-                "{}: not like with like, {} differs",
-                one.name,
-                one.differs.join(" and ")
-            ));
-        }
-    }
-    notes.push(
-        "two results are of two times: what the machine did in between is in the difference; scenarios of one result are not \
-         subject to that"
-            .into(),
-    );
-    notes
-}
-
-impl Comparison {
-    /// A JUnit case for each scenario of A.
-    pub fn cases(&self) -> Vec<Case> {
-        let us = |us: Option<f64>| us.map_or_else(|| "-".into(), |us| format!("{us:.0}"));
-        let compared = self.scenarios.iter().map(|one| Case {
-            name: one.name.clone(),
-            seconds: 0.0,
-            outcome: match one.verdict {
-                Verdict::Same | Verdict::Better => Outcome::Passed,
-                Verdict::Regression => Outcome::Failed {
-                    kind: "regression",
-                    why: one.why.clone(),
-                },
-                Verdict::Incomparable => Outcome::Error {
-                    kind: "incomparable",
-                    why: one.why.clone(),
-                },
-            },
-            output: format!(
-                "p50 in us: {} before, {} after; {}",
-                us(one.p50_a_us),
-                us(one.p50_b_us),
-                one.why
-            ),
-        });
-        let missing = self.only_in_a.iter().map(|name| Case {
-            name: name.clone(),
-            seconds: 0.0,
-            outcome: if self.partial {
-                Outcome::Passed
-            } else {
-                Outcome::Error {
-                    kind: "missing",
-                    why: "B has no such scenario".into(),
-                }
-            },
-            output: String::new(),
-        });
-        compared.chain(missing).collect()
     }
 }
 

@@ -4,7 +4,10 @@ use anyhow::Context as _;
 use minijinja::{Environment, value::Serde};
 use serde::Serialize;
 
-use super::{Comparison, Verdict, table};
+use super::{
+    comparison::{Comparison, Verdict},
+    table,
+};
 
 /// What the template is filled with.
 #[derive(Serialize)]

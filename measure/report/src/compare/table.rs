@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{Change, Comparison, Verdict};
-use crate::differences::{interval, known_us, signed_ms, sized};
+use super::comparison::{Change, Comparison, Verdict};
+use crate::{
+    tables::empty::empty,
+    text::{interval, known_us, signed_ms},
+};
 
 /// The table with its verdict and notes; `width` in columns, or the terminal's.
 pub(super) fn render(comparison: &Comparison, width: Option<u16>) -> String {
-    let mut table = sized(
+    let mut table = empty(
         width,
         &[
             "scenario",

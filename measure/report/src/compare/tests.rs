@@ -1,15 +1,19 @@
 //! Tests of: compare.
 
-use std::{fs, io::BufReader};
+use std::{fs, io::BufReader, path::PathBuf};
 
 use timeline::{
+    UnixMicros,
     frames_csv::FrameReader,
     hist::{LatencyHistogram, LogWriter},
 };
 
 use super::*;
-use crate::summary::tests::{result, several};
-use ::result::{RepetitionMeta, write_json};
+use crate::{
+    export::junit::Outcome,
+    summary::tests::{result, several},
+};
+use ::result::{RepetitionMeta, RunFolder, RunState, write_json};
 
 const fn within(tolerance: Tolerance) -> Options {
     Options {

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use super::{Figure, Table};
-use crate::summary::{Difference, DifferenceUs, Summary};
+use super::{figure::Figure, table::Table};
 use crate::{
     charts::{self, Alt, IntervalRow},
-    differences, ms,
+    summary::{Difference, DifferenceUs, Summary},
+    text::{self, ms},
 };
 
 /// With more, each scenario is drawn against one other only; the table has all.
@@ -87,7 +87,7 @@ fn group(title: &'static str, id: &str, pairs: &[&Difference]) -> anyhow::Result
 
 /// Milliseconds with a sign; the minus is one.
 fn signed_ms(us: f64) -> String {
-    differences::signed_ms(us).replace('-', "\u{2212}")
+    text::signed_ms(us).replace('-', "\u{2212}")
 }
 
 fn interval(of: DifferenceUs) -> String {
@@ -199,7 +199,7 @@ fn table(summary: &Summary) -> Table {
                 p99.unwrap_or_default(),
                 format!("{:+.2}", one.cliffs_delta).replace('-', "\u{2212}"),
                 one.pairs.to_string(),
-                differences::probability(one.p50_us.p),
+                text::probability(one.p50_us.p),
                 one.differs.join(", "),
             ],
         );
@@ -253,7 +253,7 @@ mod tests {
             said.ends_with("From encoded to received: +0.21 ms, 95 %: +0.18 to +0.24."),
             "{said}"
         );
-        assert_eq!(differences::verdict(&part), "only carried slower");
+        assert_eq!(text::verdict(&part), "only carried slower");
         let mut same = difference(20.0, Some([-50.0, 90.0]), false);
         same.differs.push("transport".into());
         let same_said = sentence(&same);

@@ -2,11 +2,11 @@
 
 use timeline::hist::LatencyHistogram;
 
-use super::{Figure, Merged};
-use crate::summary::Summary;
+use super::{figure::Figure, merged::Merged};
 use crate::{
     charts::{self, Alt, Axis, Curve, Curves},
-    ms,
+    summary::Summary,
+    text::ms,
 };
 use result::Pipeline;
 

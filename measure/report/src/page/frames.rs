@@ -1,8 +1,10 @@
 //! What became of the frames, and how evenly a viewer saw them.
 
-use super::{Table, class, known};
-use crate::summary::{FrameCounts, Summary};
-use crate::{ms, percent};
+use super::table::{Table, class, known};
+use crate::{
+    summary::{FrameCounts, Summary},
+    text::{ms, percent},
+};
 
 /// A count, where it is known.
 fn count(of: Option<u64>) -> String {

@@ -2,11 +2,15 @@
 
 use serde::Serialize;
 
-use super::{Figure, Merged, Table, class, known};
-use crate::summary::{LatencyUs, PaperScenario, Summary};
+use super::{
+    figure::Figure,
+    merged::Merged,
+    table::{Table, class, known},
+};
 use crate::{
     charts::{self, Alt, Axis, Boxed, Boxes, Column, Line, Mark},
-    is_ladder, ms,
+    summary::{LatencyUs, PaperScenario, Summary},
+    text::ms,
 };
 use result::Pipeline;
 
@@ -328,7 +332,7 @@ pub(super) fn table(merged: &[Merged<'_>], summary: &Summary) -> Table {
 
 /// Each step against the one before it, where the scenarios are steps.
 pub(super) fn ladder(summary: &Summary) -> Option<Table> {
-    if !is_ladder(summary) {
+    if !summary.is_ladder() {
         return None;
     }
     let mut table = Table::new("step", &["p50", "change"]);

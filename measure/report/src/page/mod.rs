@@ -3,8 +3,10 @@
 mod differences;
 mod distributions;
 mod events;
+mod figure;
 mod frames;
 mod latency;
+mod merged;
 mod over_time;
 mod paths;
 mod repeat;
@@ -16,11 +18,13 @@ use anyhow::Context as _;
 use minijinja::{Environment, value::Serde};
 use serde::Serialize;
 
-use self::table::Table;
-use super::{charts::Ink, instrument, ms};
-use crate::summary::{Loaded, LoadedScenario, Summary};
-use result::{Pipeline, RunFolder};
-use stats::Measured;
+use crate::{
+    instrument,
+    summary::{Loaded, Summary},
+};
+use figure::Figure;
+use result::RunFolder;
+use table::Table;
 
 /// The templates, each a part of the page.
 const TEMPLATES: [(&str, &str); 9] = [
@@ -62,44 +66,6 @@ struct Page<'a> {
     repeat: repeat::Repeat,
 }
 
-/// A drawing with what it shows in words.
-#[derive(Debug, Serialize)]
-struct Figure {
-    id: String,
-    title: String,
-    caption: String,
-    svg: String,
-}
-
-/// A scenario with its repetitions merged.
-struct Merged<'a> {
-    scenario: &'a LoadedScenario,
-    measured: Measured,
-    /// Its colour.
-    ink: Ink,
-}
-
-impl Merged<'_> {
-    fn name(&self) -> &str {
-        &self.scenario.info.name
-    }
-
-    /// The number of the paper's scenario that it repeats.
-    fn paper(&self) -> Option<u8> {
-        self.scenario.info.paper
-    }
-
-    fn is(&self, pipeline: Pipeline) -> bool {
-        self.scenario.info.pipeline == pipeline
-    }
-
-    /// The latency that `share` (0 to 1) of the frames do not exceed, in milliseconds.
-    fn quantile_ms(&self, share: f64) -> f64 {
-        let us = self.measured.all.histogram.quantile_us(share);
-        us.unwrap_or(0) as f64 / 1e3
-    }
-}
-
 /// The page.
 pub(super) fn render(
     folder: &RunFolder,
@@ -112,7 +78,7 @@ pub(super) fn render(
             .add_template(name, text)
             .with_context(|| format!("the page's template {name} is wrong"))?;
     }
-    let merged = merged(loaded);
+    let merged = merged::merged(loaded);
     let page = Page {
         summary,
         started: result::date::to_the_minute(summary.started_us),
@@ -143,41 +109,4 @@ pub(super) fn render(
     Ok(environment
         .get_template("report.html")?
         .render(Serde(&page))?)
-}
-
-/// Scenarios that have samples, in the order of the file; floors and references are among them.
-fn merged(loaded: &Loaded) -> Vec<Merged<'_>> {
-    let mut number = 0;
-    loaded
-        .scenarios
-        .iter()
-        .map(|scenario| {
-            let ink = if scenario.info.pipeline == Pipeline::Floor {
-                Ink::Quiet
-            } else {
-                number += 1;
-                let of_paper = scenario.info.paper.map(usize::from);
-                Ink::Series(of_paper.unwrap_or(number).saturating_sub(1))
-            };
-            Merged {
-                scenario,
-                measured: scenario.merged(),
-                ink,
-            }
-        })
-        .filter(|one| one.measured.figures().is_some())
-        .collect()
-}
-
-const fn class(pipeline: Pipeline) -> &'static str {
-    match pipeline {
-        Pipeline::Ours => "ours",
-        Pipeline::Floor => "floor",
-        Pipeline::Reference | Pipeline::ReferenceTuned => "reference",
-    }
-}
-
-/// Microseconds as milliseconds; nothing where unknown.
-fn known(us: Option<u64>) -> String {
-    us.map_or_else(String::new, |us| ms(us as f64))
 }

@@ -2,12 +2,17 @@
 
 use serde::Serialize;
 
-use super::{Figure, Merged, Table, class, events};
-use crate::summary::LoadedRun;
+use super::{
+    events,
+    figure::Figure,
+    merged::Merged,
+    table::{Table, class},
+};
 use crate::{
     charts::{self, Alt, OverTime},
-    ms, percent,
     series::{Series, series},
+    summary::LoadedRun,
+    text::{ms, percent},
 };
 use result::{Pipeline, RunFolder};
 

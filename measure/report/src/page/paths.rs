@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Table, class};
+use super::table::{Table, class};
 use crate::summary::{Loaded, LoadedScenario, NoteKind, ScenarioSummary, Summary};
 use result::{FabricMeta, OverlayBackend, TunnelBackend, WanBackend, WanMeta};
 

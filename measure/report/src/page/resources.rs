@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Figure, Merged, Table};
+use super::{figure::Figure, merged::Merged, table::Table};
 use crate::charts::{self, Alt, Axis, Boxed, Boxes, Column, Ink, Mark};
 use crate::summary::{PerCluster, ScenarioSummary, Spread, Summary};
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use timeline::Stage;
 
-use super::{Figure, Table};
-use crate::summary::{StageUs, Summary};
+use super::{figure::Figure, table::Table};
 use crate::{
     charts::{self, Alt, StageRow},
-    ms,
+    summary::{StageUs, Summary},
+    text::ms,
 };
 
 /// The waterfall; none where nobody says where the time went.

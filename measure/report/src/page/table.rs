@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use crate::text::ms;
+use result::Pipeline;
+
 /// A table, as texts.
 #[derive(Debug, Serialize)]
 pub(super) struct Table {
@@ -67,6 +70,20 @@ impl Table {
         }
         self
     }
+}
+
+/// The kind of the rows of such a pipeline.
+pub(super) const fn class(pipeline: Pipeline) -> &'static str {
+    match pipeline {
+        Pipeline::Ours => "ours",
+        Pipeline::Floor => "floor",
+        Pipeline::Reference | Pipeline::ReferenceTuned => "reference",
+    }
+}
+
+/// Microseconds as milliseconds; nothing where unknown.
+pub(super) fn known(us: Option<u64>) -> String {
+    us.map_or_else(String::new, |us| ms(us as f64))
 }
 
 #[cfg(test)]

@@ -24,6 +24,13 @@ pub struct Loaded {
     pub scenarios: Vec<LoadedScenario>,
 }
 
+impl Loaded {
+    /// The scenario of that name.
+    pub(crate) fn scenario(&self, name: &str) -> Option<&LoadedScenario> {
+        self.scenarios.iter().find(|one| one.info.name == name)
+    }
+}
+
 /// One scenario with its repetitions.
 #[derive(Debug)]
 pub struct LoadedScenario {

@@ -16,6 +16,7 @@ mod resources;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use settings::Compare;
 use timeline::{UnixMicros, hist::Figures};
 
 use result::{Calibration, FabricMeta, Machine, Pipeline, Presentation, RunState, WanMeta};
@@ -322,6 +323,12 @@ impl Summary {
     /// The scenario of that name.
     pub fn scenario(&self, name: &str) -> Option<&ScenarioSummary> {
         self.scenarios.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// Whether its steps build on one another, so that each is shown against the one before it.
+    pub(crate) fn is_ladder(&self) -> bool {
+        self.presentation
+            .is_some_and(|of| of.compare == Compare::Steps)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use comfy_table::Table;
 
-use super::table::table;
+use super::empty::empty;
 use crate::summary::{PerCluster, Spread, Summary};
 
 /// What stands above the table.
@@ -11,7 +11,7 @@ pub(super) const TITLE: &str = "CPU and memory of the pods' processes only, in p
 
 /// The table; none without clusters.
 pub(super) fn resources(summary: &Summary, width: Option<u16>) -> Option<Table> {
-    let mut table = table(
+    let mut table = empty(
         width,
         &[
             "scenario",

@@ -5,8 +5,11 @@ use std::collections::HashSet;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::{ms, percent, table};
-use crate::summary::{Difference, DifferenceUs, Summary};
+use super::empty::empty;
+use crate::{
+    summary::{Difference, DifferenceUs, Summary},
+    text::{interval, known_us, percent, probability, signed_ms, verdict},
+};
 
 /// With more, each scenario is shown against one other only.
 const MAX_ROWS: usize = 15;
@@ -23,7 +26,7 @@ pub(super) fn render(summary: &Summary, width: Option<u16>) -> Option<(Table, us
         // The first that a scenario is `b` of is against the first that it can be compared with.
         .filter(|one| all.len() <= MAX_ROWS || seen.insert(one.b.as_str()))
         .collect();
-    let mut table = sized(
+    let mut table = empty(
         width,
         &[
             "A",
@@ -78,18 +81,9 @@ fn row(summary: &Summary, one: &Difference) -> Vec<String> {
     ]
 }
 
-/// As people write it: `<0.001`, `0.034`.
-pub(crate) fn probability(p: Option<f64>) -> String {
-    match p {
-        None => "-".into(),
-        Some(p) if p < 0.001 => "<0.001".into(),
-        Some(p) => format!("{p:.3}"),
-    }
-}
-
 /// What a viewer saw of each scenario.
 pub(super) fn seen(summary: &Summary, width: Option<u16>) -> Table {
-    let mut table = sized(
+    let mut table = empty(
         width,
         &[
             "scenario",
@@ -129,54 +123,6 @@ pub(super) fn seen(summary: &Summary, width: Option<u16>) -> Table {
         ]);
     }
     table
-}
-
-/// What the difference of the p50 says, in words; and where it says nothing, that of what was carried.
-pub(crate) fn verdict(one: &Difference) -> String {
-    let of = one.p50_us;
-    let carried = one.carried_us.filter(|of| of.distinguishable);
-    let said = match (of.ci, carried) {
-        (None, _) => "one pair: no interval",
-        (Some(_), Some(carried)) if !of.distinguishable => {
-            if carried.difference > 0.0 {
-                "only carried slower"
-            } else {
-                "only carried faster"
-            }
-        }
-        (Some(_), None) if !of.distinguishable => "not distinguishable",
-        (Some(_), _) if of.difference > 0.0 => "B is slower",
-        (Some(_), _) => "B is faster",
-    };
-    if one.is_like_with_like() {
-        said.into()
-    } else {
-        format!("{said}; transport differs")
-    }
-}
-
-/// An empty table with such headers.
-pub(crate) fn sized(width: Option<u16>, headers: &[&str]) -> Table {
-    table::table(width, headers)
-}
-
-/// An interval in milliseconds.
-pub(crate) fn interval(of: DifferenceUs) -> String {
-    of.ci.map_or_else(
-        || "-".into(),
-        |[low, high]| format!("{} to {}", signed_ms(low), signed_ms(high)),
-    )
-}
-
-/// Microseconds as milliseconds, with the sign.
-pub(crate) fn signed_ms(us: f64) -> String {
-    let text = ms(us);
-    if us > 0.0 { format!("+{text}") } else { text }
-}
-
-/// Microseconds as milliseconds, where known.
-pub(crate) fn known_us(us: Option<f64>) -> String {
-    us.map_or_else(|| "-".into(), ms)
 }
 
 #[cfg(test)]

@@ -1,12 +1,20 @@
 //! The tables on the terminal.
 
+mod differences;
+pub(crate) mod empty;
+mod resources;
+
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, Table};
 use timeline::Stage;
 
-use super::{differences, instrument, is_ladder, ms, percent, table_resources};
-use crate::summary::{FrameCounts, Runs, ScenarioSummary, Summary};
+use crate::{
+    instrument,
+    summary::{FrameCounts, Runs, ScenarioSummary, Summary},
+    text::{known_us, ms, percent},
+};
+use empty::empty;
 use result::RunState;
 
 /// All tables; `width` in columns, or the terminal's.
@@ -49,11 +57,11 @@ pub fn render(summary: &Summary, width: Option<u16>) -> String {
             "Stages in ms, p50 (mean; the means sum to the mean latency)\n{stages}\n"
         );
     }
-    if let Some(resources) = table_resources::resources(summary, width) {
-        let _ = writeln!(text, "{}\n{resources}\n", table_resources::TITLE);
+    if let Some(table) = resources::resources(summary, width) {
+        let _ = writeln!(text, "{}\n{table}\n", resources::TITLE);
     }
     let _ = writeln!(text, "instrument: {}\n", instrument::line(summary));
-    if is_ladder(summary) {
+    if summary.is_ladder() {
         let _ = writeln!(
             text,
             "Ladder, p50 in ms, each step against the one before\n{}\n",
@@ -61,7 +69,7 @@ pub fn render(summary: &Summary, width: Option<u16>) -> String {
         );
     }
     // The steps of a ladder have a table of their own, above.
-    if !is_ladder(summary)
+    if !summary.is_ladder()
         && let Some((table, left)) = differences::render(summary, width)
     {
         let _ = writeln!(
@@ -102,28 +110,13 @@ pub fn render(summary: &Summary, width: Option<u16>) -> String {
     text
 }
 
-/// An empty table: names on the left, figures on the right.
-pub(super) fn table(width: Option<u16>, headers: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(headers.iter().map(Cell::new));
-    if let Some(width) = width {
-        table.set_width(width);
-    }
-    // A name in pieces cannot be searched for.
-    if let Some(names) = table.column_mut(0) {
-        names.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+/// Microseconds as milliseconds.
+fn known(us: Option<u64>) -> String {
+    known_us(us.map(|us| us as f64))
 }
 
 fn latencies(summary: &Summary, width: Option<u16>) -> Table {
-    let mut table = table(
+    let mut table = empty(
         width,
         &[
             "scenario",
@@ -177,13 +170,8 @@ fn title(one: &ScenarioSummary) -> String {
     format!("{}{}", one.name, if one.overloaded { " (!)" } else { "" })
 }
 
-/// Microseconds as milliseconds.
-fn known(us: Option<u64>) -> String {
-    us.map_or_else(|| "-".into(), |us| ms(us as f64))
-}
-
 fn frames(summary: &Summary, width: Option<u16>) -> Table {
-    let mut table = table(
+    let mut table = empty(
         width,
         &[
             "scenario",
@@ -274,7 +262,7 @@ fn stages(summary: &Summary, width: Option<u16>) -> Table {
     let mut headers = vec!["scenario"];
     headers.extend(Stage::ALL.map(Stage::as_str));
     headers.extend(["codec %", "all points %", "max gap us"]);
-    let mut table = table(width, &headers);
+    let mut table = empty(width, &headers);
     let cells = |stages: &std::collections::BTreeMap<String, crate::summary::StageUs>| {
         Stage::ALL.map(|stage| {
             stages.get(stage.as_str()).map_or_else(
@@ -312,7 +300,7 @@ fn stages(summary: &Summary, width: Option<u16>) -> Table {
 }
 
 fn ladder(summary: &Summary, width: Option<u16>) -> Table {
-    let mut table = table(width, &["step", "p50", "change", "", ""]);
+    let mut table = empty(width, &["step", "p50", "change", "", ""]);
     if let Some(column) = table.column_mut(4) {
         column.set_cell_alignment(CellAlignment::Left);
     }

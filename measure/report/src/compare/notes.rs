@@ -1,0 +1,79 @@
+//! What a reader must know before trusting a comparison.
+
+use super::comparison::{Basis, Change};
+use crate::summary::{Loaded, differences};
+use result::{Pipeline, RunState};
+use stats::{Estimate, pairs};
+
+pub(super) fn notes(a: &Loaded, b: &Loaded, scenarios: &[Change]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let (of_a, of_b) = (&a.info.machine, &b.info.machine);
+    let alike = (&of_a.cpu, of_a.cores, &of_a.kernel) == (&of_b.cpu, of_b.cores, &of_b.kernel);
+    if !alike {
+        notes.push("the two were measured on different machines or kernels".into());
+    }
+    for floor in a
+        .scenarios
+        .iter()
+        .filter(|one| one.info.pipeline == Pipeline::Floor)
+    {
+        let Some(other) = b.scenario(&floor.info.name) else {
+            continue;
+        };
+        let (of_a, of_b) = (differences::figures(floor), differences::figures(other));
+        let moved = Estimate::of_figure(&pairs(&of_a, &of_b), |run| Some(run.p50));
+        if let Some(moved) = moved.filter(|moved| moved.is_distinguishable(0.0)) {
+            notes.push(format!(
+                "the codec alone ({}) moved by {:+.2} ms: the machine or the encoder is not what it was",
+                floor.info.name,
+                moved.difference / 1e3
+            ));
+        }
+    }
+    for (side, of) in [("A", a), ("B", b)] {
+        let said = match of.info.state {
+            RunState::Finished => continue,
+            RunState::Running => "was not finished",
+            RunState::Failed => "failed",
+            RunState::Interrupted => "was interrupted",
+        };
+        let why = of
+            .info
+            .error
+            .as_deref()
+            .map_or_else(String::new, |why| format!(" ({why})"));
+        notes.push(format!(
+            "{side} {said}{why}: what it planned and did not measure is missing here"
+        ));
+    }
+    for one in scenarios {
+        let (of_a, of_b) = (one.runs_a, one.runs_b);
+        if of_a.whole != of_a.planned || of_b.whole != of_b.planned || of_a.planned != of_b.planned
+        {
+            notes.push(format!(
+                "{}: {} of {} repetitions of A and {} of {} of B were completed with frames; its times are of the {} that both \
+                 have",
+                one.name, of_a.whole, of_a.planned, of_b.whole, of_b.planned, one.pairs
+            ));
+        }
+        if one.basis == Basis::Seconds {
+            notes.push(format!(
+                "{}: a single repetition; its interval does not know how runs differ from one another",
+                one.name
+            ));
+        }
+        if !one.differs.is_empty() {
+            notes.push(format!(
+                "{}: not like with like, {} differs",
+                one.name,
+                one.differs.join(" and ")
+            ));
+        }
+    }
+    notes.push(
+        "two results are of two times: what the machine did in between is in the difference; scenarios of one result are not \
+         subject to that"
+            .into(),
+    );
+    notes
+}

@@ -1,0 +1,60 @@
+//! A result that can be compared, or why it cannot.
+
+use std::path::Path;
+
+use super::{bad_input::BadInput, options::Options};
+use crate::summary::{self, Loaded, NoteKind};
+use result::{RunFolder, RunState, SCHEMA_VERSION};
+
+pub(super) fn read(path: &Path, options: Options) -> anyhow::Result<Loaded> {
+    let no_result = |why: String| BadInput::NoResult {
+        path: path.to_owned(),
+        why,
+    };
+    if !path.is_dir() {
+        return Err(BadInput::NoFolder {
+            path: path.to_owned(),
+        }
+        .into());
+    }
+    let folder = RunFolder::new(path);
+    // The version first: a file of another version need not be readable in any other respect.
+    let text = std::fs::read(folder.run_json())
+        .map_err(|error| no_result(format!("run.json: {error}")))?;
+    let version = serde_json::from_slice::<serde_json::Value>(&text)
+        .ok()
+        .and_then(|value| value.get("schema_version")?.as_u64())
+        .ok_or_else(|| no_result("run.json says no schema_version".into()))?;
+    if version != u64::from(SCHEMA_VERSION) {
+        return Err(BadInput::Schema {
+            path: path.to_owned(),
+            version,
+        }
+        .into());
+    }
+    let loaded = summary::load(&folder).map_err(|error| no_result(format!("{error:#}")))?;
+    let state = match loaded.info.state {
+        RunState::Running => Some("it goes on, or its process died"),
+        RunState::Interrupted => Some("it was interrupted"),
+        RunState::Finished | RunState::Failed => None,
+    };
+    if let Some(state) = state.filter(|_| !options.partial) {
+        return Err(BadInput::Unfinished {
+            path: path.to_owned(),
+            state,
+        }
+        .into());
+    }
+    for one in &loaded.scenarios {
+        if let Some(run) = one.runs.iter().find(|run| run.damaged) {
+            let notes = run.notes.iter().filter(|note| note.kind == NoteKind::Files);
+            let why: Vec<_> = notes.map(|note| note.text.as_str()).collect();
+            return Err(BadInput::Damaged {
+                path: path.to_owned(),
+                why: format!("{}, {}", one.info.name, why.join("; ")),
+            }
+            .into());
+        }
+    }
+    Ok(loaded)
+}
