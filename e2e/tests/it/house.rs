@@ -1,7 +1,9 @@
 //! The house keeps its own rules: direction of dependencies, sizes of files, and what may not be written.
 
+mod modules;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -54,6 +56,38 @@ const NOT_PURE: &[&str] = &[
     "nix",
     "gstreamer",
     "tracing",
+];
+
+/// Circles of modules that are kept, each with its reason; any other fails the test.
+const KEPT_CIRCLES: &[(&str, &[&str], &str)] = &[];
+
+/// Every parser of bytes that others wrote, and the fuzz target that drives it.
+const PARSERS: &[(&str, &str)] = &[
+    ("crates/media/src/framing.rs", "rtp_feed"),
+    ("crates/media/src/h264.rs", "h264"),
+    ("crates/media/src/rtp.rs", "rtp_feed"),
+    ("crates/stamp/src/blocks.rs", "read_blocks"),
+    ("crates/stamp/src/line.rs", "line_parse"),
+    ("crates/testbed/src/cgroup/hierarchy.rs", "proc_text"),
+    ("crates/testbed/src/resources/cgroup.rs", "proc_text"),
+    ("crates/testbed/src/resources/net.rs", "proc_text"),
+    ("crates/testbed/src/resources/proc.rs", "proc_text"),
+    ("crates/timeline/src/clock_exchange.rs", "collector_report"),
+    ("crates/timeline/src/frame.rs", "collector_report"),
+    ("crates/timeline/src/frames_csv.rs", "result_files"),
+    ("crates/timeline/src/hist/log.rs", "result_files"),
+    ("crates/timeline/src/join.rs", "collector_report"),
+    ("crates/timeline/src/trace.rs", "collector_report"),
+    ("measure/collect/src/core.rs", "collector_report"),
+    ("measure/collect/src/reports.rs", "collector_report"),
+    ("measure/ocr/src/pgm.rs", "result_files"),
+    ("measure/result/src/repetition.rs", "result_files"),
+    ("measure/result/src/rows/mod.rs", "result_files"),
+    ("measure/result/src/run.rs", "result_files"),
+    ("measure/xrbench/src/calibrate/wire.rs", "pcap_wire"),
+    ("renderer/src/feed/events.rs", "event_stream"),
+    ("streamer/src/feed/assembler.rs", "rtp_feed"),
+    ("streamer/src/ingest/media_type.rs", "media_type"),
 ];
 
 /// Hard stop for a source file, in lines.
@@ -199,6 +233,98 @@ fn crates_do_without_what_their_place_does_not_have() {
     }
 }
 
+#[test]
+fn no_two_modules_import_each_other() {
+    let mut found = Vec::new();
+    for (name, package) in members(&metadata()) {
+        for root in library_roots(package) {
+            let circles = circles_of(&root);
+            let kept = |circle: &BTreeSet<String>| {
+                KEPT_CIRCLES
+                    .iter()
+                    .any(|(of, names, _)| *of == name && circle.iter().eq(names.iter()))
+            };
+            for (circle, edges) in circles.iter().filter(|(circle, _)| !kept(circle)) {
+                found.push(format!("{name}: {circle:?}\n    {}", edges.join("\n    ")));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "modules that import each other, directly or around a circle; move what both need to a third:\n{}",
+        found.join("\n")
+    );
+}
+
+/// The circles among a crate's modules and among its folders, each with its imports.
+fn circles_of(root: &Path) -> Vec<(BTreeSet<String>, Vec<String>)> {
+    let imports = modules::Modules::read(root).imports();
+    let mut graphs = modules::between_siblings(&imports);
+    graphs.push(imports);
+    let mut found: Vec<(BTreeSet<String>, Vec<String>)> = Vec::new();
+    for graph in &graphs {
+        for circle in modules::circles(graph) {
+            let edges = graph
+                .iter()
+                .flat_map(|(from, to)| to.iter().map(move |to| (from, to)))
+                .filter(|(from, to)| from != to && circle.contains(*from) && circle.contains(*to))
+                .map(|(from, to)| format!("{from} -> {to}"))
+                .collect();
+            if found.iter().all(|(known, _)| *known != circle) {
+                found.push((circle, edges));
+            }
+        }
+    }
+    found
+}
+
+/// The root files of a package's library and programs.
+fn library_roots(package: &Value) -> Vec<PathBuf> {
+    let targets = package["targets"].as_array().unwrap().iter();
+    targets
+        .filter(|target| {
+            let kinds = target["kind"].as_array().unwrap();
+            kinds.iter().any(|kind| kind == "lib" || kind == "bin")
+        })
+        .map(|target| PathBuf::from(target["src_path"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_circle_is_found_and_a_re_export_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("lib.rs", "mod a; mod b; mod c; pub use a::A;");
+    write("a.rs", "use crate::b::B; pub struct A(B);");
+    write(
+        "b.rs",
+        "pub struct B; #[cfg(test)] mod tests { use crate::a::A; }",
+    );
+    write("c.rs", "use crate::A; pub fn c(_: A) {}");
+    let circles = || -> Vec<_> {
+        let found = circles_of(&folder.path().join("lib.rs"));
+        found.into_iter().map(|(circle, _)| circle).collect()
+    };
+    let names = |names: &[&str]| {
+        let owned = names.iter().map(|name| (*name).to_owned());
+        owned.collect::<BTreeSet<_>>()
+    };
+    assert!(circles().is_empty(), "{:?}", circles());
+    // Through the root's re-export, and inside a macro's tokens.
+    write(
+        "b.rs",
+        "pub struct B; fn b() { println!(\"{}\", crate::A::NAME); }",
+    );
+    assert_eq!(circles(), vec![names(&["a", "b"])]);
+    // Between folders, of which no two files import each other.
+    std::fs::create_dir(folder.path().join("a")).unwrap();
+    write("a.rs", "pub mod one; pub mod two; pub struct A;");
+    write("a/one.rs", "use crate::b::B;");
+    write("a/two.rs", "");
+    write("b.rs", "use crate::a::two; pub struct B;");
+    assert_eq!(circles(), vec![names(&["a", "b"])]);
+}
+
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder)
         .unwrap()
@@ -230,6 +356,38 @@ fn files_are_short_and_say_what_they_are_for() {
         assert!(
             opening.starts_with("//!"),
             "{file} does not open with //! and what it is for"
+        );
+    }
+}
+
+#[test]
+fn every_parser_has_a_fuzz_target_and_every_target_a_parser() {
+    let mut targets = BTreeSet::new();
+    for entry in std::fs::read_dir(root().join("fuzz/fuzz_targets")).unwrap() {
+        let path = entry.unwrap().path();
+        targets.insert(path.file_stem().unwrap().to_string_lossy().into_owned());
+    }
+    for (parser, target) in PARSERS {
+        assert!(root().join(parser).is_file(), "{parser} is gone");
+        assert!(
+            targets.contains(*target),
+            "{parser} is driven by {target}, which is no target"
+        );
+    }
+    let read = |name: &str| std::fs::read_to_string(root().join("fuzz").join(name)).unwrap();
+    let (manifest, guide) = (read("Cargo.toml"), read("README.md"));
+    for target in &targets {
+        assert!(
+            PARSERS.iter().any(|(_, of)| of == target),
+            "{target} is not in the list of parsers"
+        );
+        assert!(
+            manifest.contains(&format!("name = \"{target}\"")),
+            "{target} is not built"
+        );
+        assert!(
+            guide.contains(&format!("`{target}`")),
+            "{target} is not in fuzz/README.md"
         );
     }
 }
