@@ -10,7 +10,7 @@ const NEUTRAL: u8 = 128;
 
 /// Draws the renderer's stamp, blocks and generation line, into a luma plane.
 ///
-/// It allocates nothing. On a plane smaller than [`MIN_WIDTH`] x [`MIN_HEIGHT`] what does not fit is left out, and the
+/// It allocates nothing. On a plane smaller than [`MIN_WIDTH`] x [`MIN_HEIGHT`](crate::MIN_HEIGHT) what does not fit is left out, and the
 /// stamp cannot be read.
 pub fn draw_generation(luma: &mut PlaneMut<'_>, stamp: Stamp) {
     blocks::draw(luma, stamp);

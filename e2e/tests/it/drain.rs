@@ -76,7 +76,7 @@ async fn the_client_hands_over_every_frame() {
     );
 
     assert_drained(&collector.terminate().await);
-    let collected = rows(&lab.path("collected").join("frames.csv"));
+    let collected = rows(&lab.path("collected/collected/run-1/frames.csv"));
     assert_eq!(
         collected.len() as u64,
         shown,

@@ -11,7 +11,7 @@ use super::clock::ClockMeta;
 /// `meta.json`: one repetition. Written when it begins, and again at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RepetitionMeta {
-    /// [`SCHEMA_VERSION`] of the writer.
+    /// [`SCHEMA_VERSION`](crate::SCHEMA_VERSION) of the writer.
     pub schema_version: u32,
     /// The scenario's name.
     pub scenario: String,

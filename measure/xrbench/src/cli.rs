@@ -112,14 +112,7 @@ mod tests {
                 .is_ok()
         );
         assert!(Cli::try_parse_from(["xrbench", "ocr-worker"]).is_ok());
-        let link = [
-            "xrbench",
-            testbed::wan::link::SUBCOMMAND,
-            "--a",
-            "x",
-            "--mtu",
-            "1500",
-        ];
+        let link = ["xrbench", testbed::wan::link::SUBCOMMAND, "{}"];
         assert!(Cli::try_parse_from(link).is_ok());
         let error = Cli::try_parse_from(["xrbench", "collect", "--scrape", "nonsense"])
             .expect_err("no address")

@@ -177,7 +177,10 @@ async fn a_collector_that_is_not_there_costs_nothing() {
     .await;
     trio.client.terminate().await;
     collector.terminate().await;
-    let (own, theirs) = (rows(&file), rows(&lab.path("collected").join("frames.csv")));
+    let (own, theirs) = (
+        rows(&file),
+        rows(&lab.path("collected/collected/run-1/frames.csv")),
+    );
     assert_eq!(
         own.len(),
         theirs.len(),

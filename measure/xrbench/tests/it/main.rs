@@ -59,7 +59,7 @@ fn bad_configuration_is_64_and_says_what_would_be_right() {
         (
             SCENARIO,
             &["run", "test.toml", "--set", "transport=upd"],
-            ["scenario ours.transport", "`udp`", "tcp"],
+            ["--set.transport", "`udp`", "tcp"],
         ),
         (
             SCENARIO,
