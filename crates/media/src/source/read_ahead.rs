@@ -104,6 +104,12 @@ impl ReadAhead {
         Taken::Picture(picture)
     }
 
+    /// Whether the source has given its last picture.
+    #[cfg(test)]
+    pub(super) fn is_over(&self) -> bool {
+        self.state.lock().over.is_some()
+    }
+
     /// Waits until a picture is there, or until it is clear that none will be.
     pub(super) fn wait_for_first(&self, spec: &SourceSpec) -> Result<(), SourceError> {
         let deadline = Instant::now() + PATIENCE;

@@ -128,13 +128,19 @@ fn a_launch_line_ends_or_goes_on_as_it_says() {
 
 #[test]
 fn a_live_launch_line_keeps_only_the_newest_picture() {
-    let source = open("gst:videotestsrc is-live=true ! video/x-raw,framerate=100/1").unwrap();
-    next(&source);
-    // Ten pictures' time.
-    std::thread::sleep(Duration::from_millis(100));
-    let kept = std::iter::repeat_with(|| source.take())
-        .take_while(|taken| matches!(taken, Taken::Picture(_)));
-    assert!(kept.count() <= 4, "older ones make room");
+    // More pictures than any source keeps ready.
+    let line = "gst:videotestsrc is-live=true num-buffers=40 ! video/x-raw,framerate=100/1";
+    let source = open(line).unwrap();
+    let begin = Instant::now();
+    while !source.pictures.is_over() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "older ones make no room"
+        );
+        std::thread::yield_now();
+    }
+    assert!(matches!(source.take(), Taken::Picture(_)), "the newest");
+    assert!(matches!(source.take(), Taken::Over(Ok(()))), "and no other");
 }
 
 #[test]
