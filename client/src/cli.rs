@@ -30,10 +30,6 @@ Exit codes: 0 done, 1 nothing was shown or the start failed, 64 the command line
 #[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9093")))]
 pub struct Args {
     #[command(flatten)]
-    #[expect(
-        missing_docs,
-        reason = "documented where it is defined; a comment here would become the program's help"
-    )]
     pub common: Common,
 
     /// The stream to play, as `rtsp://HOST[:PORT]/NAME`.
@@ -98,10 +94,6 @@ pub struct Args {
     pub strips_every: u64,
 
     #[command(flatten)]
-    #[expect(
-        missing_docs,
-        reason = "documented where it is defined; a comment here would become the program's help"
-    )]
     pub tuning: ClientSettings,
 }
 

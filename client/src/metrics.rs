@@ -45,7 +45,6 @@ pub struct Metrics {
     pub key_mismatches: Counter,
     /// Processor nanoseconds of the streaming thread that reading, stamping, showing and reporting took.
     pub player_ns: Counter,
-    /// Strips.
     pub strips: Fates,
     /// Rows of the frames file.
     pub rows: Fates,

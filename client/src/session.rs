@@ -25,7 +25,6 @@ use crate::player::SharedPlayer;
 pub struct Settings {
     /// What it plays.
     pub incoming: incoming::Settings,
-    /// How to decode.
     pub decode: decode::Config,
 }
 
@@ -139,7 +138,6 @@ impl Session {
         }
     }
 
-    /// Its number.
     pub fn number(&self) -> u64 {
         self.number
     }

@@ -106,10 +106,6 @@ pub struct Summary {
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct FramesOut {
     #[serde(flatten)]
-    #[expect(
-        missing_docs,
-        reason = "flattened; each count is documented where it is defined"
-    )]
     pub counts: Counts,
     /// Numbers missing between the first and the last frame shown.
     pub missing_numbers: u64,

@@ -259,7 +259,6 @@ pub struct Service {
 }
 
 impl Service {
-    /// The process.
     pub fn process(&self) -> &Process {
         &self.process
     }

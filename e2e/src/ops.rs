@@ -74,7 +74,6 @@ impl Ops {
         values.reduce(|sum, value| sum + value)
     }
 
-    /// One page of its trace.
     pub async fn trace(&self, after: u64) -> Option<TracePage> {
         let (_, body) = self
             .get(&format!("/trace?after={after}&limit=10000"))

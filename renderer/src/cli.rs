@@ -34,17 +34,9 @@ Exit codes: 0 done, 1 the start failed or the streamer refused the feed, 64 the 
 #[command(group = clap::ArgGroup::new("target").args(["feed", "floor"]).required(true))]
 pub struct Args {
     #[command(flatten)]
-    #[expect(
-        missing_docs,
-        reason = "documented where it is defined; a comment here would become the program's help"
-    )]
     pub common: Common,
 
     #[command(flatten)]
-    #[expect(
-        missing_docs,
-        reason = "documented where it is defined; a comment here would become the program's help"
-    )]
     pub video: VideoSettings,
 
     /// The feed to push to, as `http://HOST[:PORT]/feeds/NAME`; NAME is at most 64 of A-Z a-z 0-9 . _ -
@@ -67,17 +59,9 @@ pub struct Args {
     pub duration: Option<Duration>,
 
     #[command(flatten)]
-    #[expect(
-        missing_docs,
-        reason = "documented where it is defined; a comment here would become the program's help"
-    )]
     pub token: TokenArgs,
 
     #[command(flatten)]
-    #[expect(
-        missing_docs,
-        reason = "documented where it is defined; a comment here would become the program's help"
-    )]
     pub encoding: RendererSettings,
 }
 

@@ -74,7 +74,6 @@ pub struct Arrival {
 /// The packets that a picture came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Their RTP timestamp.
     pub rtp_timestamp: RtpTimestamp,
     /// When the marker packet left the transport; none if it was lost.
     pub received: Option<UnixMicros>,
@@ -94,7 +93,6 @@ pub struct Picture<'a> {
 }
 
 impl Picture<'_> {
-    /// The luma plane.
     pub fn luma(&self) -> Option<stamp::Plane<'_>> {
         let data = self.frame.plane_data(0).ok()?;
         let stride = usize::try_from(self.frame.plane_stride()[0]).ok()?;

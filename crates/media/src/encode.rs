@@ -15,7 +15,6 @@ pub struct EncoderConfig {
     pub fps: FrameRate,
     /// Bits a second.
     pub bitrate: Bitrate,
-    /// Which encoder.
     pub encoder: Encoder,
     /// x264's speed preset.
     pub preset: Preset,

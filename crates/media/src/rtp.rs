@@ -107,7 +107,6 @@ impl<'a> PacketMut<'a> {
         self.bytes[2..4].copy_from_slice(&sequence.to_be_bytes());
     }
 
-    /// Sets the timestamp.
     pub fn set_timestamp(&mut self, timestamp: RtpTimestamp) {
         self.bytes[4..8].copy_from_slice(&timestamp.0.to_be_bytes());
     }

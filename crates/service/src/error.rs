@@ -46,7 +46,6 @@ pub enum StartError {
         address.port()
     )]
     AddressInUse {
-        /// The address.
         address: SocketAddr,
         /// The flag and variable that it came from.
         origin: String,
@@ -57,7 +56,6 @@ pub enum StartError {
          Give {origin} one that `ip address` lists, 127.0.0.1 for this machine only, or 0.0.0.0 for every interface"
     )]
     AddressMissing {
-        /// The address.
         address: SocketAddr,
         /// The flag and variable that it came from.
         origin: String,
@@ -68,7 +66,6 @@ pub enum StartError {
          Give {origin} a port above 1023"
     )]
     Forbidden {
-        /// The address.
         address: SocketAddr,
         /// The flag and variable that it came from.
         origin: String,
@@ -76,7 +73,6 @@ pub enum StartError {
     /// Anything else that the system says.
     #[error("cannot listen on {address}, from {origin}")]
     Listen {
-        /// The address.
         address: SocketAddr,
         /// The flag and variable that it came from.
         origin: String,

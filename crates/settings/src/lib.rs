@@ -4,6 +4,8 @@
 //! has it as a table, and the runner makes the command line from the table by [`to_args`]. A value that a service refuses
 //! is refused in the file too, by the same parser: [`check`].
 
+#![warn(missing_docs)]
+
 /// Serde by `FromStr` and `Display`, with the parser's own error: libraries that do the same replace it by one of theirs.
 macro_rules! by_text {
     ($type:ty) => {

@@ -34,6 +34,8 @@
 //!
 //! Reading is total: no picture, no line and no slice makes it panic, and whatever fails its check is [`Unread`].
 
+#![warn(missing_docs)]
+
 mod blocks;
 mod content;
 mod digits;

@@ -8,9 +8,7 @@ use timeline::UnixMicros;
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// With this code.
     Code(i32),
-    /// By this signal.
     Signal(i32),
     /// The kernel did not tell.
     Unknown,
@@ -47,7 +45,6 @@ pub struct Event {
 /// What happened to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// It was started.
     Started {
         /// Its number.
         pid: u32,

@@ -75,7 +75,6 @@ impl Log {
             .any(|window| window == text.as_bytes())
     }
 
-    /// The last `lines` lines.
     pub(crate) fn last_lines(&self, lines: usize) -> String {
         let bytes: Vec<u8> = self.tail.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);

@@ -107,7 +107,6 @@ impl Testbed {
         }
     }
 
-    /// Starts a process.
     pub fn start(&self, spec: Spec) -> Result<Process, StartError> {
         let log = Log::open(&spec.log, spec.log_limit_bytes).map_err(|source| StartError::Log {
             path: spec.log.clone(),

@@ -5,6 +5,8 @@
 //! This crate is pure. It opens no socket, reads no clock and knows no media framework: every time is an argument, and
 //! every file is a `Read` or a `Write` that the caller opened.
 
+#![warn(missing_docs)]
+
 pub mod clock_exchange;
 pub mod frame;
 pub mod frames_csv;

@@ -26,7 +26,6 @@ pub(super) type Texts = (String, String);
 pub(super) struct Pool {
     /// The xrbench that is started as a worker.
     pub program: PathBuf,
-    /// How many.
     pub workers: NonZero<usize>,
     /// What they read.
     pub kind: Kind,

@@ -46,7 +46,6 @@ pub(super) struct Event {
     pub number: usize,
     /// Seconds from the start of measuring.
     pub at_s: f64,
-    /// What.
     pub what: String,
     /// To whom.
     pub who: String,

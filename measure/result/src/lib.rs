@@ -3,6 +3,8 @@
 //! Every subcommand meets the others here. It knows of no process, no lab and no media: what was measured by others is put
 //! into its structs by them.
 
+#![warn(missing_docs)]
+
 mod calibration;
 mod clock;
 pub mod date;

@@ -3,6 +3,8 @@
 //! A frame belongs to the time at which it was generated. Repetitions are merged by adding counts and histograms, never
 //! by averaging percentiles.
 
+#![warn(missing_docs)]
+
 mod bootstrap;
 mod display;
 mod frames;

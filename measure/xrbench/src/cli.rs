@@ -56,13 +56,9 @@ pub struct Cli {
 /// What xrbench does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
     Run(RunArgs),
-    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
     Lab(LabArgs),
-    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
     Calibrate(CalibrateArgs),
-    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
     Collect(CollectArgs),
     /// Read the stamps of a result's strips, a folder of strips, or a video file, by OCR
     Ocr(OcrArgs),
@@ -74,9 +70,7 @@ pub enum Command {
     WanLink(WanLinkArgs),
     /// Show a result again: tables, summary.json, report.html
     Report(ReportArgs),
-    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
     Compare(CompareArgs),
-    #[expect(missing_docs, reason = "the arguments' own documentation is the help")]
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions {

@@ -41,7 +41,6 @@ impl FeedUrl {
         &self.host
     }
 
-    /// Its port.
     pub const fn port(&self) -> u16 {
         self.port
     }

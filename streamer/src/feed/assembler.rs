@@ -32,7 +32,6 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Its packets.
     pub fn packets(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         self.packets.ends.iter().map(move |&end| {

@@ -35,7 +35,6 @@ macro_rules! counters {
                 all
             }
 
-            /// The counters of `name`.
             pub fn of(&self, name: &FeedName) -> Counters {
                 let label = FeedLabel { feed: name.to_string() };
                 Counters { $($field: self.$field.get_or_create_owned(&label),)* }

@@ -107,7 +107,6 @@ impl Lease {
         }
     }
 
-    /// The state at `now`.
     pub fn state(&self, now: Instant) -> State {
         match &self.holder {
             None => State::Gone,

@@ -25,7 +25,6 @@ pub struct Numbered {
     pub key: bool,
     /// Its RTP packets.
     pub packets: Arc<[Bytes]>,
-    /// The stream that it is of.
     pub stream: Arc<Stream>,
 }
 

@@ -93,7 +93,6 @@ impl Feed {
         }
     }
 
-    /// Its name.
     pub const fn name(&self) -> &FeedName {
         &self.name
     }
@@ -233,7 +232,6 @@ impl Feed {
 }
 
 impl Claim {
-    /// Its feed.
     pub const fn feed(&self) -> &Arc<Feed> {
         &self.feed
     }

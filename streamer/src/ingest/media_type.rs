@@ -18,7 +18,6 @@ pub enum MediaType {
         /// Parameter sets, if they came in the content type.
         sets: ParameterSets,
     },
-    /// MPEG-TS.
     MpegTs,
     /// The content type says nothing of use: the first bytes tell.
     Unknown,

@@ -60,7 +60,6 @@ pub enum Refusal {
     /// A packet is too long.
     #[error("{0}")]
     TooLong(TooLong),
-    /// A frame is too long.
     #[error("{0}")]
     FrameTooLong(assembler::Refusal),
     /// Nothing came for so many seconds.

@@ -31,7 +31,6 @@ impl Connection {
         }
     }
 
-    /// Its sessions.
     pub(super) const fn sessions(&mut self) -> &mut Sessions {
         &mut self.sessions
     }

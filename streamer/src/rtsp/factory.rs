@@ -1,10 +1,5 @@
 //! How the media of a name is made: a bin with the [`RelaySource`], and transports that wait for nothing.
 
-#![expect(
-    missing_docs,
-    reason = "the class macro writes public items without documentation"
-)]
-
 use std::sync::{Arc, OnceLock};
 
 use gstreamer as gst;

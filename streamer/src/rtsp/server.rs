@@ -137,7 +137,6 @@ impl Server {
         &self.0.metrics
     }
 
-    /// Counts connection `id` in.
     pub fn count_connection(&self, id: u64) -> Counted {
         self.0.open.send_modify(|open| *open += 1);
         self.0.metrics.connections.inc();

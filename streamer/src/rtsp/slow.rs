@@ -1,11 +1,6 @@
 //! Viewers on TCP that do not take their packets. What the system has not yet sent tells it: a viewer that keeps up
 //! empties it between frames.
 
-#![expect(
-    missing_docs,
-    reason = "the ioctl macro writes a public function without documentation"
-)]
-
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd as _;

@@ -4,11 +4,6 @@
 //! It has no thread and no queue of its own. A frame is pushed from the feed's thread down to the viewers' sockets, as
 //! one buffer list, while the media plays; otherwise it is let go, since nobody watches.
 
-#![expect(
-    missing_docs,
-    reason = "the class macro writes public items without documentation"
-)]
-
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 

@@ -29,7 +29,6 @@ pub enum SourceError {
     NoDecoder {
         /// The file.
         path: String,
-        /// The codec.
         codec: String,
     },
     /// The file is no media file, or is damaged.
@@ -55,7 +54,6 @@ pub enum SourceError {
         "{source_name} gave no picture within {seconds} s; try it alone: gst-launch-1.0 shows where it stops"
     )]
     Silent {
-        /// The source.
         source_name: String,
         /// How long was waited.
         seconds: u64,

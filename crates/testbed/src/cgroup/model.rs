@@ -53,7 +53,6 @@ impl Part {
 pub struct Limits {
     /// Processors, in thousandths of one.
     pub cpu_millis: u32,
-    /// Memory in bytes.
     pub memory_bytes: u64,
 }
 

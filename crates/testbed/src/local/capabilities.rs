@@ -19,7 +19,6 @@ pub enum Capability {
     Tun,
     /// The kernel's `WireGuard`.
     Wireguard,
-    /// `wireguard-go`.
     WireguardGo,
     /// `wg`.
     WireguardTools,
@@ -31,22 +30,18 @@ pub enum Capability {
     Netem,
     /// Real-time scheduling.
     RealTime,
-    /// `tcpdump`.
     Tcpdump,
-    /// `tshark`.
     Tshark,
 }
 
 /// A capability as it was found on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The capability.
     pub what: Capability,
     /// Its name, for people.
     pub name: &'static str,
     /// Whether it is there.
     pub there: bool,
-    /// What was found.
     pub found: String,
     /// What its lack costs.
     pub cost: &'static str,

@@ -46,7 +46,6 @@ pub enum CommandError {
     /// It cannot be run.
     #[error("cannot run {program}: {source}")]
     Run {
-        /// The program.
         program: String,
         /// The cause.
         source: io::Error,
@@ -54,19 +53,15 @@ pub enum CommandError {
     /// It refused a line.
     #[error("{program} refuses line {number}, `{line}`: {message}")]
     Line {
-        /// The program.
         program: String,
         /// The line's number, from 1.
         number: usize,
-        /// The line.
         line: String,
         /// What it said.
         message: String,
     },
-    /// It failed.
     #[error("{program} failed: {message}")]
     Failed {
-        /// The program.
         program: String,
         /// What it said.
         message: String,

@@ -73,7 +73,6 @@ impl std::fmt::Debug for Options {
 /// A daemon of the lab, as it runs now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunningDaemon {
-    /// What it is.
     pub role: String,
     /// Which cluster its use of the machine is counted to; none for the WAN.
     pub cluster: Option<Cluster>,
@@ -137,7 +136,6 @@ impl Lab {
         &self.topology
     }
 
-    /// The namespace of that name.
     pub fn namespace(&self, name: &str) -> Result<&Netns, LabError> {
         self.namespaces.get(name).ok_or_else(|| LabError::Unknown {
             what: "namespace",

@@ -16,7 +16,6 @@ pub enum LabError {
     /// A namespace could not be made or entered.
     #[error("namespace {namespace}: {source}")]
     Namespace {
-        /// The namespace.
         namespace: String,
         /// The cause.
         source: io::Error,
@@ -27,7 +26,6 @@ pub enum LabError {
     /// A line was refused in a namespace.
     #[error("namespace {namespace}: {source}")]
     Command {
-        /// The namespace.
         namespace: String,
         /// What was refused.
         source: CommandError,
@@ -35,11 +33,9 @@ pub enum LabError {
     /// A kernel parameter was refused.
     #[error("namespace {namespace}: sysctl {key} = {value}: {source}")]
     Sysctl {
-        /// The namespace.
         namespace: String,
         /// The parameter.
         key: String,
-        /// The value.
         value: String,
         /// The cause.
         source: io::Error,
@@ -49,7 +45,6 @@ pub enum LabError {
     Missing {
         /// The daemon.
         role: String,
-        /// What is missing.
         source: Missing,
     },
     /// A daemon could not be started.
@@ -66,7 +61,6 @@ pub enum LabError {
         how: String,
         /// What was waited for.
         interface: String,
-        /// Where.
         namespace: String,
         /// The end of its log.
         tail: String,
@@ -78,7 +72,6 @@ pub enum LabError {
         what: &'static str,
         /// What was asked for.
         name: String,
-        /// What there is.
         known: String,
     },
     /// A thread of ours failed.

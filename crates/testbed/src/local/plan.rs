@@ -46,7 +46,6 @@ pub enum Service {
 pub struct PodPlan {
     /// Its name, which is its namespace's and its process's.
     pub name: String,
-    /// Which cluster it is in.
     pub cluster: Cluster,
 }
 

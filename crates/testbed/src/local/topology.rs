@@ -30,7 +30,6 @@ pub struct Namespace {
     pub name: String,
     /// What it stands for.
     pub kind: Kind,
-    /// Which cluster it is in.
     pub cluster: Cluster,
     /// Its address on the management link, on `mgmt0`; none where the runner has nothing to ask.
     pub management: Option<Ipv4Addr>,
@@ -51,16 +50,13 @@ pub struct Namespace {
 /// A pair of virtual Ethernet devices with checksum and segmentation offload as the kernel has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// One end.
     pub one: End,
-    /// The other.
     pub other: End,
 }
 
 /// One end of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// The namespace.
     pub namespace: String,
     /// The interface's name there.
     pub interface: String,
@@ -69,7 +65,6 @@ pub struct End {
 /// The configuration of a WireGuard interface. Keys are base64, as `wg` takes them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Wireguard {
-    /// The interface.
     pub interface: String,
     /// Its private key: never printed, never on a command line.
     pub private_key: String,
@@ -114,7 +109,6 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// The namespace of that name.
     pub fn namespace(&self, name: &str) -> Option<&Namespace> {
         self.namespaces.iter().find(|one| one.name == name)
     }

@@ -10,7 +10,6 @@ use super::ticks_hz;
 pub struct GroupSample {
     /// Processor time.
     pub cpu: Option<Cpu>,
-    /// Memory.
     pub memory: Option<Memory>,
     /// What its processor limit held back; none where the kernel does not count it.
     pub throttled: Option<Throttled>,

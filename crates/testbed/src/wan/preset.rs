@@ -9,7 +9,6 @@ use super::model::{Direction, Jitter, Wan};
 /// A WAN that has a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
-    /// The name.
     pub name: &'static str,
     /// Where its figures come from, for reports.
     pub source: &'static str,

@@ -57,7 +57,6 @@ pub(crate) struct Mark {
 /// A value across all columns.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    /// Where.
     pub value: f64,
     /// Beside it.
     pub label: String,

@@ -27,7 +27,6 @@ pub struct DataItem {
     pub data: BTreeMap<&'static str, f64>,
     /// Of all of them.
     pub unit: &'static str,
-    /// Whose they are.
     pub labels: BTreeMap<&'static str, String>,
 }
 
@@ -83,7 +82,6 @@ pub fn data(summary: &Summary) -> PerfData {
     }
 }
 
-/// Writes it to `path`.
 pub fn write(path: &Path, summary: &Summary) -> anyhow::Result<()> {
     write_json(path, &data(summary))
 }

@@ -23,9 +23,7 @@ pub(super) struct Verdict {
     pub p50: String,
     /// `met`, `half` or `missed`.
     pub class: &'static str,
-    /// In a word.
     pub word: &'static str,
-    /// In a sentence.
     pub sentence: String,
 }
 

@@ -18,7 +18,6 @@ pub struct Difference {
     /// What is not alike in the two beside their names: `transport`, `fabric`, `wan`, `server`. With `transport`
     /// among them, like is not compared with like.
     pub differs: Vec<String>,
-    /// Of the p50.
     pub p50_us: DifferenceUs,
     /// Of the p50 without disturbed seconds; null where nobody watched the machine or nearly every second was disturbed.
     pub quiet_p50_us: Option<DifferenceUs>,
@@ -26,7 +25,6 @@ pub struct Difference {
     /// the machine's. Null where nobody noted both points.
     #[serde(default)]
     pub carried_us: Option<DifferenceUs>,
-    /// Of the mean.
     pub mean_us: DifferenceUs,
     /// Of the p99; null where repetitions have fewer than 200 samples.
     pub p99_us: Option<DifferenceUs>,

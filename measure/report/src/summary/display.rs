@@ -12,7 +12,6 @@ const MAX_LISTED: usize = 50;
 /// Times without a new picture that are longer than [`FREEZE_US`], over all repetitions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freezes {
-    /// How many.
     pub count: u64,
     /// Their lengths together.
     pub total_us: u64,

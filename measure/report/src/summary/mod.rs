@@ -48,7 +48,6 @@ pub struct Summary {
     pub started_us: UnixMicros,
     /// When it ended; null while it goes on.
     pub ended_us: Option<UnixMicros>,
-    /// What it was on.
     pub machine: Machine,
     /// How wrong the instrument is on this machine; null where it was not calibrated before the run.
     #[serde(default)]
@@ -100,7 +99,6 @@ impl From<&Calibration> for Instrument {
 /// One scenario, its repetitions merged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ScenarioSummary {
-    /// Its name.
     pub name: String,
     /// What it measured.
     pub pipeline: Pipeline,
@@ -171,9 +169,7 @@ pub struct ScenarioSummary {
 pub struct Runs {
     /// Planned, whether begun or not.
     pub planned: u32,
-    /// Begun.
     pub begun: u32,
-    /// Completed.
     pub completed: u32,
     /// Completed, with frames that were shown, and every one of them in its file.
     pub whole: u32,
@@ -223,7 +219,6 @@ pub struct Undisturbed {
 /// A floor, as it stands beside a scenario.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FloorUs {
-    /// Its name.
     pub name: String,
     /// Samples, all repetitions merged.
     pub count: u64,
@@ -290,7 +285,6 @@ pub struct OcrCounts {
 /// A floor by itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FloorSummary {
-    /// Its name.
     pub name: String,
     /// Repetitions.
     pub runs: Runs,
@@ -320,7 +314,6 @@ pub struct Comparison {
 }
 
 impl Summary {
-    /// The scenario of that name.
     pub fn scenario(&self, name: &str) -> Option<&ScenarioSummary> {
         self.scenarios.iter().find(|scenario| scenario.name == name)
     }

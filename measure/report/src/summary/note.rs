@@ -54,7 +54,6 @@ pub enum NoteKind {
 }
 
 impl Note {
-    /// A note of that kind.
     pub fn new(kind: NoteKind, text: impl Into<String>) -> Self {
         Self {
             kind,

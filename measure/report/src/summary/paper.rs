@@ -36,7 +36,6 @@ pub struct Paper {
 }
 
 impl Paper {
-    /// Its figures.
     pub fn figures() -> Self {
         let scenarios = [
             (1, "s1 single cluster", 762_000, Some(202_000), 43.2),

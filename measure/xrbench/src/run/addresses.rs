@@ -44,7 +44,6 @@ pub struct Addresses {
     pub http: String,
     /// The streamer's port for viewers.
     pub rtsp: String,
-    /// The collector.
     pub collector: String,
 }
 

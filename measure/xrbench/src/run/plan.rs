@@ -24,18 +24,15 @@ pub struct FloorRun {
 /// What will be run, in which order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The floors.
     pub floors: Vec<FloorRun>,
     /// For each scenario of the file, the name of its floor.
     pub floor_of: Vec<Option<String>>,
-    /// The repetitions in their order.
     pub order: Vec<PlannedRepetition>,
 }
 
 /// What a repetition runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Job<'a> {
-    /// A pipeline.
     Pipeline(&'a Scenario),
     /// The codec alone.
     Floor(&'a FloorRun),

@@ -13,7 +13,6 @@ use result::{PlannedRepetition, RunFolder, RunInfo, RunState};
 pub(super) struct Earlier {
     /// Its `run.json`.
     pub info: RunInfo,
-    /// The repetitions that were completed.
     pub complete: Vec<PlannedRepetition>,
 }
 

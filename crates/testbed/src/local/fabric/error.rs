@@ -31,7 +31,6 @@ pub enum BuildError {
     /// A pod where the fabric has no cluster, or no streamer.
     #[error("pod {pod:?} is in cluster {cluster:?}, and {reason}")]
     Placement {
-        /// The pod.
         pod: String,
         /// Where the plan puts it.
         cluster: Cluster,
@@ -47,12 +46,7 @@ pub enum BuildError {
     #[error(
         "the streamer's ports are {feed} for feeds and {rtsp} for RTSP: they must differ, and 0 is none"
     )]
-    Ports {
-        /// For feeds.
-        feed: u16,
-        /// For RTSP.
-        rtsp: u16,
-    },
+    Ports { feed: u16, rtsp: u16 },
 }
 
 /// What every fabric needs of a plan.

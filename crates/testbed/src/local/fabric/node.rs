@@ -40,7 +40,6 @@ pub(super) fn eth0(site: &Site, address: std::net::Ipv4Addr) -> Vec<String> {
     ]
 }
 
-/// A pod.
 pub(super) fn pod(draft: &mut Draft, site: &Site, pod: &Pod) -> Namespace {
     let mut namespace = namespace(&pod.name, Kind::Pod, site.cluster);
     namespace.management = Some(pod.management);

@@ -6,9 +6,7 @@ use std::time::Duration;
 /// What may be held. Beyond it, a packet is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Packets.
     pub packets: usize,
-    /// Bytes.
     pub bytes: usize,
 }
 
