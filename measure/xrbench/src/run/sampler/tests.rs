@@ -155,6 +155,7 @@ fn clusters_are_counted_from_the_place_that_is_said() {
         rows
     };
     let complete = tree.missing().is_empty();
+    let mut long = 0;
     for (role, cluster) in [("renderer", "a"), ("streamer", "b"), ("wan", "fabric")] {
         for row in of(role) {
             assert_eq!(row.cluster, cluster);
@@ -167,10 +168,14 @@ fn clusters_are_counted_from_the_place_that_is_said() {
             } else {
                 0.0..=2.0
             };
-            assert!(percent.contains(&row.cpu_percent), "{row:?}");
+            // What is left of the last second may be shorter than the kernel's own count of time is fine.
+            let is_long = row.elapsed_us.is_some_and(|us| us >= 500_000);
+            assert!(!is_long || percent.contains(&row.cpu_percent), "{row:?}");
+            long += usize::from(is_long);
             assert_eq!(row.rx_bytes, None, "it has no namespace of its own");
         }
     }
+    assert!(long >= 3, "a whole second of each: {rows:?}");
     let waiting = of("streamer");
     assert!(
         waiting
