@@ -29,12 +29,12 @@ Exit codes: 0 done, 1 failed or a regression, 3 results that cannot be compared,
 #[derive(Debug, Parser)]
 #[command(name = "xrbench", version, propagate_version = true, after_help = EXAMPLES)]
 pub struct Cli {
-    /// What to log on stderr: error, warn, info, debug, trace, off, or directives such as info,measure=debug
+    /// What to log on stderr: error, warn, info, debug, trace, off, or directives such as info,collect=debug
     #[arg(
         long,
         env = "XR_LOG",
         value_name = "LEVEL",
-        default_value = "warn,measure=info",
+        default_value = "warn,xrbench=info,collect=info,ocr=info,report=info",
         global = true
     )]
     pub log: Filter,
@@ -106,6 +106,12 @@ mod tests {
                 .is_ok()
         );
         assert!(Cli::try_parse_from(["xrbench", "ocr-worker"]).is_ok());
+        let command = Cli::command();
+        let log = command.get_arguments().find(|arg| arg.get_id() == "log");
+        let shown = log.expect("a flag").get_default_values()[0].to_string_lossy();
+        for own in ["xrbench", "collect", "ocr", "report"] {
+            assert!(shown.contains(&format!("{own}=info")), "{shown}");
+        }
         let link = ["xrbench", testbed::wan::link::SUBCOMMAND, "{}"];
         assert!(Cli::try_parse_from(link).is_ok());
         let error = Cli::try_parse_from(["xrbench", "collect", "--scrape", "nonsense"])
