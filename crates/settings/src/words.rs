@@ -44,6 +44,7 @@ impl Role {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Display, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Pipeline {
@@ -67,6 +68,7 @@ impl Pipeline {
 
 /// How a report shows the scenarios of a file: its table `[presentation]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Presentation {
     /// What each scenario is compared with.
@@ -77,6 +79,7 @@ pub struct Presentation {
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Display, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Compare {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use result::{
-    Machine, PlannedRepetition, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, RunState,
-    SCHEMA_VERSION, ScenarioInfo, cannot_write, write_json,
+    Machine, PlannedRepetition, RUN_VERSION, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo,
+    RunState, ScenarioInfo, cannot_write, write_json,
 };
 use service::ConfigError;
 use timeline::UnixMicros;
@@ -40,7 +40,7 @@ impl Collection {
             folder.info()?
         } else {
             RunInfo {
-                schema_version: SCHEMA_VERSION,
+                schema_version: RUN_VERSION,
                 name: SCENARIO.to_owned(),
                 started_us: now,
                 scenarios: vec![ScenarioInfo {
@@ -53,7 +53,7 @@ impl Collection {
         let [scenario] = &mut info.scenarios[..] else {
             return Err(refused(out, "it holds the result of `xrbench run`").into());
         };
-        if scenario.name != SCENARIO || info.schema_version != SCHEMA_VERSION {
+        if scenario.name != SCENARIO || info.schema_version != RUN_VERSION {
             return Err(refused(out, "it holds another result").into());
         }
         let last = folder.repetition(SCENARIO, scenario.runs);
@@ -72,7 +72,7 @@ impl Collection {
         info.machine = machine;
         info.command = std::env::args().collect();
         let meta = RepetitionMeta {
-            schema_version: SCHEMA_VERSION,
+            schema_version: RUN_VERSION,
             scenario: SCENARIO.to_owned(),
             run,
             transport: "unknown".to_owned(),
@@ -207,7 +207,7 @@ mod tests {
         assert!(error.contains("another collector"), "{error}");
         drop(first);
         let of_a_run = RunInfo {
-            schema_version: SCHEMA_VERSION,
+            schema_version: RUN_VERSION,
             ..RunInfo::default()
         };
         let run_json = RunFolder::new(dir.path()).run_json();

@@ -21,5 +21,5 @@ pub use repetition::{
     FabricMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta, TooBig, TunnelBackend,
     WanBackend, WanMeta,
 };
-pub use run::{Machine, PlannedRepetition, RunInfo, RunState, SCHEMA_VERSION, ScenarioInfo};
+pub use run::{Machine, PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo};
 pub use settings::{Pipeline, Presentation};

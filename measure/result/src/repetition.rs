@@ -11,7 +11,7 @@ use super::clock::ClockMeta;
 /// `meta.json`: one repetition. Written when it begins, and again at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RepetitionMeta {
-    /// [`SCHEMA_VERSION`](crate::SCHEMA_VERSION) of the writer.
+    /// [`RUN_VERSION`](crate::RUN_VERSION) of the writer.
     pub schema_version: u32,
     /// The scenario's name.
     pub scenario: String,
@@ -83,20 +83,22 @@ pub struct RepetitionMeta {
 
 /// What connects the clusters of a repetition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FabricMeta {
-    /// `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`.
+    /// One of `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`.
     pub name: String,
     /// What served it, for people; nothing is decided by this text.
     pub backend: String,
-    /// The tunnel between the clusters; absent where there is none.
+    /// The tunnel between the clusters; null where there is none.
     #[serde(default)]
     pub tunnel: Option<TunnelBackend>,
-    /// The overlay within a cluster; absent where there is none.
+    /// The overlay within a cluster; null where there is none.
     #[serde(default)]
     pub overlay: Option<OverlayBackend>,
     /// What stands in front of the streamer: `clusterip`, `headless`, `nodeport`.
     pub service: String,
     /// The largest IP packet that crosses it whole, in bytes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 576)))]
     pub mtu: u32,
     /// How often a frame crosses the WAN on its way from the renderer to the client.
     pub wan_crossings: u32,
@@ -108,6 +110,7 @@ pub struct FabricMeta {
 
 /// The tunnel between the clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TunnelBackend {
     /// The kernel's WireGuard.
@@ -118,6 +121,7 @@ pub enum TunnelBackend {
 
 /// The overlay within a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OverlayBackend {
     /// Geneve, as the fabric has it.
@@ -130,6 +134,7 @@ pub enum OverlayBackend {
 
 /// The device or process between the clusters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::Display, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum WanBackend {
@@ -144,6 +149,7 @@ pub enum WanBackend {
 
 /// IP packets that were larger than a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TooBig {
     /// Packets that were cut into fragments.
     pub fragmented: u64,
@@ -153,6 +159,7 @@ pub struct TooBig {
 
 /// The WAN of a repetition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WanMeta {
     /// The preset that it was made from; `custom` for none.
     pub preset: String,
@@ -160,7 +167,7 @@ pub struct WanMeta {
     pub backend: WanBackend,
     /// What it does to a packet, in words.
     pub description: String,
-    /// How late the userspace link handed a packet on, at p50, in microseconds; absent for netem, which does not say.
+    /// How late the userspace link handed a packet on, at p50, in microseconds; null for netem, which does not say.
     pub late_p50_us: Option<u64>,
     /// The same at p99.
     pub late_p99_us: Option<u64>,

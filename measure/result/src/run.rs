@@ -8,11 +8,13 @@ use timeline::UnixMicros;
 
 use super::calibration::Calibration;
 
-/// The version of `run.json`, `meta.json` and `summary.json` that this program writes.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of `run.json` and `meta.json`, the files that a run writes. `summary.json` is made from them, and has a version of
+/// its own.
+pub const RUN_VERSION: u32 = 1;
 
 /// How far a run got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// The run goes on, or its process died without saying so.
@@ -20,7 +22,7 @@ pub enum RunState {
     Running,
     /// Everything that was planned has been measured.
     Finished,
-    /// Something failed; [`RunInfo::error`] says what. What was measured before it stands.
+    /// Something failed; `error` in `run.json` says what. What was measured before it stands.
     Failed,
     /// Somebody pressed Ctrl-C. What was measured before it stands.
     Interrupted,
@@ -29,7 +31,7 @@ pub enum RunState {
 /// `run.json`: what was run, and on what. Written at the start, and again at the end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// [`SCHEMA_VERSION`] of the writer.
+    /// [`RUN_VERSION`] of the writer.
     pub schema_version: u32,
     /// The scenario file's own name.
     pub name: String,
@@ -95,6 +97,7 @@ pub struct ScenarioInfo {
 
 /// The machine that a run was on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Machine {
     /// Host name.
     pub host: String,

@@ -21,6 +21,7 @@ pub struct LatencyHistogram {
 
 /// The figures that every table has, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Figures {
     /// How many samples.
     pub count: u64,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use result::SCHEMA_VERSION;
+use result::RUN_VERSION;
 
 /// What cannot be compared; xrbench exits 3.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum BadInput {
     },
     /// Another version wrote it.
     #[error(
-        "{} has schema_version {version}, and this xrbench reads {SCHEMA_VERSION}: compare with the xrbench that wrote it, or measure again",
+        "{} has schema_version {version}, and this xrbench reads {RUN_VERSION}: compare with the xrbench that wrote it, or measure again",
         path.display()
     )]
     Schema {

@@ -12,7 +12,7 @@ use crate::{
 /// Two results against each other.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
-    /// The same numbers as those of `summary.json`.
+    /// The version of this format, which is the only one so far.
     pub schema_version: u32,
     /// What was before.
     pub a: Side,

@@ -23,13 +23,16 @@ use anyhow::Context as _;
 use crate::summary::{DifferenceUs, Loaded, LoadedRun, LoadedScenario, differences};
 use notes::notes;
 use read::read;
-use result::{Pipeline, SCHEMA_VERSION};
+use result::Pipeline;
 use stats::{Estimate, RunFigures, cliffs_delta, p50_change, pairs};
 
 pub use bad_input::BadInput;
 pub use comparison::{Basis, Change, Comparison, Repetitions, Side, Verdict};
 pub use options::Options;
 pub use tolerance::Tolerance;
+
+/// The version of what `xrbench compare --json` prints.
+const COMPARISON_VERSION: u32 = 1;
 
 /// Frames may be lost more by this much, in percent of the scheduled, before it counts.
 const LOST_TOLERANCE_PERCENT: f64 = 0.5;
@@ -78,7 +81,7 @@ pub fn compare(a: &Path, b: &Path, options: Options) -> anyhow::Result<Compariso
     let any = |verdict| scenarios.iter().any(|one| one.verdict == verdict);
     let only_in_a = only(&names_a, &names_b);
     Ok(Comparison {
-        schema_version: SCHEMA_VERSION,
+        schema_version: COMPARISON_VERSION,
         a: side(a, &from),
         b: side(b, &to),
         tolerance: tolerance.to_string(),

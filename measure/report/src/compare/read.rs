@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{bad_input::BadInput, options::Options};
 use crate::summary::{self, Loaded, NoteKind};
-use result::{RunFolder, RunState, SCHEMA_VERSION};
+use result::{RUN_VERSION, RunFolder, RunState};
 
 pub(super) fn read(path: &Path, options: Options) -> anyhow::Result<Loaded> {
     let no_result = |why: String| BadInput::NoResult {
@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path, options: Options) -> anyhow::Result<Loaded> {
         .ok()
         .and_then(|value| value.get("schema_version")?.as_u64())
         .ok_or_else(|| no_result("run.json says no schema_version".into()))?;
-    if version != u64::from(SCHEMA_VERSION) {
+    if version != u64::from(RUN_VERSION) {
         return Err(BadInput::Schema {
             path: path.to_owned(),
             version,

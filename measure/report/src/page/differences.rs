@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{figure::Figure, table::Table};
 use crate::{
     charts::{self, Alt, IntervalRow},
-    summary::{Difference, DifferenceUs, Summary},
+    summary::{Difference, DifferenceUs, Setting, Summary},
     text::{self, ms},
 };
 
@@ -61,7 +61,7 @@ pub(super) fn differences(summary: &Summary) -> anyhow::Result<Option<Difference
 
 /// Whether the fabric is all in which the two are not alike.
 fn is_of_fabrics(one: &Difference) -> bool {
-    one.differs == ["fabric"]
+    one.differs == [Setting::Fabric]
 }
 
 fn group(title: &'static str, id: &str, pairs: &[&Difference]) -> anyhow::Result<Group> {
@@ -157,6 +157,11 @@ fn sentence(one: &Difference) -> Sentence {
     Sentence { told, text }
 }
 
+fn words(settings: &[Setting]) -> String {
+    let words: Vec<_> = settings.iter().map(Setting::to_string).collect();
+    words.join(", ")
+}
+
 fn table(summary: &Summary) -> Table {
     let heads = [
         "p50",
@@ -200,7 +205,7 @@ fn table(summary: &Summary) -> Table {
                 format!("{:+.2}", one.cliffs_delta).replace('-', "\u{2212}"),
                 one.pairs.to_string(),
                 text::probability(one.p50_us.p),
-                one.differs.join(", "),
+                words(&one.differs),
             ],
         );
     }
@@ -255,7 +260,7 @@ mod tests {
         );
         assert_eq!(text::verdict(&part), "only carried slower");
         let mut same = difference(20.0, Some([-50.0, 90.0]), false);
-        same.differs.push("transport".into());
+        same.differs.push(Setting::Transport);
         let same_said = sentence(&same);
         assert!(!same_said.told && same_said.text.contains("not distinguishable"));
         assert!(same_said.text.contains("transports differ"));

@@ -6,7 +6,7 @@ use timeline::{Stage, hist::Figures};
 
 use super::{
     Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes, Goodput, LatencyUs,
-    Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs, SCHEMA_VERSION, ScenarioSummary,
+    Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs, SUMMARY_VERSION, ScenarioSummary,
     StageUs, Summary, Undisturbed, UndisturbedFloor, differences,
     display::disturbed_seconds,
     load::{Loaded, LoadedRun, LoadedScenario},
@@ -53,7 +53,7 @@ pub fn build(loaded: &Loaded) -> Summary {
         })
         .collect();
     Summary {
-        schema_version: SCHEMA_VERSION,
+        schema_version: SUMMARY_VERSION,
         name: loaded.info.name.clone(),
         state: loaded.info.state,
         presentation: loaded.info.presentation,

@@ -1,23 +1,40 @@
 //! What differs between the scenarios of one result, each two of them that can be compared.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LoadedScenario, load::Loaded};
 use result::{Pipeline, RepetitionMeta};
 use stats::{Estimate, RunFigures, cliffs_delta, holm, pairs};
 
+/// A setting in which two scenarios that are compared may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Setting {
+    /// How RTP travelled: with it, like is not compared with like.
+    Transport,
+    /// What connected the clusters.
+    Fabric,
+    /// The WAN between the clusters.
+    Wan,
+    /// The server between renderer and client.
+    Server,
+}
+
 /// Two scenarios against each other: `b` minus `a`, so that a positive difference says that `b` is slower.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// The scenario that is taken away.
     pub a: String,
     /// The scenario that it is taken from.
     pub b: String,
     /// Repetitions that both have.
+    #[schemars(range(min = 1))]
     pub pairs: u32,
-    /// What is not alike in the two beside their names: `transport`, `fabric`, `wan`, `server`. With `transport`
-    /// among them, like is not compared with like.
-    pub differs: Vec<String>,
+    /// The settings that are not alike in the two.
+    pub differs: Vec<Setting>,
+    /// Of the p50.
     pub p50_us: DifferenceUs,
     /// Of the p50 without disturbed seconds; null where nobody watched the machine or nearly every second was disturbed.
     pub quiet_p50_us: Option<DifferenceUs>,
@@ -25,15 +42,17 @@ pub struct Difference {
     /// the machine's. Null where nobody noted both points.
     #[serde(default)]
     pub carried_us: Option<DifferenceUs>,
+    /// Of the mean.
     pub mean_us: DifferenceUs,
     /// Of the p99; null where repetitions have fewer than 200 samples.
     pub p99_us: Option<DifferenceUs>,
     /// The effect size, -1 to 1: how much more often a frame of `b` took longer than one of `a` than the other way round.
+    #[schemars(range(min = -1, max = 1))]
     pub cliffs_delta: f64,
 }
 
 /// A difference in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DifferenceUs {
     /// The mean over the pairs.
     pub difference: f64,
@@ -43,6 +62,7 @@ pub struct DifferenceUs {
     /// the result; null with a single pair, or where the interval is over the seconds of one. Of two results that are
     /// compared, of this difference alone.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
     pub p: Option<f64>,
     /// Whether `p` is below 0.05: the interval lies beyond zero, and beyond what the clocks may disagree by, and would so
     /// even as one of many. Of all differences of this figure in the result, one is called so falsely in at most 5 of 100
@@ -96,7 +116,7 @@ fn tenth(us: f64) -> f64 {
 impl Difference {
     /// Whether the two send their packets alike, so that the rest is what is compared.
     pub fn is_like_with_like(&self) -> bool {
-        !self.differs.iter().any(|what| what == "transport")
+        !self.differs.contains(&Setting::Transport)
     }
 }
 
@@ -172,11 +192,11 @@ pub(crate) fn settings(a: &RepetitionMeta, b: &RepetitionMeta) -> Vec<String> {
     .filter(|(_, differs)| *differs)
     .map(|(what, _)| what.to_owned())
     .collect();
-    found.extend(differs(a, b));
+    found.extend(differs(a, b).iter().map(Setting::to_string));
     found
 }
 
-fn differs(a: &RepetitionMeta, b: &RepetitionMeta) -> Vec<String> {
+fn differs(a: &RepetitionMeta, b: &RepetitionMeta) -> Vec<Setting> {
     let fabric = |meta: &RepetitionMeta| {
         meta.fabric
             .as_ref()
@@ -188,13 +208,12 @@ fn differs(a: &RepetitionMeta, b: &RepetitionMeta) -> Vec<String> {
             .map(|wan| (wan.preset.clone(), wan.description.clone()))
     };
     [
-        ("transport", a.transport != b.transport),
-        ("fabric", fabric(a) != fabric(b)),
-        ("wan", wan(a) != wan(b)),
-        ("server", a.server != b.server),
+        (Setting::Transport, a.transport != b.transport),
+        (Setting::Fabric, fabric(a) != fabric(b)),
+        (Setting::Wan, wan(a) != wan(b)),
+        (Setting::Server, a.server != b.server),
     ]
     .into_iter()
-    .filter(|(_, differs)| *differs)
-    .map(|(what, _)| what.to_owned())
+    .filter_map(|(setting, differs)| differs.then_some(setting))
     .collect()
 }

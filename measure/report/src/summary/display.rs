@@ -1,5 +1,6 @@
 //! What a viewer saw, as `summary.json` says it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LoadedRun, LoadedScenario};
@@ -9,9 +10,10 @@ use stats::{Display, FREEZE_US, Freeze, Measured};
 /// No more freezes are listed, so that a stream that stutters for hours does not fill the file; the longest are.
 const MAX_LISTED: usize = 50;
 
-/// Times without a new picture that are longer than [`FREEZE_US`], over all repetitions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Times without a new picture that are longer than 100 ms, over all repetitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Freezes {
+    /// Freezes, all repetitions together.
     pub count: u64,
     /// Their lengths together.
     pub total_us: u64,
@@ -20,15 +22,18 @@ pub struct Freezes {
     /// How many had a disturbed second in them.
     pub disturbed: u64,
     /// Only longer gaps are freezes.
+    #[schemars(extend("const" = FREEZE_US))]
     pub longer_than_us: u64,
     /// When: the 50 longest, in the order of repetition and time.
+    #[schemars(length(max = MAX_LISTED))]
     pub times: Vec<FreezeAt>,
 }
 
 /// One freeze.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FreezeAt {
     /// Which repetition, from 1.
+    #[schemars(range(min = 1))]
     pub run: u32,
     /// When it began, microseconds from the beginning of measuring.
     pub at_us: u64,
@@ -39,7 +44,7 @@ pub struct FreezeAt {
 }
 
 /// How evenly the pictures came, over all repetitions.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DisplayFigures {
     /// Pictures of measured frames, repeated ones among them.
     pub pictures: u64,
@@ -54,9 +59,10 @@ pub struct DisplayFigures {
 }
 
 /// How uneven the times between two successive new pictures are, microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JitterUs {
     /// Standard deviation of the times.
+    #[schemars(range(min = 0))]
     pub stddev: f64,
     /// How far from a frame interval they are, without the sign: 99 in 100 are at most so far.
     pub p99: u64,
@@ -66,12 +72,14 @@ pub struct JitterUs {
 }
 
 /// What arrived of what was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Goodput {
     /// Distinct frames shown in a second.
+    #[schemars(range(min = 0))]
     pub frames_per_s: f64,
     /// The encoder's target times the share of the scheduled frames that were shown, bits a second: frames differ in size, and
     /// none is weighed. Null where the encoder has no target.
+    #[schemars(range(min = 0))]
     pub target_bps: Option<f64>,
 }
 

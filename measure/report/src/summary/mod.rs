@@ -1,4 +1,4 @@
-//! `summary.json`: what a result says, built from its folder. `docs/summary.schema.json` is its schema.
+//! `summary.json`: what a result says, built from its folder. `docs/summary.schema.json` is derived from it.
 //!
 //! Names say units: `_us` microseconds, `_s` seconds, `_bps` bits a second; shares are from 0 to 1; counts have none.
 
@@ -12,17 +12,21 @@ mod note;
 mod paper;
 mod read;
 mod resources;
+#[cfg(test)]
+mod schema_tests;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use settings::Compare;
 use timeline::{UnixMicros, hist::Figures};
 
 use result::{Calibration, FabricMeta, Machine, Pipeline, Presentation, RunState, WanMeta};
 
 pub use build::build;
-pub use differences::{Difference, DifferenceUs};
+pub use differences::{Difference, DifferenceUs, Setting};
 pub use display::{DisplayFigures, FreezeAt, Freezes, Goodput, JitterUs};
 pub use finding::{Finding, FindingKind, MAX_LOST_SHARE};
 pub use load::{Loaded, LoadedRun, LoadedScenario, load};
@@ -31,12 +35,18 @@ pub use paper::{Paper, PaperScenario};
 pub use resources::{FabricProcess, Network, PerCluster, Resources, Spread};
 
 /// The version of `summary.json` that this program writes. It rises when a reader of the one before could misread it.
-pub const SCHEMA_VERSION: u32 = 2;
+///
+/// The files that a summary is made from have a version of their own, [`result::RUN_VERSION`].
+pub const SUMMARY_VERSION: u32 = 2;
 
-/// What a result says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What a result of xrbench says.
+///
+/// Names say units: `_us` microseconds, `_s` seconds, `_bps` bits a second; shares are from 0 to 1; counts have none. What has
+/// a name with `_us` is in microseconds with all of its parts.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
-    /// [`SCHEMA_VERSION`].
+    /// The version of this format.
+    #[schemars(extend("const" = SUMMARY_VERSION))]
     pub schema_version: u32,
     /// The scenario file's own name.
     pub name: String,
@@ -44,10 +54,11 @@ pub struct Summary {
     pub state: RunState,
     /// How a report shows the scenarios; null where the scenario file does not say.
     pub presentation: Option<Presentation>,
-    /// When it began.
+    /// When it began, since the Unix epoch.
     pub started_us: UnixMicros,
-    /// When it ended; null while it goes on.
+    /// When it ended, since the Unix epoch; null while it goes on.
     pub ended_us: Option<UnixMicros>,
+    /// The machine that the run was on.
     pub machine: Machine,
     /// How wrong the instrument is on this machine; null where it was not calibrated before the run.
     #[serde(default)]
@@ -70,15 +81,17 @@ pub struct Summary {
 }
 
 /// How wrong the instrument is: the last calibration of the machine before the run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Instrument {
-    /// When it was calibrated.
+    /// When it was calibrated, since the Unix epoch.
     pub at_us: UnixMicros,
     /// Latency over a delay on the wire; 1 for an instrument that adds nothing of its own.
     pub slope: f64,
     /// The slope's standard error.
+    #[schemars(range(min = 0))]
     pub slope_error: f64,
     /// The largest residual of a delay, without its sign: the error of a latency's p50, microseconds.
+    #[schemars(range(min = 0))]
     pub worst_residual_us: f64,
     /// What carried the delays: `netem`, `userspace`.
     pub wan_backend: String,
@@ -97,12 +110,14 @@ impl From<&Calibration> for Instrument {
 }
 
 /// One scenario, its repetitions merged.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioSummary {
+    /// The scenario's name.
     pub name: String,
     /// What it measured.
     pub pipeline: Pipeline,
     /// The number of the paper's scenario that it repeats; null where it repeats none.
+    #[schemars(range(min = 1))]
     pub paper: Option<u8>,
     /// Pixels; 0 where no repetition was begun.
     pub width: u32,
@@ -136,10 +151,12 @@ pub struct ScenarioSummary {
     /// The codec alone, alternated with this scenario; null where none was measured.
     pub floor_us: Option<FloorUs>,
     /// Where the time went; null for ffmpeg, which does not say.
+    #[schemars(extend("propertyNames" = stage_names()))]
     pub stages_us: Option<BTreeMap<String, StageUs>>,
     /// From encoded to received: feed, relay and deliver in one, also behind a server that keeps no trace; null where unknown.
     pub carried_us: Option<StageUs>,
     /// The codec's part of the latency of the frames with every point, 0 to 1.
+    #[schemars(range(min = 0, max = 1))]
     pub codec_share: Option<f64>,
     /// Whether the stages can be trusted; null for ffmpeg.
     pub points: Option<Points>,
@@ -154,6 +171,7 @@ pub struct ScenarioSummary {
     /// What arrived of what was sent.
     pub goodput: Option<Goodput>,
     /// Measured seconds in which the machine was disturbed, all repetitions together; null where nobody watched it.
+    #[schemars(range(min = 0))]
     pub disturbed_seconds: Option<f64>,
     /// ffmpeg could not keep its own pace in one repetition at least.
     pub overloaded: bool,
@@ -165,18 +183,20 @@ pub struct ScenarioSummary {
 }
 
 /// Repetitions by what became of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Runs {
     /// Planned, whether begun or not.
     pub planned: u32,
+    /// Repetitions that were begun.
     pub begun: u32,
+    /// Repetitions that ran to their end.
     pub completed: u32,
     /// Completed, with frames that were shown, and every one of them in its file.
     pub whole: u32,
 }
 
 /// Frames by what became of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FrameCounts {
     /// Rate x measured seconds.
     pub scheduled: u64,
@@ -193,7 +213,7 @@ pub struct FrameCounts {
 }
 
 /// A latency, microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyUs {
     /// The distribution.
     #[serde(flatten)]
@@ -206,7 +226,7 @@ pub struct LatencyUs {
 }
 
 /// Figures without the disturbed seconds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Undisturbed {
     /// Seconds that were not disturbed.
     pub seconds: f64,
@@ -217,8 +237,9 @@ pub struct Undisturbed {
 }
 
 /// A floor, as it stands beside a scenario.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FloorUs {
+    /// The floor's name.
     pub name: String,
     /// Samples, all repetitions merged.
     pub count: u64,
@@ -235,7 +256,7 @@ pub struct FloorUs {
 }
 
 /// A floor's figures without the disturbed seconds, microseconds.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct UndisturbedFloor {
     /// Half of the frames took at most this.
     pub p50: u64,
@@ -244,7 +265,7 @@ pub struct UndisturbedFloor {
 }
 
 /// A stage, microseconds.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StageUs {
     /// Frames of which both ends are known.
     pub count: u64,
@@ -259,18 +280,19 @@ pub struct StageUs {
 }
 
 /// Whether the stages can be trusted.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Points {
     /// Frames with every point.
     pub complete: u64,
     /// Their share of the shown frames, 0 to 1.
+    #[schemars(range(min = 0, max = 1))]
     pub complete_share: f64,
     /// The largest difference between such a frame's latency and the sum of its stages.
     pub max_gap_us: u64,
 }
 
 /// What Tesseract read, in images.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct OcrCounts {
     /// Tried.
     pub frames: u64,
@@ -283,8 +305,9 @@ pub struct OcrCounts {
 }
 
 /// A floor by itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FloorSummary {
+    /// The floor's name.
     pub name: String,
     /// Repetitions.
     pub runs: Runs,
@@ -293,6 +316,7 @@ pub struct FloorSummary {
     /// Null when there is no sample.
     pub latency_us: Option<LatencyUs>,
     /// Where the time went.
+    #[schemars(extend("propertyNames" = stage_names()))]
     pub stages_us: BTreeMap<String, StageUs>,
     /// How far the p50 is from the sum of its own encode p50 and decode p50.
     pub codec_gap_us: Option<u64>,
@@ -301,7 +325,7 @@ pub struct FloorSummary {
 }
 
 /// Ours against ffmpeg.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// Our scenario.
     pub ours: String,
@@ -311,6 +335,11 @@ pub struct Comparison {
     pub p50_ratio: f64,
     /// Whether the reference kept its own pace.
     pub sustained: bool,
+}
+
+/// The names that a map by stage may have, for its schema.
+fn stage_names() -> serde_json::Value {
+    json!({ "enum": timeline::Stage::ALL.map(timeline::Stage::as_str) })
 }
 
 impl Summary {

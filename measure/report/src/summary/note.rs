@@ -1,9 +1,10 @@
 //! What a reader must know before trusting a scenario's figures.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A remark on a scenario's figures, with its kind: readers choose by the kind, people read the text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
     /// What the remark is about.
     pub kind: NoteKind,
@@ -12,7 +13,7 @@ pub struct Note {
 }
 
 /// What a note is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteKind {
     /// A repetition failed, was not completed, or showed nothing.

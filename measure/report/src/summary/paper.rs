@@ -1,12 +1,14 @@
 //! The figures of the papers, to stand beside ours. They were measured with ffmpeg at both ends and OCR on both clocks, on
 //! clusters of 2 processors and 4 GB a node (arXiv 2405.00558).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One scenario of the paper.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PaperScenario {
     /// The paper's number of the scenario, from 1.
+    #[schemars(range(min = 1))]
     pub number: u8,
     /// The number, and how the clusters were connected.
     pub name: String,
@@ -18,11 +20,12 @@ pub struct PaperScenario {
     pub stddev_us: Option<u64>,
     /// Median use of the processors in percent: of the whole VMs, the mean of both clusters where there are two.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 100))]
     pub cpu_p50_percent: f64,
 }
 
 /// What the paper says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Paper {
     /// Where it is published.
     pub source: String,
@@ -32,6 +35,7 @@ pub struct Paper {
     pub xr_bound_us: u64,
     /// Use of memory in percent, of the whole VMs: the lowest and the highest of its scenarios.
     #[serde(default)]
+    #[schemars(inner(range(min = 0, max = 100)))]
     pub memory_percent: [f64; 2],
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Note, NoteKind};
 use result::ResourcesMeta;
@@ -13,7 +15,7 @@ use stats::{
 
 /// What the clusters of a scenario used: their pods' processes only, over all measured seconds, disturbed ones too. Null
 /// where the processes ran on the host.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     /// In percent of a cluster's 2 vCPU: 100 is both of them busy.
     pub cpu_percent: Option<PerCluster>,
@@ -31,6 +33,7 @@ pub struct Resources {
     pub resources_source: Option<String>,
     /// The limits that held for each cluster: `cpu`, `memory`.
     #[serde(default)]
+    #[schemars(extend("items" = json!({ "enum": ["cpu", "memory"] })))]
     pub limits: Vec<String>,
     /// Whether the machine has fewer cores than the clusters are given.
     pub oversubscribed: Option<bool>,
@@ -38,11 +41,12 @@ pub struct Resources {
     pub oversubscribed_why: Option<String>,
     /// For how long a limit held the processors back, in seconds, by cluster; those of each core added.
     #[serde(default)]
+    #[schemars(extend("additionalProperties" = json!({ "type": "number", "minimum": 0 })))]
     pub throttled_s: BTreeMap<String, f64>,
 }
 
 /// A figure of each cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PerCluster {
     /// Cluster A.
     pub a: Spread,
@@ -53,32 +57,42 @@ pub struct PerCluster {
 }
 
 /// How a figure is spread over seconds. Each is a value that was seen: the smallest that so many seconds do not exceed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spread {
     /// 5 in 100.
+    #[schemars(range(min = 0))]
     pub p5: f64,
     /// A quarter.
+    #[schemars(range(min = 0))]
     pub p25: f64,
     /// Half.
+    #[schemars(range(min = 0))]
     pub p50: f64,
     /// Three quarters.
+    #[schemars(range(min = 0))]
     pub p75: f64,
     /// 95 in 100.
+    #[schemars(range(min = 0))]
     pub p95: f64,
     /// The largest.
+    #[schemars(range(min = 0))]
     pub max: f64,
 }
 
 /// What crossed the links of a cluster's pods, all of them together; Ethernet headers included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Network {
     /// Received, bits a second, p50 over seconds.
+    #[schemars(range(min = 0))]
     pub rx_bps: f64,
     /// Sent.
+    #[schemars(range(min = 0))]
     pub tx_bps: f64,
     /// Received, packets a second, p50 over seconds.
+    #[schemars(range(min = 0))]
     pub rx_packets_per_s: f64,
     /// Sent.
+    #[schemars(range(min = 0))]
     pub tx_packets_per_s: f64,
     /// Packets that the links dropped, in all.
     pub dropped: u64,
@@ -95,11 +109,13 @@ pub struct Network {
 }
 
 /// What a process of the fabric used; p50 over seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FabricProcess {
     /// In percent of 2 vCPU, as a cluster's.
+    #[schemars(range(min = 0))]
     pub cpu_percent_p50: f64,
     /// In percent of 4 GiB.
+    #[schemars(range(min = 0))]
     pub memory_percent_p50: f64,
     /// Datagrams that found the receiving socket's buffer full, in all: packets that a tunnel lost.
     #[serde(default)]

@@ -440,7 +440,7 @@ fn scenarios_of_a_result_are_compared_in_pairs() {
     assert!(slower.p99_us.is_some(), "249 samples a run");
     assert!(slower.is_like_with_like() && slower.differs.is_empty());
     assert!(!alike.p50_us.distinguishable);
-    assert_eq!(alike.differs, ["transport"]);
+    assert_eq!(alike.differs, [Setting::Transport]);
     let p50 = summary
         .scenario("s1")
         .expect("there")

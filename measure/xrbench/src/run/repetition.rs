@@ -20,7 +20,7 @@ use super::plan::Job;
 use super::progress::Progress;
 use super::sampler::{Sampler, Seconds};
 use crate::scenario::{Disturbed, Scenario};
-use result::{Pipeline, ProcessInfo, RepetitionFolder, RepetitionMeta, SCHEMA_VERSION, write_json};
+use result::{Pipeline, ProcessInfo, RUN_VERSION, RepetitionFolder, RepetitionMeta, write_json};
 
 /// Why a repetition did not come to its end.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl<'a> Repetition<'a> {
             Job::Floor(_) => (Pipeline::Floor, "none".to_owned(), None),
         };
         let meta = RepetitionMeta {
-            schema_version: SCHEMA_VERSION,
+            schema_version: RUN_VERSION,
             scenario: name.to_owned(),
             run: number,
             pipeline,

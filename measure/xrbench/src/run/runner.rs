@@ -18,7 +18,7 @@ use super::progress::Progress;
 use super::repetition::{RunContext, Stopped};
 use super::{course, dry, machine, programs, resume, strips};
 use crate::scenario::File;
-use result::{PlannedRepetition, RunFolder, RunInfo, RunState, SCHEMA_VERSION, kept, write_json};
+use result::{PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, kept, write_json};
 
 /// Somebody pressed Ctrl-C; what was measured before is readable.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +116,7 @@ pub async fn run(
         check_out(&folder)?;
         let machine = machine::machine();
         let info = RunInfo {
-            schema_version: SCHEMA_VERSION,
+            schema_version: RUN_VERSION,
             name: file.name.clone(),
             started_us: started,
             scenario_file: options.scenario_file.clone(),

@@ -121,7 +121,7 @@ pub(crate) fn make(root: &Path, size: Size) -> RunFolder {
     }
     let text = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
     let info = RunInfo {
-        schema_version: result::SCHEMA_VERSION,
+        schema_version: result::RUN_VERSION,
         name: TITLE.into(),
         state: RunState::Finished,
         started_us: UnixMicros(START),
@@ -210,7 +210,7 @@ fn repetition(
     at.create().expect("folders");
     let liqo = scenario.fabric.starts_with("liqo");
     let meta = RepetitionMeta {
-        schema_version: result::SCHEMA_VERSION,
+        schema_version: result::RUN_VERSION,
         scenario: scenario.name.into(),
         run,
         pipeline: Pipeline::Ours,
