@@ -64,7 +64,10 @@ impl fmt::Display for BitsPerSecond {
     }
 }
 
-by_text!(BitsPerSecond);
+by_text!(
+    BitsPerSecond,
+    "bits a second in quotes, such as \"800k\" or \"1M\""
+);
 
 /// An encoder's target in bits a second, between 50 kbit/s and 400 Mbit/s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,7 +115,10 @@ impl fmt::Display for Bitrate {
     }
 }
 
-by_text!(Bitrate);
+by_text!(
+    Bitrate,
+    "bits a second in quotes, such as \"800k\" or \"6M\""
+);
 
 #[cfg(test)]
 mod tests {

@@ -77,7 +77,10 @@ impl fmt::Display for VideoSize {
     }
 }
 
-by_text!(VideoSize);
+by_text!(
+    VideoSize,
+    "WIDTHxHEIGHT in quotes, such as \"1280x720\""
+);
 
 #[cfg(test)]
 mod tests {

@@ -43,7 +43,10 @@ impl fmt::Display for SourceSpec {
     }
 }
 
-by_text!(SourceSpec);
+by_text!(
+    SourceSpec,
+    "a source in quotes, such as \"test\" or \"file:media/film.mp4\""
+);
 
 #[cfg(test)]
 mod tests {

@@ -67,7 +67,10 @@ impl fmt::Display for Span {
     }
 }
 
-by_text!(Span);
+by_text!(
+    Span,
+    "a span of time in quotes with its unit, such as \"30s\" or \"500ms\""
+);
 
 #[cfg(test)]
 mod tests {

@@ -61,9 +61,9 @@ pub fn parse(text: &str, origin: &str, overrides: &Overrides) -> Result<File, Co
     at.read::<Scenario>(&defaults, "defaults")?;
     if let Some(name) = defaults.get("name") {
         let why = "every scenario needs a name of its own";
-        return Err(at.wrong("defaults.name", &name.to_string(), why, name.line));
+        return Err(at.wrong("defaults.name", &name.to_string(), why, Some(name)));
     }
-    at.read::<Scenario>(&everywhere, "--set")?;
+    at.read::<Scenario>(&everywhere, "")?;
     let mut file: File = at.read(&top, "")?;
     for (index, node) in scenarios.iter().enumerate() {
         file.scenario
@@ -181,10 +181,13 @@ fn select(file: &mut File, only: &[String]) -> Result<(), ConfigError> {
 struct Origin<'a>(&'a str);
 
 impl Origin<'_> {
-    fn wrong(self, key: &str, value: &str, why: &str, line: Option<usize>) -> ConfigError {
-        let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+    fn wrong(self, key: &str, value: &str, why: &str, node: Option<&Node>) -> ConfigError {
+        let place = node.map(|node| match node.line {
+            Some(line) => format!(", line {line}"),
+            None => ", changed by --set".to_owned(),
+        });
         ConfigError::new(
-            format!("{key} in {}{line}", self.0),
+            format!("{key} in {}{}", self.0, place.unwrap_or_default()),
             value.trim_matches('"'),
             why,
             "docs/scenarios.md has every key, its unit and an example.",
@@ -192,16 +195,11 @@ impl Origin<'_> {
     }
 
     fn read<T: DeserializeOwned>(self, table: &Table, under: &str) -> Result<T, ConfigError> {
-        tree::read(table).map_err(|problem| {
-            let Problem {
-                key,
-                value,
-                line,
-                why,
-            } = problem;
+        tree::read(table).map_err(|Problem { key, node, why }| {
             let parts = [under, &key];
             let parts = parts.into_iter().filter(|part| !part.is_empty());
-            self.wrong(&parts.collect::<Vec<_>>().join("."), &value, &why, line)
+            let value = node.map(ToString::to_string).unwrap_or_default();
+            self.wrong(&parts.collect::<Vec<_>>().join("."), &value, &why, node)
         })
     }
 
@@ -214,7 +212,7 @@ impl Origin<'_> {
             return Ok(());
         }
         let why = format!("this program reads version {SCHEMA} of the format");
-        Err(self.wrong("schema", &node.to_string(), &why, node.line))
+        Err(self.wrong("schema", &node.to_string(), &why, Some(node)))
     }
 
     /// One scenario with what it does not say itself.
@@ -227,20 +225,20 @@ impl Origin<'_> {
     ) -> Result<Scenario, ConfigError> {
         let Content::Table(own) = &node.content else {
             let why = "it must be a table: [[scenario]]";
-            return Err(self.wrong("scenario", &node.to_string(), why, node.line));
+            return Err(self.wrong("scenario", &node.to_string(), why, Some(node)));
         };
         let name = name_of(own).map_or_else(|| format!("number {}", index + 1), ToOwned::to_owned);
         let under = format!("scenario {name}");
         if !own.contains_key("name") {
-            return Err(self.wrong(&format!("{under}.name"), "", "it is missing", node.line));
+            return Err(self.wrong(&format!("{under}.name"), "", "it is missing", Some(node)));
         }
         let mut table = everywhere.clone();
         merge(&mut table, own);
         merge(&mut table, defaults);
         let scenario: Scenario = self.read(&table, &under)?;
         scenario.check().map_err(|CheckError { key, value, why }| {
-            let line = tree::find(&table, &key).and_then(|node| node.line);
-            self.wrong(&format!("{under}.{key}"), &value, &why, line)
+            let node = tree::find(&table, &key);
+            self.wrong(&format!("{under}.{key}"), &value, &why, node)
         })?;
         Ok(scenario)
     }

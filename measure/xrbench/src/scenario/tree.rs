@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::de::{
+    self, DeserializeOwned, Deserializer, Expected, IntoDeserializer, Unexpected, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
@@ -12,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 /// A table of the file.
 pub(super) type Table = BTreeMap<String, Node>;
 
-/// A value, and the line of the file in which it begins; none for one of the command line.
+/// A value, and the line of the file in which it begins; none for one that `--set` gave.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) line: Option<usize>,
@@ -26,12 +28,11 @@ pub(super) enum Content {
     Table(Table),
 }
 
-/// What is wrong, with which key, where.
+/// What is wrong with a key, and the value that it has or that is nearest on the way to it.
 #[derive(Clone, Debug)]
-pub(super) struct Problem {
+pub(super) struct Problem<'a> {
     pub(super) key: String,
-    pub(super) value: String,
-    pub(super) line: Option<usize>,
+    pub(super) node: Option<&'a Node>,
     pub(super) why: String,
 }
 
@@ -101,16 +102,14 @@ fn scalar_of(value: DeValue<'_>) -> Value {
 }
 
 /// Reads a table into a struct.
-pub(super) fn read<T: DeserializeOwned>(table: &Table) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(table: &Table) -> Result<T, Problem<'_>> {
     let read = serde_path_to_error::deserialize(MapDeserializer::new(pairs(table)));
     read.map_err(|error: serde_path_to_error::Error<Refused>| {
         // A lone dot is the path of the whole.
         let key = error.path().to_string();
         let key = key.trim_start_matches('.').to_owned();
-        let node = find(table, &key);
         Problem {
-            value: node.map(ToString::to_string).unwrap_or_default(),
-            line: node.and_then(|node| node.line),
+            node: find(table, &key),
             why: error.into_inner().why,
             key,
         }
@@ -176,7 +175,10 @@ impl<'de> Deserializer<'de> for &'de Node {
                     word.as_str().into_deserializer();
                 word.deserialize_enum(name, variants, visitor)
             }
-            _ => self.deserialize_any(visitor),
+            _ => Err(de::Error::custom(format_args!(
+                "it must be one of these words in quotes: {}",
+                variants.join(", ")
+            ))),
         }
     }
 
@@ -220,6 +222,20 @@ impl de::Error for Refused {
     fn custom<T: fmt::Display>(why: T) -> Self {
         let (why, known) = (why.to_string(), Default::default());
         Self { why, known }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        // What serde calls the types of Rust.
+        let expected = match expected.to_string().as_str() {
+            "a string" => "text in quotes".to_owned(),
+            "a boolean" => "true or false, without quotes".to_owned(),
+            "f64" => "a number without quotes".to_owned(),
+            "u8" | "u16" | "u32" | "u64" => "a whole number without quotes".to_owned(),
+            "a sequence" => "a list in square brackets".to_owned(),
+            other if other.starts_with("struct ") => "a table: { key = value }".to_owned(),
+            other => other.to_owned(),
+        };
+        Self::custom(format_args!("it is {found}; write {expected}"))
     }
 
     fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
