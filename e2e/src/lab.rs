@@ -156,10 +156,13 @@ impl Lab {
         args: &[&str],
         env: &[(&str, &str)],
     ) -> Process {
-        let mut spec = self.spec(role, program.into()).args(args.iter().copied());
-        for (name, value) in env {
-            spec = spec.env(*name, *value);
-        }
+        let env = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let spec = Spec {
+            env: env.collect(),
+            ..self.spec(role, program.into(), args)
+        };
         self.testbed.start(spec).expect("the program starts")
     }
 
@@ -210,10 +213,10 @@ impl Lab {
     pub async fn start(&self, role: &str, program: &str, args: &[&str]) -> Service {
         let said = Arc::<Mutex<Vec<String>>>::default();
         let hear = Arc::clone(&said);
-        let spec = self
-            .spec(role, binary(program))
-            .args(args.iter().copied())
-            .on_line(move |line| hear.lock().push(line.to_owned()));
+        let spec = Spec {
+            on_line: Some(Arc::new(move |line| hear.lock().push(line.to_owned()))),
+            ..self.spec(role, binary(program), args)
+        };
         let process = self.testbed.start(spec).expect("the program starts");
         let ready = process
             .ready(START_PATIENCE)
@@ -226,11 +229,14 @@ impl Lab {
         }
     }
 
-    fn spec(&self, role: &str, program: PathBuf) -> Spec {
+    fn spec(&self, role: &str, program: PathBuf, args: &[&str]) -> Spec {
         let free = (0..10_000)
             .map(|n| self.path(&format!("{role}-{n}.log")))
             .find(|path| !path.exists());
-        Spec::new(role, program, free.expect("some number is free"))
+        Spec {
+            args: args.iter().map(ToString::to_string).collect(),
+            ..Spec::new(role, program, free.expect("some number is free"))
+        }
     }
 }
 

@@ -77,10 +77,7 @@ impl fmt::Display for VideoSize {
     }
 }
 
-by_text!(
-    VideoSize,
-    "WIDTHxHEIGHT in quotes, such as \"1280x720\""
-);
+by_text!(VideoSize, "WIDTHxHEIGHT in quotes, such as \"1280x720\"");
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,7 @@ impl Placement {
     }
 }
 
-/// One process to start.
+/// One process to start: `Spec { args, ..Spec::new(role, program, log) }`.
 #[derive(Clone)]
 pub struct Spec {
     /// What it is in the scenario, for example `streamer`. Events, samples and logs carry this word.
@@ -65,7 +65,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// A process of 8 MiB of log at most.
+    /// A program without arguments, which logs 8 MiB at most.
     pub fn new(
         role: impl Into<String>,
         program: impl Into<PathBuf>,
@@ -86,69 +86,6 @@ impl Spec {
             inherit: Vec::new(),
             group: None,
         }
-    }
-
-    /// Appends arguments.
-    #[must_use]
-    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.args.extend(args.into_iter().map(Into::into));
-        self
-    }
-
-    /// Adds a variable to the environment.
-    #[must_use]
-    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.env.push((name.into(), value.into()));
-        self
-    }
-
-    /// See [`Spec::env_remove`].
-    #[must_use]
-    pub fn env_remove(mut self, prefix: impl Into<String>) -> Self {
-        self.env_remove = Some(prefix.into());
-        self
-    }
-
-    /// See [`Spec::on_line`].
-    #[must_use]
-    pub fn on_line(mut self, take: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.on_line = Some(Arc::new(take));
-        self
-    }
-
-    /// See [`Spec::ready_when`].
-    #[must_use]
-    pub fn ready_when(mut self, text: impl Into<String>) -> Self {
-        self.ready_when = Some(text.into());
-        self
-    }
-
-    /// See [`Spec::log_stdout`].
-    #[must_use]
-    pub fn log_stdout(mut self) -> Self {
-        self.log_stdout = true;
-        self
-    }
-
-    /// See [`Spec::pretend`].
-    #[must_use]
-    pub fn pretend(mut self) -> Self {
-        self.pretend = true;
-        self
-    }
-
-    /// See [`Spec::inherit`].
-    #[must_use]
-    pub fn inherit(mut self, netns: Netns) -> Self {
-        self.inherit.push(netns);
-        self
-    }
-
-    /// See [`Spec::group`].
-    #[must_use]
-    pub fn group(mut self, group: Group) -> Self {
-        self.group = Some(group);
-        self
     }
 
     /// The command line, program first.
@@ -214,27 +151,18 @@ mod tests {
 
     #[test]
     fn a_restart_keeps_the_ports_that_were_drawn() {
-        let spec = Spec::new("streamer", "xr-streamer", "log").args([
-            "--http",
-            "127.0.0.1:0",
-            "--log",
-            "info",
-            "--ops=127.0.0.1:0",
-        ]);
+        let args = "--http 127.0.0.1:0 --log info --ops=127.0.0.1:0";
+        let spec = Spec {
+            args: args.split(' ').map(ToOwned::to_owned).collect(),
+            ..Spec::new("streamer", "xr-streamer", "log")
+        };
         let ready = Ready::parse(
             r#"{"event":"ready","log":"x","http":"127.0.0.1:4242","ops":"127.0.0.1:4243","rtsp":"[::1]:4244"}"#,
         )
         .expect("a ready line");
-        let args = spec.rebound(&ready).args;
         assert_eq!(
-            args,
-            [
-                "--http",
-                "127.0.0.1:4242",
-                "--log",
-                "info",
-                "--ops=127.0.0.1:4243"
-            ]
+            spec.rebound(&ready).args.join(" "),
+            "--http 127.0.0.1:4242 --log info --ops=127.0.0.1:4243"
         );
     }
 }

@@ -19,8 +19,11 @@ fn main() -> ExitCode {
         // Starts a process that logs into a folder, names it, and waits for its own end.
         ["runner", dir] => {
             let testbed = Testbed::new(Placement::Host, || UnixMicros(0), |_| {});
-            let spec = Spec::new("sleep", "/bin/sleep", Path::new(dir).join("sleep.log"));
-            let process = testbed.start(spec.args(["1000"])).expect("started");
+            let spec = Spec {
+                args: vec!["1000".to_owned()],
+                ..Spec::new("sleep", "/bin/sleep", Path::new(dir).join("sleep.log"))
+            };
+            let process = testbed.start(spec).expect("started");
             println!("child {}", process.pid().expect("alive"));
             stay()
         }

@@ -69,25 +69,19 @@ impl Lab {
         let place = self.pod(namespace)?;
         let role = format!("capture-{namespace}-{interface}");
         let log = self.options().logs.join(format!("{role}.log"));
-        let spec = Spec::new(role, command::find("tcpdump")?, log)
-            .args([
-                "-i",
-                interface,
-                "-n",
-                "-U",
-                "--immediate-mode",
-                // Longer than any packet of a WAN: room for the default length would make 32 packets of the whole buffer.
-                "-s",
-                "2048",
-                "-B",
-                "8192",
-            ])
-            // Else it writes as a user who may not write here.
-            .args(["-Z", "root", "-w"])
-            .args([path.to_string_lossy()])
-            .args(filter.into_iter().flat_map(str::split_whitespace))
-            .ready_when("listening on")
-            .pretend();
+        // A snapshot longer than any packet of a WAN: room for the default length would make 32 packets of the whole buffer.
+        let fixed = "-n -U --immediate-mode -s 2048 -B 8192";
+        // -Z root: else it writes as a user who may not write here.
+        let path_text = path.to_string_lossy();
+        let given = ["-i", interface, "-Z", "root", "-w", &path_text];
+        let words = fixed.split(' ').chain(given);
+        let words = words.chain(filter.unwrap_or_default().split_whitespace());
+        let spec = Spec {
+            args: words.map(ToOwned::to_owned).collect(),
+            ready_when: Some("listening on".to_owned()),
+            pretend: true,
+            ..Spec::new(role, command::find("tcpdump")?, log)
+        };
         let process = self.options().testbed.at(place).start(spec)?;
         process.ready(PATIENCE).await?;
         Ok(Capture {

@@ -277,24 +277,23 @@ impl Lab {
             daemon.program.clone()
         };
         let log = self.options.logs.join(format!("{}.log", daemon.role));
-        let mut spec = Spec::new(&daemon.role, program, log)
-            .env_remove("XR_")
-            .log_stdout();
+        let mut spec = Spec {
+            env: daemon.env.clone(),
+            env_remove: Some("XR_".to_owned()),
+            log_stdout: true,
+            ..Spec::new(&daemon.role, program, log)
+        };
         for arg in &daemon.args {
             let (arg, named) = self.with_paths(arg)?;
-            spec = spec.args([arg]);
+            spec.args.push(arg);
             spec.inherit.extend(named);
-        }
-        for (name, value) in &daemon.env {
-            spec = spec.env(name, value);
         }
         if let Some(take) = &self.options.on_line {
             let (take, role) = (Arc::clone(take), daemon.role.clone());
-            spec = spec.on_line(move |line| take(&role, line));
+            spec.on_line = Some(Arc::new(move |line| take(&role, line)));
         }
-        if let Some(tree) = &self.options.groups {
-            spec = spec.group(tree.group(Part::Fabric, &daemon.role));
-        }
+        let groups = self.options.groups.as_ref();
+        spec.group = groups.map(|tree| tree.group(Part::Fabric, &daemon.role));
         let place = Placement::Pod(netns.clone());
         Ok(self.options.testbed.at(place).start(spec)?)
     }

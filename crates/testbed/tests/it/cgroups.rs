@@ -63,10 +63,19 @@ fn used(group: &Group, pid: u32) -> (Source, u64, u64) {
 fn holder(dir: &Path, group: Group) -> Spec {
     let pipe = dir.join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("made");
-    Spec::new("holder", "/bin/dd", dir.join("dd.log"))
-        .args(["if=/dev/zero", "bs=64M", "count=1"])
-        .args([format!("of={}", pipe.display())])
-        .group(group)
+    let args = format!("if=/dev/zero bs=64M count=1 of={}", pipe.display());
+    Spec {
+        args: args.split(' ').map(ToOwned::to_owned).collect(),
+        group: Some(group),
+        ..Spec::new("holder", "/bin/dd", dir.join("dd.log"))
+    }
+}
+
+fn shell_in(group: &Group, dir: &Path, script: &str) -> Spec {
+    Spec {
+        group: Some(group.clone()),
+        ..shell(dir, script)
+    }
 }
 
 #[tokio::test]
@@ -82,7 +91,7 @@ async fn two_pods_are_counted_apart_and_right() {
         .open(dir.path().join("pipe"))
         .expect("open");
     let holder = quiet().start(holder).expect("started");
-    let spec = shell(dir.path(), "while :; do :; done").group(busy.clone());
+    let spec = shell_in(&busy, dir.path(), "while :; do :; done");
     let started = Instant::now();
     let burner = quiet().start(spec).expect("started");
 
@@ -132,7 +141,7 @@ async fn a_cluster_over_its_limit_is_throttled_and_says_so() {
     };
     let tree = tree("limit", Some(fifth));
     let group = tree.group(A, "busy");
-    let spec = shell(dir.path(), "while :; do :; done").group(group.clone());
+    let spec = shell_in(&group, dir.path(), "while :; do :; done");
     let process = quiet().start(spec).expect("started");
     if promised(&tree) == Source::Proc {
         // Then nothing is limited, and each limit that does not hold is named.
@@ -171,11 +180,12 @@ async fn what_runs_in_a_tree_goes_with_it() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let tree = tree("gone", None);
     let group = tree.group(Part::Fabric, "wan");
-    let spec = shell(
+    let spec = shell_in(
+        &group,
         dir.path(),
         "setsid sleep 1000 & echo '{\"event\":\"ready\"}'; exec sleep 1000",
     );
-    let process = quiet().start(spec.group(group.clone())).expect("started");
+    let process = quiet().start(spec).expect("started");
     within("ready", process.ready(Duration::from_secs(10)))
         .await
         .expect("ready");
@@ -202,16 +212,13 @@ async fn the_network_of_a_pod_is_that_of_its_namespace() {
         && ip addr add 10.9.0.1/24 dev eth0 && ip link set eth0 up && ip link set far up \
         && ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev eth0 \
         && echo '{\"event\":\"ready\"}' && exec \"$0\" flood 10.9.0.2:9 \"$1\" \"$2\"";
-    let spec = Spec::new("pod", "/usr/bin/unshare", dir.path().join("pod.log"))
-        .args([
-            "--net",
-            "--user",
-            "--map-root-user",
-            "/bin/sh",
-            "-c",
-            script,
-        ])
-        .args([HELPER, &SENT.to_string(), &UNREAD.to_string()]);
+    let (sent, unread) = (SENT.to_string(), UNREAD.to_string());
+    let unshare = ["--net", "--user", "--map-root-user", "/bin/sh", "-c"];
+    let args = unshare.into_iter().chain([script, HELPER, &sent, &unread]);
+    let spec = Spec {
+        args: args.map(ToOwned::to_owned).collect(),
+        ..Spec::new("pod", "/usr/bin/unshare", dir.path().join("pod.log"))
+    };
     let process = quiet().start(spec).expect("started");
     within("ready", process.ready(Duration::from_secs(10)))
         .await

@@ -21,7 +21,10 @@ fn quiet() -> Testbed {
 }
 
 fn shell(dir: &Path, script: &str) -> Spec {
-    Spec::new("sh", "/bin/sh", dir.join("sh.log")).args(["-c", script])
+    Spec {
+        args: vec!["-c".to_owned(), script.to_owned()],
+        ..Spec::new("sh", "/bin/sh", dir.join("sh.log"))
+    }
 }
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -65,9 +68,13 @@ async fn a_process_says_it_is_ready_and_ends_on_sigterm() {
     let heard = Arc::clone(&lines);
     let script = r#"trap 'echo bye; exit 0' TERM; echo hello; echo "$XR_WORD" >&2
         echo '{"event":"ready","ops":"127.0.0.1:9"}'; while :; do sleep 0.01; done"#;
-    let spec = shell(dir.path(), script)
-        .env("XR_WORD", "to the log")
-        .on_line(move |line| heard.lock().expect("lines").push(line.to_owned()));
+    let spec = Spec {
+        env: vec![("XR_WORD".to_owned(), "to the log".to_owned())],
+        on_line: Some(Arc::new(move |line| {
+            heard.lock().expect("lines").push(line.to_owned());
+        })),
+        ..shell(dir.path(), script)
+    };
     let process = testbed.start(spec).expect("started");
     let ready = within("ready", process.ready(Duration::from_secs(10)))
         .await
@@ -158,7 +165,9 @@ async fn a_restart_uses_the_address_that_was_drawn() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let script =
         r#"echo "{\"event\":\"ready\",\"ops\":\"127.0.0.1:4${1#127.0.0.1:}\"}"; exec sleep 1000"#;
-    let spec = shell(dir.path(), script).args(["--ops", "127.0.0.1:0"]);
+    let mut spec = shell(dir.path(), script);
+    spec.args
+        .extend(["--ops", "127.0.0.1:0"].map(ToOwned::to_owned));
     let first = quiet().start(spec).expect("started");
     assert_eq!(
         first
@@ -188,11 +197,13 @@ async fn dropping_a_process_ends_it_with_everything_it_started() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let lines = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&lines);
-    let spec = shell(
-        dir.path(),
-        r#"sleep 1000 & echo "$!"; echo '{"event":"ready"}'; wait"#,
-    )
-    .on_line(move |line| heard.lock().expect("lines").push(line.to_owned()));
+    let script = r#"sleep 1000 & echo "$!"; echo '{"event":"ready"}'; wait"#;
+    let spec = Spec {
+        on_line: Some(Arc::new(move |line| {
+            heard.lock().expect("lines").push(line.to_owned());
+        })),
+        ..shell(dir.path(), script)
+    };
     let process = quiet().start(spec).expect("started");
     within("ready", process.ready(Duration::from_secs(10)))
         .await

@@ -62,9 +62,12 @@ async fn reach(dir: &Path) {
     // A supervised process is in its pod, and only there.
     let place = lab.pod("one").expect("there");
     let testbed = Testbed::new(place, || timeline::UnixMicros(0), |_| {});
-    let spec = Spec::new("sh", "/bin/sh", dir.join("sh.log"))
-        .args(["-c", "readlink /proc/self/ns/net >&2; exec sleep 1000"])
-        .ready_when("net:[");
+    let script = "readlink /proc/self/ns/net >&2; exec sleep 1000";
+    let spec = Spec {
+        args: vec!["-c".to_owned(), script.to_owned()],
+        ready_when: Some("net:[".to_owned()),
+        ..Spec::new("sh", "/bin/sh", dir.join("sh.log"))
+    };
     let process = testbed.start(spec).expect("started");
     process
         .ready(std::time::Duration::from_secs(10))

@@ -62,13 +62,15 @@ impl Running {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&lines);
         let testbed = Testbed::new(Placement::Host, || UnixMicros(0), |_| {});
-        let spec = Spec::new("wan", HELPER, dir.join("wan.log"))
-            .args([SUBCOMMAND.to_owned(), args.to_arg()])
-            .on_line(move |line| {
+        let spec = Spec {
+            args: vec![SUBCOMMAND.to_owned(), args.to_arg()],
+            on_line: Some(Arc::new(move |line| {
                 if let Ok(json) = serde_json::from_str(line) {
                     heard.lock().expect("lines").push(json);
                 }
-            });
+            })),
+            ..Spec::new("wan", HELPER, dir.join("wan.log"))
+        };
         let process = testbed.start(spec).expect("started");
         let ready = process
             .ready(Duration::from_secs(20))

@@ -22,7 +22,7 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     let args = commands::floor(scenario, &repetition.folder);
     // The codec is measured by itself: on this host, whatever the scenario's fabric is.
     let host = HostPlace::new(repetition.testbed().clone());
-    let floor = host.start(repetition.spec("floor", program).args(args))?;
+    let floor = host.start(repetition.spec("floor", program, args))?;
     repetition.started(&floor)?;
     let limit = READY + scenario.warmup.0 + scenario.duration.0 + GRACE;
     let ended = repetition

@@ -94,11 +94,11 @@ impl Pipeline {
             commands::between(scenario, repetition.context.programs, &self.listen).into_iter();
         let program = words.next().unwrap_or_default();
         let role = Role::Streamer;
-        let spec = repetition
-            .spec(role.as_str(), Path::new(&program))
-            .args(words);
+        let args = words.collect();
+        let mut spec = repetition.spec(role.as_str(), Path::new(&program), args);
         if scenario.server.is_some() {
-            self.start_another(repetition, spec.log_stdout()).await?;
+            spec.log_stdout = true;
+            self.start_another(repetition, spec).await?;
         } else {
             self.start(repetition, role, spec)?;
             let said = self.ready(repetition, collector, role).await?;

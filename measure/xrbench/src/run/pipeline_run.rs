@@ -106,16 +106,14 @@ async fn start(
 
     let role = Role::Renderer;
     let args = commands::renderer(scenario, &addresses, &pipeline.listen);
-    let spec = repetition
-        .spec(role.as_str(), &programs.renderer)
-        .args(args);
+    let spec = repetition.spec(role.as_str(), &programs.renderer, args);
     pipeline.start(repetition, role, spec)?;
     pipeline.ready(repetition, Some(collector), role).await?;
 
     let role = Role::Client;
     let (listen, folder) = (&pipeline.listen, &repetition.folder);
     let args = commands::client(scenario, &addresses, listen, pipeline.transport, folder);
-    let spec = repetition.spec(role.as_str(), &programs.client).args(args);
+    let spec = repetition.spec(role.as_str(), &programs.client, args);
     pipeline.start(repetition, role, spec).map(drop)
 }
 

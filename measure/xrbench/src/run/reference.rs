@@ -73,9 +73,7 @@ fn start(
 ) -> Result<(), Stopped> {
     let mut words = command.iter().cloned();
     let program = words.next().unwrap_or_default();
-    let spec = repetition
-        .spec(role.as_str(), Path::new(&program))
-        .args(words);
+    let spec = repetition.spec(role.as_str(), Path::new(&program), words.collect());
     pipeline.start(repetition, role, spec).map(drop)
 }
 

@@ -149,9 +149,13 @@ impl<'a> Repetition<'a> {
         Ok(repetition)
     }
 
-    /// A program to start; its log is in the folder.
-    pub(super) fn spec(&self, role: &str, program: &Path) -> Spec {
-        Spec::new(role, program, self.folder.log(role)).env_remove("XR_")
+    /// A program to start, which logs into the folder.
+    pub(super) fn spec(&self, role: &str, program: &Path, args: Vec<String>) -> Spec {
+        Spec {
+            args,
+            env_remove: Some("XR_".to_owned()),
+            ..Spec::new(role, program, self.folder.log(role))
+        }
     }
 
     /// Starts programs on this host, and hears what becomes of them anywhere.

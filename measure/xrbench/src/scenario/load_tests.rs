@@ -277,10 +277,19 @@ fn what_a_lab_cannot_be_is_refused_by_key() {
         ("wan.distribution=pareto", ["s4.wan.distribution", "jitter"]),
         (
             "renderer.cluster=c",
-            ["renderer.cluster in two.toml, changed by --set", "known are: a, b"],
+            [
+                "renderer.cluster in two.toml, changed by --set",
+                "known are: a, b",
+            ],
         ),
         ("fabric=single", ["s4.wan", "no WAN"]),
-        ("fabric=liquo", ["fabric in two.toml, changed by --set", "did you mean `liqo`"]),
+        (
+            "fabric=liquo",
+            [
+                "fabric in two.toml, changed by --set",
+                "did you mean `liqo`",
+            ],
+        ),
         ("pipeline=reference", ["s4.fault", "ffmpeg"]),
         (
             "fault=[{at=\"2s\", what=\"kill\", whom=\"client\"}]",
