@@ -4,7 +4,7 @@
 //!
 //! Everything here panics with the process's own words where a test cannot go on: it is for tests only.
 
-pub mod bench;
+pub mod bounds;
 mod command;
 mod lab;
 mod ops;

@@ -6,7 +6,7 @@ use clap::Parser as _;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if e2e::bench::run(e2e::bench::Args::parse()).await {
+    if e2e::bounds::run(e2e::bounds::Args::parse()).await {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

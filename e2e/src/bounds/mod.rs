@@ -1,4 +1,4 @@
-//! Performance bounds with their figures: `xr-bench`, which `scripts/bench.sh` runs on optimised programs.
+//! Performance bounds with their figures: `xr-bounds`, which `scripts/bench.sh` runs on optimised programs.
 
 mod figure;
 mod join;
@@ -52,7 +52,7 @@ impl Part {
 
 /// Prints every performance bound with its figure, and fails if one is missed. It wants a quiet machine.
 #[derive(Clone, Debug, clap::Parser)]
-#[command(name = "xr-bench", version)]
+#[command(name = "xr-bounds", version)]
 pub struct Args {
     /// Measure only these parts; all of them if not given.
     #[arg(long, value_enum, value_delimiter = ',')]
