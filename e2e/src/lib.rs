@@ -1,4 +1,4 @@
-//! Whole processes on this host, for tests and benchmarks: a [`Lab`] starts the programs that were built beside the test, a
+//! Whole processes on this host, for tests and benchmarks: a [`Sandbox`] starts the programs that were built beside the test, a
 //! [`Service`] answers on its ops port, [`until`] awaits what a test expects to see, [`run`] runs a program to its end, and a
 //! [`Viewer`] takes a stream without looking at its pictures.
 //!
@@ -6,13 +6,13 @@
 
 pub mod bounds;
 mod command;
-mod lab;
 mod ops;
 mod records;
+mod sandbox;
 mod viewer;
 
 pub use command::{Finished, run, run_in};
-pub use lab::{Ended, Lab, Service, binary, free_address, video};
 pub use ops::{Ops, until};
 pub use records::{Crossings, Journal, rows};
+pub use sandbox::{Ended, Sandbox, Service, binary, free_address, video};
 pub use viewer::{Seen, Transport, Viewer};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::figure::{Bound, Figure, percentile};
 use super::renderer::render;
-use crate::{Lab, Transport, Viewer};
+use crate::{Sandbox, Transport, Viewer};
 
 const JOINS: u32 = 20;
 
@@ -12,10 +12,10 @@ const JOINS: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn measure() -> Vec<Figure> {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
-    let _renderer = render(&lab, &streamer, &["--gop", "600"]).await;
-    let client = lab.client(&streamer.rtsp_url("feed"), &[]).await;
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
+    let _renderer = render(&sandbox, &streamer, &["--gop", "600"]).await;
+    let client = sandbox.client(&streamer.rtsp_url("feed"), &[]).await;
     client.shows(60, PATIENCE).await;
     let mut took = Vec::new();
     for join in 0..JOINS {

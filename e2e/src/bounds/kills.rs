@@ -7,7 +7,7 @@ use timeline::{Point, RtpTimestamp, UnixMicros};
 
 use super::figure::{Bound, Figure, percentile};
 use super::renderer::render;
-use crate::{Lab, Service, until};
+use crate::{Sandbox, Service, until};
 
 const KILLS: u32 = 20;
 
@@ -21,10 +21,10 @@ struct Trio {
 }
 
 pub(super) async fn measure() -> Vec<Figure> {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
-    let renderer = render(&lab, &streamer, &[]).await;
-    let client = lab
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
+    let renderer = render(&sandbox, &streamer, &[]).await;
+    let client = sandbox
         .client(&streamer.rtsp_url("feed"), &["--transport", "udp"])
         .await;
     let mut trio = Trio {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::figure::{Bound, Figure};
-use crate::{Lab, binary, run};
+use crate::{Sandbox, binary, run};
 
 /// Seven delays or six scenarios, several repetitions of each.
 const RUN_PATIENCE: Duration = Duration::from_mins(40);
@@ -22,8 +22,8 @@ const RUNS: u32 = 24;
 const SLOWER_MS: f64 = 2.0;
 
 pub(super) async fn calibration() -> Vec<Figure> {
-    let lab = Lab::new();
-    let out = lab.path("calibration");
+    let sandbox = Sandbox::new();
+    let out = sandbox.path("calibration");
     let args = ["calibrate", "--json", "--out", &out.to_string_lossy()].map(ToOwned::to_owned);
     let finished = run(binary("xrbench"), &args, RUN_PATIENCE).await;
     // Exit 1 says that a bound is missed, which the figures say too.
@@ -44,10 +44,10 @@ pub(super) async fn calibration() -> Vec<Figure> {
 }
 
 pub(super) async fn pairs() -> Vec<Figure> {
-    let lab = Lab::new();
-    let file = lab.path("pairs.toml");
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("pairs.toml");
     std::fs::write(&file, scenarios()).expect("written");
-    let out = lab.path("pairs");
+    let out = sandbox.path("pairs");
     let args = [
         Path::new("run"),
         &file,

@@ -1,9 +1,9 @@
 //! The renderer whose feed the measurements are about.
 
-use crate::{Lab, Service, video};
+use crate::{Sandbox, Service, video};
 
 /// The feed that every part here is about: the real video at 1280x720, 60 frames and 6 Mbit a second.
-pub(super) async fn render(lab: &Lab, streamer: &Service, extra: &[&str]) -> Service {
+pub(super) async fn render(sandbox: &Sandbox, streamer: &Service, extra: &[&str]) -> Service {
     let source = format!("file:{}", video().display());
     let mut args = vec![
         "--source",
@@ -16,5 +16,5 @@ pub(super) async fn render(lab: &Lab, streamer: &Service, extra: &[&str]) -> Ser
         "6M",
     ];
     args.extend(extra);
-    lab.renderer(&streamer.feed_url("feed"), &args).await
+    sandbox.renderer(&streamer.feed_url("feed"), &args).await
 }

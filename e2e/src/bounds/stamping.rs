@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::figure::{Bound, Figure};
 use super::renderer::render;
 use super::viewers::cpu_percent;
-use crate::Lab;
+use crate::Sandbox;
 
 const FRAMES_A_SECOND: f64 = 60.0;
 
@@ -75,16 +75,19 @@ struct Cost {
 
 /// The client without and with strips: medians of alternating rounds.
 async fn strips() -> [Cost; 2] {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
-    let _renderer = render(&lab, &streamer, &[]).await;
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
+    let _renderer = render(&sandbox, &streamer, &[]).await;
     let mut costs = [Vec::new(), Vec::new()];
     for round in 0..ROUNDS {
         for (with, costs) in costs.iter_mut().enumerate() {
-            let folder = lab.path(&format!("strips-{round}")).display().to_string();
+            let folder = sandbox
+                .path(&format!("strips-{round}"))
+                .display()
+                .to_string();
             let args = ["--json", "--strips", &*folder];
             let args = if with == 1 { &args[..] } else { &args[..1] };
-            let client = lab.client(&streamer.rtsp_url("feed"), args).await;
+            let client = sandbox.client(&streamer.rtsp_url("feed"), args).await;
             client.shows(60, Duration::from_secs(30)).await;
             let cpu_percent = cpu_percent(&client, SPAN).await;
             let said = client.terminate().await.said;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::figure::{Bound, Figure};
 use super::renderer::render;
-use crate::{Lab, Seen, Service, Transport, Viewer};
+use crate::{Sandbox, Seen, Service, Transport, Viewer};
 
 /// How many watch, one measurement each.
 const STEPS: [usize; 4] = [0, 5, 10, 20];
@@ -16,11 +16,11 @@ const STEPS: [usize; 4] = [0, 5, 10, 20];
 const SPAN: Duration = Duration::from_secs(15);
 
 pub(super) async fn measure() -> Vec<Figure> {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let mut figures = Vec::new();
     for (transport, name) in [(Transport::Udp, "UDP"), (Transport::Tcp, "TCP")] {
-        let streamer = lab.streamer(&[]).await;
-        let renderer = render(&lab, &streamer, &[]).await;
+        let streamer = sandbox.streamer(&[]).await;
+        let renderer = render(&sandbox, &streamer, &[]).await;
         figures.extend(steps(&streamer, transport, name).await);
         drop(renderer);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{Lab, binary, run};
+use e2e::{Sandbox, binary, run};
 use serde_json::Value;
 
 use crate::run::{assert_valid, json, root};
@@ -22,10 +22,10 @@ fn peer() -> String {
     text(&root().join("e2e/tests/it/peers/rtsp_server.py"))
 }
 
-async fn measure(lab: &Lab, scenarios: &str) -> e2e::Finished {
-    let file = lab.path("servers.toml");
+async fn measure(sandbox: &Sandbox, scenarios: &str) -> e2e::Finished {
+    let file = sandbox.path("servers.toml");
     std::fs::write(&file, format!("{DEFAULTS}{scenarios}")).expect("written");
-    let (file, out) = (text(&file), text(&lab.path("out")));
+    let (file, out) = (text(&file), text(&sandbox.path("out")));
     let args = ["run", &file, "--out", &out];
     run(binary("xrbench"), &args, RUN_PATIENCE).await
 }
@@ -39,7 +39,7 @@ fn scenario<'a>(summary: &'a Value, name: &str) -> &'a Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let server = format!(
         "server = {{ command = \"{PYTHON} '{}' {{rtsp}}\", feed = \"rtsp://{{rtsp}}/in\" }}\n",
         peer()
@@ -49,9 +49,9 @@ async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
          [[scenario]]\nname = \"record\"\n{server}\
          [[scenario]]\nname = \"record-in-pods\"\nfabric = \"single\"\ntransport = \"tcp\"\n{server}"
     );
-    let table = measure(&lab, &scenarios).await.well();
+    let table = measure(&sandbox, &scenarios).await.well();
     assert!(table.contains("another server"), "{table}");
-    let summary = json(&lab.path("out/summary.json"));
+    let summary = json(&sandbox.path("out/summary.json"));
     assert_valid(&summary);
     for name in ["record", "record-in-pods"] {
         let one = scenario(&summary, name);
@@ -89,14 +89,14 @@ async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_speaks_our_ingest_keeps_the_keys() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let scenarios = format!(
         "[[scenario]]\nname = \"foreign\"\nserver = {{ command = \"'{}' --http {{http}} --rtsp {{rtsp}} --ops 127.0.0.1:0\", \
          feed = \"http://{{http}}/feeds/xr\" }}\n",
         text(&binary("xr-streamer"))
     );
-    measure(&lab, &scenarios).await.well();
-    let summary = json(&lab.path("out/summary.json"));
+    measure(&sandbox, &scenarios).await.well();
+    let summary = json(&sandbox.path("out/summary.json"));
     let one = scenario(&summary, "foreign");
     assert!(one["frames"]["shown"].as_u64() >= Some(80), "{one}");
     assert_eq!(one["ocr"]["disagree"], 0, "{one}");
@@ -109,9 +109,9 @@ async fn a_server_that_speaks_our_ingest_keeps_the_keys() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_listen_is_named_with_its_log() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let scenarios = "[[scenario]]\nname = \"gone\"\nserver = { command = \"sh -c 'echo no such camera >&2; exit 3'\" }\n";
-    let finished = measure(&lab, scenarios).await;
+    let finished = measure(&sandbox, scenarios).await;
     let said = finished.to_string();
     for part in ["gone run 1 failed", "exit 3", "no such camera"] {
         assert!(said.contains(part), "{part}: {said}");

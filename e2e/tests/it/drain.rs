@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{Ended, Lab, Transport, Viewer, binary, rows, until};
+use e2e::{Ended, Sandbox, Transport, Viewer, binary, rows, until};
 use testbed::Exit;
 
 use crate::tools::{Foreign, PATIENCE, Trio, text};
@@ -22,9 +22,9 @@ fn summary(ended: &Ended) -> serde_json::Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_hands_over_every_frame() {
-    let lab = Lab::new();
-    let (file, strips) = (lab.path("frames.csv"), lab.path("strips"));
-    let collector = lab
+    let sandbox = Sandbox::new();
+    let (file, strips) = (sandbox.path("frames.csv"), sandbox.path("strips"));
+    let collector = sandbox
         .start(
             "collector",
             "xrbench",
@@ -33,7 +33,7 @@ async fn the_client_hands_over_every_frame() {
                 "--listen",
                 "127.0.0.1:0",
                 "--out",
-                &text(&lab.path("collected")),
+                &text(&sandbox.path("collected")),
             ],
         )
         .await;
@@ -49,7 +49,7 @@ async fn the_client_hands_over_every_frame() {
         "--client-id",
         "drained",
     ];
-    let trio = Trio::playing(&lab, &[], &play).await;
+    let trio = Trio::playing(&sandbox, &[], &play).await;
     trio.client.shows(60, PATIENCE).await;
     let ended = trio.client.terminate().await;
     assert_drained(&ended);
@@ -76,7 +76,7 @@ async fn the_client_hands_over_every_frame() {
     );
 
     assert_drained(&collector.terminate().await);
-    let collected = rows(&lab.path("collected/collected/run-1/frames.csv"));
+    let collected = rows(&sandbox.path("collected/collected/run-1/frames.csv"));
     assert_eq!(
         collected.len() as u64,
         shown,
@@ -86,10 +86,10 @@ async fn the_client_hands_over_every_frame() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_waits_for_a_stream_ends_well() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
-    let waiting = lab.client(&streamer.rtsp_url("nobody"), &[]).await;
-    let nowhere = lab.client("rtsp://127.0.0.1:1/nowhere", &[]).await;
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
+    let waiting = sandbox.client(&streamer.rtsp_url("nobody"), &[]).await;
+    let nowhere = sandbox.client("rtsp://127.0.0.1:1/nowhere", &[]).await;
     for client in [waiting, nowhere] {
         assert_drained(&client.terminate().await);
     }
@@ -97,10 +97,10 @@ async fn a_client_that_waits_for_a_stream_ends_well() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_streamer_ends_although_it_is_fed_and_watched() {
-    let lab = Lab::new();
-    let trio = Trio::playing(&lab, &[], &[]).await;
+    let sandbox = Sandbox::new();
+    let trio = Trio::playing(&sandbox, &[], &[]).await;
     let url = trio.streamer.rtsp_url("feed");
-    let foreign = Foreign::ffmpeg(&lab, &url, "tcp");
+    let foreign = Foreign::ffmpeg(&sandbox, &url, "tcp");
     foreign.plays(10).await;
     let _silent = Viewer::play(&url, Transport::Tcp).await.expect("a session");
     assert_drained(&trio.streamer.terminate().await);
@@ -108,8 +108,8 @@ async fn the_streamer_ends_although_it_is_fed_and_watched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_renderer_ends_its_feed_cleanly() {
-    let lab = Lab::new();
-    let trio = Trio::playing(&lab, &[], &[]).await;
+    let sandbox = Sandbox::new();
+    let trio = Trio::playing(&sandbox, &[], &[]).await;
     assert_drained(&trio.renderer.terminate().await);
     until("the name without a feed", PATIENCE, async || {
         let url = format!("http://{}/feeds", trio.streamer.addr("http"));
@@ -131,21 +131,21 @@ async fn the_renderer_ends_its_feed_cleanly() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renderer_without_a_streamer_ends_well() {
-    let lab = Lab::new();
-    let renderer = lab.renderer("http://127.0.0.1:1/feeds/feed", &[]).await;
+    let sandbox = Sandbox::new();
+    let renderer = sandbox.renderer("http://127.0.0.1:1/feeds/feed", &[]).await;
     assert_drained(&renderer.terminate().await);
 }
 
 /// Nothing is left running when the one who started it is killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_runner_leaves_no_process() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let root = crate::run::root();
     let (scenario, out) = (
         text(&root.join("scenarios/smoke.toml")),
-        text(&lab.path("out")),
+        text(&sandbox.path("out")),
     );
-    let runner = lab.spawn(
+    let runner = sandbox.spawn(
         "xrbench",
         binary("xrbench"),
         &["run", &scenario, "--out", &out],

@@ -1,6 +1,6 @@
 //! What is done on purpose during a run, on the host and in labs: it passes, and it is seen.
 
-use e2e::Lab;
+use e2e::Sandbox;
 use timeline::frames_csv::{FrameRow, Outcome};
 use timeline::{Point, UnixMicros};
 
@@ -15,8 +15,8 @@ const FPS: u64 = 30;
 const RECOVERY_SECONDS: u64 = 6;
 
 /// When `what` happened to `who`, from `events.csv`.
-fn time_of(lab: &Lab, name: &str, what: &str, who: &str) -> UnixMicros {
-    let events = events(lab, name);
+fn time_of(sandbox: &Sandbox, name: &str, what: &str, who: &str) -> UnixMicros {
+    let events = events(sandbox, name);
     let line = events
         .lines()
         .find(|line| line.contains(&format!(",{what},{who},")))
@@ -27,7 +27,7 @@ fn time_of(lab: &Lab, name: &str, what: &str, who: &str) -> UnixMicros {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_killed_on_the_host_comes_back_where_the_others_know_it() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let roles = ["renderer", "streamer", "client"];
     let killed_at = 1;
     let duration = killed_at + RECOVERY_SECONDS + 4;
@@ -40,14 +40,14 @@ async fn whoever_is_killed_on_the_host_comes_back_where_the_others_know_it() {
             )
         })
         .collect();
-    measure(&lab, &file, &[]).await.well();
+    measure(&sandbox, &file, &[]).await.well();
     for role in roles {
-        let log = events(&lab, role);
-        let killed = time_of(&lab, role, "kill", role);
-        let meta = json(&lab.path(&format!("out/{role}/run-1/meta.json")));
+        let log = events(&sandbox, role);
+        let killed = time_of(&sandbox, role, "kill", role);
+        let meta = json(&sandbox.path(&format!("out/{role}/run-1/meta.json")));
         let end = UnixMicros(meta["measured_to_us"].as_u64().expect("it was measured"));
         let recovered = UnixMicros(killed.0 + RECOVERY_SECONDS * 1_000_000);
-        let rows = e2e::rows(&lab.path(&format!("out/{role}/run-1/frames.csv")));
+        let rows = e2e::rows(&sandbox.path(&format!("out/{role}/run-1/frames.csv")));
         let after: Vec<&FrameRow> = rows
             .iter()
             .filter(|row| row.outcome == Outcome::Shown)
@@ -75,15 +75,15 @@ async fn whoever_is_killed_on_the_host_comes_back_where_the_others_know_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn loss_an_outage_and_a_killed_gateway_pass_and_are_seen() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let file = "[[scenario]]\nname = \"loss\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"7s\"\n\
         wan = { preset = \"local\", b_to_a = { loss_percent = 1 } }\n\
         [[scenario]]\nname = \"outage\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"5s\"\nwan = { preset = \"local\" }\n\
         fault = [{ at = \"1s\", what = \"outage\", lasts = \"200ms\" }]\n\
         [[scenario]]\nname = \"gateway\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"12s\"\nwan = { preset = \"local\" }\n\
         fault = [{ at = \"1s\", what = \"kill\", who = \"gateway-a\" }]\n";
-    measure(&lab, file, &[]).await.well();
-    let summary = summary(&lab);
+    measure(&sandbox, file, &[]).await.well();
+    let summary = summary(&sandbox);
     let shown = |name: &str| {
         scenario(&summary, name)["frames"]["shown"]
             .as_u64()
@@ -113,15 +113,15 @@ async fn loss_an_outage_and_a_killed_gateway_pass_and_are_seen() {
     assert!(freezes["longest_us"].as_u64() >= Some(150_000), "{freezes}");
     for word in ["outage begins", "outage ends"] {
         assert!(
-            events(&lab, "outage").contains(word),
+            events(&sandbox, "outage").contains(word),
             "{}",
-            events(&lab, "outage")
+            events(&sandbox, "outage")
         );
     }
     assert!(
-        events(&lab, "gateway").contains("kill,gateway-a"),
+        events(&sandbox, "gateway").contains("kill,gateway-a"),
         "{}",
-        events(&lab, "gateway")
+        events(&sandbox, "gateway")
     );
     assert!(
         shown("gateway") >= (12 - RECOVERY_SECONDS) * FPS,

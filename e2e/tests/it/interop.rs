@@ -1,6 +1,6 @@
 //! Unmodified programs of others at either end: ffmpeg as a renderer; ffprobe, ffmpeg, ffplay and rtspsrc as players.
 
-use e2e::{Lab, Transport, Viewer, rows, run, until};
+use e2e::{Sandbox, Transport, Viewer, rows, run, until};
 use timeline::frames_csv::Outcome;
 use timeline::{Point, RtpTimestamp};
 
@@ -39,11 +39,11 @@ fn assert_probed(said: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ffmpeg_is_a_renderer_by_put_and_by_post() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
     for method in ["PUT", "POST"] {
         let args = ffmpeg_feed(&streamer.feed_url(method), method, X264);
-        let renderer = spawn(&lab, method, "ffmpeg", &args);
+        let renderer = spawn(&sandbox, method, "ffmpeg", &args);
         let viewer = until("the stream of ffmpeg", PATIENCE, async || {
             assert!(renderer.exit().is_none(), "{}", renderer.log_tail());
             Viewer::play(&streamer.rtsp_url(method), Transport::Tcp)
@@ -62,15 +62,15 @@ async fn ffmpeg_is_a_renderer_by_put_and_by_post() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_client_plays_what_ffmpeg_renders_and_says_that_it_has_no_stamps() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
     let renderer = spawn(
-        &lab,
+        &sandbox,
         "ffmpeg",
         "ffmpeg",
         &ffmpeg_feed(&streamer.feed_url("film"), "PUT", X264),
     );
-    let client = lab.client(&streamer.rtsp_url("film"), &[]).await;
+    let client = sandbox.client(&streamer.rtsp_url("film"), &[]).await;
     until("pictures without stamps", PATIENCE, async || {
         assert!(renderer.exit().is_none(), "{}", renderer.log_tail());
         let unread = client
@@ -89,9 +89,9 @@ async fn our_client_plays_what_ffmpeg_renders_and_says_that_it_has_no_stamps() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ffprobe_and_rtspsrc_and_ffmpeg_play_ours_over_udp_and_tcp() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
-    let _renderer = lab.renderer(&streamer.feed_url("feed"), &[]).await;
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
+    let _renderer = sandbox.renderer(&streamer.feed_url("feed"), &[]).await;
     let url = streamer.rtsp_url("feed");
     let viewer = until("the stream", PATIENCE, async || {
         Viewer::play(&url, Transport::Udp).await.ok()
@@ -100,16 +100,18 @@ async fn ffprobe_and_rtspsrc_and_ffmpeg_play_ours_over_udp_and_tcp() {
     assert!(viewer.first_picture(PATIENCE).await.is_some(), "no picture");
     for transport in ["udp", "tcp"] {
         assert_probed(&probe(&url, transport).await);
-        Foreign::gstreamer(&lab, &url, transport).plays(20).await;
-        Foreign::ffmpeg(&lab, &url, transport).plays(20).await;
+        Foreign::gstreamer(&sandbox, &url, transport)
+            .plays(20)
+            .await;
+        Foreign::ffmpeg(&sandbox, &url, transport).plays(20).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ffplay_plays_ours() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
-    let _renderer = lab.renderer(&streamer.feed_url("feed"), &[]).await;
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
+    let _renderer = sandbox.renderer(&streamer.feed_url("feed"), &[]).await;
     let url = streamer.rtsp_url("feed");
     until("the stream", PATIENCE, async || {
         Viewer::play(&url, Transport::Tcp).await.ok()
@@ -126,7 +128,7 @@ async fn ffplay_plays_ours() {
         "udp",
         &url,
     ];
-    let ffplay = lab.spawn_in(
+    let ffplay = sandbox.spawn_in(
         "ffplay",
         "ffplay",
         &args,
@@ -149,11 +151,11 @@ async fn ffplay_plays_ours() {
 /// The key is computed from the stamp at one end and read from the packets at the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn rtp_timestamps_pass_untouched() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     for transport in ["udp", "tcp"] {
-        let file = lab.path(&format!("{transport}.csv"));
+        let file = sandbox.path(&format!("{transport}.csv"));
         let trio = Trio::playing(
-            &lab,
+            &sandbox,
             &[],
             &["--transport", transport, "--frames", &text(&file)],
         )

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::{Finished, Lab, binary, run};
+use e2e::{Finished, Sandbox, binary, run};
 use serde_json::Value;
 
 use crate::run::{assert_valid, json};
@@ -17,17 +17,17 @@ const RUN_PATIENCE: Duration = Duration::from_mins(4);
 const DEFAULTS: &str = "schema = 1\nname = \"labs\"\nrest = \"100ms\"\n[defaults]\nsource = \"test\"\nsize = \"640x360\"\nfps = 30\n\
     bitrate = \"1M\"\nwarmup = \"500ms\"\nduration = \"3s\"\nocr = { max_frames = 0 }\n";
 
-pub(crate) async fn measure(lab: &Lab, scenarios: &str, more: &[&str]) -> Finished {
-    let file = lab.path("labs.toml");
+pub(crate) async fn measure(sandbox: &Sandbox, scenarios: &str, more: &[&str]) -> Finished {
+    let file = sandbox.path("labs.toml");
     std::fs::write(&file, format!("{DEFAULTS}{scenarios}")).expect("written");
-    let (file, out) = (text(&file), text(&lab.path("out")));
+    let (file, out) = (text(&file), text(&sandbox.path("out")));
     let mut args = vec!["run", &file, "--out", &out];
     args.extend(more);
     run(binary("xrbench"), &args, RUN_PATIENCE).await
 }
 
-pub(crate) fn summary(lab: &Lab) -> Value {
-    json(&lab.path("out/summary.json"))
+pub(crate) fn summary(sandbox: &Sandbox) -> Value {
+    json(&sandbox.path("out/summary.json"))
 }
 
 pub(crate) fn scenario<'a>(summary: &'a Value, name: &str) -> &'a Value {
@@ -37,8 +37,8 @@ pub(crate) fn scenario<'a>(summary: &'a Value, name: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("no scenario {name}"))
 }
 
-pub(crate) fn events(lab: &Lab, name: &str) -> String {
-    text_of(&lab.path(&format!("out/{name}/run-1/events.csv")))
+pub(crate) fn events(sandbox: &Sandbox, name: &str) -> String {
+    text_of(&sandbox.path(&format!("out/{name}/run-1/events.csv")))
 }
 
 fn text_of(path: &Path) -> String {
@@ -63,7 +63,7 @@ fn assert_nothing_lost(one: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fabric_carries_the_video_and_says_what_served_it() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let mut file = String::new();
     let fabrics = [
         ("single", "single", "udp"),
@@ -82,8 +82,8 @@ async fn every_fabric_carries_the_video_and_says_what_served_it() {
         }
     }
     file += "[[scenario]]\nname = \"translated\"\nfabric = \"liqo\"\noverlapping = true\nwan = { preset = \"local\" }\n";
-    measure(&lab, &file, &[]).await.well();
-    let summary = summary(&lab);
+    measure(&sandbox, &file, &[]).await.well();
+    let summary = summary(&sandbox);
     assert_valid(&summary);
     for (fabric, name, transport) in fabrics {
         let one = scenario(&summary, &fabric.replace('.', ""));
@@ -117,10 +117,10 @@ async fn every_fabric_carries_the_video_and_says_what_served_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rtp_on_udp_through_a_masquerading_nodeport_runs_over_tcp_and_says_so() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let file = "[[scenario]]\nname = \"np\"\nfabric = \"nodeport\"\ntransport = \"udp\"\nduration = \"1s\"\n";
-    let table = measure(&lab, file, &[]).await.well();
-    let summary = summary(&lab);
+    let table = measure(&sandbox, file, &[]).await.well();
+    let summary = summary(&sandbox);
     let one = scenario(&summary, "np");
     assert_eq!(one["transport"], "tcp", "{one}");
     let notes = one["notes"].to_string();
@@ -131,11 +131,11 @@ async fn rtp_on_udp_through_a_masquerading_nodeport_runs_over_tcp_and_says_so() 
 /// The reference runs where ours runs: its player gets the stream through the fabric, and its stamps are read.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmodified_ffmpeg_plays_through_a_lab() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let file = "[[scenario]]\nname = \"ffmpeg\"\npipeline = \"reference-tuned\"\nfabric = \"nodeport-local\"\n\
         transport = \"tcp\"\nduration = \"2s\"\nwan = { preset = \"local\" }\n";
-    measure(&lab, file, &[]).await.well();
-    let summary = summary(&lab);
+    measure(&sandbox, file, &[]).await.well();
+    let summary = summary(&sandbox);
     assert_valid(&summary);
     let one = scenario(&summary, "ffmpeg");
     assert_eq!(one["fabric"]["name"], "nodeport-local", "{one}");
@@ -149,7 +149,7 @@ async fn an_unmodified_ffmpeg_plays_through_a_lab() {
     );
     for role in ["streamer", "renderer", "client"] {
         assert!(
-            events(&lab, "ffmpeg").contains(&format!(",exited,{role},")),
+            events(&sandbox, "ffmpeg").contains(&format!(",exited,{role},")),
             "{role}"
         );
     }
@@ -176,11 +176,11 @@ fn fields(pcap: &Path, filter: &str, field: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wan_carries_wireguard_for_liqo_and_rtsp_for_nodeport() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let file = "[[scenario]]\nname = \"s2\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"2s\"\nwan = { preset = \"local\" }\n\
         [[scenario]]\nname = \"s3\"\nfabric = \"nodeport\"\ntransport = \"tcp\"\nduration = \"2s\"\nwan = { preset = \"local\" }\n";
-    measure(&lab, file, &["--pcap", "wan-a"]).await.well();
-    let pcap = |name: &str| lab.path(&format!("out/{name}/run-1/wan-a.pcap"));
+    measure(&sandbox, file, &["--pcap", "wan-a"]).await.well();
+    let pcap = |name: &str| sandbox.path(&format!("out/{name}/run-1/wan-a.pcap"));
 
     let all = fields(&pcap("s2"), "", "ip.len");
     let wireguard = fields(&pcap("s2"), "wg", "ip.len");
@@ -225,11 +225,11 @@ async fn the_wan_carries_wireguard_for_liqo_and_rtsp_for_nodeport() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_stopped_goes_on() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let file = "[[scenario]]\nname = \"s\"\nfabric = \"single\"\nduration = \"2s\"\nruns = 3\n";
-    let path = lab.path("labs.toml");
+    let path = sandbox.path("labs.toml");
     std::fs::write(&path, format!("{DEFAULTS}{file}")).expect("written");
-    let (path, out) = (text(&path), text(&lab.path("out")));
+    let (path, out) = (text(&path), text(&sandbox.path("out")));
     let mut stopped = tokio::process::Command::new(binary("xrbench"))
         .args(["run", &path, "--out", &out])
         .stdout(std::process::Stdio::null())
@@ -237,7 +237,7 @@ async fn a_run_that_was_stopped_goes_on() {
         .kill_on_drop(true)
         .spawn()
         .expect("started");
-    let first = lab.path("out/s/run-1/meta.json");
+    let first = sandbox.path("out/s/run-1/meta.json");
     e2e::until("the first repetition", RUN_PATIENCE, async || {
         let meta = std::fs::read_to_string(&first).ok()?;
         meta.contains("\"complete\": true").then_some(())
@@ -254,8 +254,8 @@ async fn a_run_that_was_stopped_goes_on() {
         .expect("it ends")
         .expect("waited");
     assert_eq!(status.code(), Some(130), "{status}");
-    assert_eq!(json(&lab.path("out/run.json"))["state"], "interrupted");
-    let before = text_of(&lab.path("out/s/run-1/frames.csv"));
+    assert_eq!(json(&sandbox.path("out/run.json"))["state"], "interrupted");
+    let before = text_of(&sandbox.path("out/s/run-1/frames.csv"));
 
     run(
         binary("xrbench"),
@@ -265,11 +265,11 @@ async fn a_run_that_was_stopped_goes_on() {
     .await
     .well();
     assert_eq!(
-        text_of(&lab.path("out/s/run-1/frames.csv")),
+        text_of(&sandbox.path("out/s/run-1/frames.csv")),
         before,
         "what was complete stays"
     );
-    assert_eq!(scenario(&summary(&lab), "s")["runs"]["completed"], 3);
+    assert_eq!(scenario(&summary(&sandbox), "s")["runs"]["completed"], 3);
     let again = run(
         binary("xrbench"),
         &["run", &path, "--out", &out, "--resume"],
@@ -281,7 +281,7 @@ async fn a_run_that_was_stopped_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_lab_can_be_is_refused_with_the_remedy() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     for (scenarios, words) in [
         (
             "fabric = \"liqo\"\nwan = { preset = \"frankfurt-genf\" }",
@@ -301,7 +301,7 @@ async fn what_no_lab_can_be_is_refused_with_the_remedy() {
         ),
     ] {
         let file = format!("[[scenario]]\nname = \"s\"\n{scenarios}\n");
-        let finished = measure(&lab, &file, &[]).await;
+        let finished = measure(&sandbox, &file, &[]).await;
         assert_ne!(finished.code, Some(0), "{finished}");
         for word in words {
             assert!(
@@ -309,7 +309,7 @@ async fn what_no_lab_can_be_is_refused_with_the_remedy() {
                 "no word of {word}: {finished}"
             );
         }
-        let _ = std::fs::remove_dir_all(lab.path("out"));
+        let _ = std::fs::remove_dir_all(sandbox.path("out"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use e2e::{Crossings, Journal, Lab, Transport, Viewer, rows, until, video};
+use e2e::{Crossings, Journal, Sandbox, Transport, Viewer, rows, until, video};
 use timeline::frames_csv::{FrameRow, Outcome};
 use timeline::{Point, Stage};
 
@@ -25,11 +25,11 @@ async fn every_frame_passes_every_point(
     transport: &str,
     frames: u64,
 ) {
-    let lab = Lab::new();
-    let file = lab.path("frames.csv");
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("frames.csv");
     let source = format!("file:{}", text(&video()));
-    let streamer = lab.streamer(&[]).await;
-    let client = lab
+    let streamer = sandbox.streamer(&[]).await;
+    let client = sandbox
         .client(
             &streamer.rtsp_url("feed"),
             &["--frames", &text(&file), "--transport", transport],
@@ -45,7 +45,7 @@ async fn every_frame_passes_every_point(
         "--bitrate",
         bitrate,
     ];
-    let renderer = lab.renderer(&streamer.feed_url("feed"), &render).await;
+    let renderer = sandbox.renderer(&streamer.feed_url("feed"), &render).await;
     let journals = [Journal::of(renderer.ops()), Journal::of(streamer.ops())];
     client.shows(frames, PATIENCE).await;
     client.terminate().await;
@@ -100,14 +100,14 @@ async fn a_real_video_at_720p30_over_tcp() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_feeds_do_not_mix() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
     let mut sides = Vec::new();
     for name in ["left", "right"] {
-        let file = lab.path(name);
-        let renderer = lab.renderer(&streamer.feed_url(name), &[]).await;
+        let file = sandbox.path(name);
+        let renderer = sandbox.renderer(&streamer.feed_url(name), &[]).await;
         let journal = Journal::of(renderer.ops());
-        let client = lab
+        let client = sandbox
             .client(&streamer.rtsp_url(name), &["--frames", &text(&file)])
             .await;
         sides.push((file, renderer, journal, client));
@@ -131,8 +131,8 @@ async fn two_feeds_do_not_mix() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_late_sees_a_picture_although_key_frames_are_rare() {
-    let lab = Lab::new();
-    let trio = Trio::playing(&lab, &["--gop", "600"], &[]).await;
+    let sandbox = Sandbox::new();
+    let trio = Trio::playing(&sandbox, &["--gop", "600"], &[]).await;
     let url = trio.streamer.rtsp_url("feed");
     for join in 0..10 {
         let transport = if join % 2 == 0 {
@@ -159,14 +159,14 @@ async fn who_comes_late_sees_a_picture_although_key_frames_are_rare() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_name_is_refused_unless_the_token_is_the_same() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
-    let token = lab.path("token");
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
+    let token = sandbox.path("token");
     std::fs::write(&token, "the-same-token-as-before\n").expect("a file");
-    let _renderer = lab
+    let _renderer = sandbox
         .renderer(&streamer.feed_url("feed"), &["--token-file", &text(&token)])
         .await;
-    let client = lab.client(&streamer.rtsp_url("feed"), &[]).await;
+    let client = sandbox.client(&streamer.rtsp_url("feed"), &[]).await;
     client.shows(10, PATIENCE).await;
 
     let http = reqwest::Client::new();

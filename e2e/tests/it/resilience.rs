@@ -1,6 +1,6 @@
 //! Any start order, and any of the three killed: what is left goes on by itself.
 
-use e2e::{Lab, Service, free_address, until};
+use e2e::{Sandbox, Service, free_address, until};
 
 use crate::tools::{Foreign, PATIENCE, Trio};
 
@@ -18,29 +18,35 @@ impl Addresses {
         }
     }
 
-    async fn start(&self, lab: &Lab, program: char) -> Service {
+    async fn start(&self, sandbox: &Sandbox, program: char) -> Service {
         match program {
             's' => {
-                lab.streamer(&["--http", &self.http, "--rtsp", &self.rtsp])
+                sandbox
+                    .streamer(&["--http", &self.http, "--rtsp", &self.rtsp])
                     .await
             }
             'r' => {
-                lab.renderer(&format!("http://{}/feeds/feed", self.http), &[])
+                sandbox
+                    .renderer(&format!("http://{}/feeds/feed", self.http), &[])
                     .await
             }
-            _ => lab.client(&format!("rtsp://{}/feed", self.rtsp), &[]).await,
+            _ => {
+                sandbox
+                    .client(&format!("rtsp://{}/feed", self.rtsp), &[])
+                    .await
+            }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_start_order_works() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     for order in ["src", "scr", "rsc", "rcs", "csr", "crs"] {
         let addresses = Addresses::draw();
         let mut running = Vec::new();
         for program in order.chars() {
-            running.push((program, addresses.start(&lab, program).await));
+            running.push((program, addresses.start(&sandbox, program).await));
         }
         let (_, client) = running
             .iter()
@@ -59,8 +65,8 @@ async fn any_start_order_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_renderer_comes_back() {
-    let lab = Lab::new();
-    let mut trio = Trio::playing(&lab, &[], &[]).await;
+    let sandbox = Sandbox::new();
+    let mut trio = Trio::playing(&sandbox, &[], &[]).await;
     for _ in 0..3 {
         trio.renderer = trio.renderer.kill_and_restart().await;
         trio.client.shows(20, PATIENCE).await;
@@ -69,8 +75,8 @@ async fn a_killed_renderer_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_streamer_comes_back() {
-    let lab = Lab::new();
-    let mut trio = Trio::playing(&lab, &[], &[]).await;
+    let sandbox = Sandbox::new();
+    let mut trio = Trio::playing(&sandbox, &[], &[]).await;
     for _ in 0..3 {
         trio.streamer = trio.streamer.kill_and_restart().await;
         trio.client.shows(20, PATIENCE).await;
@@ -79,8 +85,8 @@ async fn a_killed_streamer_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_client_comes_back() {
-    let lab = Lab::new();
-    let mut trio = Trio::playing(&lab, &[], &[]).await;
+    let sandbox = Sandbox::new();
+    let mut trio = Trio::playing(&sandbox, &[], &[]).await;
     for _ in 0..3 {
         trio.client = trio.client.kill_and_restart().await;
         trio.client.shows(20, PATIENCE).await;
@@ -90,14 +96,14 @@ async fn a_killed_client_comes_back() {
 /// Nobody is restarted but the renderer: every player goes on in the session that it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn viewers_go_on_when_a_name_comes_back() {
-    let lab = Lab::new();
-    let mut trio = Trio::playing(&lab, &[], &["--transport", "udp"]).await;
+    let sandbox = Sandbox::new();
+    let mut trio = Trio::playing(&sandbox, &[], &["--transport", "udp"]).await;
     let url = trio.streamer.rtsp_url("feed");
-    let over_tcp = lab.client(&url, &["--transport", "tcp"]).await;
+    let over_tcp = sandbox.client(&url, &["--transport", "tcp"]).await;
     let mut foreign = Vec::new();
     for transport in ["udp", "tcp"] {
-        foreign.push(Foreign::ffmpeg(&lab, &url, transport));
-        foreign.push(Foreign::gstreamer(&lab, &url, transport));
+        foreign.push(Foreign::ffmpeg(&sandbox, &url, transport));
+        foreign.push(Foreign::gstreamer(&sandbox, &url, transport));
     }
     for round in 0..3 {
         if round > 0 {

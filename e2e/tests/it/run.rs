@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use e2e::{Lab, binary, run, until};
+use e2e::{Sandbox, binary, run, until};
 use serde_json::Value;
 use testbed::Exit;
 
@@ -70,8 +70,8 @@ pub(crate) fn assert_valid(summary: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn smoke_gives_a_whole_result() {
-    let lab = Lab::new();
-    let out = lab.path("out");
+    let sandbox = Sandbox::new();
+    let out = sandbox.path("out");
     let finished = run(
         binary("xrbench"),
         &["run", &smoke(), "--out", &text(&out)],
@@ -182,9 +182,9 @@ fn report_opens(page: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ctrl_c_leaves_can_be_read() {
-    let lab = Lab::new();
-    let out = lab.path("out");
-    let runner = lab.spawn(
+    let sandbox = Sandbox::new();
+    let out = sandbox.path("out");
+    let runner = sandbox.spawn(
         "xrbench",
         binary("xrbench"),
         &["run", &smoke(), "--out", &text(&out)],

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use e2e::{Lab, binary};
+use e2e::{Sandbox, binary};
 use nix::fcntl::{FcntlArg, FdFlag};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -100,8 +100,8 @@ impl Drop for Terminal {
 #[test]
 fn a_shell_in_a_lab_has_the_terminal_to_itself() {
     const PROMPT: &str = "(lab client) ";
-    let lab = Lab::new();
-    let file = lab.path("lab.toml");
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("lab.toml");
     let scenario = "schema = 1\nname = \"t\"\n[[scenario]]\nname = \"s1\"\nfabric = \"single\"\n";
     std::fs::write(&file, scenario).expect("written");
     let file = file.to_string_lossy().into_owned();

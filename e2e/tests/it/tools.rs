@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use e2e::{Lab, Service, until, video};
+use e2e::{Sandbox, Service, until, video};
 use testbed::Process;
 
 /// Longer than anything awaited here takes on a busy machine; a bound of speed stands in no test.
@@ -42,9 +42,9 @@ pub(crate) const X264: &[&str] = &[
 ];
 
 /// Starts a program with arguments that it owns.
-pub(crate) fn spawn(lab: &Lab, role: &str, program: &str, args: &[String]) -> Process {
+pub(crate) fn spawn(sandbox: &Sandbox, role: &str, program: &str, args: &[String]) -> Process {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    lab.spawn(role, program, &args)
+    sandbox.spawn(role, program, &args)
 }
 
 /// A viewer of others, which leaves what it decoded in a file that grows.
@@ -59,9 +59,9 @@ const PICTURE_BYTES: u64 = 256;
 
 impl Foreign {
     /// An unmodified ffmpeg.
-    pub(crate) fn ffmpeg(lab: &Lab, url: &str, transport: &str) -> Self {
+    pub(crate) fn ffmpeg(sandbox: &Sandbox, url: &str, transport: &str) -> Self {
         let name = format!("ffmpeg-{transport}");
-        let file = lab.path(&name);
+        let file = sandbox.path(&name);
         let out = file.display().to_string();
         let args = [
             "-nostdin",
@@ -83,16 +83,16 @@ impl Foreign {
             &out,
         ];
         Self {
-            process: lab.spawn(&name, "ffmpeg", &args),
+            process: sandbox.spawn(&name, "ffmpeg", &args),
             name,
             file,
         }
     }
 
     /// GStreamer's rtspsrc.
-    pub(crate) fn gstreamer(lab: &Lab, url: &str, transport: &str) -> Self {
+    pub(crate) fn gstreamer(sandbox: &Sandbox, url: &str, transport: &str) -> Self {
         let name = format!("rtspsrc-{transport}");
-        let file = lab.path(&name);
+        let file = sandbox.path(&name);
         let (location, protocols) = (format!("location={url}"), format!("protocols={transport}"));
         let out = format!("location={}", file.display());
         let args = [
@@ -118,7 +118,7 @@ impl Foreign {
             &out,
         ];
         Self {
-            process: lab.spawn(&name, "gst-launch-1.0", &args),
+            process: sandbox.spawn(&name, "gst-launch-1.0", &args),
             name,
             file,
         }
@@ -159,10 +159,10 @@ pub(crate) struct Trio {
 
 impl Trio {
     /// Starts them and waits until frames are shown.
-    pub(crate) async fn playing(lab: &Lab, render: &[&str], play: &[&str]) -> Self {
-        let streamer = lab.streamer(&[]).await;
-        let renderer = lab.renderer(&streamer.feed_url("feed"), render).await;
-        let client = lab.client(&streamer.rtsp_url("feed"), play).await;
+    pub(crate) async fn playing(sandbox: &Sandbox, render: &[&str], play: &[&str]) -> Self {
+        let streamer = sandbox.streamer(&[]).await;
+        let renderer = sandbox.renderer(&streamer.feed_url("feed"), render).await;
+        let client = sandbox.client(&streamer.rtsp_url("feed"), play).await;
         client.shows(10, PATIENCE).await;
         Self {
             streamer,
@@ -173,9 +173,9 @@ impl Trio {
 }
 
 /// A new stream through this streamer reaches a player: whatever came before has not broken it.
-pub(crate) async fn still_serves(lab: &Lab, streamer: &Service, name: &str) {
-    let renderer = lab.renderer(&streamer.feed_url(name), &[]).await;
-    let client = lab.client(&streamer.rtsp_url(name), &[]).await;
+pub(crate) async fn still_serves(sandbox: &Sandbox, streamer: &Service, name: &str) {
+    let renderer = sandbox.renderer(&streamer.feed_url(name), &[]).await;
+    let client = sandbox.client(&streamer.rtsp_url(name), &[]).await;
     client.shows(15, PATIENCE).await;
     for service in [client, renderer] {
         service.terminate().await;

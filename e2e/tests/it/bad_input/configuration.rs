@@ -2,14 +2,14 @@
 
 use std::net::TcpListener;
 
-use e2e::{Lab, binary, rows, run, until};
+use e2e::{Sandbox, binary, rows, run, until};
 
 use crate::tools::{PATIENCE, Trio, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_named_with_its_flag() {
-    let lab = Lab::new();
-    let out = text(&lab.path("collected"));
+    let sandbox = Sandbox::new();
+    let out = text(&sandbox.path("collected"));
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let free = "127.0.0.1:0";
@@ -68,8 +68,8 @@ async fn a_taken_port_is_named_with_its_flag() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_keys_and_values_of_a_scenario_name_the_nearest() {
-    let lab = Lab::new();
-    let file = lab.path("wrong.toml");
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("wrong.toml");
     let cases = [
         (
             "schema = 1\nname = \"x\"\n[[scenario]]\nname = \"a\"\npipelin = \"ours\"\n",
@@ -93,14 +93,14 @@ async fn unknown_keys_and_values_of_a_scenario_name_the_nearest() {
         std::fs::write(&file, content).expect("a file");
         let finished = run(
             binary("xrbench"),
-            &["run", &text(&file), "--out", &text(&lab.path("out"))],
+            &["run", &text(&file), "--out", &text(&sandbox.path("out"))],
             PATIENCE,
         )
         .await;
         finished.refused(64, &words);
     }
     assert!(
-        !lab.path("out").exists(),
+        !sandbox.path("out").exists(),
         "nothing is made of a wrong scenario"
     );
     run(binary("xrbench"), &["run", "/nowhere.toml"], PATIENCE)
@@ -123,7 +123,7 @@ async fn unknown_keys_and_values_of_a_scenario_name_the_nearest() {
     .refused(64, &["warmpu", "warmup"]);
     run(
         binary("xrbench"),
-        &["report", &text(&lab.path("nothing"))],
+        &["report", &text(&sandbox.path("nothing"))],
         PATIENCE,
     )
     .await
@@ -133,12 +133,12 @@ async fn unknown_keys_and_values_of_a_scenario_name_the_nearest() {
 /// Frames are shown and written to the file all the same; the collector gets them when it comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_not_there_costs_nothing() {
-    let lab = Lab::new();
-    let file = lab.path("frames.csv");
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("frames.csv");
     let address = e2e::free_address().to_string();
     let to = format!("http://{address}");
     let trio = Trio::playing(
-        &lab,
+        &sandbox,
         &[],
         &["--json", "--frames", &text(&file), "--collector", &to],
     )
@@ -150,8 +150,8 @@ async fn a_collector_that_is_not_there_costs_nothing() {
         "the log says nothing of it:\n{log}"
     );
 
-    let out = text(&lab.path("collected"));
-    let collector = lab
+    let out = text(&sandbox.path("collected"));
+    let collector = sandbox
         .start(
             "collector",
             "xrbench",
@@ -179,7 +179,7 @@ async fn a_collector_that_is_not_there_costs_nothing() {
     collector.terminate().await;
     let (own, theirs) = (
         rows(&file),
-        rows(&lab.path("collected/collected/run-1/frames.csv")),
+        rows(&sandbox.path("collected/collected/run-1/frames.csv")),
     );
     assert_eq!(
         own.len(),

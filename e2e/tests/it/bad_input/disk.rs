@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use e2e::{Finished, Lab, binary, rows, run_in};
+use e2e::{Finished, Sandbox, binary, rows, run_in};
 
 use crate::tools::{PATIENCE, text};
 
@@ -31,10 +31,10 @@ cp -r "$DISK" "$SAVED" && exit $code"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_that_do_not_fit_are_counted_and_the_others_readable() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
-    let _renderer = lab.renderer(&streamer.feed_url("feed"), &[]).await;
-    let (disk, saved) = (lab.path("disk"), lab.path("saved"));
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
+    let _renderer = sandbox.renderer(&streamer.feed_url("feed"), &[]).await;
+    let (disk, saved) = (sandbox.path("disk"), sandbox.path("saved"));
     let (client, url, file) = (
         text(&binary("xr-client")),
         streamer.rtsp_url("feed"),
@@ -75,8 +75,8 @@ async fn frames_that_do_not_fit_are_counted_and_the_others_readable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_says_that_the_disk_is_full_and_keeps_what_it_has() {
-    let lab = Lab::new();
-    let (disk, saved) = (lab.path("disk"), lab.path("saved"));
+    let sandbox = Sandbox::new();
+    let (disk, saved) = (sandbox.path("disk"), sandbox.path("saved"));
     let smoke = text(&crate::run::root().join("scenarios/smoke.toml"));
     let (xrbench, out) = (text(&binary("xrbench")), text(&disk.join("out")));
     let finished = on_small_disk(

@@ -1,6 +1,6 @@
 //! Bodies that are no feed.
 
-use e2e::{Lab, Service, run};
+use e2e::{Sandbox, Service, run};
 use reqwest::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -63,8 +63,8 @@ fn framed(packet: &[u8]) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_is_refused_and_a_feed_beside_it_goes_on() {
-    let lab = Lab::new();
-    let trio = Trio::playing(&lab, &[], &[]).await;
+    let sandbox = Sandbox::new();
+    let trio = Trio::playing(&sandbox, &[], &[]).await;
     let streamer = &trio.streamer;
     let cut = [framed(&rtp_packet(1)), vec![0, 100, 0x80, 0x60, 1]].concat();
     assert_says(&put(streamer, "a", Some(RTP), cut).await, 400, &["middle"]);
@@ -113,14 +113,14 @@ async fn garbage_is_refused_and_a_feed_beside_it_goes_on() {
     assert_eq!(status, StatusCode::OK);
 
     trio.client.shows(30, PATIENCE).await;
-    still_serves(&lab, streamer, "a").await;
+    still_serves(&sandbox, streamer, "a").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_codec_in_mpeg_ts() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
-    let file = text(&lab.path("hevc.ts"));
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
+    let file = text(&sandbox.path("hevc.ts"));
     let make = [
         "-nostdin",
         "-v",
@@ -179,7 +179,7 @@ async fn another_codec_in_mpeg_ts() {
         Some(0),
         "ffmpeg took the refusal for a success"
     );
-    still_serves(&lab, &streamer, "hevc").await;
+    still_serves(&sandbox, &streamer, "hevc").await;
 }
 
 /// Sends the head of a chunked feed and some of its body, and goes away without a word.
@@ -201,8 +201,8 @@ async fn cut_off(streamer: &Service, name: &str, kind: &str, body: &[u8]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_break_in_the_middle_of_a_packet() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
     let half = [framed(&rtp_packet(1)), vec![4, 0, 0x80]].concat();
     for round in 0..20 {
         cut_off(&streamer, "cut", RTP, &half[..half.len() - round % 3]).await;
@@ -214,15 +214,15 @@ async fn connections_that_break_in_the_middle_of_a_packet() {
         )
         .await;
     }
-    still_serves(&lab, &streamer, "cut").await;
-    still_serves(&lab, &streamer, "cut-ts").await;
+    still_serves(&sandbox, &streamer, "cut").await;
+    still_serves(&sandbox, &streamer, "cut-ts").await;
 }
 
 /// Requests that are no HTTP, or never end.
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_are_bounded() {
-    let lab = Lab::new();
-    let streamer = lab.streamer(&[]).await;
+    let sandbox = Sandbox::new();
+    let streamer = sandbox.streamer(&[]).await;
     for port in ["http", "ops"] {
         let endless = [
             b"PUT /feeds/a HTTP/1.1\r\nx: ".to_vec(),
@@ -256,5 +256,5 @@ async fn heads_are_bounded() {
             );
         }
     }
-    still_serves(&lab, &streamer, "a").await;
+    still_serves(&sandbox, &streamer, "a").await;
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use e2e::{Lab, Service, Transport, Viewer};
+use e2e::{Sandbox, Service, Transport, Viewer};
 use testbed::resources;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -33,8 +33,8 @@ async fn serves_a_viewer(streamer: &Service) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rtsp_nonsense() {
-    let lab = Lab::new();
-    let trio = Trio::playing(&lab, &[], &[]).await;
+    let sandbox = Sandbox::new();
+    let trio = Trio::playing(&sandbox, &[], &[]).await;
     let rtsp = trio.streamer.addr("rtsp");
     let url = trio.streamer.rtsp_url("feed");
     let media = format!("{url}/stream=0");
@@ -78,14 +78,14 @@ async fn rtsp_nonsense() {
         say(rtsp, ask.as_bytes()).await;
     }
     trio.client.shows(30, PATIENCE).await;
-    still_serves(&lab, &trio.streamer, "another").await;
+    still_serves(&sandbox, &trio.streamer, "another").await;
 }
 
 /// What a peer sends without an end is not kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_request_is_not_kept() {
-    let lab = Lab::new();
-    let trio = Trio::playing(&lab, &[], &[]).await;
+    let sandbox = Sandbox::new();
+    let trio = Trio::playing(&sandbox, &[], &[]).await;
     let memory = || {
         resources::sample(trio.streamer.process().pid().expect("it runs"))
             .expect("its figures")
@@ -116,8 +116,8 @@ async fn an_endless_request_is_not_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_silent_connections() {
-    let lab = Lab::new();
-    let trio = Trio::playing(&lab, &[], &[]).await;
+    let sandbox = Sandbox::new();
+    let trio = Trio::playing(&sandbox, &[], &[]).await;
     let ports = [
         (&trio.streamer, "http"),
         (&trio.streamer, "rtsp"),
@@ -144,15 +144,15 @@ async fn two_hundred_silent_connections() {
     }
     trio.client.shows(30, PATIENCE).await;
     serves_a_viewer(&trio.streamer).await;
-    still_serves(&lab, &trio.streamer, "beside-silence").await;
+    still_serves(&sandbox, &trio.streamer, "beside-silence").await;
     drop(silent);
     trio.client.shows(30, PATIENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ops_ports_refuse_what_they_do_not_have() {
-    let lab = Lab::new();
-    let trio = Trio::playing(&lab, &[], &[]).await;
+    let sandbox = Sandbox::new();
+    let trio = Trio::playing(&sandbox, &[], &[]).await;
     for service in [&trio.streamer, &trio.renderer, &trio.client] {
         let ops = service.ops();
         for (path, status) in [

@@ -1,6 +1,6 @@
 //! Renderers whose source is no video.
 
-use e2e::{Lab, binary, run, video};
+use e2e::{Sandbox, binary, run, video};
 
 use crate::tools::{PATIENCE, text};
 
@@ -31,7 +31,7 @@ async fn a_missing_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_file() {
-    let lab = Lab::new();
+    let sandbox = Sandbox::new();
     let whole = std::fs::read(video()).expect("the video");
     let noise: Vec<u8> = (0..200_000_u32)
         .map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2])
@@ -42,7 +42,7 @@ async fn a_broken_file() {
         ("cut.mp4", &whole[..40_000]),
     ];
     for (name, bytes) in kinds {
-        let file = lab.path(name);
+        let file = sandbox.path(name);
         std::fs::write(&file, bytes).expect("a file");
         let finished = render(&format!("file:{}", text(&file)), "640x360").await;
         finished.refused(1, &[name, "--source"]);
@@ -51,8 +51,8 @@ async fn a_broken_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_without_video() {
-    let lab = Lab::new();
-    let file = text(&lab.path("sound.m4a"));
+    let sandbox = Sandbox::new();
+    let file = text(&sandbox.path("sound.m4a"));
     let make = [
         "-nostdin",
         "-v",

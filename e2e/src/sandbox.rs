@@ -61,13 +61,13 @@ pub fn video() -> PathBuf {
 /// Lines of each log that a failed test shows.
 const LAST_LINES: usize = 40;
 
-/// Held by the one lab that exists: whole pipelines beside one another would measure each other on a small machine.
+/// Held by the one sandbox that exists: whole pipelines beside one another would measure each other on a small machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Where a test's processes live. A second one in the same program waits until the first is gone. What is still running
 /// when it is dropped is killed.
 #[derive(Debug)]
-pub struct Lab {
+pub struct Sandbox {
     testbed: Testbed,
     folder: TempDir,
     /// What happened to its processes.
@@ -76,13 +76,13 @@ pub struct Lab {
     _alone: MutexGuard<'static, ()>,
 }
 
-impl Default for Lab {
+impl Default for Sandbox {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Lab {
+impl Drop for Sandbox {
     /// A test that failed shows what became of its processes, and what they said last.
     #[expect(
         clippy::print_stderr,
@@ -112,7 +112,7 @@ impl Drop for Lab {
     }
 }
 
-impl Lab {
+impl Sandbox {
     /// An empty one.
     ///
     /// # Panics
