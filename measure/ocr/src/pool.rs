@@ -31,7 +31,8 @@ pub(super) struct Pool {
     pub kind: Kind,
 }
 
-struct Job {
+/// An image by its place in the answer.
+struct Numbered {
     number: usize,
     image: Image,
 }
@@ -45,7 +46,7 @@ impl Pool {
         mut done: impl FnMut(u64),
     ) -> anyhow::Result<Vec<Option<Texts>>> {
         // A rendezvous: a picture is read from the disk when a worker wants it.
-        let (jobs, queue) = mpsc::sync_channel(0);
+        let (tasks, queue) = mpsc::sync_channel(0);
         let (answers, answered) = mpsc::channel();
         let (queue, deaths) = (Mutex::new(queue), AtomicU64::new(0));
         thread::scope(|scope| {
@@ -61,7 +62,7 @@ impl Pool {
             for image in images {
                 let number = read.len();
                 let sent = match image {
-                    Ok(image) => jobs.send(Job { number, image }).is_ok(),
+                    Ok(image) => tasks.send(Numbered { number, image }).is_ok(),
                     Err(error) => {
                         failed = Some(error);
                         false
@@ -73,7 +74,7 @@ impl Pool {
                 read.push(None);
                 done(read.len() as u64);
             }
-            drop(jobs);
+            drop(tasks);
             for worker in workers {
                 let ended = worker
                     .join()
@@ -94,7 +95,7 @@ impl Pool {
 fn serve(
     program: &Path,
     kind: Kind,
-    queue: &Mutex<Receiver<Job>>,
+    queue: &Mutex<Receiver<Numbered>>,
     deaths: &AtomicU64,
     answers: &Sender<(usize, Texts)>,
 ) -> anyhow::Result<()> {
@@ -102,11 +103,11 @@ fn serve(
         let mut worker = Worker::start(program, kind)?;
         loop {
             let next = queue.lock().ok().and_then(|queue| queue.recv().ok());
-            let Some(job) = next else {
+            let Some(next) = next else {
                 return Ok(());
             };
-            match worker.read(&job.image) {
-                Ok(texts) => drop(answers.send((job.number, texts))),
+            match worker.read(&next.image) {
+                Ok(texts) => drop(answers.send((next.number, texts))),
                 Err(error) => {
                     if deaths.fetch_add(1, Ordering::Relaxed) >= MAX_DEATHS {
                         return Err(error)

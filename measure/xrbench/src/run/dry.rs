@@ -11,23 +11,23 @@ use super::addresses::Addresses;
 use super::commands::{self, Programs};
 use super::place::PlacePlan;
 use super::place::lab_plan::LabCapabilities;
-use super::plan::{Job, Plan, reading};
+use super::plan::{Plan, Subject, reading};
 use crate::scenario::File;
 use result::{RepetitionFolder, RunFolder};
 
-/// The command lines of one job: role and words.
+/// The command lines of a repetition, by role.
 pub(super) fn command_lines(
-    job: Job<'_>,
+    subject: Subject<'_>,
     programs: &Programs,
     folder: &RepetitionFolder,
 ) -> anyhow::Result<Vec<(&'static str, Vec<String>)>> {
-    let scenario = job.settings();
+    let scenario = subject.settings();
     let with = |program: &Path, args: Vec<String>| {
         let mut line = vec![program.display().to_string()];
         line.extend(args);
         line
     };
-    if let Job::Floor(_) = job {
+    if let Subject::Floor(_) = subject {
         return Ok(vec![(
             "floor",
             with(&programs.renderer, commands::floor(scenario, folder)),
@@ -89,7 +89,7 @@ pub(super) fn text(
         file.seed
     );
     for (number, slot) in plan.order.iter().enumerate() {
-        let seconds = plan.job(file, slot).expected().as_secs_f64();
+        let seconds = plan.subject(file, slot).expected().as_secs_f64();
         writeln!(
             text,
             "{:>4}. {} run {} (about {seconds:.0} s)",
@@ -103,8 +103,8 @@ pub(super) fn text(
             scenario: info.name.clone(),
             run: 1,
         };
-        let job = plan.job(file, &slot);
-        let settings = job.settings();
+        let subject = plan.subject(file, &slot);
+        let settings = subject.settings();
         let compared = info
             .floor
             .map_or_else(String::new, |floor| format!(", compared with {floor}"));
@@ -113,7 +113,7 @@ pub(super) fn text(
             "\n{}: {}, {} runs of {} after {} of warm-up{compared}",
             info.name, info.pipeline, info.runs, settings.duration, settings.warmup
         )?;
-        for (role, line) in command_lines(job, programs, &out.repetition(&info.name, 1))? {
+        for (role, line) in command_lines(subject, programs, &out.repetition(&info.name, 1))? {
             writeln!(text, "  {role}: {}", commands::shell(&line))?;
         }
     }
@@ -142,7 +142,7 @@ pub(super) fn json(
             run: 1,
         };
         let lines = command_lines(
-            plan.job(file, &slot),
+            plan.subject(file, &slot),
             programs,
             &out.repetition(&info.name, 1),
         )?;

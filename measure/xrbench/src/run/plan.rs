@@ -30,9 +30,9 @@ pub struct Plan {
     pub order: Vec<PlannedRepetition>,
 }
 
-/// What a repetition runs.
+/// The subject of a repetition: the pipeline of a scenario, or the codec alone.
 #[derive(Clone, Copy, Debug)]
-pub enum Job<'a> {
+pub enum Subject<'a> {
     Pipeline(&'a Scenario),
     /// The codec alone.
     Floor(&'a FloorRun),
@@ -100,7 +100,7 @@ impl Plan {
 
     /// How long the whole run probably takes.
     pub fn expected(&self, file: &File, with_ocr: bool) -> Duration {
-        let of = |slot| self.job(file, slot).expected() + file.rest.0;
+        let of = |slot| self.subject(file, slot).expected() + file.rest.0;
         let streaming: Duration = self.order.iter().map(of).sum();
         let then = if with_ocr {
             reading(file)
@@ -110,21 +110,21 @@ impl Plan {
         streaming + then
     }
 
-    /// What a slot of the order runs.
+    /// The subject of a repetition in the order.
     ///
     /// # Panics
     /// When `slot` is not from this plan, or `file` not the one that it was made from.
-    pub fn job<'a>(&'a self, file: &'a File, slot: &PlannedRepetition) -> Job<'a> {
+    pub fn subject<'a>(&'a self, file: &'a File, slot: &PlannedRepetition) -> Subject<'a> {
         let floor = self
             .floors
             .iter()
             .find(|floor| floor.name == slot.scenario)
-            .map(Job::Floor);
+            .map(Subject::Floor);
         let pipeline = || {
             file.scenario
                 .iter()
                 .find(|scenario| scenario.name == slot.scenario)
-                .map(Job::Pipeline)
+                .map(Subject::Pipeline)
         };
         floor
             .or_else(pipeline)
@@ -132,7 +132,7 @@ impl Plan {
     }
 }
 
-impl<'a> Job<'a> {
+impl<'a> Subject<'a> {
     /// The settings: those of the scenario, or of the one that a floor is like.
     pub const fn settings(&self) -> &'a Scenario {
         match self {

@@ -16,7 +16,7 @@ use super::events::Events;
 use super::finish;
 use super::place::lab_plan::LabCapabilities;
 use super::place::{Watched, Workload};
-use super::plan::Job;
+use super::plan::Subject;
 use super::progress::Progress;
 use super::sampler::{Sampler, Seconds};
 use crate::scenario::{Disturbed, Scenario};
@@ -98,23 +98,23 @@ impl<'a> Repetition<'a> {
     /// Begins a repetition: its folder, its events, its sampler.
     pub(super) fn begin(
         context: &'a RunContext<'a>,
-        job: Job<'a>,
+        subject: Subject<'a>,
         name: &str,
         number: u32,
         floor: Option<String>,
         folder: RepetitionFolder,
     ) -> anyhow::Result<Self> {
-        let scenario = job.settings();
+        let scenario = subject.settings();
         folder.create()?;
         let events = Events::create(&folder.events_csv())?;
         let sampler = Sampler::start(&folder, context.disturbed, events.clone())?;
-        let (pipeline, transport, server) = match job {
-            Job::Pipeline(scenario) => (
+        let (pipeline, transport, server) = match subject {
+            Subject::Pipeline(scenario) => (
                 scenario.pipeline,
                 scenario.transport.to_string(),
                 scenario.server.as_ref().map(|one| one.command.clone()),
             ),
-            Job::Floor(_) => (Pipeline::Floor, "none".to_owned(), None),
+            Subject::Floor(_) => (Pipeline::Floor, "none".to_owned(), None),
         };
         let meta = RepetitionMeta {
             schema_version: RUN_VERSION,

@@ -13,7 +13,7 @@ use timeline::UnixMicros;
 
 use super::commands::Programs;
 use super::place::lab_plan::{self, LabCapabilities};
-use super::plan::{Job, Plan};
+use super::plan::{Plan, Subject};
 use super::progress::Progress;
 use super::repetition::{RunContext, Stopped};
 use super::{course, dry, machine, programs, resume, strips};
@@ -228,15 +228,15 @@ impl Run<'_> {
             }
             let name = format!("{} run {}", slot.scenario, slot.run);
             progress.begin(format!("{}/{} {name}", number + 1, self.plan.order.len()));
-            let job = self.plan.job(self.file, slot);
+            let subject = self.plan.subject(self.file, slot);
             resume::set_aside(self.folder, slot)?;
             let folder = self.folder.repetition(&slot.scenario, slot.run);
             match course::run(
                 &context,
-                job,
+                subject,
                 &slot.scenario,
                 slot.run,
-                self.floor_of(slot, job),
+                self.floor_of(slot, subject),
                 folder,
             )
             .await
@@ -260,8 +260,10 @@ impl Run<'_> {
         Ok(failures)
     }
 
-    fn floor_of(&self, slot: &PlannedRepetition, job: Job<'_>) -> Option<String> {
-        let Job::Pipeline(_) = job else { return None };
+    fn floor_of(&self, slot: &PlannedRepetition, subject: Subject<'_>) -> Option<String> {
+        let Subject::Pipeline(_) = subject else {
+            return None;
+        };
         let index = self
             .file
             .scenario
