@@ -74,9 +74,9 @@ impl WorkerArgs {
     }
 }
 
-/// What was read from where.
+/// What was read from one folder or file, and how sure it is.
 #[derive(Debug, Serialize)]
-struct Said {
+struct OcrReport {
     path: PathBuf,
     #[serde(flatten)]
     audit: Audit,
@@ -145,7 +145,7 @@ impl OcrArgs {
         path: &Path,
         options: &Options,
         mut done: impl FnMut(u64),
-    ) -> anyhow::Result<Vec<Said>> {
+    ) -> anyhow::Result<Vec<OcrReport>> {
         let run = RunFolder::new(path);
         let one = RepetitionFolder::new(path);
         let repetitions = if run.run_json().is_file() {
@@ -167,7 +167,7 @@ impl OcrArgs {
             }
             let audit = read_repetition(&folder, options, &mut done)?;
             let rows = rows::read(&folder.ocr_csv())?.unwrap_or_default().rows;
-            said.push(Said {
+            said.push(OcrReport {
                 path: folder.root().to_owned(),
                 audit,
                 latency_p50_us: middle(&rows),
@@ -185,7 +185,7 @@ impl OcrArgs {
         path: &Path,
         options: &Options,
         done: impl FnMut(u64),
-    ) -> anyhow::Result<Said> {
+    ) -> anyhow::Result<OcrReport> {
         let strips = path.is_dir() || path.extension().is_some_and(|extension| extension == "pgm");
         let rows = if strips {
             read_strips(path, self.kind, None, options, done)?
@@ -201,7 +201,7 @@ impl OcrArgs {
         };
         let to = self.out.clone().unwrap_or_else(beside);
         rows::write(&to, &rows)?;
-        Ok(Said {
+        Ok(OcrReport {
             path: path.to_owned(),
             audit: Audit::of(&rows),
             latency_p50_us: middle(&rows),
