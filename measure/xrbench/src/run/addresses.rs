@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use settings::Role;
 use testbed::Ready;
 
-use crate::scenario::{At, Scenario};
+use crate::scenario::{Scenario, ServerAddresses};
 
 /// The name of the feed in every run.
 const FEED: &str = "xr";
@@ -80,8 +80,8 @@ impl Addresses {
         server.map_or_else(|| self.stream(), |server| server.stream(self.at()))
     }
 
-    fn at(&self) -> At<'_> {
-        At {
+    fn at(&self) -> ServerAddresses<'_> {
+        ServerAddresses {
             rtsp: &self.rtsp,
             http: &self.http,
         }

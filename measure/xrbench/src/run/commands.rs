@@ -6,7 +6,7 @@ use settings::{Role, Span, Transport, to_args};
 
 use super::addresses::{Addresses, ListenAddresses};
 use crate::reference::Reference;
-use crate::scenario::{At, Scenario};
+use crate::scenario::{Scenario, ServerAddresses};
 use result::{Pipeline, RepetitionFolder};
 
 /// Where the programs are.
@@ -23,7 +23,7 @@ pub struct Programs {
 /// The command line of the process in the streamer's place, program first.
 pub fn between(scenario: &Scenario, programs: &Programs, listen: &ListenAddresses) -> Vec<String> {
     if let Some(server) = &scenario.server {
-        return server.words(At {
+        return server.words(ServerAddresses {
             rtsp: &listen.rtsp,
             http: &listen.http,
         });

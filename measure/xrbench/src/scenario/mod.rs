@@ -16,7 +16,7 @@ use settings::{
 pub use check::CheckError;
 pub use load::{Overrides, load, parse};
 pub use network::{DirectionKeys, Distribution, Fabric, Fault, Service, Victim, WanKeys};
-pub use server::{At, Server};
+pub use server::{Server, ServerAddresses};
 
 /// The version of the format that this program reads.
 pub const SCHEMA: u32 = 1;

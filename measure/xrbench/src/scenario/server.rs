@@ -29,16 +29,16 @@ impl Default for Server {
     }
 }
 
-/// What the words in braces of a [`Server`] stand for.
+/// Addresses of another server, for the words in braces of its [`Server`].
 #[derive(Clone, Copy, Debug)]
-pub struct At<'a> {
+pub struct ServerAddresses<'a> {
     /// `{rtsp}`: HOST:PORT of its RTSP.
     pub rtsp: &'a str,
     /// `{http}`: HOST:PORT of its HTTP.
     pub http: &'a str,
 }
 
-impl At<'_> {
+impl ServerAddresses<'_> {
     fn put_into(self, text: &str) -> String {
         let port = |address: &str| {
             address
@@ -54,18 +54,18 @@ impl At<'_> {
 
 impl Server {
     /// Its program and arguments, told to listen at `at`. Empty only if its check fails.
-    pub fn words(&self, at: At<'_>) -> Vec<String> {
+    pub fn words(&self, at: ServerAddresses<'_>) -> Vec<String> {
         let words = shlex::split(&self.command).unwrap_or_default();
         words.iter().map(|word| at.put_into(word)).collect()
     }
 
     /// Where the renderer finds it at `at`.
-    pub fn feed(&self, at: At<'_>) -> String {
+    pub fn feed(&self, at: ServerAddresses<'_>) -> String {
         at.put_into(&self.feed)
     }
 
     /// Where the client finds it at `at`.
-    pub fn stream(&self, at: At<'_>) -> String {
+    pub fn stream(&self, at: ServerAddresses<'_>) -> String {
         at.put_into(&self.stream)
     }
 
@@ -150,7 +150,7 @@ mod tests {
         )
         .expect("a scenario");
         let server = scenario.server.expect("a server");
-        let at = At {
+        let at = ServerAddresses {
             rtsp: "10.2.0.5:8554",
             http: "10.2.0.5:8080",
         };
