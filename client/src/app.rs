@@ -7,12 +7,13 @@ use anyhow::Context as _;
 use service::ops::Ops;
 use service::trace::TraceRing;
 use service::{Shutdown, clock, ready};
+use settings::Transport;
 use timeline::UnixMicros;
 use tokio::sync::{mpsc, watch};
 
 use crate::cli::{Args, SinkChoice};
 use crate::driver::Driver;
-use crate::link::{Link, Policy, Transport};
+use crate::link::{Link, Policy};
 use crate::metrics::Metrics;
 use crate::player::{Outputs, Player, SharedPlayer};
 use crate::screen::Screen;

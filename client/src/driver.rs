@@ -4,12 +4,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use service::{Readiness, Shutdown};
+use settings::Transport;
 use timeline::UnixMicros;
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::incoming::{Ending, probe};
-use crate::link::{Action, Link, Transport};
+use crate::link::{Action, Link};
 use crate::session::{Event, Session, SessionContext, Settings};
 
 /// How often the link is asked: far below its shortest wait.

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use settings::Transport;
+
 /// Which transports the command line allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
@@ -31,33 +33,10 @@ impl Choice {
 /// Schemes of the URLs that some transport can play.
 pub const SCHEMES: &[&str] = &["rtsp"];
 
-/// The transport of one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Transport {
-    /// RTP over UDP.
-    Udp,
-    /// RTP interleaved with RTSP.
-    Tcp,
-}
-
-impl Transport {
-    /// The word in logs, metrics and the summary; also the value of rtspsrc's `protocols`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-        }
-    }
-
-    /// The transport to try after this one: the next in the list, and after the last the first.
-    fn next(self, list: &[Self]) -> Self {
-        let mut rest = list.iter().skip_while(|listed| **listed != self).skip(1);
-        rest.next()
-            .or_else(|| list.first())
-            .copied()
-            .unwrap_or(self)
-    }
+/// The transport to try after this one: the next in the list, and after the last the first.
+fn next(transport: Transport, list: &[Transport]) -> Transport {
+    let mut rest = list.iter().skip_while(|listed| **listed != transport);
+    rest.nth(1).or(list.first()).copied().unwrap_or(transport)
 }
 
 /// The machine's time limits.
@@ -161,7 +140,7 @@ impl Link {
                 ..
             } if now >= give_up_at => {
                 if self.has_another() && !had_packet {
-                    self.transport = self.transport.next(self.transports);
+                    self.transport = next(self.transport, self.transports);
                     self.first_packet = (self.first_packet * 2).min(self.policy.patience_cap);
                 } else {
                     self.patience = (self.patience * 2).min(self.policy.patience_cap);
@@ -235,7 +214,7 @@ impl Link {
             return false;
         }
         self.wait(now);
-        self.transport = self.transport.next(self.transports);
+        self.transport = next(self.transport, self.transports);
         true
     }
 

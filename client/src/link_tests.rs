@@ -13,9 +13,9 @@ fn link(choice: Choice) -> Link {
 #[test]
 fn transports_are_tried_in_a_circle() {
     let list = [Transport::Udp, Transport::Tcp];
-    assert_eq!(Transport::Udp.next(&list), Transport::Tcp);
-    assert_eq!(Transport::Tcp.next(&list), Transport::Udp);
-    assert_eq!(Transport::Udp.next(&list[..1]), Transport::Udp);
+    assert_eq!(next(Transport::Udp, &list), Transport::Tcp);
+    assert_eq!(next(Transport::Tcp, &list), Transport::Udp);
+    assert_eq!(next(Transport::Udp, &list[..1]), Transport::Udp);
 }
 
 #[test]

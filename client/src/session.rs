@@ -12,11 +12,11 @@ use media::Error;
 use media::bus::BusEvent;
 use media::decode::{self, Arrival, Observer, Picture};
 use service::trace::TraceRing;
+use settings::Transport;
 use timeline::{Point, RtpTimestamp};
 use tokio::sync::mpsc;
 
 use crate::incoming::{self, Ending, Feedback, Incoming};
-use crate::link::Transport;
 use crate::metrics::Metrics;
 use crate::player::SharedPlayer;
 

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+use settings::Transport;
 use timeline::hist::{Figures, LatencyHistogram};
 
-use crate::link::Transport;
 use crate::track::Verdict;
 
 /// Collects samples, one picture at a time.

@@ -15,4 +15,5 @@ pub use command::{Finished, run, run_in};
 pub use ops::{Ops, until};
 pub use records::{Crossings, Journal, rows};
 pub use sandbox::{Ended, Sandbox, Service, binary, free_address, video};
-pub use viewer::{Seen, Transport, Viewer};
+pub use settings::Transport;
+pub use viewer::{Seen, Viewer};

@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use settings::Transport;
 
 use crate::feed::counters::Families;
 use crate::feed::lease::State;
@@ -18,7 +19,7 @@ struct StateLabel {
 /// A label that names a transport.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TransportLabel {
-    transport: Transport,
+    transport: &'static str,
 }
 
 /// A label that names a reason.
@@ -31,16 +32,6 @@ struct RefusalLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DropLabel {
     reason: Dropped,
-}
-
-/// How a viewer gets its packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-#[expect(non_camel_case_types, reason = "the label's value is the word itself")]
-pub enum Transport {
-    /// RTP over UDP.
-    udp,
-    /// RTP interleaved in the RTSP connection.
-    tcp,
 }
 
 /// Why a feed was refused or ended.
@@ -139,8 +130,9 @@ impl Metrics {
         for state in State::ALL {
             all.set_feeds(state.as_str(), 0);
         }
-        all.set_viewers(Transport::udp, 0);
-        all.set_viewers(Transport::tcp, 0);
+        for transport in Transport::ALL {
+            all.set_viewers(transport, 0);
+        }
         all
     }
 
@@ -163,6 +155,7 @@ impl Metrics {
 
     /// So many viewers play over `transport`.
     pub fn set_viewers(&self, transport: Transport, count: usize) {
+        let transport = transport.as_str();
         self.viewers
             .get_or_create(&TransportLabel { transport })
             .set(i64::try_from(count).unwrap_or(i64::MAX));

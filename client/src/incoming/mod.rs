@@ -11,11 +11,10 @@ use std::sync::Arc;
 use gstreamer as gst;
 use media::Error;
 use media::bus::BusEvent;
+use settings::Transport;
 
 pub use contract::{Ending, Settings};
 pub(crate) use feedback::Feedback;
-
-use crate::link::Transport;
 
 /// The incoming stream of one session.
 #[derive(Debug)]

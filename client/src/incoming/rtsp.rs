@@ -8,10 +8,10 @@ use gstreamer::prelude::*;
 use media::Error;
 use media::bus::{BusEvent, Kind, SERVER_CLOSED};
 use parking_lot::Mutex;
+use settings::Transport;
 
 use super::contract::{Ending, Settings};
 use super::feedback::Feedback;
-use crate::link::Transport;
 
 /// How long rtspsrc may wait for one answer of the server, and how long it takes a lost SYN for a dead host.
 const ANSWER: Duration = Duration::from_millis(1_500);

@@ -91,7 +91,17 @@ pub enum Compare {
 
 /// How RTP travels from the streamer to the client.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Display, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    ValueEnum,
+    Display,
+    IntoStaticStr,
+    Serialize,
+    Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -101,6 +111,16 @@ pub enum Transport {
     Udp,
     /// RTP interleaved with RTSP on its TCP connection.
     Tcp,
+}
+
+impl Transport {
+    /// Every transport.
+    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+
+    /// The word that names the transport in logs, metrics and summaries; also the value of rtspsrc's `protocols`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// A cluster.

@@ -10,6 +10,7 @@ mod udp;
 use std::sync::Arc;
 use std::time::Duration;
 
+use settings::Transport;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -19,15 +20,6 @@ use shared::Shared;
 
 /// Between two signs of life; servers drop sessions after 30 or 60 s of silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-
-/// How RTP travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Datagrams.
-    Udp,
-    /// In the RTSP connection.
-    Tcp,
-}
 
 /// A session that plays. Dropping it closes its connection.
 #[derive(Debug)]

@@ -39,7 +39,12 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "report", "collect",
         ],
     ),
-    ("e2e", &["stamp", "timeline", "media", "service", "testbed"]),
+    (
+        "e2e",
+        &[
+            "settings", "stamp", "timeline", "media", "service", "testbed",
+        ],
+    ),
 ];
 
 /// Crates that open no file and no socket and read no clock.

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
 use parking_lot::Mutex;
+use settings::Transport;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::sync::watch;
 
@@ -20,7 +21,7 @@ use super::viewers::Viewers;
 use crate::feed::Feed;
 use crate::feed::name::FeedName;
 use crate::feed::table::Table;
-use crate::metrics::{Metrics, Transport};
+use crate::metrics::Metrics;
 
 /// Threads that talk to RTSP clients. One client may hold up others for as long as its media takes to start.
 const CLIENT_THREADS: i32 = 4;
@@ -301,7 +302,7 @@ impl Inner {
         }
         let tcp = transport.is_some()
             && (0..=u8::MAX).any(|channel| client.stream_transport(channel) == transport);
-        let transport = if tcp { Transport::tcp } else { Transport::udp };
+        let transport = if tcp { Transport::Tcp } else { Transport::Udp };
         if let Some(id) = session.sessionid() {
             self.viewers
                 .play(id.to_string(), name.clone(), transport, connection);

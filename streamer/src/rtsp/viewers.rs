@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use settings::Transport;
 
 use crate::feed::name::FeedName;
-use crate::metrics::{Metrics, Transport};
+use crate::metrics::Metrics;
 
 /// A session that plays.
 #[derive(Clone, Debug)]
@@ -78,7 +79,7 @@ impl Viewers {
     }
 
     fn count(&self, playing: &HashMap<String, Viewer>) {
-        for transport in [Transport::udp, Transport::tcp] {
+        for transport in Transport::ALL {
             let count = playing
                 .values()
                 .filter(|viewer| viewer.transport == transport)
@@ -96,9 +97,9 @@ mod tests {
     fn a_viewer_ends_with_its_session_or_its_connection() {
         let viewers = Viewers::new(Metrics::default());
         let feed = FeedName::new("x").unwrap();
-        viewers.play("a".into(), feed.clone(), Transport::udp, 1);
-        viewers.play("b".into(), feed.clone(), Transport::tcp, 2);
-        viewers.play("b".into(), feed.clone(), Transport::tcp, 2);
+        viewers.play("a".into(), feed.clone(), Transport::Udp, 1);
+        viewers.play("b".into(), feed.clone(), Transport::Tcp, 2);
+        viewers.play("b".into(), feed.clone(), Transport::Tcp, 2);
         assert_eq!(viewers.of(&feed), 2);
         viewers.stop("a");
         assert_eq!(viewers.of(&feed), 1);
