@@ -59,9 +59,9 @@ pub enum Distribution {
 }
 
 impl Fabric {
-    /// Whether it needs a lab of network namespaces.
-    pub fn is_lab(self) -> bool {
-        self != Self::Host
+    /// Whether the testbed makes a lab of network namespaces for this fabric.
+    pub const fn is_lab(self) -> bool {
+        self.plan().is_some()
     }
 
     /// Whether Liqo joins its clusters.
@@ -70,12 +70,15 @@ impl Fabric {
     }
 
     /// Whether there are two clusters.
-    pub fn has_wan(self) -> bool {
-        !matches!(self, Self::Host | Self::Single)
+    pub const fn has_wan(self) -> bool {
+        matches!(
+            self,
+            Self::Nodeport | Self::NodeportLocal | Self::Liqo | Self::LiqoV0_10
+        )
     }
 
-    /// The testbed's word; none for the host.
-    pub fn plan(self) -> Option<plan::Fabric> {
+    /// The lab that the testbed makes for this fabric; none for the host.
+    pub const fn plan(self) -> Option<plan::Fabric> {
         use plan::{Liqo, TrafficPolicy};
         Some(match self {
             Self::Host => return None,
