@@ -230,7 +230,7 @@ fn on_the_way(stage: &Stage, packets: &[pcap::Packet]) {
     let reach = &stage.reach;
     let most = reach.wan_packet_bytes(reach.mtu_bytes);
     assert_eq!(largest(packets), most, "the largest packet");
-    if let Some(port) = reach.wan_udp_port {
+    if let Some(port) = reach.wan_udp_port() {
         assert_eq!(most, 1400);
         for packet in packets {
             let is_tunnel = packet.protocols.ends_with(":ip:udp:wg");

@@ -33,10 +33,7 @@ pub use error::BuildError;
 pub use inputs::{Backends, FabricInputs, OverlayBackend, Program, WanBackend, WireguardBackend};
 pub use keys::{KeyPair, Keys};
 pub use nodeport::{FEED_NODE_PORT, RTP_NODE_PORTS, RTSP_NODE_PORT};
-pub use reach::{
-    BuiltFabric, RtpOverUdp, StreamerReach, TooLarge, fits, max_rtp_packet_bytes, tcp_mss_bytes,
-    wireguard_packet_bytes,
-};
+pub use reach::{BuiltFabric, Encapsulation, RtpOverUdp, StreamerReach, TooLarge, fits};
 
 use super::plan::{Fabric, LabPlan};
 

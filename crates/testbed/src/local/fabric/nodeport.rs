@@ -83,7 +83,7 @@ pub(super) fn build(plan: &LabPlan, given: &FabricInputs, policy: TrafficPolicy)
             rtp_over_udp,
             mtu_bytes: ETHERNET_MTU_BYTES,
             wan_crossings: draft::wan_crossings(plan),
-            wan_udp_port: None,
+            encapsulations: Vec::new(),
             backend: format!("nftables; WAN {}", wan.carrier.text()),
             carriers: Carriers {
                 wan: Some(wan.carrier),

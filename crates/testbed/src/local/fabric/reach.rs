@@ -18,9 +18,6 @@ const IP_BYTES: u16 = 20;
 /// A UDP header, in bytes.
 const UDP_BYTES: u16 = 8;
 
-/// A TCP header without options, in bytes.
-const TCP_BYTES: u16 = 20;
-
 /// What WireGuard adds to a packet of its own: type, receiver and counter, and the tag; in bytes.
 const WIREGUARD_BYTES: u16 = 32;
 
@@ -48,9 +45,8 @@ pub struct StreamerReach {
     pub mtu_bytes: u16,
     /// How often a frame crosses the WAN on its way from the renderer to the client.
     pub wan_crossings: u8,
-    /// The UDP port of cluster B's node that every packet between the clusters goes to or comes from; none where packets cross
-    /// the WAN as they are.
-    pub wan_udp_port: Option<u16>,
+    /// What wraps a packet between the clusters on the WAN, the innermost first; nothing where packets cross as they are.
+    pub encapsulations: Vec<Encapsulation>,
     /// What does the work, for people.
     pub backend: String,
     /// The same as data.
@@ -59,6 +55,27 @@ pub struct StreamerReach {
     pub service: String,
     /// Where packets can be captured, by name: `wan-a`, `overlay-b`, `tunnel-a`, `bridge-a`, `pod-client`.
     pub captures: BTreeMap<String, End>,
+}
+
+/// A protocol that wraps IP packets on the WAN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encapsulation {
+    /// WireGuard, to and from this UDP port of cluster B's node.
+    Wireguard { udp_port: u16 },
+}
+
+impl Encapsulation {
+    /// The outer IP packet around an IP packet on a path of this MTU; all in bytes.
+    fn packet_bytes(self, ip_packet_bytes: u16, mtu_bytes: u16) -> u16 {
+        match self {
+            Self::Wireguard { .. } => {
+                // WireGuard pads to a multiple of 16 bytes, but not beyond the MTU.
+                let padded = ip_packet_bytes.next_multiple_of(16);
+                let inside = padded.min(mtu_bytes).max(ip_packet_bytes);
+                inside + WIREGUARD_BYTES + UDP_BYTES + IP_BYTES
+            }
+        }
+    }
 }
 
 /// Whether RTP on UDP finds the client that asked for it over RTSP.
@@ -100,9 +117,18 @@ impl StreamerReach {
 
     /// The size on the WAN of an IP packet between client and streamer, headers of IP included, in bytes.
     pub fn wan_packet_bytes(&self, ip_packet_bytes: u16) -> u16 {
-        match self.wan_udp_port {
-            Some(_) => wireguard_packet_bytes(ip_packet_bytes, self.mtu_bytes),
-            None => ip_packet_bytes,
+        let wraps = self.encapsulations.iter();
+        wraps.fold(ip_packet_bytes, |inside, wrap| {
+            wrap.packet_bytes(inside, self.mtu_bytes)
+        })
+    }
+
+    /// The UDP port of cluster B's node that every packet between the clusters goes to or comes from; none where packets cross
+    /// the WAN as they are.
+    pub fn wan_udp_port(&self) -> Option<u16> {
+        let outermost = self.encapsulations.last()?;
+        match outermost {
+            Encapsulation::Wireguard { udp_port } => Some(*udp_port),
         }
     }
 }
@@ -122,34 +148,23 @@ pub fn fits(rtp_packet_bytes: u16, reach: &StreamerReach) -> Result<(), TooLarge
 }
 
 /// The largest RTP packet on UDP on a path of this MTU, RTP header included; both in bytes.
-pub const fn max_rtp_packet_bytes(mtu_bytes: u16) -> u16 {
+const fn max_rtp_packet_bytes(mtu_bytes: u16) -> u16 {
     mtu_bytes.saturating_sub(IP_BYTES + UDP_BYTES)
-}
-
-/// The most that a TCP segment carries on a path of this MTU, without options; both in bytes.
-pub const fn tcp_mss_bytes(mtu_bytes: u16) -> u16 {
-    mtu_bytes.saturating_sub(IP_BYTES + TCP_BYTES)
-}
-
-/// What an IP packet becomes that goes through a WireGuard tunnel of this MTU: the outer IP packet, in bytes.
-///
-/// The inner packet is padded to a multiple of 16 bytes, but not beyond the MTU.
-pub fn wireguard_packet_bytes(ip_packet_bytes: u16, mtu_bytes: u16) -> u16 {
-    let padded = ip_packet_bytes.next_multiple_of(16);
-    let inside = padded.min(mtu_bytes).max(ip_packet_bytes);
-    inside + WIREGUARD_BYTES + UDP_BYTES + IP_BYTES
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn wireguard_packet_bytes(ip_packet_bytes: u16, mtu_bytes: u16) -> u16 {
+        Encapsulation::Wireguard { udp_port: 1 }.packet_bytes(ip_packet_bytes, mtu_bytes)
+    }
+
     #[test]
     fn the_byte_budget_is_liqos() {
         // Figures of Liqo's documentation for its default MTU, 1340.
         assert_eq!(max_rtp_packet_bytes(1340), 1312);
         assert_eq!(max_rtp_packet_bytes(1340) - 12, 1300, "RTP payload");
-        assert_eq!(tcp_mss_bytes(1340), 1300);
         assert_eq!(wireguard_packet_bytes(1340, 1340), 1400);
         // On a clean path of 1500 bytes, 1440 is the best MTU.
         assert_eq!(wireguard_packet_bytes(1440, 1440), 1500);

@@ -49,7 +49,7 @@ pub(super) fn build(plan: &LabPlan) -> BuiltFabric {
             rtp_over_udp: RtpOverUdp::Works,
             mtu_bytes: ETHERNET_MTU_BYTES,
             wan_crossings: 0,
-            wan_udp_port: None,
+            encapsulations: Vec::new(),
             backend: "bridge".to_owned(),
             carriers: Carriers::default(),
             service,

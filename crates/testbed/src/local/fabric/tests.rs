@@ -290,7 +290,7 @@ fn what_fits_is_what_the_path_carries() {
             reach.max_udp_payload_bytes(),
             if liqo { 1312 } else { 1472 }
         );
-        assert_eq!(reach.wan_udp_port.is_some(), liqo);
+        assert_eq!(reach.wan_udp_port().is_some(), liqo);
         fits(reach.max_udp_payload_bytes(), reach).expect("the largest fits");
         fits(1150, reach).expect("the renderer's default fits everywhere");
         let error = fits(1400, reach).err().map(|error| error.to_string());

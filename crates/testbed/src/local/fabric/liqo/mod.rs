@@ -33,7 +33,7 @@ use super::carriers::Carriers;
 use super::draft::{self, Draft};
 use super::inputs::FabricInputs;
 use super::kube_proxy::{KubeProxy, Protocol, ServicePort};
-use super::reach::{BuiltFabric, RtpOverUdp, StreamerReach};
+use super::reach::{BuiltFabric, Encapsulation, RtpOverUdp, StreamerReach};
 use super::wan_end::{self, WanLink};
 use super::{node, nodeport};
 use crate::Cluster;
@@ -81,7 +81,9 @@ pub(super) fn build(plan: &LabPlan, given: &FabricInputs, version: Liqo) -> Buil
             rtp_over_udp: RtpOverUdp::Works,
             mtu_bytes: MTU_BYTES,
             wan_crossings: draft::wan_crossings(plan),
-            wan_udp_port: Some(plane.node_port),
+            encapsulations: vec![Encapsulation::Wireguard {
+                udp_port: plane.node_port,
+            }],
             backend: format!(
                 "{encryption}; {}; WAN {}",
                 plane.overlay_carrier.text(),
