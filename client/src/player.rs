@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gstreamer_video::prelude::*;
 use media::decode::Picture;
+use nix::time::ClockId;
 use parking_lot::{Mutex, MutexGuard};
 use service::clock;
 use service::trace::TraceRing;
@@ -261,8 +262,10 @@ impl Player {
 
 /// Processor time of this thread: unlike the wall clock it does not count what other threads do meanwhile.
 fn thread_cpu_ns() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    let (seconds, nanos) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());
+    let time = ClockId::CLOCK_THREAD_CPUTIME_ID
+        .now()
+        .expect("Linux counts the processor time of every thread");
+    let (seconds, nanos) = (time.tv_sec().unsigned_abs(), time.tv_nsec().unsigned_abs());
     seconds * 1_000_000_000 + nanos
 }
 

@@ -1,5 +1,7 @@
 //! Real-time scheduling of a thread.
 
+use nix::libc;
+
 /// Puts the calling thread before every ordinary one, with this priority (1 to 99) among the real-time ones; false where
 /// that is not allowed.
 pub fn schedule(priority: i32) -> bool {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use nix::libc;
 use nix::sched::{CloneFlags, setns};
 
 use crate::resources::net;

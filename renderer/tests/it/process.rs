@@ -6,6 +6,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running renderer; dropping it kills it.
@@ -89,8 +92,11 @@ impl Renderer {
     /// Sends SIGTERM, and gives how it ended, how long that took, and all that it said.
     pub(crate) fn terminate(mut self) -> (ExitStatus, Duration, String) {
         let begin = Instant::now();
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        kill(
+            Pid::from_raw(self.child.id().cast_signed()),
+            Signal::SIGTERM,
+        )
+        .unwrap();
         let status = self.child.wait().unwrap();
         self.reader.take().unwrap().join().unwrap();
         let said = self.stderr.lock().unwrap().clone();

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStrea
 use std::thread;
 use std::time::Duration;
 
+use nix::libc;
 use nix::sys::socket::{getsockopt, sockopt::TcpMaxSeg};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use testbed::netns::Netns;

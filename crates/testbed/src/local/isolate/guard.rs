@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getegid, geteuid, getpgrp, getpid, pipe2, tcgetpgrp, tcsetpgrp};
