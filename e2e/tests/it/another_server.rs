@@ -113,7 +113,7 @@ async fn a_server_that_does_not_listen_is_named_with_its_log() {
     let scenarios = "[[scenario]]\nname = \"gone\"\nserver = { command = \"sh -c 'echo no such camera >&2; exit 3'\" }\n";
     let finished = measure(&sandbox, scenarios).await;
     let said = finished.to_string();
-    for part in ["gone run 1 failed", "exit 3", "no such camera"] {
+    for part in ["gone repetition 1 failed", "exit 3", "no such camera"] {
         assert!(said.contains(part), "{part}: {said}");
     }
 }

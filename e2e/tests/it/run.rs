@@ -211,30 +211,3 @@ async fn what_ctrl_c_leaves_can_be_read() {
     assert!(report.stderr.contains("not whole"), "{report}");
     assert_valid(&json(&out.join("summary.json")));
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_scenario_file_is_understood() {
-    let mut count = 0;
-    for entry in std::fs::read_dir(root().join("scenarios")).expect("the scenarios") {
-        let path = entry.expect("an entry").path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            let plan = run(
-                binary("xrbench"),
-                &["run", &text(&path), "--dry-run"],
-                PATIENCE,
-            )
-            .await
-            .well();
-            assert!(
-                plan.contains("run-1") || plan.contains("xr-renderer"),
-                "{}: {plan}",
-                path.display()
-            );
-            count += 1;
-        }
-    }
-    assert!(count >= 3, "one-machine, ladder and smoke at least");
-}

@@ -189,6 +189,23 @@ fn a_tree_without_hierarchies_counts_nothing_and_says_why() {
     assert!(group.add(own).is_ok(), "there is nowhere to put it");
 }
 
+/// What an ordinary user sees on most machines: every group is somebody else's.
+#[test]
+fn a_hierarchy_of_which_no_group_is_ours_makes_nothing_and_is_named() {
+    let fake = Fake::new();
+    let groups = fake.groups();
+    let fake = fake.offers(&groups[1], "cpu memory");
+    // No access, as far as access(2) says: root has it to any file that is there.
+    for group in &groups {
+        fs::remove_file(group.join("cgroup.procs")).expect("removed");
+    }
+    let tree = Tree::create_in(&[fake.hierarchy(&[])], "xrbench-1", None);
+    assert_eq!((tree.version(), tree.missing().len()), (None, 2));
+    let whys: Vec<_> = tree.missing().iter().map(|one| &*one.why).collect();
+    assert!(whys.iter().all(|why| why.contains("not ours")), "{whys:?}");
+    assert!(groups.iter().all(|group| !group.join("xrbench-1").exists()));
+}
+
 /// The unified hierarchy with whatever controller it has to hand down here, which need not be one of interest.
 #[test]
 fn a_group_of_this_machines_unified_hierarchy_counts() {

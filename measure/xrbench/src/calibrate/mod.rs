@@ -44,7 +44,7 @@ pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
             .flat_map(|scenario| &scenario.runs)
             .find(|run| run.meta.scenario == meta.scenario && run.meta.run == meta.run)
             .and_then(|run| run.measured.figures())
-            .with_context(|| format!("{} run {} has no sample", meta.scenario, meta.run))?;
+            .with_context(|| format!("{} repetition {} has no sample", meta.scenario, meta.run))?;
         points.push(Point {
             set_us: set_us as f64,
             wire_us: way.figures.p50 as f64,

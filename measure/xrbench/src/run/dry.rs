@@ -92,7 +92,7 @@ pub(super) fn text(
         let seconds = plan.subject(file, slot).expected().as_secs_f64();
         writeln!(
             text,
-            "{:>4}. {} run {} (about {seconds:.0} s)",
+            "{:>4}. {} repetition {} (about {seconds:.0} s)",
             number + 1,
             slot.scenario,
             slot.run
@@ -110,7 +110,7 @@ pub(super) fn text(
             .map_or_else(String::new, |floor| format!(", compared with {floor}"));
         writeln!(
             text,
-            "\n{}: {}, {} runs of {} after {} of warm-up{compared}",
+            "\n{}: {}, {} x {} after {} of warm-up{compared}",
             info.name, info.pipeline, info.runs, settings.duration, settings.warmup
         )?;
         for (role, line) in command_lines(subject, programs, &out.repetition(&info.name, 1))? {
@@ -166,4 +166,32 @@ pub(super) fn json(
         "order": plan.order,
         "scenarios": scenarios,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Overrides, load};
+
+    /// The plan of each shipped scenario file: its time without OCR, its order and every command line.
+    #[test]
+    fn plans_of_the_shipped_scenarios() {
+        let programs = Programs {
+            renderer: "xr-renderer".into(),
+            streamer: "xr-streamer".into(),
+            client: "xr-client".into(),
+        };
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+        for entry in std::fs::read_dir(shipped).expect("the scenarios") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
+            let name = path.file_stem().expect("a name").to_string_lossy();
+            let file = load(&path, &Overrides::default()).expect("understood");
+            let out = RunFolder::new(format!("results/{name}"));
+            let plan = text(&file, &Plan::new(&file), &programs, &out, false).expect("a plan");
+            insta::assert_snapshot!(&*name, plan);
+        }
+    }
 }

@@ -226,7 +226,7 @@ impl Run<'_> {
             if self.complete.contains(slot) {
                 continue;
             }
-            let name = format!("{} run {}", slot.scenario, slot.run);
+            let name = format!("{} repetition {}", slot.scenario, slot.run);
             progress.begin(format!("{}/{} {name}", number + 1, self.plan.order.len()));
             let subject = self.plan.subject(self.file, slot);
             resume::set_aside(self.folder, slot)?;

@@ -16,7 +16,7 @@ pub(super) fn read_all(folder: &RunFolder, progress: &Progress) -> anyhow::Resul
         if !has_strips(&repetition) {
             continue;
         }
-        progress.begin(format!("{} run {}", meta.scenario, meta.run));
+        progress.begin(format!("{} repetition {}", meta.scenario, meta.run));
         progress.step("reading its strips");
         let read = read_repetition(&repetition, &options, |images| {
             progress.live(&format!("reading its strips: {images}"));
@@ -25,12 +25,15 @@ pub(super) fn read_all(folder: &RunFolder, progress: &Progress) -> anyhow::Resul
             Ok(audit) => {
                 if audit.disagree > 0 {
                     failures.push(format!(
-                        "{} run {}: digits and blocks disagree on {} frames; see its ocr.csv",
+                        "{} repetition {}: digits and blocks disagree on {} frames; see its ocr.csv",
                         meta.scenario, meta.run, audit.disagree
                     ));
                 }
             }
-            Err(error) => failures.push(format!("{} run {}: {error:#}", meta.scenario, meta.run)),
+            Err(error) => failures.push(format!(
+                "{} repetition {}: {error:#}",
+                meta.scenario, meta.run
+            )),
         }
     }
     progress.begin(String::new());

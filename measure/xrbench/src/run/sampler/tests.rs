@@ -84,16 +84,19 @@ fn the_last_line_is_of_the_last_second_whatever_became_of_the_group() {
     let of = Watched::new("renderer", pid, Some(&group));
     let used = || testbed::resources::sample(pid).expect("it runs");
     let until = Instant::now() + Duration::from_secs(20);
-    while used().cpu_us() < 800_000 {
-        assert!(Instant::now() < until, "it gets no processor");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let work = |us| {
+        while used().cpu_us() < us {
+            assert!(Instant::now() < until, "it gets no processor");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    work(800_000);
     let mut processes = Processes::default();
     let begun = Instant::now();
     processes
         .running(&of, clock::now(), SECOND)
         .expect("it runs");
-    std::thread::sleep(Duration::from_millis(100));
+    work(used().cpu_us() + 100_000);
     let last = used();
     child.kill().and_then(|()| child.wait()).expect("ended");
     drop((group, tree));
