@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use e2e::{Sandbox, binary, run, until};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serde_json::Value;
 use testbed::Exit;
 
@@ -210,4 +211,38 @@ async fn what_ctrl_c_leaves_can_be_read() {
     assert!(report.stdout.contains("p50"), "{report}");
     assert!(report.stderr.contains("not whole"), "{report}");
     assert_valid(&json(&out.join("summary.json")));
+}
+
+/// Whoever reads the progress of a run may stop reading: the run goes on, and ends.
+#[tokio::test]
+async fn a_run_waits_for_nobody_who_reads_its_progress() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("one.toml");
+    let scenario = "schema = 1\nname = \"one\"\n[[scenario]]\nname = \"one\"\nsize = \"640x360\"\nbitrate = \"2M\"\n\
+                    warmup = \"0s\"\nduration = \"1s\"\nocr.max_frames = 0\n";
+    std::fs::write(&file, scenario).expect("written");
+    let out = sandbox.path("out");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    fill(&writer);
+    let mut xrbench = tokio::process::Command::new(binary("xrbench"))
+        .args(["run", &text(&file), "--out", &text(&out)])
+        .stdout(std::process::Stdio::null())
+        .stderr(writer)
+        .kill_on_drop(true)
+        .spawn()
+        .expect("started");
+    let ended = tokio::time::timeout(RUN_PATIENCE, xrbench.wait()).await;
+    let status = ended.expect("it ends").expect("awaited");
+    assert!(status.success(), "{status}");
+    assert!(out.join("summary.json").is_file());
+    drop(reader);
+}
+
+/// Fills a pipe, so that the next byte would wait for its reader.
+fn fill(pipe: &std::io::PipeWriter) {
+    let flags = |flags| fcntl(pipe, FcntlArg::F_SETFL(flags)).expect("set");
+    flags(OFlag::O_NONBLOCK);
+    while nix::unistd::write(pipe, &[b'\n'; 4096]).is_ok() {}
+    while nix::unistd::write(pipe, b"\n").is_ok() {}
+    flags(OFlag::empty());
 }

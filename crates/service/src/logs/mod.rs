@@ -83,6 +83,11 @@ pub fn dropped() -> Counter {
     STDERR.dropped()
 }
 
+/// Says `line` on stderr, in its place among what is logged, and waits for nobody.
+pub fn say(line: &str) {
+    STDERR.push(format!("{line}\n").as_bytes());
+}
+
 /// Says `text` on stderr, if anything, after everything that was logged; waits a moment for whoever reads it.
 pub fn finish(text: &str) {
     STDERR.flush(LAST_WORDS);

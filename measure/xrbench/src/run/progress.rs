@@ -1,6 +1,8 @@
-//! How a run shows how far it is: a bar on a terminal, plain lines elsewhere. Both on stderr.
+//! How a run shows how far it is: a bar on a terminal, plain lines elsewhere. Both on stderr, and neither waits for whoever
+//! reads it.
 
 use std::io::IsTerminal as _;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,31 +12,40 @@ use tokio::time::Instant;
 /// Shows how far a run is.
 #[derive(Debug)]
 pub struct Progress {
-    bar: Option<ProgressBar>,
+    bar: Mutex<Option<Bar>>,
     begun: Instant,
-    /// What is going on, for the next line: `3/14 ours-udp run 2`.
+    /// What is going on, for the next line: `3/14 ours-udp repetition 2`.
     what: Mutex<String>,
 }
+
+/// A bar that a thread of its own draws: on a terminal that was stopped, by Ctrl-S, only the bar stands still.
+#[derive(Debug)]
+struct Bar {
+    orders: SyncSender<Draw>,
+    /// Closed by the thread's end.
+    ended: Receiver<()>,
+}
+
+enum Draw {
+    Message(String),
+    Note(String),
+}
+
+/// Orders that may wait for the terminal; further ones are not shown.
+const WAITING: usize = 64;
+
+/// How often the bar moves by itself.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long the end of a run waits for the terminal.
+const LAST_TICK: Duration = Duration::from_millis(300);
 
 impl Progress {
     /// For a run that will probably take `expected`.
     pub fn new(expected: Duration) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(
-                Some(expected.as_secs().max(1)),
-                ProgressDrawTarget::stderr(),
-            );
-            let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {msg}");
-            bar.set_style(
-                style
-                    .unwrap_or_else(|_| ProgressStyle::default_bar())
-                    .progress_chars("=> "),
-            );
-            bar.enable_steady_tick(Duration::from_millis(500));
-            bar
-        });
+        let bar = std::io::stderr().is_terminal();
         Self {
-            bar,
+            bar: Mutex::new(bar.then(|| Bar::start(expected)).flatten()),
             begun: Instant::now(),
             what: Mutex::default(),
         }
@@ -48,37 +59,41 @@ impl Progress {
     /// It has got so far: a line where there is no bar.
     pub fn step(&self, step: &str) {
         let text = self.text(step);
-        match &self.bar {
-            Some(bar) => bar.set_message(text),
-            None => line(&format!(
-                "{:>6.1} s  {text}",
-                self.begun.elapsed().as_secs_f64()
-            )),
+        if !self.draw(|| Draw::Message(text.clone())) {
+            let seconds = self.begun.elapsed().as_secs_f64();
+            service::logs::say(&format!("{seconds:>6.1} s  {text}"));
         }
-        self.tick();
     }
 
     /// A figure that changes all the time: only on a bar.
     pub fn live(&self, figure: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(self.text(figure));
-        }
-        self.tick();
+        self.draw(|| Draw::Message(self.text(figure)));
     }
 
     /// Something to keep on the screen.
     pub fn note(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => line(text),
+        if !self.draw(|| Draw::Note(text.to_owned())) {
+            service::logs::say(text);
         }
     }
 
     /// The bar goes away.
     pub fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        if let Some(Bar { orders, ended }) = self.bar.lock().take() {
+            drop(orders);
+            // Ended or not: a terminal that takes nothing is left as it is.
+            let _ = ended.recv_timeout(LAST_TICK);
         }
+    }
+
+    /// Whether there is a bar to draw this on.
+    fn draw(&self, order: impl FnOnce() -> Draw) -> bool {
+        let bar = self.bar.lock();
+        if let Some(bar) = &*bar {
+            // Full: the terminal takes nothing.
+            let _ = bar.orders.try_send(order());
+        }
+        bar.is_some()
     }
 
     fn text(&self, step: &str) -> String {
@@ -89,16 +104,37 @@ impl Progress {
             format!("{what}: {step}")
         }
     }
+}
 
-    fn tick(&self) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(self.begun.elapsed().as_secs());
-        }
+impl Bar {
+    /// None where no thread can be made.
+    fn start(expected: Duration) -> Option<Self> {
+        let (orders, taken) = mpsc::sync_channel(WAITING);
+        let (end, ended) = mpsc::channel();
+        let draw = move || {
+            draw(expected, &taken);
+            drop(end);
+        };
+        let thread = std::thread::Builder::new().name("progress".to_owned());
+        thread.spawn(draw).ok().map(|_| Self { orders, ended })
     }
 }
 
-fn line(text: &str) {
-    use std::io::Write as _;
-    // There is nowhere left to say that stderr is closed.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+fn draw(expected: Duration, orders: &Receiver<Draw>) {
+    let length = expected.as_secs().max(1);
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {msg}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.progress_chars("=> "));
+    loop {
+        match orders.recv_timeout(TICK) {
+            Ok(Draw::Message(text)) => bar.set_message(text),
+            Ok(Draw::Note(text)) => bar.println(text),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        bar.set_position(bar.elapsed().as_secs());
+        bar.tick();
+    }
+    bar.finish_and_clear();
 }
