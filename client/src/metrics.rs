@@ -26,7 +26,7 @@ pub struct Metrics {
     pub latency: Histogram,
     frames: Family<Outcome, Counter>,
     /// Frame numbers that were skipped.
-    pub frames_lost: Counter,
+    pub frames_missing: Counter,
     /// RTP packets passed to the decoder.
     pub packets_received: Counter,
     /// RTP sequence numbers that never came.
@@ -68,13 +68,13 @@ impl Metrics {
     /// Registers them all.
     pub fn register(registry: &mut Registry) -> Self {
         let frames = Family::<Outcome, Counter>::default();
-        for outcome in ["shown", "unread", "duplicate", "lost"] {
+        for outcome in ["shown", "unread", "duplicate", "missing"] {
             // Made now, so that a dashboard sees a zero and not a hole.
             drop(frames.get_or_create(&Outcome { outcome }));
         }
         registry.register(
             "xr_client_frames",
-            "Frames by outcome; a lost one is a skipped frame number",
+            "Frames by outcome; a missing one is a gap in the frame numbers, whoever made it",
             frames.clone(),
         );
 
@@ -129,7 +129,7 @@ impl Metrics {
 
         Self {
             latency,
-            frames_lost: frames.get_or_create_owned(&Outcome { outcome: "lost" }),
+            frames_missing: frames.get_or_create_owned(&Outcome { outcome: "missing" }),
             frames,
             packets_received: packet("received"),
             packets_lost: packet("lost"),

@@ -145,12 +145,12 @@ impl Player {
     }
 
     fn judge(&mut self, reading: Reading) -> Verdict {
-        let lost = self.tracker.lost();
+        let missing = self.tracker.missing();
         let verdict = self.tracker.judge(reading);
         self.metrics.frame(verdict);
         self.metrics
-            .frames_lost
-            .inc_by(self.tracker.lost().saturating_sub(lost));
+            .frames_missing
+            .inc_by(self.tracker.missing().saturating_sub(missing));
         verdict
     }
 
@@ -244,7 +244,7 @@ impl Player {
     pub fn frames(&self) -> FramesOut {
         FramesOut {
             counts: self.totals.counts(),
-            missing_numbers: self.tracker.lost(),
+            missing_numbers: self.tracker.missing(),
             renderer_restarts: self.tracker.restarts(),
         }
     }

@@ -18,12 +18,12 @@ pub enum Verdict {
     Unread,
 }
 
-/// Follows frame numbers. Numbers that a renderer skipped or the network lost count as lost until they appear.
+/// Follows frame numbers. Numbers that a renderer skipped or the network lost are missing until they appear.
 #[derive(Debug, Default)]
 pub struct Tracker {
     recent: VecDeque<(FrameNumber, UnixMicros)>,
     newest: Option<(FrameNumber, UnixMicros)>,
-    lost: u64,
+    missing: u64,
     restarts: u64,
 }
 
@@ -39,7 +39,7 @@ impl Tracker {
         match self.newest {
             None => self.newest = Some((frame, generated)),
             Some((number, at)) if frame > number && generated >= at => {
-                self.lost += u64::from(frame.0 - number.0) - 1;
+                self.missing += u64::from(frame.0 - number.0) - 1;
                 self.newest = Some((frame, generated));
             }
             // A lower number with a later time: another renderer process counts from 0 again. What the old one made and
@@ -48,8 +48,8 @@ impl Tracker {
                 self.restarts += 1;
                 self.newest = Some((frame, generated));
             }
-            // Out of order: it had been counted as lost.
-            Some(_) => self.lost = self.lost.saturating_sub(1),
+            // Out of order: it had been counted as missing.
+            Some(_) => self.missing = self.missing.saturating_sub(1),
         }
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
@@ -59,8 +59,8 @@ impl Tracker {
     }
 
     /// Frame numbers between the first and the newest that were not shown.
-    pub fn lost(&self) -> u64 {
-        self.lost
+    pub fn missing(&self) -> u64 {
+        self.missing
     }
 
     /// How often the numbers began again.
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(tracker.judge(read(6, 110)), Verdict::Duplicate);
         assert_eq!(tracker.judge(Reading::Unread), Verdict::Unread);
         assert_eq!(tracker.judge(read(9, 140)), Verdict::Shown);
-        assert_eq!(tracker.lost(), 2);
+        assert_eq!(tracker.missing(), 2);
         assert_eq!(
             tracker.judge(read(5, 100)),
             Verdict::Duplicate,
@@ -102,7 +102,7 @@ mod tests {
         for (frame, at) in [(1, 10), (3, 30), (2, 20), (4, 40)] {
             assert_eq!(tracker.judge(read(frame, at)), Verdict::Shown);
         }
-        assert_eq!((tracker.lost(), tracker.restarts()), (0, 0));
+        assert_eq!((tracker.missing(), tracker.restarts()), (0, 0));
     }
 
     #[test]
@@ -111,7 +111,7 @@ mod tests {
         for (frame, at) in [(1_000, 10), (1_001, 20), (0, 500), (1, 510), (3, 530)] {
             assert_eq!(tracker.judge(read(frame, at)), Verdict::Shown);
         }
-        assert_eq!((tracker.lost(), tracker.restarts()), (1, 1));
+        assert_eq!((tracker.missing(), tracker.restarts()), (1, 1));
     }
 
     #[test]

@@ -195,7 +195,7 @@ fn the_ops_port_tells_of_frames() {
     for family in [
         "xr_client_latency_seconds_bucket",
         "xr_client_frames_total{outcome=\"shown\"}",
-        "xr_client_frames_total{outcome=\"lost\"} 0",
+        "xr_client_frames_total{outcome=\"missing\"} 0",
         "xr_client_packets_total{fate=\"received\"}",
         "xr_client_reconnects_total 0",
         "xr_client_first_frame_seconds",

@@ -18,7 +18,7 @@ const MAX_SIDE: u32 = 8192;
 const MIN_SIZE: (u32, u32) = (640, 360);
 
 impl VideoSize {
-    /// 1280x720.
+    /// 1280x720 pixels (720p).
     pub const HD: Self = Self {
         width: 1280,
         height: 720,
