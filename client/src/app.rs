@@ -113,7 +113,7 @@ fn settings(args: &Args) -> Settings {
     }
 }
 
-/// Plays. True if a duration was given and no frame came to count it from.
+/// Plays until the end, the duration or the shutdown. True if a duration was given and no frame came to count it from.
 async fn wait(
     args: &Args,
     first_frame: &mut watch::Receiver<Option<UnixMicros>>,

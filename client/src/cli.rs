@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, env = "XR_URL", value_name = "URL")]
     pub url: String,
 
-    /// How RTP travels; auto takes UDP, and TCP when no packet comes over UDP within a second.
+    /// Transport of RTP; auto takes UDP, and TCP when no packet comes over UDP within a second.
     #[arg(long, env = "XR_TRANSPORT", value_enum, default_value = "auto")]
     pub transport: link::Choice,
 
@@ -100,9 +100,9 @@ pub struct Args {
 /// Where shown frames go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkChoice {
-    /// Nowhere.
+    /// No sink: pictures are read and dropped.
     None,
-    /// On the screen.
+    /// A window on the screen.
     Window,
     /// Into a video file.
     Record(PathBuf),

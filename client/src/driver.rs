@@ -32,7 +32,6 @@ pub struct Driver {
     pub context: SessionContext,
     /// What the sessions say.
     pub events: mpsc::Receiver<Event>,
-    /// What `/ready` says.
     pub ready: Readiness,
     /// Told of each transport that brought packets.
     pub transport: watch::Sender<Option<Transport>>,
@@ -47,9 +46,9 @@ struct State {
     opened: u64,
     /// The present session has brought packets.
     alive: bool,
-    /// Some session has.
+    /// Whether any session has been alive.
     ever_alive: bool,
-    /// `/ready` says so.
+    /// Whether `/ready` says that the client is ready.
     ready: bool,
     /// What was said last, so that a wait of minutes is one line.
     said: Option<String>,
@@ -57,7 +56,7 @@ struct State {
 }
 
 impl Driver {
-    /// Runs until `shutdown`; then the session is closed and no picture follows.
+    /// Keeps a session until `shutdown`; then the session is closed and no picture follows.
     pub async fn run(mut self, shutdown: Shutdown) {
         let mut state = State::default();
         let mut tick = tokio::time::interval(TICK);

@@ -40,7 +40,7 @@ impl Rows {
     }
 }
 
-/// The writing thread.
+/// The thread that writes the frames file.
 #[derive(Debug)]
 pub struct Writer(JoinHandle<()>);
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use settings::Transport;
 
-/// Which transports the command line allows.
+/// The transports that the command line allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
     /// UDP, and TCP when no packet comes over UDP.
@@ -36,7 +36,10 @@ pub const SCHEMES: &[&str] = &["rtsp"];
 /// The transport to try after this one: the next in the list, and after the last the first.
 fn next(transport: Transport, list: &[Transport]) -> Transport {
     let mut rest = list.iter().skip_while(|listed| **listed != transport);
-    rest.nth(1).or(list.first()).copied().unwrap_or(transport)
+    rest.nth(1)
+        .or_else(|| list.first())
+        .copied()
+        .unwrap_or(transport)
 }
 
 /// The machine's time limits.
@@ -51,7 +54,6 @@ pub struct Policy {
     pub silence: Duration,
     /// How long a silent session of a living server is kept before a new one is tried. It doubles each time.
     pub patience_start: Duration,
-    /// The longest patience.
     pub patience_cap: Duration,
 }
 
@@ -91,7 +93,7 @@ enum State {
     },
 }
 
-/// The machine. Every time is counted from an origin that the driver chose.
+/// The state machine of a client's link to its server. Every time is counted from an origin that the driver chose.
 #[derive(Debug)]
 pub struct Link {
     policy: Policy,

@@ -65,7 +65,7 @@ struct Fate {
 }
 
 impl Metrics {
-    /// Registers them all.
+    /// Registers every metric.
     pub fn register(registry: &mut Registry) -> Self {
         let frames = Family::<Outcome, Counter>::default();
         for outcome in ["shown", "unread", "duplicate", "missing"] {
@@ -163,7 +163,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a picture.
+    /// Counts a picture by its verdict.
     pub fn frame(&self, verdict: Verdict) {
         let outcome = match verdict {
             Verdict::Shown => "shown",

@@ -32,9 +32,7 @@ const UNKNOWN_FRAME: u32 = Stamp::FRAMES - 1;
 /// Where pictures and their records go.
 #[derive(Debug, Default)]
 pub struct Outputs {
-    /// The frames file.
     pub rows: Option<Rows>,
-    /// The collector.
     pub posts: Option<Posts>,
     /// Strips, and which are kept.
     pub strips: Option<(Keeper, Selection)>,
@@ -74,7 +72,6 @@ pub struct Player {
 pub struct SharedPlayer(Arc<Mutex<Player>>);
 
 impl SharedPlayer {
-    /// Shares `player`.
     pub fn new(player: Player) -> Self {
         Self(Arc::new(Mutex::new(player)))
     }
@@ -107,7 +104,7 @@ impl Player {
         }
     }
 
-    /// Plays one picture.
+    /// Reads, judges, stamps and hands on one picture.
     pub fn picture(&mut self, picture: &Picture<'_>) {
         let begun = thread_cpu_ns();
         let luma = picture.luma();

@@ -6,7 +6,7 @@
 
 use timeline::RtpTimestamp;
 
-/// So many frames in a row that differ are no concealed losses any more.
+/// Frames in a row whose stamp and packets differ, from which on the server is taken to rewrite timestamps.
 const REWRITTEN: u32 = 8;
 
 /// Tells a server that rewrites RTP timestamps from a picture that was concealed.
@@ -16,7 +16,8 @@ pub struct Rekey {
 }
 
 impl Rekey {
-    /// The frame's key. `fresh` says that no frame with this stamp has been shown before: a concealed picture has.
+    /// The key of a shown frame: its packets' timestamp, or its stamp's where the server rewrites timestamps. `fresh` says
+    /// that no frame with this stamp has been shown before: a concealed picture has.
     pub fn key(&mut self, packets: RtpTimestamp, stamp: RtpTimestamp, fresh: bool) -> RtpTimestamp {
         if packets == stamp {
             self.in_a_row = 0;

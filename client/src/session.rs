@@ -23,7 +23,6 @@ use crate::player::SharedPlayer;
 /// What every session of a client has in common.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What it plays.
     pub incoming: incoming::Settings,
     pub decode: decode::Config,
 }
@@ -33,9 +32,9 @@ pub struct Settings {
 pub enum Event {
     /// The session with this number ended, because of this.
     Over(u64, Ending),
-    /// Why no session could be opened, in better words than the pipeline has.
+    /// The reason why no session could be opened, in better words than the pipeline has.
     Cause(String),
-    /// Its pipeline's latency changed.
+    /// The latency of the pipeline changed.
     Latency(u64),
 }
 
@@ -63,7 +62,7 @@ impl Activity {
     }
 }
 
-/// An open session.
+/// An open session with its pipeline.
 #[derive(Debug)]
 pub struct Session {
     number: u64,
@@ -77,13 +76,11 @@ pub struct Session {
 /// What a session shares with the rest of the client.
 #[derive(Clone, Debug)]
 pub struct SessionContext {
-    /// Where pictures go.
     pub player: SharedPlayer,
-    /// Counters.
     pub metrics: Metrics,
     /// The ops port's trace.
     pub trace: TraceRing,
-    /// The driver's ear.
+    /// The channel to the driver.
     pub events: mpsc::Sender<Event>,
     /// The zero of the driver's clock.
     pub origin: Instant,
@@ -161,7 +158,8 @@ impl Session {
         new
     }
 
-    /// Ends it. Telling the server and stopping the threads happens elsewhere; from now on no picture of it is played.
+    /// Ends the session. Telling the server and stopping the threads happens elsewhere; from now on no picture of it is
+    /// played.
     pub fn close(self) -> Option<JoinHandle<()>> {
         self.closed.store(true, Ordering::Release);
         media::bus::unwatch(&self.pipeline);

@@ -22,7 +22,7 @@ pub struct Totals {
 /// How many pictures had which outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Distinct frames shown.
+    /// Frames shown, each counted once.
     pub shown: u64,
     /// Pictures whose stamp could not be read.
     pub unread: u64,
@@ -33,7 +33,7 @@ pub struct Counts {
 }
 
 impl Totals {
-    /// Adds one picture; `latency_us` is the consumption time minus the generation time, of a read picture.
+    /// Adds one shown picture; `latency_us` is the consumption time minus the generation time of a picture that was read.
     pub fn add(&mut self, verdict: Verdict, latency_us: Option<i64>) {
         match verdict {
             Verdict::Unread => self.counts.unread += 1,
@@ -76,7 +76,6 @@ impl Totals {
 /// What a run was, as `--json` prints it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// The stream.
     pub url: String,
     /// The transport of the last session that carried packets.
     pub transport: Option<Transport>,
@@ -86,15 +85,15 @@ pub struct Summary {
     pub played_s: f64,
     /// From the process's start to its first decoded frame, in microseconds.
     pub first_frame_us: Option<u64>,
-    /// Outcomes.
+    /// Frames by outcome.
     pub frames: FramesOut,
-    /// End-to-end latency.
+    /// The end-to-end latency of the shown frames.
     pub latency_us: Option<Figures>,
     /// Mean difference of successive latencies, in microseconds.
     pub mean_latency_change_us: Option<f64>,
     /// Mean processor time that the streaming thread spent on a picture after its decoding, in microseconds.
     pub player_us: Option<f64>,
-    /// RTP packets.
+    /// RTP packets received and lost.
     pub packets: Packets,
     /// Sessions opened after the first one that carried packets.
     pub reconnects: u64,
@@ -135,7 +134,6 @@ pub struct Records {
     pub posted: u64,
     /// Records that did not fit the queue while the collector was away, or were still queued at the end.
     pub post_dropped: u64,
-    /// Strips written.
     pub strips_kept: u64,
     /// Strips that a full queue or a full disk cost.
     pub strips_dropped: u64,

@@ -14,11 +14,11 @@ pub enum Verdict {
     Shown,
     /// A frame that was shown before: a repetition, or a picture that stands still.
     Duplicate,
-    /// Its stamp could not be read: never a sample.
+    /// The stamp could not be read: never a sample.
     Unread,
 }
 
-/// Follows frame numbers. Numbers that a renderer skipped or the network lost are missing until they appear.
+/// A follower of frame numbers. Numbers that a renderer skipped or the network lost are missing until they appear.
 #[derive(Debug, Default)]
 pub struct Tracker {
     recent: VecDeque<(FrameNumber, UnixMicros)>,

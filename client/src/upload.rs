@@ -43,7 +43,7 @@ impl Posts {
     }
 }
 
-/// The sending task.
+/// The task that posts reports to the collector.
 #[derive(Debug)]
 pub struct Uploader(JoinHandle<()>);
 

@@ -13,16 +13,14 @@ use tokio::time::timeout;
 pub struct Finished {
     /// The command line, for messages.
     pub command: String,
-    /// The exit code; none if a signal ended it.
+    /// The exit code; none if a signal ended the program.
     pub code: Option<i32>,
-    /// Standard output.
     pub stdout: String,
-    /// Standard error.
     pub stderr: String,
 }
 
 impl Finished {
-    /// It ended with code 0; gives back its standard output.
+    /// Asserts that the program ended with code 0, and returns its standard output.
     ///
     /// # Panics
     /// If it did not.
@@ -31,7 +29,7 @@ impl Finished {
         self.stdout
     }
 
-    /// It ended with `code`, and its standard error has each of `words`, in either case.
+    /// Asserts that the program ended with `code`, and that its standard error has each of `words`, in either case.
     ///
     /// # Panics
     /// If one is not so.
@@ -70,7 +68,7 @@ pub async fn run<S: AsRef<OsStr>>(
     run_in(program, args, &[], patience).await
 }
 
-/// The same with variables added to its environment.
+/// Runs a program with variables added to its environment.
 ///
 /// # Panics
 /// If it cannot be started, or runs longer than `patience`.

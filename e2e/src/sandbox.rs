@@ -113,7 +113,7 @@ impl Drop for Sandbox {
 }
 
 impl Sandbox {
-    /// An empty one.
+    /// An empty sandbox.
     ///
     /// # Panics
     /// If there is no place for temporary files.
@@ -145,7 +145,7 @@ impl Sandbox {
         self.spawn_in(role, program, args, &[])
     }
 
-    /// The same with variables added to its environment.
+    /// Starts any program with variables added to its environment.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -289,7 +289,7 @@ impl Service {
         format!("rtsp://{}/{name}", self.addr("rtsp"))
     }
 
-    /// Its ops port.
+    /// The ops port of the service.
     pub fn ops(&self) -> Ops {
         Ops::new(self.addr("ops"))
     }

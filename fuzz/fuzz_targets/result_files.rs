@@ -34,7 +34,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     }
 });
 
-/// `frames.csv`.
+/// Reads bytes as `frames.csv`.
 fn frames(bytes: &[u8]) {
     let Ok(reader) = FrameReader::new(bytes) else {
         return;
@@ -51,7 +51,7 @@ fn frames(bytes: &[u8]) {
     assert_eq!(again, rows);
 }
 
-/// `latency.hlog`.
+/// Reads bytes as `latency.hlog`.
 fn log(bytes: &[u8]) {
     let mut read = 0;
     for interval in Intervals::new(bytes) {
@@ -125,7 +125,7 @@ fn table<T: Serialize + DeserializeOwned + Default + PartialEq + Debug>(bytes: &
     }
 }
 
-/// `run.json` and `meta.json`.
+/// Reads bytes as `run.json` or `meta.json`.
 fn json<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
     let Ok(read) = serde_json::from_slice::<T>(bytes) else {
         return;
@@ -156,7 +156,7 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// Kept strips.
+/// Reads bytes as kept strips.
 fn images(bytes: &[u8]) {
     let mut reader = PgmReader::new(bytes);
     let images: Vec<_> = reader.by_ref().filter_map(Result::ok).collect();

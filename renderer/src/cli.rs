@@ -65,17 +65,17 @@ pub struct Args {
     pub encoding: RendererSettings,
 }
 
-/// Where frames go.
+/// The destination of the frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// To a streamer.
+    /// A feed of a streamer.
     Feed(FeedUrl),
     /// Through a decoder in this process, into this file.
     Floor(PathBuf),
 }
 
 impl Args {
-    /// The checked target.
+    /// Checks the destination.
     pub fn target(&self) -> Result<Target, ConfigError> {
         if let Some(path) = &self.floor {
             return Ok(Target::Floor(path.clone()));
@@ -93,7 +93,7 @@ impl Args {
         Ok(Target::Feed(url))
     }
 
-    /// How to encode.
+    /// The encoder's options.
     pub fn encoder(&self) -> EncoderConfig {
         let (video, encoding) = (&self.video, &self.encoding);
         EncoderConfig {

@@ -39,7 +39,7 @@ impl Outcome {
     }
 }
 
-/// Why a tick has no frame, or a frame was not sent.
+/// The reason why a tick has no frame, or a frame was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// Skipped: the source had no picture.
@@ -101,7 +101,7 @@ struct ByAsker {
     from: &'static str,
 }
 
-/// The program's metrics. Clones count together.
+/// The metrics of xr-renderer. Clones count together.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     frames: Family<ByOutcome, Counter>,

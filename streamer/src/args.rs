@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, env = "XR_UDP_SEND_BUFFER", value_name = "BYTES", default_value_t = 4 << 20)]
     pub udp_send_buffer: u32,
 
-    /// What costs latency.
+    /// The options that cost latency.
     #[command(flatten)]
     pub latency: StreamerSettings,
 
@@ -143,9 +143,9 @@ pub struct Args {
 /// A range of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange {
-    /// The first.
+    /// The lowest port.
     pub low: u16,
-    /// The last.
+    /// The highest port.
     pub high: u16,
 }
 

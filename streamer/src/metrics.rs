@@ -34,7 +34,7 @@ struct DropLabel {
     reason: Dropped,
 }
 
-/// Why a feed was refused or ended.
+/// The reason why a feed was refused or ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[expect(non_camel_case_types, reason = "the label's value is the word itself")]
 pub enum Refused {
@@ -50,31 +50,30 @@ pub enum Refused {
     codec,
     /// The body is not what its type says.
     garbage,
-    /// It ended in the middle of a packet.
+    /// The body ended in the middle of a packet.
     cut,
     /// Something in it is longer than is taken.
     too_long,
-    /// The streamer stops.
     stopping,
 }
 
-/// Why the streamer ended a viewer's connection.
+/// The reason why the streamer ended a viewer's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[expect(non_camel_case_types, reason = "the label's value is the word itself")]
 pub enum Dropped {
-    /// It did not take its packets in time.
+    /// The viewer did not take its packets in time.
     slow,
-    /// Its last session had ended, and no other began.
+    /// The last session on the connection had ended, and no other began.
     idle,
-    /// It sent nothing after connecting.
+    /// The peer sent nothing after connecting.
     silent,
-    /// It did not speak RTSP.
+    /// The peer did not speak RTSP.
     nonsense,
     /// There were too many connections.
     crowded,
 }
 
-/// All counters.
+/// The metrics of xr-streamer.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     feeds: Family<StateLabel, Gauge>,
@@ -146,14 +145,14 @@ impl Metrics {
         self.dropped.get_or_create(&DropLabel { reason }).inc();
     }
 
-    /// So many names are in `state`.
+    /// Sets the number of names in `state`.
     pub fn set_feeds(&self, state: &'static str, count: usize) {
         self.feeds
             .get_or_create(&StateLabel { state })
             .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// So many viewers play over `transport`.
+    /// Sets the number of viewers over `transport`.
     pub fn set_viewers(&self, transport: Transport, count: usize) {
         let transport = transport.as_str();
         self.viewers

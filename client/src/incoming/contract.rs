@@ -5,21 +5,19 @@ use settings::BufferMode;
 /// What the incoming streams of a client have in common.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The stream.
     pub url: String,
-    /// Jitter buffer delay.
     pub latency_ms: u32,
     /// What the jitter buffer does to timestamps.
     pub buffer_mode: BufferMode,
 }
 
-/// Why a stream ended.
+/// The reason why a stream ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// No connection could be made; the pipeline's words do not say why.
     Unreachable(String),
     /// The server has the stream, but does not send it over this transport.
     Refused,
-    /// For this reason.
+    /// The stream was lost; the text says why.
     Lost(String),
 }

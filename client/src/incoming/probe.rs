@@ -17,7 +17,7 @@ pub async fn alive(url: &http::Uri) -> bool {
     tokio::time::timeout(LIMIT, ask(url)).await.unwrap_or(false)
 }
 
-/// Why no connection can be made; none if one can.
+/// Tries to connect to the server; the reason why that is not possible, or none.
 pub async fn connect_error(url: &http::Uri) -> Option<String> {
     let (host, port) = address(url)?;
     let why = match tokio::time::timeout(LIMIT, TcpStream::connect((host, port))).await {

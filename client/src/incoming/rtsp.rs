@@ -22,7 +22,7 @@ const TEARDOWN: Duration = Duration::from_millis(100);
 /// The receive buffer asked of the kernel for RTP: some seconds of video.
 const UDP_BUFFER_BYTES: i32 = 2_621_440;
 
-/// One RTSP session.
+/// An RTSP session with the streamer.
 #[derive(Debug)]
 pub(crate) struct Rtsp {
     source: gst::Element,

@@ -59,7 +59,7 @@ impl Keeper {
     }
 }
 
-/// The writing thread.
+/// The thread that writes strips.
 #[derive(Debug)]
 pub struct Writer {
     thread: JoinHandle<()>,

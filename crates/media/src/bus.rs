@@ -3,13 +3,13 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-/// A pipeline failed.
+/// The failure of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{element}: {cause}")]
 pub struct PipelineError {
     /// The element that failed, by name.
     pub element: String,
-    /// What it says; with the detail that GStreamer keeps for debugging where that says more.
+    /// GStreamer's message, with the detail for debugging where that says more.
     pub cause: String,
     /// GStreamer's domain and code, which decide what to do.
     pub kind: Kind,
@@ -18,13 +18,13 @@ pub struct PipelineError {
 /// GStreamer's domain of an error, and the code in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The pipeline itself.
+    /// An error of the pipeline itself.
     Core(gst::CoreError),
     /// A library below an element.
     Library(gst::LibraryError),
     /// A file, a device or a connection.
     Resource(gst::ResourceError),
-    /// The stream's bytes.
+    /// An error in the stream's bytes.
     Stream(gst::StreamError),
     /// A domain of an element's own.
     Other,
@@ -69,7 +69,7 @@ pub enum BusEvent {
     Failed(PipelineError),
     /// Something is wrong, and the pipeline goes on.
     Warned(PipelineError),
-    /// The stream ended.
+    /// The stream came to its end.
     Ended,
     /// An element's latency changed: whoever owns the pipeline should call `recalculate_latency`.
     LatencyChanged,

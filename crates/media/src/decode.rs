@@ -33,10 +33,10 @@ use crate::{Error, element, rtp};
 /// Access units whose packets were seen and whose picture may still come: far more than a depayloader holds.
 const TAGS: usize = 64;
 
-/// How to decode.
+/// The options of the decoder.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Decoder threads; 0 lets libavcodec take one a core.
+    /// Threads of the decoder; 0 lets libavcodec take one a core.
     pub threads: u32,
     /// What the threads share.
     pub thread_type: ThreadType,
@@ -63,7 +63,6 @@ impl Config {
 pub struct Arrival {
     /// The frame that it belongs to.
     pub rtp_timestamp: RtpTimestamp,
-    /// RTP sequence number.
     pub sequence: u16,
     /// The last packet of its frame.
     pub marker: bool,
@@ -88,7 +87,7 @@ pub struct Picture<'a> {
     pub decoded: UnixMicros,
     /// The packets that it came from; none if the input was not RTP, or if they could not be told.
     pub origin: Option<Origin>,
-    /// Its presentation time in the pipeline.
+    /// The picture's presentation time in the pipeline.
     pub pts: Option<gst::ClockTime>,
 }
 
@@ -101,9 +100,10 @@ impl Picture<'_> {
     }
 }
 
-/// Who is told. Every call comes from the one streaming thread; what it spends delays the next picture.
+/// Receiver of what happens in a decoding pipeline. Every call comes from the one streaming thread; what it spends delays the
+/// next picture.
 pub trait Observer: Send {
-    /// A packet arrived. The marker's arrival is a frame's `received`.
+    /// Called for each packet that arrives. The marker's arrival is a frame's `received`.
     fn packet(&mut self, arrival: Arrival) {
         let _ = arrival;
     }
@@ -318,7 +318,7 @@ fn observe(
     Ok(())
 }
 
-/// Which packets had which presentation time: all packets of one frame have the same, and so has their access unit.
+/// Packets by presentation time: all packets of one frame have the same, and so has their access unit.
 #[derive(Debug, Default)]
 struct Tags(VecDeque<(Option<gst::ClockTime>, Origin)>);
 

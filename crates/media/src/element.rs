@@ -8,7 +8,7 @@ use gstreamer as gst;
 /// How long the log has for the last line of a program that `GLib` aborts.
 const LAST_LINE: Duration = Duration::from_millis(50);
 
-/// Why a pipeline could not be built.
+/// The reason why a pipeline could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -11,18 +11,14 @@ use crate::{Error, element};
 pub struct EncoderConfig {
     /// Size of the pictures.
     pub size: VideoSize,
-    /// Pictures a second.
     pub fps: FrameRate,
-    /// Bits a second.
     pub bitrate: Bitrate,
     pub encoder: Encoder,
-    /// x264's speed preset.
     pub preset: Preset,
-    /// x264's tune.
     pub tune: Tune,
     /// Frames from one key frame to the next.
     pub gop: u32,
-    /// The encoder's threads; 0 lets it choose.
+    /// Threads of the encoder; 0 lets it choose.
     pub threads: u32,
     /// Largest RTP packet in bytes.
     pub rtp_mtu: u32,

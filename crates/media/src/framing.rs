@@ -52,7 +52,7 @@ impl Deframer {
         }
     }
 
-    /// Appends what arrived.
+    /// Appends bytes that arrived.
     pub fn push(&mut self, piece: &[u8]) {
         if self.broken.is_none() {
             self.buffer.extend_from_slice(piece);

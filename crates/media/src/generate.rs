@@ -17,12 +17,12 @@ pub type Clock = fn() -> UnixMicros;
 /// Frames that may be between the stamp and the end of the encoder. A default x264 looks some 60 frames ahead.
 const IN_FLIGHT: usize = 512;
 
-/// Which stamp the frame with a given running time carries. Clones share it; the oldest entry makes room.
+/// The stamps of frames under way, by the frame's running time. Clones share it; the oldest entry makes room.
 #[derive(Clone, Debug, Default)]
 pub struct Stamps(Arc<Mutex<VecDeque<(gst::ClockTime, Stamp)>>>);
 
 impl Stamps {
-    /// None yet.
+    /// A table without stamps.
     pub fn new() -> Self {
         Self::default()
     }

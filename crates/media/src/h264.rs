@@ -13,7 +13,7 @@ const FU_A: u8 = 28;
 /// A NAL unit that begins in a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nal<'a> {
-    /// Its type, 1 to 23.
+    /// The unit's type, 1 to 23.
     pub kind: u8,
     /// The unit with its header byte if it stands whole in the payload; absent for the first fragment of a longer one.
     pub whole: Option<&'a [u8]>,

@@ -11,7 +11,7 @@ use settings::FrameRate;
 /// One place in the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {
-    /// Its number, from 0.
+    /// The number of the tick, from 0.
     pub number: u64,
     /// When it is due, in nanoseconds after tick 0.
     pub due_nanos: u64,

@@ -17,7 +17,7 @@ use crate::{Error, framing, h264, rtp};
 pub struct EncodedFrame {
     /// What its picture carries.
     pub stamp: Stamp,
-    /// Its key, in every one of its packets.
+    /// The frame's key, which every one of its packets carries.
     pub rtp_timestamp: RtpTimestamp,
     /// Whether decoding can begin here.
     pub key_frame: bool,
@@ -114,7 +114,7 @@ impl Gatherer {
         }
     }
 
-    /// Takes one packet; gives the frame if it was its last.
+    /// Takes one packet; returns the frame if the packet was its last.
     fn take(
         &mut self,
         buffer: &gst::BufferRef,

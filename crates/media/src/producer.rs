@@ -24,7 +24,7 @@ use crate::pace::Metronome;
 use crate::source::{Source, Taken};
 use crate::{Error, bus};
 
-/// Why a tick has no frame.
+/// The reason why a tick has no frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Skip {
     /// The source had no picture ready.
@@ -40,7 +40,7 @@ pub trait Observer: Send + Sync + 'static {
         let _ = late_nanos;
     }
 
-    /// This many ticks have no frame.
+    /// Counts ticks that have no frame.
     fn skipped(&self, ticks: u64, why: Skip) {
         let _ = (ticks, why);
     }

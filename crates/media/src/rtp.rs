@@ -15,7 +15,7 @@ use timeline::RtpTimestamp;
 /// Bytes of a header without contributing sources or extension.
 pub const HEADER_BYTES: usize = 12;
 
-/// Why bytes are not an RTP packet.
+/// The reason why bytes are no RTP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {
@@ -23,12 +23,7 @@ pub enum Malformed {
     #[error(
         "an RTP packet of {have} bytes is shorter than the {need} bytes that its header asks for"
     )]
-    Short {
-        /// Bytes present.
-        have: usize,
-        /// Bytes needed.
-        need: usize,
-    },
+    Short { have: usize, need: usize },
     /// The two version bits are not 2.
     #[error("RTP version {0} instead of 2")]
     Version(u8),
@@ -58,7 +53,7 @@ impl<'a> Packet<'a> {
         self.bytes[1] & 0x7f
     }
 
-    /// The sequence number.
+    /// The packet's sequence number.
     pub fn sequence(self) -> u16 {
         u16::from_be_bytes([self.bytes[2], self.bytes[3]])
     }
@@ -68,7 +63,7 @@ impl<'a> Packet<'a> {
         RtpTimestamp(word(self.bytes, 4))
     }
 
-    /// The synchronisation source.
+    /// The packet's synchronisation source (SSRC).
     pub fn ssrc(self) -> u32 {
         word(self.bytes, 8)
     }

@@ -42,7 +42,7 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Fires it.
+    /// Begins the shutdown.
     pub fn begin(&self) {
         self.0.cancel();
     }

@@ -3,7 +3,7 @@
 /// The work is done, or a signal ended it and everything was drained.
 pub const OK: u8 = 0;
 
-/// It could not start, failed on the way, or did not drain within its grace.
+/// The program could not start, failed on the way, or did not drain within its grace.
 pub const START: u8 = 1;
 
 /// What it was given to read cannot be used: `xrbench compare` of folders that hold no results.

@@ -37,9 +37,9 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Ops {
     /// Register the program's metrics here. Build and process metrics are in it already.
     pub registry: Registry,
-    /// What `/trace` serves; without one it answers 404.
+    /// The ring that `/trace` serves; without one it answers 404.
     pub trace: Option<TraceRing>,
-    /// What `/ready` says; keep a clone to set it.
+    /// The state that `/ready` tells; keep a clone to set it.
     pub ready: Readiness,
     limits: Limits,
 }

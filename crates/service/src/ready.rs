@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Serializer as _;
 
-/// What `/ready` says. Clones share it.
+/// The state that `/ready` tells: ready, or why not. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Readiness(Arc<Mutex<Option<String>>>);
 
@@ -17,7 +17,7 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Not ready: starting.
+    /// The state of a process that is starting.
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(Some("starting".to_owned()))))
     }
@@ -32,7 +32,7 @@ impl Readiness {
         self.set(Some(reason.into()));
     }
 
-    /// Why the process is not ready; none when it is.
+    /// The reason why the process is not ready; none when it is.
     pub fn reason(&self) -> Option<String> {
         self.0.lock().clone()
     }

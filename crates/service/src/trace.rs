@@ -9,7 +9,8 @@ use timeline::{Crossing, Point, RtpTimestamp, TracePage, UnixMicros};
 /// The most crossings in one page: some 100 kB of JSON, copied in some tens of microseconds.
 pub const MAX_PAGE: usize = 2_000;
 
-/// A shared [`Ring`]. A push holds the lock for some tens of nanoseconds, a page for its copy of at most [`MAX_PAGE`].
+/// A [`Ring`] of crossings that threads share. A push holds the lock for some tens of nanoseconds, a page for its copy of at
+/// most [`MAX_PAGE`].
 #[derive(Clone, Debug)]
 pub struct TraceRing(Arc<Mutex<Ring>>);
 

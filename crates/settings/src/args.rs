@@ -12,9 +12,9 @@ use serde_json::Value;
 pub struct Refused {
     /// The option, as a file names it: `rtp_mtu`.
     pub key: String,
-    /// The value.
+    /// The value that was refused, as it was written.
     pub value: String,
-    /// Why it is refused, and what would be right.
+    /// The reason for the refusal, and what would be right.
     pub why: String,
 }
 

@@ -13,7 +13,7 @@ pub struct BitsPerSecond(u64);
 const MAX: u64 = 100_000_000_000;
 
 impl BitsPerSecond {
-    /// Bits a second.
+    /// The rate in bits a second.
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -90,7 +90,7 @@ impl Bitrate {
         }
     }
 
-    /// Bits a second.
+    /// The rate in bits a second.
     pub const fn bits_per_second(self) -> u32 {
         self.0
     }

@@ -48,7 +48,7 @@ impl FrameRate {
         self.denominator
     }
 
-    /// Frames a second.
+    /// The rate in frames a second, rounded to a float.
     pub fn as_f64(self) -> f64 {
         f64::from(self.numerator) / f64::from(self.denominator)
     }

@@ -38,7 +38,7 @@ pub struct RendererSettings {
     #[arg(long, env = "XR_ENCODER", value_name = "NAME", default_value_t = RendererSettings::DEFAULT.encoder, help_heading = "Encoding")]
     pub encoder: Encoder,
 
-    /// x264's speed preset.
+    /// Speed preset of x264.
     #[arg(long, env = "XR_PRESET", value_name = "PRESET", default_value_t = RendererSettings::DEFAULT.preset, help_heading = "Encoding")]
     pub preset: Preset,
 
@@ -113,7 +113,7 @@ pub struct ClientSettings {
         default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Tuning")]
     pub sync: bool,
 
-    /// Decoder threads; 0 takes one a core.
+    /// Threads of the decoder; 0 takes one a core.
     #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = ClientSettings::DEFAULT.decoder_threads,
         value_parser = value_parser!(u32).range(0..=64), help_heading = "Tuning")]
     pub decoder_threads: u32,

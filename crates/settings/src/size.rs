@@ -44,12 +44,12 @@ impl VideoSize {
         Err(UnitError(format!("{width}x{height} {problem}")))
     }
 
-    /// Width in pixels.
+    /// The width in pixels.
     pub const fn width(self) -> u32 {
         self.width
     }
 
-    /// Height in pixels.
+    /// The height in pixels.
     pub const fn height(self) -> u32 {
         self.height
     }

@@ -14,17 +14,17 @@ pub struct Span(pub Duration);
 const MAX: Duration = Duration::from_hours(1_000_000);
 
 impl Span {
-    /// Whole seconds.
+    /// A span of whole seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
-    /// Whole milliseconds.
+    /// A span of whole milliseconds.
     pub const fn millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
     }
 
-    /// The seconds that it lasts.
+    /// The length in seconds.
     pub const fn as_secs_f64(self) -> f64 {
         self.0.as_secs_f64()
     }

@@ -22,11 +22,11 @@ use strum::{Display, IntoStaticStr};
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Role {
-    /// xr-renderer.
+    /// The renderer, xr-renderer.
     Renderer,
-    /// xr-streamer.
+    /// The streamer, xr-streamer.
     Streamer,
-    /// xr-client.
+    /// The client, xr-client.
     Client,
 }
 
@@ -48,7 +48,7 @@ impl Role {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Pipeline {
-    /// xr-renderer, xr-streamer, xr-client.
+    /// The pipeline of xr-renderer, xr-streamer and xr-client.
     #[default]
     Ours,
     /// An unmodified ffmpeg renders and another plays, both with their defaults; xr-streamer is between them.
@@ -123,17 +123,17 @@ impl Transport {
     }
 }
 
-/// A cluster.
+/// The name of a cluster.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Display, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum ClusterName {
-    /// The client's.
+    /// The cluster of the client.
     #[default]
     A,
-    /// The streamer's.
+    /// The cluster of the streamer.
     B,
 }
 
@@ -174,7 +174,7 @@ pub enum Preset {
     VerySlow,
 }
 
-/// x264's tunings.
+/// Tunings of x264.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Display, Serialize, Deserialize,
 )]

@@ -9,7 +9,6 @@ use crate::{Plane, PlaneMut};
 /// Side of a block in pixels: the macroblock of H.264, so that no block shares a transform with its neighbour.
 pub(crate) const SIZE: usize = 16;
 
-/// Rows of blocks.
 pub(crate) const ROWS: usize = 3;
 
 /// Blocks in a row.
@@ -59,7 +58,7 @@ fn decode(bytes: [u8; BYTES]) -> Result<Stamp, Unread> {
     }
 }
 
-/// Draws the blocks.
+/// Draws a stamp as blocks.
 pub(crate) fn draw(luma: &mut PlaneMut<'_>, stamp: Stamp) {
     let bytes = encode(stamp);
     let mut pixels = [0; MIN_WIDTH];

@@ -29,7 +29,7 @@ impl Stamp {
     }
 }
 
-/// Why a stamp could not be read. Such a frame is counted, and is never a sample.
+/// The reason why a stamp could not be read. Such a frame is counted, and is never a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unread {
@@ -38,9 +38,9 @@ pub enum Unread {
         "a picture of {width}x{height} pixels has no room for a stamp (at least {MIN_WIDTH}x{MIN_HEIGHT})"
     )]
     TooSmall {
-        /// Pixels.
+        /// Width of the picture in pixels.
         width: usize,
-        /// Pixels.
+        /// Height of the picture in pixels.
         height: usize,
     },
     /// The blocks are all of about the same grey: there is no stamp, or it was painted over.

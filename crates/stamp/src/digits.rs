@@ -10,7 +10,7 @@ pub const STRIP_WIDTH: usize = BAND_WIDTH;
 /// Height of a line's strip in pixels.
 pub const STRIP_HEIGHT: usize = BAND_HEIGHT;
 
-/// Which of the two lines.
+/// One of the two lines of digits in a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Line {
     /// When the frame was made: drawn by the renderer.

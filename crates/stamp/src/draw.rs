@@ -5,7 +5,7 @@ use crate::digits::{self, Line};
 use crate::layout::MIN_WIDTH;
 use crate::{PlaneMut, blocks};
 
-/// Chroma without colour.
+/// The chroma value of grey.
 const NEUTRAL: u8 = 128;
 
 /// Draws the renderer's stamp, blocks and generation line, into a luma plane.

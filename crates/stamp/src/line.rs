@@ -25,7 +25,7 @@ pub const LENGTH: usize = DIGITS + 2;
 /// The largest prime below 10^4 for which every error in two digits is found.
 const MODULUS: u64 = 9_973;
 
-/// Not 0, so that a row of zeros, the easiest thing to read into a blank, is not a valid line.
+/// The remainder of a valid line: not 0, so that a row of zeros, the easiest thing to read into a blank, is no valid line.
 const REMAINDER: u64 = 4_711;
 
 /// The line that shows `stamp`.

@@ -1,10 +1,10 @@
 //! One 8-bit plane of a picture, borrowed: rows of `width` pixels, `stride` bytes apart.
 
-/// Why a slice is not the plane that it was said to be.
+/// The reason why a slice of bytes cannot be a plane of the given shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlaneError {
-    /// Rows would overlap.
+    /// The stride is shorter than a row, so that rows would overlap.
     #[error("a stride of {stride} bytes is less than the width of {width} pixels")]
     Stride {
         /// Bytes from one row to the next.
@@ -19,7 +19,7 @@ pub enum PlaneError {
     Short {
         /// Pixels in a row.
         width: usize,
-        /// Rows.
+        /// Number of rows.
         height: usize,
         /// Bytes from one row to the next.
         stride: usize,
@@ -87,7 +87,7 @@ impl<'a> Plane<'a> {
         self.width
     }
 
-    /// Rows.
+    /// The number of rows.
     pub const fn height(&self) -> usize {
         self.height
     }
@@ -119,7 +119,7 @@ impl<'a> PlaneMut<'a> {
         })
     }
 
-    /// The same plane, to read.
+    /// A view of the plane for reading.
     pub fn as_plane(&self) -> Plane<'_> {
         Plane {
             data: self.data,

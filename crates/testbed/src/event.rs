@@ -38,7 +38,6 @@ pub struct Event {
     pub at: UnixMicros,
     /// The process's word in the scenario.
     pub role: String,
-    /// What happened.
     pub kind: EventKind,
 }
 
@@ -46,17 +45,15 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
     Started {
-        /// Its number.
         pid: u32,
     },
-    /// It said that it is ready.
+    /// The process said that it is ready.
     Ready,
     /// A signal was sent to it on purpose.
     Signalled {
-        /// The signal's name.
         signal: &'static str,
     },
-    /// It ended.
+    /// The process ended.
     Exited(Exit),
 }
 

@@ -14,9 +14,9 @@ use crate::resources::{Sample, proc};
 pub struct Hierarchy {
     /// Where it is mounted.
     pub mount: PathBuf,
-    /// This process's group in it.
+    /// The group of this process in the hierarchy.
     pub own: PathBuf,
-    /// That group and those above it.
+    /// The process's group and those above it.
     pub candidates: Vec<PathBuf>,
 }
 

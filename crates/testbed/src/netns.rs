@@ -13,7 +13,7 @@ use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-/// A network namespace. Clones are the same one.
+/// A network namespace, held open by a file descriptor. Clones are the same one.
 #[derive(Clone)]
 pub struct Netns(Arc<Held>);
 
@@ -38,7 +38,7 @@ impl Netns {
         })))
     }
 
-    /// The caller's own.
+    /// The network namespace of the caller.
     pub fn current(name: impl Into<String>) -> io::Result<Self> {
         Ok(Self(Arc::new(Held {
             name: name.into(),
@@ -46,7 +46,7 @@ impl Netns {
         })))
     }
 
-    /// Its name within the lab.
+    /// The name within the lab.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -56,12 +56,12 @@ impl Netns {
         Ok(nix::sys::stat::fstat(&self.0.file)?.st_ino)
     }
 
-    /// Its path as a process sees it that inherits the descriptor; see [`crate::Spec::inherit`].
+    /// The path by which a process that inherits the descriptor sees the namespace; see [`crate::Spec::inherit`].
     pub fn inherited_path(&self) -> PathBuf {
         Path::new("/proc/self/fd").join(self.0.file.as_raw_fd().to_string())
     }
 
-    /// Its path as any process with the right to look sees it, as long as this process holds it.
+    /// The path by which any process with the right to look sees the namespace, as long as this process holds it.
     pub fn path_for_others(&self) -> PathBuf {
         Path::new("/proc")
             .join(std::process::id().to_string())

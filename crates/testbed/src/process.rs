@@ -27,22 +27,15 @@ const SHOWN_LINES: usize = 12;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Its log cannot be written.
+    /// The log cannot be written.
     #[error("cannot write the log {path}: {source}; free the disk or choose another folder")]
-    Log {
-        /// The log's file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Log { path: PathBuf, source: io::Error },
     /// The program cannot be run.
     #[error("cannot start {role}: {program}: {source}")]
     Spawn {
         /// What it is in the scenario.
         role: String,
-        /// The program's file.
         program: PathBuf,
-        /// The cause.
         source: io::Error,
     },
 }
@@ -51,17 +44,16 @@ pub enum StartError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NotReady {
-    /// It ended first.
+    /// The process ended before it was ready.
     #[error("{role} ended ({exit}) before it was ready; the end of its log:\n{tail}")]
     Ended {
         /// What it is in the scenario.
         role: String,
-        /// How it ended.
         exit: Exit,
         /// The end of its log.
         tail: String,
     },
-    /// It runs, and has not said so.
+    /// The process runs, and has not said that it is ready.
     #[error("{role} was not ready after {} s; the end of its log:\n{tail}", waited.as_secs_f64())]
     Late {
         /// What it is in the scenario.
@@ -97,7 +89,7 @@ impl Testbed {
         }
     }
 
-    /// The same testbed elsewhere: its clock, and whoever takes its events.
+    /// A testbed in another place, with the same clock and the same receiver of events.
     #[must_use]
     pub fn at(&self, placement: Placement) -> Self {
         Self {
@@ -170,7 +162,7 @@ impl Process {
         self.started_at
     }
 
-    /// Its number, until it ends.
+    /// The process number, until the process ends.
     pub fn pid(&self) -> Option<u32> {
         self.shared
             .pid
@@ -241,7 +233,7 @@ impl Process {
         self.end_by(Signal::SIGTERM, "SIGTERM", grace).await
     }
 
-    /// The same by SIGINT, which some programs take for "finish your file".
+    /// Ends the process by SIGINT, which some programs take for "finish your file", and by SIGKILL when its grace is over.
     pub async fn interrupt(&self, grace: Duration) -> Exit {
         self.end_by(Signal::SIGINT, "SIGINT", grace).await
     }

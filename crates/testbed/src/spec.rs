@@ -38,15 +38,13 @@ impl Placement {
 pub struct Spec {
     /// What it is in the scenario, for example `streamer`. Events, samples and logs carry this word.
     pub role: String,
-    /// The program's file.
     pub program: PathBuf,
-    /// Its arguments.
     pub args: Vec<String>,
     /// Added to the environment.
     pub env: Vec<(String, String)>,
     /// Variables whose names begin so are not handed down: what is meant for the runner is not meant for its processes.
     pub env_remove: Option<String>,
-    /// Its standard error goes to this file.
+    /// The file that takes the standard error.
     pub log: PathBuf,
     /// How many bytes of log are kept: the first half of it from the beginning, the rest from the end.
     pub log_limit_bytes: usize,
@@ -54,9 +52,9 @@ pub struct Spec {
     pub on_line: Option<LineFn>,
     /// For a program that writes no ready line: it is ready once its standard error holds this text.
     pub ready_when: Option<String>,
-    /// Its standard output goes to the log too, line by line: some programs report errors there.
+    /// Whether the standard output goes to the log too, line by line: some programs report errors there.
     pub log_stdout: bool,
-    /// It gives up root by itself; see [`crate::pretend`].
+    /// Whether the program gives up root by itself; see [`crate::pretend`].
     pub pretend: bool,
     /// Namespaces whose descriptors the process inherits, so that it finds them at [`Netns::inherited_path`].
     pub inherit: Vec<Netns>,
@@ -95,8 +93,8 @@ impl Spec {
         line
     }
 
-    /// The same process on the addresses of its ready line, so that one which drew its ports comes back where the others
-    /// know it: the address `ops` is the value of the flag `--ops`, and so on.
+    /// This process on the addresses of its ready line, so that one which drew its ports comes back where the others know it:
+    /// the address `ops` is the value of the flag `--ops`, and so on.
     pub(crate) fn rebound(&self, ready: &Ready) -> Self {
         let mut again = self.clone();
         for (key, address) in ready.addresses() {

@@ -21,12 +21,12 @@ pub struct ServerTimes {
     pub transmitted_us: UnixMicros,
 }
 
-/// One whole exchange.
+/// One complete exchange of times between two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// Our clock, just before the request was sent (t1).
     pub sent: UnixMicros,
-    /// Their times (t2 and t3).
+    /// The server's times of receiving and answering (t2 and t3).
     pub server: ServerTimes,
     /// Our clock, just after the answer came (t4).
     pub answered: UnixMicros,
@@ -36,14 +36,15 @@ pub struct Exchange {
 /// split between the two directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// Their clock minus ours, in microseconds.
+    /// The server's clock minus this clock, in microseconds.
     pub offset_us: i64,
     /// Half of the round trip, plus one microsecond because clocks are read in whole ones.
     pub uncertainty_us: u64,
 }
 
 impl Exchange {
-    /// The estimate; none when a clock was set during the exchange, so that the round trip came out negative.
+    /// The offset that the exchange shows; none when a clock was set during the exchange, so that the round trip came out
+    /// negative.
     pub fn estimate(&self) -> Option<Estimate> {
         let [t1, t2, t3, t4] = [
             self.sent,
@@ -106,9 +107,9 @@ pub struct Filter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a step of a clock marks the run"]
 pub enum Heard {
-    /// It agrees with what was known.
+    /// The estimate agrees with the earlier ones.
     Steady,
-    /// It cannot be right together with what was known: a clock was set. What was known is forgotten.
+    /// The estimate contradicts the earlier ones: a clock was set. What was known is forgotten.
     Stepped {
         /// By how much the offset changed, in microseconds.
         by_us: i64,
@@ -147,7 +148,7 @@ impl Filter {
         self.window.len()
     }
 
-    /// Whether none is.
+    /// Whether no estimate is kept.
     pub fn is_empty(&self) -> bool {
         self.window.is_empty()
     }

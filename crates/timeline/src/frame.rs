@@ -12,7 +12,7 @@ pub enum Reading {
     Read {
         /// Position in the renderer's schedule.
         frame: FrameNumber,
-        /// The generation time.
+        /// The generation time of the frame.
         generated: UnixMicros,
     },
     /// The blocks could not be read, or their check failed: never a sample.

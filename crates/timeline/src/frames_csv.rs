@@ -65,7 +65,7 @@ impl Outcome {
 pub enum Phase {
     /// Before measuring began: in no figure.
     Warmup,
-    /// While measuring.
+    /// The frame was generated in the measured time.
     Measured,
 }
 
@@ -81,12 +81,12 @@ impl Phase {
     }
 }
 
-/// One line.
+/// One line of `frames.csv`: a frame at one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameRow {
     /// The number on the stamp; unknown for what was unread or lost.
     pub frame: Option<FrameNumber>,
-    /// The frame's key.
+    /// The key of the frame.
     pub rtp_timestamp: RtpTimestamp,
     /// When it passed each point, in the order of [`Point::ALL`].
     pub points: [Option<UnixMicros>; 6],
@@ -186,7 +186,7 @@ impl<W: Write> FrameWriter<W> {
         }
     }
 
-    /// Writes a row.
+    /// Writes one row as a line.
     pub fn write(&mut self, row: &FrameRow) -> io::Result<()> {
         self.line.clear();
         let times = row
@@ -214,7 +214,7 @@ impl<W: Write> FrameWriter<W> {
         self.to.flush()
     }
 
-    /// The writer below.
+    /// The writer that the lines went to.
     pub fn into_inner(self) -> W {
         self.to
     }
@@ -227,14 +227,14 @@ fn push(line: &mut String, cell: Option<impl std::fmt::Display>) {
     line.push(',');
 }
 
-/// Why a file could not be read on.
+/// The reason why a file could not be read on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The reader below failed.
     #[error("cannot read line {line}")]
     Io {
-        /// Counted from 1.
+        /// The number of the line, from 1.
         line: u64,
         /// What the reader said.
         source: io::Error,
@@ -242,21 +242,21 @@ pub enum ReadError {
     /// The header lacks a column.
     #[error("the header has no column {column:?}: this is no frames.csv, or another program's")]
     Column {
-        /// The column.
+        /// The name of the column.
         column: &'static str,
     },
     /// A line is too long to be one.
     #[error("line {line} is longer than {MAX_LINE_BYTES} bytes")]
     TooLong {
-        /// Counted from 1.
+        /// The number of the line, from 1.
         line: u64,
     },
     /// A cell does not hold what its column says.
     #[error("line {line}, column {column:?}: {value:?} is not a value of it")]
     Cell {
-        /// Counted from 1.
+        /// The number of the line, from 1.
         line: u64,
-        /// The column.
+        /// The name of the column.
         column: &'static str,
         /// The cell, cut to 40 characters.
         value: String,
@@ -276,7 +276,7 @@ pub struct FrameReader<R> {
 }
 
 impl<R: BufRead> FrameReader<R> {
-    /// Reads the header. A file that is empty, or was cut off within its header, has no rows.
+    /// Reads the header line. A file that is empty, or was cut off within its header, has no rows.
     pub fn new(from: R) -> Result<Self, ReadError> {
         let mut reader = Self {
             from,

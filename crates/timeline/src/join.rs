@@ -107,7 +107,8 @@ struct Done {
     serial: u64,
 }
 
-/// The joiner. Rows come out in no particular order, each as soon as its every point is known, or its patience ends.
+/// Joins crossings and reports into one row for each frame and client. Rows come out in no particular order, each as soon as
+/// its every point is known, or its patience ends.
 #[derive(Debug)]
 pub struct Joiner {
     limits: Limits,
@@ -124,7 +125,7 @@ pub struct Joiner {
 }
 
 impl Joiner {
-    /// An empty one.
+    /// A joiner that waits for nothing yet.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits: Limits {
@@ -281,7 +282,8 @@ impl Joiner {
             .fold(0, |slots, (place, _)| slots | 1 << place)
     }
 
-    /// It is `now`, on any clock that never goes back. Gives out every frame whose patience has ended.
+    /// Moves the joiner's time on to `now`, on any clock that never goes back. Gives out every frame whose patience has
+    /// ended.
     pub fn advance(&mut self, now: Duration, rows: &mut Vec<FrameRow>) {
         self.now = self.now.max(now);
         while let Some((key, serial)) = self.queue.front().copied() {

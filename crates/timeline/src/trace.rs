@@ -7,9 +7,9 @@ use crate::{Point, RtpTimestamp, UnixMicros};
 /// One frame passed one point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crossing {
-    /// Which frame.
+    /// The frame, by its RTP timestamp.
     pub rtp_timestamp: RtpTimestamp,
-    /// Which place.
+    /// The point that the frame passed.
     pub point: Point,
     /// When, on the clock of the service's host.
     pub at: UnixMicros,
@@ -24,6 +24,6 @@ pub struct TracePage {
     pub next: u64,
     /// Crossings after `N` that the bounded ring had already overwritten. They are gone.
     pub overwritten: u64,
-    /// The crossings.
+    /// The crossings of the page, the oldest first.
     pub crossings: Vec<Crossing>,
 }

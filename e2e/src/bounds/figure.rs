@@ -14,7 +14,7 @@ pub enum Bound {
     AtLeast(f64),
 }
 
-/// Something measured.
+/// A measured figure, with its bound if it has one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figure {
     what: String,
@@ -37,7 +37,7 @@ impl Figure {
         }
     }
 
-    /// The same with a bound.
+    /// This figure with a bound.
     #[must_use]
     pub fn within(mut self, bound: Bound) -> Self {
         self.holds = self.value.is_some_and(|value| match bound {
@@ -53,7 +53,7 @@ impl Figure {
         self.holds
     }
 
-    /// Its line in a table.
+    /// The figure as a line of a table.
     pub(super) fn row(&self) -> [String; 4] {
         let number = |value: f64| format!("{value:.3} {}", self.unit);
         let bound = match self.bound {

@@ -3,7 +3,6 @@
 /// What a viewer has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Packets that came.
     pub received: u64,
     /// Bytes of them, headers of RTP included.
     pub bytes: u64,
@@ -57,7 +56,7 @@ impl Count {
         self.seen
     }
 
-    /// Takes a packet; true if it completes a key frame.
+    /// Takes a packet, and says whether it completes a key frame.
     pub(super) fn packet(&mut self, bytes: &[u8]) -> bool {
         // RFC 3550 section 5.1: version, CSRC count and extension in the first byte, marker in the second.
         let Some((head, rest)) = bytes

@@ -30,7 +30,7 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// Plays `url`. What went wrong is a sentence.
+    /// Begins to play `url`. What went wrong is a sentence.
     pub async fn play(url: &str, transport: Transport) -> Result<Self, String> {
         let shared = Arc::<Shared>::default();
         let mut connection = Connection::open(url, Arc::clone(&shared)).await?;

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-/// Which of our crates each of our crates may depend on. A crate that is not here fails the test.
+/// The crates of this workspace that each crate may depend on. A crate that is not here fails the test.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("settings", &[]),
     ("stamp", &[]),

@@ -52,12 +52,12 @@ impl Rate {
 /// What a report is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Posted {
-    /// Not heard before; so many were skipped right before it.
+    /// The report is new; so many numbers were skipped right before it.
     New {
         /// Reports that the client never sent: its queue was full.
         skipped: u64,
     },
-    /// Posted before.
+    /// The report was posted before.
     Again,
 }
 
@@ -83,8 +83,8 @@ impl Client {
         step.unwrap_or_default()
     }
 
-    /// Takes a report. Numbers only count gaps: a client that begins anew, or one absurd number, makes nothing that follows
-    /// a repetition.
+    /// Counts a report that a client posted. Numbers only count gaps: a client that begins anew, or one absurd number, makes
+    /// nothing that follows a repetition.
     pub(super) fn post(&mut self, report: &FrameReport) -> Posted {
         let mark = (report.sequence, report.decoded.0);
         if !self.marks.insert(mark) {

@@ -95,7 +95,7 @@ impl Clocks {
         }
     }
 
-    /// `source` draws stamps.
+    /// Notes that `source` draws stamps.
     pub(super) fn generates(&mut self, source: &str) {
         if let Some(source) = self.source(source) {
             source.generates = true;

@@ -25,13 +25,13 @@ const WRITE_EVERY: Duration = Duration::from_millis(250);
 
 /// What a collector is started with.
 pub struct Start {
-    /// Where clients post.
+    /// The address that clients post to.
     pub listen: SocketAddr,
     /// The flag that the address came from, for messages.
     pub origin: String,
-    /// `frames.csv`.
+    /// The file `frames.csv`.
     pub frames: PathBuf,
-    /// `latency.hlog`.
+    /// The file `latency.hlog`.
     pub log: PathBuf,
     /// How long a frame waits for its points, and how many may.
     pub limits: Limits,
@@ -39,7 +39,7 @@ pub struct Start {
     pub one_clock: bool,
     /// Whether the warm-up is over from the start: nobody calls [`Collector::measure_from`].
     pub measure_all: bool,
-    /// Takes what happens.
+    /// Receiver of the collector's events.
     pub on_event: OnEvent,
 }
 
@@ -84,7 +84,7 @@ impl Collector {
         })
     }
 
-    /// Where clients post.
+    /// The address that clients post to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -99,7 +99,7 @@ impl Collector {
         self.shared.progress()
     }
 
-    /// Why nothing can be written any more; none while all is well. Changes can be waited for.
+    /// The reason why nothing can be written any more; none while all is well. Changes can be waited for.
     pub fn failure(&self) -> watch::Receiver<Option<String>> {
         self.shared.failure()
     }

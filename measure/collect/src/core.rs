@@ -17,7 +17,7 @@ use result::ClockMeta;
 pub struct Progress {
     /// Pictures that were shown, in all.
     pub shown: u64,
-    /// Those of them whose stamp was not read.
+    /// Frames whose stamp was not read.
     pub unread: u64,
     /// When the first picture whose stamp was read had been decoded.
     pub first_shown: Option<UnixMicros>,
@@ -61,7 +61,7 @@ pub struct ClocksKnown {
     pub uncertainty_us: u64,
 }
 
-/// The collector's state.
+/// The state of the collector, without sockets and clocks.
 #[derive(Debug)]
 pub struct Core {
     joiner: Joiner,
@@ -73,7 +73,7 @@ pub struct Core {
 }
 
 impl Core {
-    /// An empty one. With `one_clock`, every source is on this host.
+    /// An empty core. With `one_clock`, every source is on this host.
     pub fn new(limits: Limits, one_clock: bool) -> Self {
         Self {
             joiner: Joiner::new(limits),
@@ -157,7 +157,7 @@ impl Core {
         }
     }
 
-    /// It is `now`, on a clock that never goes back.
+    /// Moves time on to `now`, on a clock that never goes back.
     pub fn advance(&mut self, now: Duration) {
         self.now = now;
         self.joiner.advance(now, &mut self.rows);

@@ -11,7 +11,7 @@ use timeline::hist::{LatencyHistogram, LogWriter};
 
 use result::cannot_write;
 
-/// Both files.
+/// The files `frames.csv` and `latency.hlog` of a collection.
 pub struct Files {
     frames: FrameWriter<BufWriter<File>>,
     frames_path: PathBuf,
@@ -47,7 +47,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Adds rows. A row is measured, and counts in the histogram if it is a sample, if it was generated at or after
+    /// Writes rows. A row is measured, and counts in the histogram if it is a sample, if it was generated at or after
     /// `measured_from`.
     pub fn write(
         &mut self,

@@ -13,7 +13,7 @@ use timeline::frames_csv::FrameRow;
 
 use super::core::Taken;
 
-/// A frame's outcome.
+/// A label that names the outcome of a frame.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabel {
     outcome: &'static str,
@@ -37,7 +37,7 @@ pub struct ResultLabel {
     result: &'static str,
 }
 
-/// The families. Clones share their values.
+/// The metrics of the collector. Clones share their values.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     latency: Histogram,
@@ -53,7 +53,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// New families, registered.
+    /// Registers the metrics.
     pub fn register(registry: &mut Registry) -> Self {
         let new = Self {
             latency: latency::histogram(),
@@ -158,7 +158,7 @@ impl Metrics {
         }
     }
 
-    /// So many frames wait.
+    /// Sets the number of frames that wait for their points.
     pub fn waiting(&self, frames: usize) {
         self.waiting.set(i64::try_from(frames).unwrap_or(i64::MAX));
     }

@@ -5,7 +5,7 @@ use timeline::FrameReport;
 /// The longest body that is taken. A client sends at most 1000 reports at a time, some 200 kB.
 pub const MAX_BODY_BYTES: usize = 4 << 20;
 
-/// Reads a body. The error says which line is wrong, and why.
+/// Reads the body of a post of reports. The error says which line is wrong, and why.
 pub fn parse(body: &[u8]) -> Result<Vec<FrameReport>, String> {
     let lines = body
         .split(|byte| *byte == b'\n')

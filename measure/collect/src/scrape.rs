@@ -60,7 +60,7 @@ pub struct Scraper {
 pub struct Target {
     /// What it is called in metrics, events and `meta.json`; a client has the name that it posts under.
     pub name: String,
-    /// Its ops port: `HOST:PORT`.
+    /// The ops port of the service: `HOST:PORT`.
     pub ops: String,
     /// Whether it may be on another host, so that its clock must be asked.
     pub ask_clock: bool,
@@ -103,7 +103,7 @@ impl Scraper {
         self.puller.lock().await.overwritten
     }
 
-    /// Stops pulling.
+    /// Stops pulling traces.
     pub async fn stop(self) {
         self.stop.begin();
         // It has no result, and a panic of it has been printed already.

@@ -81,7 +81,7 @@ impl Shared {
         self.failure.subscribe()
     }
 
-    /// Why nothing can be written any more.
+    /// The reason why nothing can be written any more.
     pub(super) fn failed(&self) -> Option<String> {
         self.failure.borrow().clone()
     }
@@ -109,7 +109,7 @@ impl Shared {
         written
     }
 
-    /// Writes everything. Blocks.
+    /// Writes everything that waits. Blocks.
     pub(super) fn finish(&self) -> anyhow::Result<Counts> {
         let (mut rows, counts) = self.core.lock().finish();
         self.put(&mut rows, true)?;

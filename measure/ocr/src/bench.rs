@@ -18,7 +18,7 @@ use super::{
     rule::{Kind, Status},
 };
 
-/// What was measured. A strip here is one line.
+/// Rates of reading strips. A strip here is one line.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Rates {
     /// Strips a second, all workers together.

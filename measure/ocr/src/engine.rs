@@ -22,7 +22,7 @@ const SETTINGS: [(&CStr, &CStr); 6] = [
 /// The resolution that the engine is told, in dots an inch, so that it does not guess.
 const DPI: i32 = 300;
 
-/// Why an engine could not be started.
+/// The reason why an engine could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(super) enum EngineError {
@@ -34,14 +34,12 @@ pub(super) enum EngineError {
     /// A setting was refused.
     #[error("this Tesseract ({version}) has no setting {name:?}: version 5 is needed")]
     Setting {
-        /// The setting.
         name: &'static CStr,
-        /// The library's version.
         version: String,
     },
 }
 
-/// One engine. It is slow to start (a tenth of a second) and is kept.
+/// An engine of Tesseract. It is slow to start (a tenth of a second) and is kept.
 pub(super) struct Engine {
     api: TessBaseApi,
 }

@@ -19,19 +19,19 @@ use anyhow::{Context as _, bail};
 use result::RepetitionFolder;
 use result::rows::{self, Agreement, Audit, OcrRow, RowStatus};
 
-/// How to read.
+/// The options of reading strips.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The xrbench that is started as a worker: this program, in production.
     pub program: PathBuf,
-    /// Workers; one a core is right.
+    /// Worker processes; one a core is right.
     pub workers: NonZero<usize>,
     /// At most that many images are read, spread evenly over what there is; 0 for all.
     pub max_images: u64,
 }
 
 impl Options {
-    /// This program, as many workers as there are cores, every image.
+    /// The options of this machine: this program, a worker for each core, every image.
     pub fn here() -> anyhow::Result<Self> {
         Ok(Self {
             program: std::env::current_exe().context("cannot tell which program this is")?,
@@ -172,7 +172,7 @@ fn step(files: &[PathBuf], max: u64) -> anyhow::Result<u64> {
     Ok((bytes / image_bytes.max(1)).div_ceil(max).max(1))
 }
 
-/// The images of a file, with its name and their number. A rest that a crash left at its end is not one.
+/// The images of a file, with its name and their number. A truncated image at the end, after a crash, is not counted.
 fn images_of(path: &Path) -> impl Iterator<Item = anyhow::Result<((String, u64), Image)>> {
     let name = path
         .file_name()

@@ -43,14 +43,13 @@ impl Image {
     }
 }
 
-/// Why a file's next image could not be read.
+/// The reason why a file's next image could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PgmError {
     /// The file could not be read.
     #[error("cannot read image {image}")]
     Io {
-        /// Counted from 0.
         image: u64,
         /// What the system said.
         source: io::Error,
@@ -59,14 +58,10 @@ pub enum PgmError {
     #[error(
         "image {image} does not begin as a binary PGM of 8 bits a pixel (\"P5 WIDTH HEIGHT 255\")"
     )]
-    Header {
-        /// Counted from 0.
-        image: u64,
-    },
+    Header { image: u64 },
     /// The header asks for more than [`MAX_PIXELS`].
     #[error("image {image} has {width}x{height} pixels; at most {MAX_PIXELS} are read")]
     TooLarge {
-        /// Counted from 0.
         image: u64,
         /// Pixels in a row.
         width: usize,

@@ -21,13 +21,13 @@ const MAX_DEATHS: u64 = 3;
 /// The texts of an image's two lines.
 pub(super) type Texts = (String, String);
 
-/// Workers to be.
+/// The plan of a pool of workers.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
     /// The xrbench that is started as a worker.
     pub program: PathBuf,
     pub workers: NonZero<usize>,
-    /// What they read.
+    /// The kind of image that the workers read.
     pub kind: Kind,
 }
 

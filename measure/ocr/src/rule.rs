@@ -169,7 +169,7 @@ fn clock_us(text: &str) -> Option<u64> {
         .checked_add(micros.parse().ok()?)
 }
 
-/// Which of `times` belong to the longest part that never goes back: the fewest are left out.
+/// Marks the longest part of `times` that never goes back, so that the fewest are left out.
 pub fn in_order(times: &[u64]) -> Vec<bool> {
     // Patience sorting: `ends[n]` is the index of the smallest time that ends an ordered part of n + 1 times.
     let mut ends: Vec<usize> = Vec::new();

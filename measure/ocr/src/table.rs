@@ -11,7 +11,7 @@ use result::rows;
 pub struct IndexRow {
     file: String,
     image: u64,
-    /// The frame's key.
+    /// The key of the frame.
     pub rtp_timestamp: Option<u32>,
     /// What the blocks said; nothing when they were unread.
     pub frame: Option<u32>,

@@ -10,16 +10,16 @@ pub struct Calibration {
     pub at_us: UnixMicros,
     /// What carried the delay: `netem`, `userspace`.
     pub wan_backend: String,
-    /// The result's folder.
+    /// The folder of the calibration's result.
     pub folder: String,
-    /// What came back.
+    /// The fitted line, and what it leaves.
     pub fit: Fit,
 }
 
 /// Slope and residual that an instrument must have to be believed.
 pub const MAX_SLOPE_ERROR: f64 = 0.01;
 
-/// See [`MAX_SLOPE_ERROR`], microseconds.
+/// The largest residual of a calibration that holds, in microseconds.
 pub const MAX_RESIDUAL_US: f64 = 300.0;
 
 impl Calibration {
@@ -45,16 +45,16 @@ pub struct Step {
     pub latency_us: f64,
     /// What the latency has more than the wire's delay and the pipeline's own share.
     pub residual_us: f64,
-    /// Repetitions.
+    /// Repetitions at this delay.
     pub runs: u32,
 }
 
-/// A calibration.
+/// A line fitted through the delays of a calibration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     /// Latency over delay on the wire; 1 for an instrument that adds nothing of its own.
     pub slope: f64,
-    /// Its standard error.
+    /// The standard error of the slope.
     pub slope_error: f64,
     /// The pipeline's own latency: the mean, over the steps, of latency minus delay on the wire.
     pub own_us: f64,

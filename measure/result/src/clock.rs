@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct ClockMeta {
     /// How far that clock is known.
     pub source: ClockSource,
-    /// That clock minus the collector's, in microseconds, as it was taken off last.
+    /// The service's clock minus the collector's, in microseconds, as last subtracted.
     pub offset_us: i64,
     /// The largest uncertainty that an offset had which was taken off, in microseconds; absent where nobody knows.
     pub uncertainty_us: Option<u64>,

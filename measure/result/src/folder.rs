@@ -30,7 +30,7 @@ impl RunFolder {
         Self { root: root.into() }
     }
 
-    /// The folder itself.
+    /// The path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -57,7 +57,7 @@ impl RunFolder {
         }
     }
 
-    /// Reads [`RunInfo`].
+    /// Reads `run.json`.
     pub fn info(&self) -> anyhow::Result<RunInfo> {
         read_json(&self.run_json())
     }
@@ -89,7 +89,7 @@ impl RepetitionFolder {
         Self { root: root.into() }
     }
 
-    /// The folder itself.
+    /// The path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -103,7 +103,7 @@ impl RepetitionFolder {
         Ok(())
     }
 
-    /// [`RepetitionMeta`].
+    /// The file `meta.json`, a [`RepetitionMeta`].
     pub fn meta_json(&self) -> PathBuf {
         self.root.join("meta.json")
     }
@@ -143,12 +143,12 @@ impl RepetitionFolder {
         self.root.join(format!("{point}.pcap"))
     }
 
-    /// The kept strips.
+    /// The folder of the kept strips.
     pub fn strips(&self) -> PathBuf {
         self.root.join("strips")
     }
 
-    /// The processes' logs.
+    /// The folder of the processes' logs.
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }
@@ -158,7 +158,7 @@ impl RepetitionFolder {
         self.logs().join(format!("{role}.log"))
     }
 
-    /// Reads [`RepetitionMeta`].
+    /// Reads `meta.json`.
     pub fn meta(&self) -> anyhow::Result<RepetitionMeta> {
         read_json(&self.meta_json())
     }

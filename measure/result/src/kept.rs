@@ -8,7 +8,7 @@ use super::calibration::Calibration;
 use super::folder::{read_json, write_json};
 use super::run::Machine;
 
-/// What is kept.
+/// The file of the last calibration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Kept {
     /// Host name, processor and kernel: another of them is another machine.

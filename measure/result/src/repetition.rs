@@ -8,16 +8,16 @@ use timeline::UnixMicros;
 
 use super::clock::ClockMeta;
 
-/// `meta.json`: one repetition. Written when it begins, and again at its end.
+/// The contents of `meta.json`: one repetition. Written when it begins, and again at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RepetitionMeta {
     /// [`RUN_VERSION`](crate::RUN_VERSION) of the writer.
     pub schema_version: u32,
-    /// The scenario's name.
+    /// The name of the scenario.
     pub scenario: String,
-    /// Which repetition, from 1.
+    /// The number of the repetition, from 1.
     pub run: u32,
-    /// What it measures.
+    /// The pipeline that the repetition measures.
     pub pipeline: Pipeline,
     /// Picture width in pixels.
     pub width: u32,
@@ -29,7 +29,7 @@ pub struct RepetitionMeta {
     pub bitrate_bps: u64,
     /// How RTP travels: `udp`, `tcp`, or `none` for a floor.
     pub transport: String,
-    /// Why that is not what the scenario asked for; absent where it is.
+    /// The reason why the transport is not what the scenario asked for; absent where it is.
     #[serde(default)]
     pub transport_why: Option<String>,
     /// What connects the clusters; absent for processes on this host.
@@ -54,11 +54,11 @@ pub struct RepetitionMeta {
     pub first_frame_us: Option<UnixMicros>,
     /// Where measuring began: the warm-up is over. Frames generated before do not count.
     pub measured_from_us: Option<UnixMicros>,
-    /// Where measuring ended. Frames generated at or after do not count.
+    /// The end of the measured time. Frames generated at or after do not count.
     pub measured_to_us: Option<UnixMicros>,
     /// ffmpeg could not keep its own pace: the figures are of a machine that was too slow for it.
     pub overloaded: bool,
-    /// Why, with the lowest speed that ffmpeg reported.
+    /// The reason for the overload, with the lowest speed that ffmpeg reported.
     pub overloaded_why: Option<String>,
     /// The largest step of the wall clock against the monotonic one that a second of this repetition saw, microseconds.
     pub clock_step_us: i64,
@@ -113,7 +113,7 @@ pub struct FabricMeta {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TunnelBackend {
-    /// The kernel's WireGuard.
+    /// WireGuard of the kernel.
     KernelWireguard,
     /// `wireguard-go`, a process for each gateway.
     WireguardGo,
@@ -169,7 +169,7 @@ pub struct WanMeta {
     pub description: String,
     /// How late the userspace link handed a packet on, at p50, in microseconds; null for netem, which does not say.
     pub late_p50_us: Option<u64>,
-    /// The same at p99.
+    /// The 99th percentile of the lateness, in microseconds.
     pub late_p99_us: Option<u64>,
 }
 
@@ -209,7 +209,7 @@ impl RepetitionMeta {
 pub struct ProcessInfo {
     /// The role, which is also the log file's name: `streamer`, `renderer`, `client`, `floor`.
     pub role: String,
-    /// The command line.
+    /// The command line, program first.
     pub command: Vec<String>,
     /// When it was started.
     pub started_us: UnixMicros,

@@ -22,9 +22,9 @@ pub enum RunState {
     Running,
     /// Everything that was planned has been measured.
     Finished,
-    /// Something failed; `error` in `run.json` says what. What was measured before it stands.
+    /// The run failed; `error` in `run.json` says why. What was measured before it stands.
     Failed,
-    /// Somebody pressed Ctrl-C. What was measured before it stands.
+    /// The run was stopped by Ctrl-C. What was measured before it stands.
     Interrupted,
 }
 
@@ -37,11 +37,11 @@ pub struct RunInfo {
     pub name: String,
     /// How far the run got.
     pub state: RunState,
-    /// Why it stopped, where it failed.
+    /// The error of a run that failed.
     pub error: Option<String>,
     /// When the run began.
     pub started_us: UnixMicros,
-    /// When it ended; absent while it goes on.
+    /// The end of the run; absent while the run goes on.
     pub ended_us: Option<UnixMicros>,
     /// The path of the scenario file, as it was given.
     pub scenario_file: String,
@@ -58,7 +58,7 @@ pub struct RunInfo {
     pub scenarios: Vec<ScenarioInfo>,
     /// Versions of every program that took part, by program.
     pub versions: BTreeMap<String, String>,
-    /// The machine.
+    /// The machine that the run was on.
     pub machine: Machine,
     /// The last calibration of this machine before the run; absent where there was none.
     #[serde(default)]
@@ -70,18 +70,18 @@ pub struct RunInfo {
 /// One repetition of one scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRepetition {
-    /// The scenario's name.
+    /// The name of the scenario.
     pub scenario: String,
-    /// Which repetition, from 1.
+    /// The number of the repetition, from 1.
     pub run: u32,
 }
 
 /// One scenario of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScenarioInfo {
-    /// Its name, which is also its folder's.
+    /// The name of the scenario, which its folder has too.
     pub name: String,
-    /// What it measured.
+    /// The pipeline that the scenario measured.
     pub pipeline: Pipeline,
     /// The floor scenario that it is compared with.
     pub floor: Option<String>,
@@ -99,23 +99,23 @@ pub struct ScenarioInfo {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Machine {
-    /// Host name.
+    /// The host's name.
     pub host: String,
     /// Operating system, as `/etc/os-release` names it.
     pub os: String,
     /// Kernel release and build.
     pub kernel: String,
-    /// Processor model.
+    /// The processor's model.
     pub cpu: String,
     /// Processors that this process may use.
     pub cores: u32,
-    /// Memory in bytes.
+    /// The machine's memory in bytes.
     pub memory_bytes: u64,
     /// The unit of processor time in `/proc`, in ticks a second.
     pub clock_ticks_hz: u64,
     /// The kernel's clock source.
     pub clock_source: String,
-    /// The frequency governor; empty where the machine shows none.
+    /// The governor of the processor's frequency; empty where the machine shows none.
     pub governor: String,
     /// The load average over one minute when the run began.
     pub load1: f64,

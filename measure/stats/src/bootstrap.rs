@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use super::{Sample, paired::t_975, quantile};
 
-/// Drawings.
+/// Resamplings of one bootstrap.
 const ROUNDS: usize = 1_000;
 
 /// Below this many seconds an interval says nothing.
@@ -28,9 +28,9 @@ const Z_975: f64 = 1.959_963_985;
 /// Where percentiles lie with 95 % confidence, microseconds, lower and upper end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Intervals {
-    /// Of the p50; none below 5 seconds of samples.
+    /// The interval of the p50; none below 5 seconds of samples.
     pub p50: Option<(i64, i64)>,
-    /// Of the p99; none below 5 seconds or 1000 samples.
+    /// The interval of the p99; none below 5 seconds or 1000 samples.
     pub p99: Option<(i64, i64)>,
 }
 
@@ -101,7 +101,6 @@ struct Blocks {
 }
 
 impl Blocks {
-    /// None below [`MIN_SECONDS`].
     fn of(runs: &[&[Sample]]) -> Option<Self> {
         let mut blocks = Self {
             runs: Vec::new(),

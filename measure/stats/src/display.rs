@@ -18,7 +18,7 @@ const RFC_GAIN: f64 = 1.0 / 16.0;
 pub struct Picture {
     /// When, microseconds since the Unix epoch.
     pub shown_us: u64,
-    /// The frame's key.
+    /// The key of the frame.
     pub key: u32,
     /// The frame's generation and latency in microseconds, where the stamp was read.
     pub read: Option<(u64, i64)>,
@@ -41,7 +41,7 @@ pub struct Freeze {
 }
 
 impl Freeze {
-    /// Its length in microseconds.
+    /// The length of the freeze in microseconds.
     pub const fn length_us(&self) -> u64 {
         self.to_us.saturating_sub(self.from_us)
     }
@@ -151,7 +151,7 @@ impl Display {
         (self.rfc.1 > 0).then(|| self.rfc.0 / self.rfc.1 as f64)
     }
 
-    /// Adds another repetition.
+    /// Adds the display of another repetition.
     pub fn merge(&mut self, other: &Self) {
         self.pictures += other.pictures;
         self.frozen += other.frozen;

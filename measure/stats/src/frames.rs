@@ -95,7 +95,7 @@ impl<'a> FromRows<'a> {
         Self { collected, ..self }
     }
 
-    /// Takes a row; one of the warm-up, or of another time, counts nowhere, but bounds the gaps at the edges.
+    /// Takes a row; one of the warm-up, or outside of the measured time, counts nowhere, but bounds the gaps at the edges.
     pub fn push(&mut self, row: &FrameRow) {
         let at = |point| row.at(point).map(|at| at.0);
         let generated = at(Point::Generated);

@@ -5,7 +5,6 @@ use super::Window;
 /// The disturbed seconds of a repetition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disturbances {
-    /// Disjoint and ascending.
     spans: Vec<Window>,
 }
 
@@ -48,7 +47,7 @@ impl Disturbances {
             .sum()
     }
 
-    /// The disturbed times.
+    /// The disturbed spans of time, disjoint and ascending.
     pub fn spans(&self) -> &[Window] {
         &self.spans
     }

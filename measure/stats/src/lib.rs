@@ -44,7 +44,7 @@ impl Window {
         self.from_us <= at_us && at_us < self.to_us
     }
 
-    /// Its length in seconds.
+    /// The length of the window in seconds.
     pub const fn seconds(self) -> f64 {
         self.to_us.saturating_sub(self.from_us) as f64 / 1e6
     }
@@ -59,7 +59,7 @@ pub struct Counts {
     pub generated: Option<u64>,
     /// Distinct frames that were shown: by number, or, for ffmpeg, by generation time and unread pictures.
     pub shown: u64,
-    /// Scheduled minus shown; frames that were never produced are among them.
+    /// Lost frames: scheduled minus shown; frames that were never produced are among them.
     pub lost: u64,
     /// Pictures whose stamp could not be read or was not believed.
     pub unread: u64,
@@ -89,7 +89,7 @@ impl Counts {
 pub struct Sample {
     /// Generation, microseconds since the Unix epoch.
     pub generated_us: u64,
-    /// Microseconds; negative where clocks disagree.
+    /// The latency in microseconds; negative where clocks disagree.
     pub latency_us: i64,
     /// Whether the machine was disturbed in that second.
     pub disturbed: bool,
@@ -158,9 +158,9 @@ impl Stages {
 /// One repetition's figures, or several merged.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    /// Every measured frame.
+    /// The latency of every measured frame.
     pub all: Latency,
-    /// Those of seconds in which the machine was not disturbed; none where nobody watched it.
+    /// The latency in seconds in which the machine was not disturbed; none where nobody watched the machine.
     pub undisturbed: Option<Latency>,
     /// Where the time went; empty for ffmpeg.
     pub stages: Stages,
@@ -168,7 +168,7 @@ pub struct Measured {
     pub samples: Vec<Sample>,
     /// What the clusters used; empty where there are none.
     pub usage: Usage,
-    /// What viewers saw; none for ffmpeg, whose strips do not say when they were shown.
+    /// The display intervals and freezes; none for ffmpeg, whose strips do not say when they were shown.
     pub display: Option<Display>,
     /// The frames of each client that reported under a name.
     pub clients: BTreeMap<String, Counts>,

@@ -23,7 +23,7 @@ const MIN_QUIET_SAMPLES: usize = 30;
 /// What one repetition says, in microseconds, exact and not from a histogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunFigures {
-    /// Which repetition, from 1.
+    /// The number of the repetition, from 1.
     pub run: u32,
     /// Half of its samples are at most this.
     pub p50: f64,
@@ -37,12 +37,12 @@ pub struct RunFigures {
     pub carried_p50: Option<f64>,
     /// Lost frames, percent of the scheduled.
     pub lost_percent: f64,
-    /// Its latencies, ascending.
+    /// The latencies of the repetition, ascending.
     pub latencies: Vec<i64>,
 }
 
 impl RunFigures {
-    /// None without samples.
+    /// The latencies of a repetition; none without samples.
     pub fn of(run: u32, measured: &Measured) -> Option<Self> {
         let mut latencies: Vec<i64> = measured
             .samples
@@ -90,7 +90,7 @@ pub fn pairs<'a>(
 pub struct Estimate {
     /// The mean over the pairs.
     pub difference: f64,
-    /// It lies between these with 95 % confidence; none with a single pair.
+    /// The 95 % confidence interval; none with a single pair.
     pub ci: Option<(f64, f64)>,
     /// Where `ci` is Student's.
     student: Option<Student>,
@@ -98,7 +98,7 @@ pub struct Estimate {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Student {
-    /// The standard error.
+    /// The standard error of the mean difference.
     error: f64,
     /// One less than the pairs.
     freedom: f64,
@@ -181,7 +181,7 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut adjusted = vec![0.0; p.len()];
     let mut least: f64 = 0.0;
     for (rank, place) in order.into_iter().enumerate() {
-        // Never below that of a test which is surer.
+        // Adjusted p-values are monotone (Holm).
         least = least.max((p[place] * (p.len() - rank) as f64).min(1.0));
         adjusted[place] = least;
     }

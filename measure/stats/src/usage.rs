@@ -12,7 +12,7 @@ use super::Window;
 pub struct ClusterSize {
     /// Processors, in thousandths of one.
     pub cpu_millis: u32,
-    /// Memory in bytes.
+    /// Memory in use, in bytes.
     pub memory_bytes: u64,
 }
 
@@ -43,13 +43,13 @@ pub struct ClusterSecond {
 /// What crossed the links of a cluster's pods in one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct NetworkSecond {
-    /// Received, in bits a second, Ethernet headers included.
+    /// Bits received a second, Ethernet headers included.
     pub rx_bps: f64,
-    /// Sent.
+    /// Bits sent a second, Ethernet headers included.
     pub tx_bps: f64,
-    /// Received, in packets a second.
+    /// Packets received a second.
     pub rx_packets_per_s: f64,
-    /// Sent.
+    /// Packets sent a second.
     pub tx_packets_per_s: f64,
     /// Packets that the links dropped, both ways.
     pub dropped: u64,
@@ -83,11 +83,11 @@ impl NetworkSecond {
 /// One second of the lab.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UsageSecond {
-    /// Its end, microseconds since the Unix epoch.
+    /// The end of the second, microseconds since the Unix epoch.
     pub to_us: u64,
-    /// Cluster A.
+    /// The use of cluster A.
     pub a: ClusterSecond,
-    /// Cluster B; none where everything is in one.
+    /// The use of cluster B; none where everything is in one cluster.
     pub b: Option<ClusterSecond>,
     /// The fabric's processes, by role.
     pub fabric: BTreeMap<String, FabricSecond>,
@@ -143,7 +143,7 @@ impl Usage {
         usage
     }
 
-    /// Adds another repetition.
+    /// Adds the use of another repetition.
     pub fn merge(&mut self, other: Self) {
         self.seconds.extend(other.seconds);
         self.sources.extend(other.sources);
@@ -155,13 +155,13 @@ impl Usage {
 pub struct ProcessSecond {
     /// The second's end, microseconds since the Unix epoch.
     pub to_us: u64,
-    /// Its length by the monotonic clock, in microseconds.
+    /// The length of the interval by the monotonic clock, in microseconds.
     pub elapsed_us: u64,
-    /// The process's role.
+    /// The role of the process.
     pub role: String,
-    /// The process.
+    /// The process number.
     pub pid: u32,
-    /// `a`, `b`; anything else is the fabric.
+    /// The cluster of the process: `a` or `b`; anything else is the fabric.
     pub cluster: String,
     /// Where processor time and memory come from: `cgroup-v2`, `cgroup-v1`, `proc`.
     pub source: String,
@@ -219,7 +219,7 @@ impl Before {
         )
     }
 
-    /// The same of a counter that falls where a part of what it counts has ended.
+    /// The growth of a counter that falls where a part of what it counts has ended.
     fn growth(&mut self, whose: &str, name: &'static str, now: Option<u64>) -> u64 {
         self.step(whose, name, now)
             .map_or(0, |(before, now)| now.saturating_sub(before))

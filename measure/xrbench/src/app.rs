@@ -159,7 +159,7 @@ fn terminal_of(work: &Work) -> Option<Terminal> {
     }
 }
 
-/// Bounds the drain.
+/// Ends `work` when its drain takes longer than the grace.
 async fn drained(
     work: impl Future<Output = anyhow::Result<()>>,
     shutdown: &Shutdown,

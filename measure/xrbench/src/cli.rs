@@ -48,12 +48,12 @@ pub struct Cli {
         global = true
     )]
     pub log_format: Format,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What xrbench does.
+/// The commands of xrbench.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(RunArgs),

@@ -33,9 +33,9 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// A connection that can take one request.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Takes the request.
+    /// The end that requests are given to.
     pub(super) sender: http1::SendRequest<RequestBody>,
-    /// Moves the bytes; must be polled until it ends.
+    /// The future that moves the bytes; it must be polled until it ends.
     pub(super) driver: http1::Connection<TokioIo<TcpStream>, RequestBody>,
 }
 

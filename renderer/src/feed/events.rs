@@ -44,7 +44,7 @@ pub(super) async fn listen(url: &FeedUrl, token: &Secret, mut ask: impl FnMut())
 }
 
 enum Ended {
-    /// It was there and ended.
+    /// The stream of events was there and ended.
     Served,
     Lost(String),
     Absent(StatusCode),

@@ -48,7 +48,7 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// What keeps a feed up.
 pub struct Feed {
-    /// Where it goes.
+    /// The feed's URL.
     pub url: FeedUrl,
     /// Proves that the feed's name is ours.
     pub token: Secret,
@@ -56,7 +56,6 @@ pub struct Feed {
     pub mailbox: Mailbox,
     /// The video's parameter sets, once known.
     pub sets: ParameterSets,
-    /// What it counts.
     pub metrics: Metrics,
     /// Asks the encoder for a key frame.
     pub ask: Arc<dyn Fn() + Send + Sync>,
@@ -66,9 +65,8 @@ pub struct Feed {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{url} refuses the feed: {answer}")]
 pub struct Refused {
-    /// The feed.
     pub url: String,
-    /// The streamer's words.
+    /// The streamer's answer, for people.
     pub answer: String,
 }
 

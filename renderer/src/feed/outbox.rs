@@ -16,7 +16,7 @@ pub(super) trait Frame {
     fn is_key(&self) -> bool;
 }
 
-/// The waiting frames.
+/// Frames that wait for the connection.
 #[derive(Debug)]
 pub(super) struct Outbox<F> {
     waiting: VecDeque<F>,
@@ -31,7 +31,7 @@ enum State {
     Flows,
 }
 
-/// What [`Outbox::push`] did.
+/// The effect of [`Outbox::push`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pushed {
     /// Frames that were dropped, and why.

@@ -15,7 +15,7 @@ pub(crate) struct Server {
 
 /// A request, read up to its body.
 pub(crate) struct Request {
-    /// Method and path.
+    /// The request's method and path.
     pub(crate) line: String,
     /// Header lines, names in lower case.
     pub(crate) headers: Vec<(String, String)>,
@@ -95,7 +95,6 @@ impl Request {
         found.map_or("", |(_, value)| value)
     }
 
-    /// Answers the request.
     pub(crate) fn answer(&mut self, status: &str, kind: &str, body: &str) -> io::Result<()> {
         let length = body.len();
         write!(
@@ -118,7 +117,7 @@ impl Request {
         self.stream.get_mut().write_all(text.as_bytes()).unwrap();
     }
 
-    /// The next packet; none at the end of the body.
+    /// Reads the next packet; none at the end of the body.
     pub(crate) fn packet(&mut self) -> Option<Bytes> {
         loop {
             if let Some(packet) = self.deframer.next_packet().unwrap() {

@@ -41,7 +41,7 @@ impl Frame {
         })
     }
 
-    /// Its packets, each changed by `change`. None is copied.
+    /// The packets of the frame, each changed by `change`. None is copied.
     pub fn into_packets(self, mut change: impl FnMut(&mut [u8])) -> Arc<[Bytes]> {
         let Packets { mut bytes, ends } = self.packets;
         let mut start = 0;
@@ -74,14 +74,14 @@ impl Packets {
     }
 }
 
-/// Why a packet ends its feed.
+/// The reason why a packet ends its feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// It is not RTP.
+    /// The packet is no RTP.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// It is of another stream than was announced.
+    /// The packet is of another stream than was announced.
     #[error("a packet of payload type {found} in a feed that announced {announced}")]
     PayloadType {
         /// Payload type of the packet.
@@ -89,7 +89,7 @@ pub enum Refusal {
         /// Payload type of the feed's content type.
         announced: u8,
     },
-    /// Its payload is not H.264, or in a packing that players need not know.
+    /// The payload is not H.264, or in a packing that players need not know.
     #[error(
         "an RTP payload that begins with NAL unit type {0}, which is not H.264 in packetization mode 0 or 1"
     )]

@@ -16,7 +16,7 @@ use service::Secret;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Packets come.
+    /// Packets arrive.
     Live,
     /// A feed is connected and sends nothing.
     Stalled,
@@ -25,7 +25,6 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
     pub const ALL: [Self; 3] = [Self::Live, Self::Stalled, Self::Gone];
 
     /// The word that metrics and listings use.
@@ -99,7 +98,7 @@ impl Lease {
         }
     }
 
-    /// Claim `claim` ends; nothing happens if another has replaced it.
+    /// Ends a claim; nothing happens if another has replaced it.
     pub fn release(&mut self, claim: u64, now: Instant) {
         if claim == self.claims {
             self.holder = None;

@@ -18,7 +18,7 @@ pub struct FeedName(Arc<str>);
 pub struct BadName;
 
 impl FeedName {
-    /// Checks `text`.
+    /// Checks that `text` can be the name of a feed.
     pub fn new(text: &str) -> Result<Self, BadName> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         let sized = (1..=MAX_CHARACTERS).contains(&text.len());
@@ -31,7 +31,6 @@ impl FeedName {
         }
     }
 
-    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

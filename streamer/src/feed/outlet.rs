@@ -12,7 +12,7 @@ use super::parameters::ParameterSets;
 pub struct Stream {
     /// SSRC of the name.
     pub ssrc: u32,
-    /// Complete parameter sets.
+    /// The parameter sets in force, complete.
     pub sets: ParameterSets,
 }
 
@@ -23,7 +23,7 @@ pub struct Numbered {
     pub timestamp: RtpTimestamp,
     /// Whether a decoder can begin here.
     pub key: bool,
-    /// Its RTP packets.
+    /// The RTP packets of the frame.
     pub packets: Arc<[Bytes]>,
     pub stream: Arc<Stream>,
 }

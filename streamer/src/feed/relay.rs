@@ -97,7 +97,7 @@ impl Feed {
         &self.name
     }
 
-    /// Takes the name; the claim before it ends.
+    /// Takes the feed's name for a new sender; the claim before ends.
     pub fn claim(self: &Arc<Self>, token: Option<Secret>, now: Instant) -> Result<Claim, Taken> {
         // The lease is kept locked, so that numbers and tokens change in the same order.
         let mut lease = self.lease.lock();
@@ -123,7 +123,7 @@ impl Feed {
         self.current.lock().cancel();
     }
 
-    /// Whether packets come.
+    /// The state of the feed: whether packets arrive.
     pub fn state(&self, now: Instant) -> State {
         self.lease.lock().state(now)
     }
@@ -151,7 +151,6 @@ impl Feed {
         unpack(self.position.load(Ordering::Relaxed))
     }
 
-    /// The feed's counters.
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }

@@ -46,7 +46,7 @@ impl Pieces {
         self.ended = ended;
     }
 
-    /// The next piece; none at the end of the body.
+    /// Reads the next piece of the body; none at its end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         if let Some(piece) = self.pushed_back.take() {
             return Ok(Some(piece));
@@ -87,7 +87,7 @@ impl Pieces {
         Ok(start)
     }
 
-    /// See [`linger`].
+    /// Reads on for a moment after a refusal, so that the sender can read the answer; see [`linger`].
     pub fn linger(self) {
         linger(self.body);
     }

@@ -30,9 +30,7 @@ pub enum Unsupported {
     /// RTP, but not of H.264 video at 90 kHz.
     #[error("the content type says {key}={found}; only {key}={wanted} can be relayed")]
     Parameter {
-        /// The parameter.
         key: &'static str,
-        /// Its value here.
         found: String,
         /// The value that can be relayed.
         wanted: &'static str,

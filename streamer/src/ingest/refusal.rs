@@ -12,7 +12,7 @@ use crate::feed::table::Full;
 use crate::feed::{Superseded, name::FeedName};
 use crate::metrics::Refused;
 
-/// Why a feed ends other than by its sender's will.
+/// The reason why a feed ends other than by its sender's will.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -36,15 +36,14 @@ pub enum Refusal {
         "there is no content type, and the body does not begin like MPEG-TS: its first bytes are {0}"
     )]
     Unrecognised(String),
-    /// MPEG-TS without H.264.
+    /// The MPEG-TS carries no H.264.
     #[error("the MPEG-TS carries {0}, and no H.264 video")]
     Codec(String),
-    /// Not what its type says.
+    /// The body is not what its media type says.
     #[error("after {packets} good packets: {why}")]
     Garbage {
-        /// Packets before it.
+        /// Packets taken before the refusal.
         packets: u64,
-        /// What is wrong.
         why: String,
     },
     /// The body ended within a packet.
@@ -52,7 +51,7 @@ pub enum Refusal {
         "the body ends in the middle of a packet, after {packets} whole ones: {have} bytes of it came"
     )]
     Cut {
-        /// Packets before it.
+        /// Packets taken before the refusal.
         packets: u64,
         /// Bytes of the packet that came.
         have: usize,
@@ -65,13 +64,11 @@ pub enum Refusal {
     /// Nothing came for so many seconds.
     #[error("nothing came for {0} s")]
     Silent(u64),
-    /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(String),
     /// The machine cannot take MPEG-TS.
     #[error("this streamer cannot read MPEG-TS: {0}")]
     Machine(String),
-    /// The streamer stops.
     #[error("the streamer stops")]
     Stopping,
 }

@@ -39,19 +39,15 @@ const EVENTS_PING: Duration = Duration::from_secs(10);
 /// What the routes work with.
 #[derive(Clone, Debug)]
 pub struct Ingest {
-    /// The names.
     pub table: Arc<Table>,
-    /// Who watches them.
     pub viewers: Viewers,
-    /// Counters.
     pub metrics: Metrics,
     /// Told of each new name.
     pub opened: mpsc::UnboundedSender<Arc<Feed>>,
-    /// When to stop.
     pub shutdown: Shutdown,
 }
 
-/// The routes.
+/// The HTTP routes of the ingest.
 pub fn router(ingest: Ingest) -> Router {
     Router::new()
         .route("/feeds", get(list))

@@ -12,7 +12,6 @@ use crate::feed::assembler::{self, Assembler, MAX_PACKET_BYTES};
 /// What a feed has sent.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct Sent {
-    /// RTP packets taken.
     pub packets: u64,
 }
 

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 use crate::feed::Feed;
 
-/// The longest backlog. With more the oldest are let go, and a key frame is asked for.
+/// The most frames of a backlog. With more the oldest are let go, and a key frame is asked for.
 const MAX_FRAMES: usize = 64;
 
 /// The most packets that go on at once, if they are of more than one frame. The server needs 288 bytes of a thread's stack
@@ -94,7 +94,7 @@ impl State {
         self.older = self.last.replace(frames.clone());
     }
 
-    /// Lets `frame` wait; whether the oldest had to be let go for it.
+    /// Lets `frame` wait, and says whether the oldest had to be let go for it.
     fn wait(&mut self, frame: &gst::BufferList) -> bool {
         self.waiting.push_back(frame.clone());
         let outrun = self.waiting.len() > MAX_FRAMES;

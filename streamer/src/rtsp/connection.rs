@@ -13,7 +13,7 @@ use crate::metrics::Dropped;
 /// connection is ending at that moment on another thread, and then aborts the process (`gst_rtsp_client_finalize`).
 const AFTER_SESSIONS: Duration = Duration::from_secs(10);
 
-/// One connection.
+/// An RTSP connection and the sessions on it.
 #[derive(Debug)]
 pub(super) struct Connection {
     twin: TcpStream,
@@ -35,7 +35,7 @@ impl Connection {
         &mut self.sessions
     }
 
-    /// Its peer, if it is still there.
+    /// The peer's address, if the peer is still there.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.twin.peer_addr().ok()
     }
@@ -53,8 +53,8 @@ impl Connection {
         }
     }
 
-    /// Ends it. The server sees the end and cleans up on the connection's own thread, as if the peer had gone: whatever
-    /// else ends a connection of the server's does so on another thread, and the two run into each other.
+    /// Ends the connection. The server sees the end and cleans up on the connection's own thread, as if the peer had gone:
+    /// whatever else ends a connection of the server's does so on another thread, and the two run into each other.
     pub(super) fn hang_up(&self) {
         // A peer that has gone already is what is wanted.
         let _ = self.twin.shutdown(Shutdown::Both);
@@ -69,7 +69,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Session `id` begins.
+    /// Notes that a session begins.
     pub(super) fn begin(&mut self, id: String) {
         self.open.insert(id);
         self.ended = None;

@@ -15,7 +15,7 @@ use gstreamer_rtsp_server::subclass::prelude::*;
 use gstreamer_rtsp_server::{RTSPClient, RTSPContext};
 
 glib::wrapper! {
-    /// Refuses requests; see the module.
+    /// The RTSP server's hook that refuses requests before anything is done for them.
     pub struct Door(ObjectSubclass<Inner>) @extends gst_rtsp_server::RTSPAuth;
 }
 

@@ -43,7 +43,7 @@ pub struct Bounds {
     pub slow: Duration,
 }
 
-/// The RTSP server. Clones are the same one.
+/// The RTSP server of the streamer. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Server(Arc<Inner>);
 
@@ -61,7 +61,7 @@ struct Inner {
     /// The connection that is being handed over: the server announces a client without saying which.
     arriving: Mutex<Option<Arriving>>,
     handing_over: Mutex<()>,
-    /// Those that were handed over, by number.
+    /// The connections that were handed over to the RTSP server, by number.
     connections: Mutex<HashMap<u64, Connection>>,
 }
 
@@ -71,7 +71,7 @@ struct Arriving {
     twin: TcpStream,
 }
 
-/// One open connection; dropping it counts it out.
+/// The count of one open connection; dropping it counts it out.
 #[derive(Debug)]
 pub struct Counted {
     id: u64,
@@ -133,7 +133,6 @@ impl Server {
         *self.0.open.borrow()
     }
 
-    /// The streamer's counters.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }

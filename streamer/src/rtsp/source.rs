@@ -18,7 +18,7 @@ use crate::feed::outlet::{Numbered, Outlet, Stream};
 use crate::feed::sequence::PAYLOAD_TYPE;
 
 glib::wrapper! {
-    /// See the module.
+    /// A GStreamer element that takes a feed's frames into a viewer's pipeline.
     pub struct RelaySource(ObjectSubclass<Inner>) @extends gst::Element, gst::Object;
 }
 

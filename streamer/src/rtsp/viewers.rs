@@ -25,7 +25,7 @@ pub struct Viewers {
 }
 
 impl Viewers {
-    /// Nobody plays.
+    /// A table without viewers.
     pub fn new(metrics: Metrics) -> Self {
         Self {
             playing: Arc::default(),

@@ -46,7 +46,7 @@ impl Request {
         self.stream.write_all(&chunk)
     }
 
-    /// Ends the body; the answer.
+    /// Ends the body, and reads the answer.
     pub(crate) fn end(mut self) -> (u16, String) {
         let _ = self.stream.write_all(b"0\r\n\r\n");
         super::server::answer(&mut self.stream)

@@ -126,7 +126,7 @@ impl Streamer {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Sends SIGTERM; how long the end took, and the exit code.
+    /// Sends SIGTERM, and returns how long the end took, and the exit code.
     pub(crate) fn terminate(&mut self) -> (Duration, Option<i32>) {
         let begun = Instant::now();
         let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());

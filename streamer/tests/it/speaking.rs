@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// One RTSP connection.
+/// A connection that speaks RTSP.
 pub(crate) struct Rtsp {
     pub(crate) stream: TcpStream,
     address: SocketAddr,
@@ -45,7 +45,7 @@ impl Rtsp {
         self.stream.write_all(request.as_bytes()).unwrap();
     }
 
-    /// Sends a request; the head of its answer.
+    /// Sends a request, and returns the head of its answer.
     pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &[&str]) -> String {
         self.tell(method, path, headers);
         self.head()

@@ -13,7 +13,7 @@ use crate::Error;
 pub(super) const PAYLOAD_TYPE: u32 = 96;
 
 glib::wrapper! {
-    /// See the module.
+    /// An element that lets RTP packets pass unchanged in the place of a payloader.
     pub struct PassThrough(ObjectSubclass<Inner>) @extends gst::Bin, gst::Element, gst::Object;
 }
 

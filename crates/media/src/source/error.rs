@@ -1,13 +1,12 @@
 //! What is wrong with a source, and what would help.
 
-/// Why a source gives no pictures.
+/// The reason why a source gives no pictures.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
     /// The file cannot be read.
     #[error("cannot read {path}: {cause}; name a readable video file")]
     Unreadable {
-        /// The file.
         path: String,
         /// What the system says.
         cause: String,
@@ -17,7 +16,6 @@ pub enum SourceError {
         "{path} has no video, only {streams}; name a file with a video stream (ffprobe lists them)"
     )]
     NoVideo {
-        /// The file.
         path: String,
         /// What it has instead.
         streams: String,
@@ -26,11 +24,7 @@ pub enum SourceError {
     #[error(
         "this machine has no decoder for {codec}, which is what {path} holds; install gstreamer1.0-libav and gstreamer1.0-plugins-bad, or convert the file: ffmpeg -i IN -c:v libx264 OUT.mp4"
     )]
-    NoDecoder {
-        /// The file.
-        path: String,
-        codec: String,
-    },
+    NoDecoder { path: String, codec: String },
     /// The file is no media file, or is damaged.
     #[error("{path} is broken or no video file: {cause}; check that it plays: ffprobe {path}")]
     Broken {
@@ -43,12 +37,7 @@ pub enum SourceError {
     #[error(
         "the launch line '{line}' cannot be built: {cause}; it must end in raw video, as in gst:videotestsrc pattern=ball, and gst-launch-1.0 shows what is wrong with it"
     )]
-    Launch {
-        /// The launch line.
-        line: String,
-        /// What GStreamer says.
-        cause: String,
-    },
+    Launch { line: String, cause: String },
     /// Nothing came, and nothing failed.
     #[error(
         "{source_name} gave no picture within {seconds} s; try it alone: gst-launch-1.0 shows where it stops"

@@ -21,7 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What a source gave when it was asked for its next picture.
 #[derive(Debug)]
 pub enum Taken {
-    /// The next picture.
     Picture(gst::Buffer),
     /// The source is behind: there is none yet.
     NotYet,

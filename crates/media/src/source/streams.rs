@@ -79,14 +79,14 @@ struct Found {
 }
 
 impl Streams {
-    /// Why no video comes of the file at `path`, if that is so and is known.
+    /// The reason why the file at `path` gives no video, if that is known.
     pub(super) fn without_video(&self, path: &str) -> Option<SourceError> {
         self.0.lock().without_video(path)
     }
 }
 
 impl Found {
-    /// Why no video comes of it, if that is so and is known.
+    /// The reason why the file gives no video, if that is known.
     fn without_video(&self, path: &str) -> Option<SourceError> {
         let path = path.to_owned();
         let codec = self.undecoded.iter().find(|kind| !is_other(kind));

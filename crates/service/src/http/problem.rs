@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 /// A refusal, as it is sent and as a client reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// The HTTP status.
     pub status: u16,
     /// What kind of problem, the same words each time.
     pub title: String,
@@ -36,7 +35,7 @@ impl Problem {
         }
     }
 
-    /// Its JSON. Strings and a number always have one.
+    /// The problem as JSON (RFC 9457). Strings and a number always have one.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

@@ -27,7 +27,7 @@ use crate::{Shutdown, StartError};
 /// The bounds of one server.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Open connections. Each costs up to [`Limits::buffer_bytes`] and a few kilobytes more.
+    /// The most connections that are open at once. Each costs up to [`Limits::buffer_bytes`] and a few kilobytes more.
     pub connections: usize,
     /// The time in which a client must have sent the whole head of a request, and the longest a connection may idle
     /// between two requests.

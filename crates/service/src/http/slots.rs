@@ -28,7 +28,7 @@ struct Mark {
     evicted: CancellationToken,
 }
 
-/// One connection's place; dropping it gives the place back.
+/// The place of one connection; dropping it gives the place back.
 #[derive(Debug)]
 pub(super) struct Slot {
     slots: Arc<Slots>,

@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::queue::Queue;
 
-/// Which events are logged: `info`, or directives such as `info,xr_streamer=debug`. Checked when it is parsed.
+/// The events to log: `info`, or directives such as `info,xr_streamer=debug`. Checked when it is parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter(String);
 
@@ -45,7 +45,7 @@ impl FromStr for Filter {
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Lines of text for people.
     #[default]
     Text,
     /// One JSON object a line, for log collectors.

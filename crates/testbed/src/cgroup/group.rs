@@ -40,7 +40,7 @@ impl Group {
         }
     }
 
-    /// Whose use of the machine it is.
+    /// The part of the lab whose use of the machine the group counts.
     pub fn part(&self) -> Part {
         self.part
     }

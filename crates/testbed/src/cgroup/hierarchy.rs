@@ -60,12 +60,12 @@ pub(super) fn unified(hierarchies: &[Hierarchy]) -> Option<&Hierarchy> {
 /// A hierarchy that is mounted here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hierarchy {
-    /// Those of [`CONTROLLERS_V1`] that an older one has; none for the unified one, which names its own in a file of each
-    /// group.
+    /// Those of [`CONTROLLERS_V1`] that an older hierarchy has; none for the unified one, which names its own in a file of
+    /// each group.
     pub(super) controllers: Vec<&'static str>,
     /// Where it is mounted.
     pub(crate) mount: PathBuf,
-    /// This process's group in it.
+    /// The group of this process in the hierarchy.
     pub(crate) own: PathBuf,
 }
 

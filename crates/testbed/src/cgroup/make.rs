@@ -16,7 +16,7 @@ use super::remove;
 pub(super) struct Place {
     /// What it controls and counts.
     pub(super) controllers: Vec<String>,
-    /// Its folder.
+    /// The group's folder.
     pub(super) root: PathBuf,
     /// Controllers that were handed down to it for its sake, to be taken back from this group.
     handed_down: Option<(PathBuf, Vec<String>)>,

@@ -4,26 +4,26 @@ use std::fmt;
 
 use crate::Cluster;
 
-/// Which control groups serve.
+/// The version of the control groups that serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// The older hierarchies.
+    /// The older hierarchies, one for each set of controllers.
     V1,
-    /// The unified hierarchy.
+    /// The unified hierarchy of all controllers.
     V2,
 }
 
-/// Whose use of the machine a process is.
+/// The part of a lab to which a process's use of the machine is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// A cluster's.
+    /// A cluster's pods and daemons.
     Cluster(Cluster),
     /// The fabric's: gateways, tunnels, the WAN.
     Fabric,
 }
 
 impl Part {
-    /// All of them.
+    /// Every part.
     pub const ALL: [Self; 3] = [
         Self::Cluster(Cluster::A),
         Self::Cluster(Cluster::B),

@@ -285,12 +285,12 @@ fn path() -> impl Strategy<Value = (String, String)> {
 
 #[derive(Clone, Debug)]
 struct Mount {
-    /// Its controllers; none for the unified hierarchy.
+    /// Controllers of the hierarchy; none for the unified one.
     controllers: &'static str,
     point: (String, String),
-    /// Which group of the hierarchy is seen at the mount point.
+    /// The group of the hierarchy that is seen at the mount point.
     root: (String, String),
-    /// This process's group, from there.
+    /// The group of this process, from there.
     below: (String, String),
     /// A group that this process sees only as one beside its own.
     outside: bool,

@@ -43,7 +43,7 @@ impl Tree {
         tree
     }
 
-    /// Which control groups serve; none where none do.
+    /// The version of the control groups that serve; none where none do.
     pub fn version(&self) -> Option<Version> {
         self.version
     }
@@ -64,7 +64,7 @@ impl Tree {
         self.limits
     }
 
-    /// Which of the limits hold: `cpu`, `memory`.
+    /// The limits that hold: `cpu`, `memory`.
     pub fn limited(&self) -> &[&'static str] {
         &self.limited
     }

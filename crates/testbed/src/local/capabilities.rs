@@ -11,24 +11,20 @@ use super::isolate::namespaces_remedy;
 pub enum Capability {
     /// Namespaces, as root or in a user namespace.
     Namespaces,
-    /// `ip` of iproute2.
+    /// The program `ip` of iproute2.
     Ip,
     /// `nft`, and the kernel's tables behind it.
     Nftables,
     /// `/dev/net/tun` can be opened.
     Tun,
-    /// The kernel's `WireGuard`.
     Wireguard,
     WireguardGo,
-    /// `wg`.
+    /// The program `wg` of wireguard-tools.
     WireguardTools,
-    /// The kernel's Geneve.
     Geneve,
-    /// The kernel's VXLAN.
     Vxlan,
     /// The kernel's network emulator.
     Netem,
-    /// Real-time scheduling.
     RealTime,
     Tcpdump,
     Tshark,
@@ -38,7 +34,6 @@ pub enum Capability {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub what: Capability,
-    /// Its name, for people.
     pub name: &'static str,
     /// Whether it is there.
     pub there: bool,
@@ -155,7 +150,7 @@ const TRIALS: [Trial; 12] = [
 ];
 
 impl Capabilities {
-    /// Tries everything. Nothing is changed on this machine, but a module that the kernel loads by itself may stay.
+    /// Tries every capability. Nothing is changed on this machine, but a module that the kernel loads by itself may stay.
     pub fn detect() -> Self {
         let mut script =
             "export PATH=\"$PATH:/usr/local/sbin:/usr/sbin:/sbin\"\necho '=begin'\n".to_owned();
@@ -228,7 +223,7 @@ impl Capabilities {
         self.all.iter().any(|one| one.what == what && one.there)
     }
 
-    /// Why it is not there, with the remedy, in one sentence.
+    /// The reason why a capability is not there, with the remedy, in one sentence.
     pub fn lack(&self, what: Capability) -> Option<String> {
         let one = self.all.iter().find(|one| one.what == what && !one.there)?;
         Some(format!(

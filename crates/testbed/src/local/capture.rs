@@ -38,18 +38,16 @@ pub enum CaptureError {
     /// tcpdump is not installed.
     #[error(transparent)]
     Missing(#[from] Missing),
-    /// It could not be started.
+    /// tcpdump could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// It does not listen.
+    /// tcpdump does not listen.
     #[error(transparent)]
     NotReady(#[from] NotReady),
-    /// It did not end well.
+    /// tcpdump did not end well.
     #[error("the capture {path} ended by {exit}; the end of its log:\n{tail}")]
     Ended {
-        /// The file.
         path: PathBuf,
-        /// How tcpdump ended.
         exit: Exit,
         /// The end of its log.
         tail: String,
@@ -92,12 +90,12 @@ impl Lab {
 }
 
 impl Capture {
-    /// The file.
+    /// The pcap file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Ends it; the file is whole.
+    /// Ends the capture; then the file is whole.
     pub async fn end(self) -> Result<Captured, CaptureError> {
         let exit = self.process.interrupt(PATIENCE).await;
         let tail = self.process.log_tail();

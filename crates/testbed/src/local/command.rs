@@ -30,9 +30,8 @@ pub(crate) const PACKAGES: [(&str, &str); 9] = [
 #[derive(Debug, Error)]
 #[error("{program} is not there; apt-get install {package}")]
 pub struct Missing {
-    /// Its name.
     pub program: String,
-    /// Debian's package.
+    /// The package of Debian that has the program.
     pub package: &'static str,
 }
 
@@ -40,32 +39,23 @@ pub struct Missing {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// It is not installed.
+    /// The program is not installed.
     #[error(transparent)]
     Missing(#[from] Missing),
-    /// It cannot be run.
+    /// The program cannot be run.
     #[error("cannot run {program}: {source}")]
-    Run {
-        program: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// It refused a line.
+    Run { program: String, source: io::Error },
+    /// The program refused a line of its batch.
     #[error("{program} refuses line {number}, `{line}`: {message}")]
     Line {
         program: String,
         /// The line's number, from 1.
         number: usize,
         line: String,
-        /// What it said.
         message: String,
     },
     #[error("{program} failed: {message}")]
-    Failed {
-        program: String,
-        /// What it said.
-        message: String,
-    },
+    Failed { program: String, message: String },
 }
 
 /// Finds a program in `PATH` and where the system keeps its own.
@@ -175,7 +165,7 @@ pub(crate) fn batch(
     }
 }
 
-/// The same where some of it may be there already: lines that are refused for that reason alone are passed over.
+/// Runs a batch of which some may be there already: lines that are refused for that reason alone are passed over.
 pub(crate) fn batch_again(program: &str, lines: &str, netns: &Netns) -> Result<(), CommandError> {
     if lines.trim().is_empty() {
         return Ok(());

@@ -37,7 +37,7 @@ pub(super) fn whole(netns: &Netns, namespace: &Namespace) -> Result<(), LabError
     command::batch("tc", &text(&namespace.tc), Some(netns), &[]).map_err(told)
 }
 
-/// The same after an interface has gone and come back: what went with it is set up again, what stayed is left.
+/// Configures a namespace again after an interface has gone and come back: what went with it is set up, what stayed is left.
 pub(super) fn again(netns: &Netns, namespace: &Namespace) -> Result<(), LabError> {
     sysctls(netns, &namespace.sysctls)?;
     let told = |source| LabError::command(netns, source);

@@ -74,9 +74,9 @@ impl std::fmt::Debug for Options {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunningDaemon {
     pub role: String,
-    /// Which cluster its use of the machine is counted to; none for the WAN.
+    /// The cluster to which the daemon's use of the machine is counted; none for the WAN.
     pub cluster: Option<Cluster>,
-    /// Its process number as the runner sees it; none if it has ended.
+    /// The process number as the runner sees it; none if the process has ended.
     pub pid: Option<u32>,
 }
 
@@ -95,7 +95,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Makes the topology. The caller is inside: see [`super::isolate::enter`].
+    /// Makes a lab of the topology. The caller is inside: see [`super::isolate::enter`].
     ///
     /// Namespaces are set up in the order of the topology, after all links and all interfaces of daemons exist.
     pub async fn up(topology: &Topology, options: Options) -> Result<Self, LabError> {

@@ -17,7 +17,6 @@ pub enum LabError {
     #[error("namespace {namespace}: {source}")]
     Namespace {
         namespace: String,
-        /// The cause.
         source: io::Error,
     },
     /// The links between namespaces were refused.
@@ -27,26 +26,19 @@ pub enum LabError {
     #[error("namespace {namespace}: {source}")]
     Command {
         namespace: String,
-        /// What was refused.
         source: CommandError,
     },
     /// A kernel parameter was refused.
     #[error("namespace {namespace}: sysctl {key} = {value}: {source}")]
     Sysctl {
         namespace: String,
-        /// The parameter.
         key: String,
         value: String,
-        /// The cause.
         source: io::Error,
     },
     /// A daemon's program is not installed.
     #[error("{role}: {source}")]
-    Missing {
-        /// The daemon.
-        role: String,
-        source: Missing,
-    },
+    Missing { role: String, source: Missing },
     /// A daemon could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -55,7 +47,6 @@ pub enum LabError {
         "{role} {how} before {interface} was there in {namespace}; the end of its log:\n{tail}"
     )]
     NotMade {
-        /// The daemon.
         role: String,
         /// What it did instead.
         how: String,

@@ -6,11 +6,11 @@ use crate::wan::Wan;
 /// How the clusters are connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fabric {
-    /// One cluster; there is no WAN.
+    /// A single cluster, without a WAN.
     Single,
     /// kube-proxy's NodePort in front of the streamer, with this `externalTrafficPolicy`.
     NodePort(TrafficPolicy),
-    /// Liqo's data path.
+    /// Two clusters joined by Liqo's data path.
     Liqo(Liqo),
 }
 
@@ -23,7 +23,7 @@ pub enum TrafficPolicy {
     Local,
 }
 
-/// Which of Liqo's data planes.
+/// The version of Liqo whose data plane is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liqo {
     /// Geneve on UDP 6091 in the cluster, a gateway pod, WireGuard on UDP 51840.
@@ -44,7 +44,7 @@ pub enum Service {
 /// A pod of the lab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodPlan {
-    /// Its name, which is its namespace's and its process's.
+    /// The pod's name, which its namespace and its process have too.
     pub name: String,
     pub cluster: Cluster,
 }
@@ -58,7 +58,7 @@ pub struct LabPlan {
     pub service: Service,
     /// Both clusters use the same pod addresses, and Liqo translates prefix to prefix.
     pub overlapping: bool,
-    /// The pods. One of them is named `streamer`; `single` puts all of them into cluster A.
+    /// The pods of the lab. One of them is named `streamer`; `single` puts all of them into cluster A.
     pub pods: Vec<PodPlan>,
     /// The streamer pod's TCP port for feeds.
     pub feed_port: u16,

@@ -16,7 +16,8 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 /// What wireguard-go asks for.
 const BYTES: usize = 7 << 20;
 
-/// Its sockets are opened by a thread of its own once its interface is up, without an event that others could see.
+/// The pause between two looks: the daemon opens its sockets in a thread once its interface is up, without an event that
+/// others could see.
 const GLANCE: Duration = Duration::from_millis(2);
 
 /// Waits until the process has a UDP socket for IPv4, and makes the receive buffers of all its UDP sockets as large as it may; the smallest that came of it,

@@ -17,7 +17,7 @@ pub enum Kind {
     Node,
     /// A pod, with `eth0` on its node's bridge.
     Pod,
-    /// Liqo's gateway.
+    /// A gateway of Liqo.
     Gateway,
     /// The way between the nodes, where the kernel delays and loses; it is no cluster's.
     Wan,
@@ -26,12 +26,12 @@ pub enum Kind {
 /// A network namespace and everything that is set up in it, in the order of the fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
-    /// Its name within the lab, for example `node-a`, `gateway-b`, `client`.
+    /// The name within the lab, for example `node-a`, `gateway-b`, `client`.
     pub name: String,
     /// What it stands for.
     pub kind: Kind,
     pub cluster: Cluster,
-    /// Its address on the management link, on `mgmt0`; none where the runner has nothing to ask.
+    /// The address on the management link, on `mgmt0`; none where the runner has nothing to ask.
     pub management: Option<Ipv4Addr>,
     /// Kernel parameters, `net.ipv4.ip_forward` and its value.
     pub sysctls: Vec<(String, String)>,
@@ -66,7 +66,7 @@ pub struct End {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Wireguard {
     pub interface: String,
-    /// Its private key: never printed, never on a command line.
+    /// The private key: never printed, never on a command line.
     pub private_key: String,
     /// The UDP port that it listens on; none for one that the kernel chooses.
     pub listen_port: Option<u16>,
@@ -85,11 +85,10 @@ pub struct Daemon {
     pub role: String,
     /// The namespace that it runs in.
     pub namespace: String,
-    /// Which cluster its use of the machine is counted to; none for the WAN.
+    /// The cluster to which the daemon's use of the machine is counted; none for the WAN.
     pub cluster: Option<Cluster>,
-    /// The program's file.
     pub program: PathBuf,
-    /// Its arguments. `{netns:NAME}` in one of them becomes the path of that namespace as the process sees it.
+    /// The arguments. `{netns:NAME}` in one of them becomes the path of that namespace as the process sees it.
     pub args: Vec<String>,
     /// Added to its environment.
     pub env: Vec<(String, String)>,
@@ -97,12 +96,11 @@ pub struct Daemon {
     pub makes: Vec<End>,
 }
 
-/// A whole lab.
+/// The topology of a whole lab.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     /// Namespaces, in the order in which they are set up.
     pub namespaces: Vec<Namespace>,
-    /// Links between them.
     pub links: Vec<Link>,
     /// Processes of the fabric, in the order of starting.
     pub daemons: Vec<Daemon>,

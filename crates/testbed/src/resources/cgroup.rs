@@ -8,7 +8,6 @@ use super::ticks_hz;
 /// Cumulative figures of a group of processes at one instant, those that have ended included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupSample {
-    /// Processor time.
     pub cpu: Option<Cpu>,
     pub memory: Option<Memory>,
     /// What its processor limit held back; none where the kernel does not count it.
@@ -18,11 +17,11 @@ pub struct GroupSample {
 /// Processor time of a group, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cpu {
-    /// In all.
+    /// Processor time in all.
     pub usage_us: u64,
-    /// In user mode.
+    /// Processor time in user mode.
     pub user_us: u64,
-    /// In the kernel.
+    /// Processor time in the kernel.
     pub system_us: u64,
 }
 
@@ -33,9 +32,8 @@ pub struct Memory {
     pub current_bytes: u64,
     /// Pages that no file is behind.
     pub anon_bytes: u64,
-    /// Pages of files.
     pub file_bytes: u64,
-    /// Those of them that the kernel would give up first.
+    /// Pages of files that the kernel would give up first.
     pub inactive_file_bytes: u64,
 }
 

@@ -18,7 +18,7 @@ pub enum Source {
     CgroupV2,
     /// The older hierarchies, one or more controllers in each: a pod with everything that it ever started.
     CgroupV1,
-    /// One process; what it starts is not counted, and memory shared with others is counted whole.
+    /// `/proc` of one process; what the process starts is not counted, and memory shared with others is counted whole.
     Proc,
 }
 

@@ -27,7 +27,7 @@ pub struct NetSample {
 pub struct Traffic {
     /// Bytes, Ethernet headers included.
     pub bytes: u64,
-    /// Packets; one that is cut to size only by the hardware, or by nobody, counts once.
+    /// Packets; one that only the hardware, or nobody, cuts to size counts once.
     pub packets: u64,
     /// Packets that were dropped.
     pub dropped: u64,

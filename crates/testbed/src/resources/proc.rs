@@ -12,7 +12,6 @@ pub struct Sample {
     pub system_ticks: u64,
     /// Resident memory in bytes.
     pub rss_bytes: u64,
-    /// Threads alive.
     pub threads: u64,
     /// Times that a living thread gave up its processor to wait.
     pub voluntary_switches: u64,

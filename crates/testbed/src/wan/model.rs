@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A WAN. The default does nothing to a packet.
+/// A wide-area network between two clusters. The default does nothing to a packet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wan {
     /// The preset that it was made from, and may have been changed after; none for one that was written out.
@@ -26,7 +26,7 @@ pub struct Direction {
     /// How the delay varies.
     #[serde(rename = "jitter_ns", skip_serializing_if = "Option::is_none")]
     pub jitter: Option<Jitter>,
-    /// Which packets are lost.
+    /// The loss of packets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
     /// Share of packets that overtake those before them, in percent: they are not delayed.
@@ -65,22 +65,14 @@ mod nanos {
     }
 }
 
-/// Which packets are lost.
+/// A rule of which packets are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Loss {
     /// Each with this probability, in percent.
-    Random {
-        /// In percent.
-        percent: f64,
-    },
+    Random { percent: f64 },
     /// Bursts, as Gilbert's model has them: so many percent of all packets, in bursts of so many on average.
-    Bursts {
-        /// In percent.
-        percent: f64,
-        /// Packets.
-        mean_length: f64,
-    },
+    Bursts { percent: f64, mean_length: f64 },
 }
 
 /// A direction that no link can be.
@@ -89,23 +81,13 @@ pub enum Loss {
 pub enum NotPossible {
     /// A share that is none.
     #[error("{what} of {percent} % is not between 0 and 100 %")]
-    Percent {
-        /// Loss or reordering.
-        what: &'static str,
-        /// What was given.
-        percent: f64,
-    },
+    Percent { what: &'static str, percent: f64 },
     /// Bursts that cannot be.
     #[error(
         "a loss of {percent} % in bursts of {mean_length} packets cannot be: a burst is 1 packet or longer, and the \
          packets between two bursts are at least 1"
     )]
-    Bursts {
-        /// What was given.
-        percent: f64,
-        /// What was given.
-        mean_length: f64,
-    },
+    Bursts { percent: f64, mean_length: f64 },
     /// A rate of nothing.
     #[error("a rate of 0 bit/s carries nothing; leave it out for no limit")]
     NoRate,
@@ -113,10 +95,7 @@ pub enum NotPossible {
     #[error(
         "a queue of {queue_bytes} bytes in front of the rate drops whole packets always; give 3000 bytes or more"
     )]
-    Queue {
-        /// What was given.
-        queue_bytes: u64,
-    },
+    Queue { queue_bytes: u64 },
     /// A delay that nobody means.
     #[error("a delay of {} s is more than {} s", .0.as_secs_f64(), MAX_DELAY.as_secs())]
     Delay(Duration),
@@ -189,7 +168,7 @@ fn share(what: &'static str, percent: f64) -> Result<(), NotPossible> {
 }
 
 impl Jitter {
-    /// Its one figure: half the range, the standard deviation, or the scale.
+    /// The one figure of the distribution: half the range, the standard deviation, or the scale.
     pub const fn width(self) -> Duration {
         match self {
             Self::Uniform(by) | Self::Normal(by) | Self::Pareto(by) => by,

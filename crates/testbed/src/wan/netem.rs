@@ -53,7 +53,7 @@ pub fn tables(direction: &Direction) -> Option<&'static str> {
     }
 }
 
-/// netem's arguments; none where it has nothing to do.
+/// Arguments of netem; none where netem has nothing to do.
 fn netem(direction: &Direction) -> Option<String> {
     let Direction {
         delay,

@@ -12,11 +12,11 @@ pub struct Preset {
     pub name: &'static str,
     /// Where its figures come from, for reports.
     pub source: &'static str,
-    /// Either direction.
+    /// Both directions.
     direction: Direction,
 }
 
-/// Every preset.
+/// The presets.
 pub const PRESETS: [Preset; 2] = [
     Preset {
         name: "local",

@@ -61,7 +61,7 @@ pub(crate) fn plan(fabric: Fabric) -> LabPlan {
     }
 }
 
-/// So long each way.
+/// A WAN with this delay in each direction.
 pub(crate) fn far(delay: Duration) -> Wan {
     let direction = Direction {
         delay,

@@ -6,11 +6,11 @@ use std::process::Command;
 /// A packet of a capture.
 #[derive(Debug)]
 pub(crate) struct Packet {
-    /// Its protocols, outermost first: `eth:ethertype:ip:udp:wg`.
+    /// Protocols of the packet, outermost first: `eth:ethertype:ip:udp:wg`.
     pub(crate) protocols: String,
     /// The length of the outermost IP packet, in bytes.
     pub(crate) ip_bytes: u16,
-    /// Its UDP ports, if it has any.
+    /// UDP ports of the packet, if it has any.
     pub(crate) udp_ports: Vec<u16>,
 }
 

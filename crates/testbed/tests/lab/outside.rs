@@ -29,7 +29,7 @@ enum User {
     Nobody,
 }
 
-/// Runs them all.
+/// Runs every test.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::from_args();
     let (dir, program) = public_copy();
@@ -74,7 +74,7 @@ fn trials(program: &Path) -> Vec<Trial> {
     trials
 }
 
-/// This program, to play an act.
+/// This program, started again to play an act.
 struct Stage {
     program: PathBuf,
     user: User,

@@ -75,7 +75,7 @@ pub(crate) fn pods() -> Topology {
     }
 }
 
-/// The same with a daemon in `one` that makes an interface in `two`.
+/// Two pods with a daemon in `one` that makes an interface in `two`.
 pub(crate) fn pods_and_a_maker() -> Topology {
     let mut topology = pods();
     let script = r#"nsenter --net="$1" ip link add name made0 type bridge && exec sleep 1000"#;

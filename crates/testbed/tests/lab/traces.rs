@@ -44,7 +44,7 @@ pub(crate) fn processes() -> BTreeSet<u32> {
         .collect()
 }
 
-/// Those of these processes that are in any of these network namespaces.
+/// Processes that are in any of these network namespaces.
 pub(crate) fn inside(processes: &BTreeSet<u32>, namespaces: &BTreeSet<u64>) -> Vec<u32> {
     let is_inside = |pid: &u32| {
         fs::metadata(format!("/proc/{pid}/ns/net"))

@@ -11,7 +11,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 /// The addresses of the two ends.
 pub(crate) const ADDRESSES: [[u8; 4]; 2] = [[192, 168, 100, 1], [192, 168, 100, 2]];
 
-/// A network namespace.
+/// A network namespace of a test.
 #[derive(Debug)]
 pub(crate) struct Netns(File);
 

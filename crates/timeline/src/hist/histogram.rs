@@ -23,9 +23,9 @@ pub struct LatencyHistogram {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Figures {
-    /// How many samples.
+    /// The number of samples.
     pub count: u64,
-    /// The smallest.
+    /// The smallest sample.
     pub min: u64,
     /// Half of the samples are at most this.
     pub p50: u64,
@@ -35,9 +35,9 @@ pub struct Figures {
     pub p95: u64,
     /// 99 in 100 are at most this.
     pub p99: u64,
-    /// The largest.
+    /// The largest sample.
     pub max: u64,
-    /// The mean.
+    /// The mean of the samples.
     pub mean: f64,
     /// The standard deviation of the samples about their mean.
     pub stddev: f64,
@@ -55,7 +55,7 @@ impl Default for LatencyHistogram {
 }
 
 impl LatencyHistogram {
-    /// An empty one.
+    /// An empty histogram.
     ///
     /// # Panics
     /// Never: the bounds are constants that the histogram accepts.
@@ -110,7 +110,7 @@ impl LatencyHistogram {
         })
     }
 
-    /// The figures; none when empty.
+    /// Count, extremes, mean and percentiles; none of an empty histogram.
     pub fn figures(&self) -> Option<Figures> {
         Some(Figures {
             count: self.count(),

@@ -19,7 +19,7 @@ const HEADER_BYTES: usize = 40;
 /// No encoded histogram of ours is longer: each of its 18 thousand counts takes at most nine bytes.
 const MAX_ENCODED_BYTES: usize = 256 * 1024;
 
-/// Writes a log. Flushing is the caller's.
+/// A writer of interval logs. Flushing is the caller's.
 pub struct LogWriter<W> {
     to: W,
     started: UnixMicros,
@@ -86,7 +86,7 @@ impl<W: Write> LogWriter<W> {
         self.to.flush()
     }
 
-    /// The writer below.
+    /// The writer that the log went to.
     pub fn into_inner(self) -> W {
         self.to
     }
@@ -97,27 +97,27 @@ fn seconds(us: u64) -> String {
     format!("{}.{:03}", us / 1_000_000, us / 1_000 % 1_000)
 }
 
-/// One interval.
+/// One interval of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Interval {
-    /// Its tag.
+    /// The tag of the interval.
     pub tag: Option<String>,
     /// When it began, in seconds from the start of the log.
     pub from_seconds: f64,
     /// How long it lasted, in seconds.
     pub length_seconds: f64,
-    /// Its samples.
+    /// The samples of the interval.
     pub histogram: LatencyHistogram,
 }
 
-/// Why a log could not be read.
+/// The reason why a log could not be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
     /// The line is not one of an interval log.
     #[error("line {line}: {what} is missing or is none")]
     Line {
-        /// Counted from 1.
+        /// The number of the line, from 1.
         line: usize,
         /// The part of the line.
         what: &'static str,
@@ -125,7 +125,7 @@ pub enum LogError {
     /// The histogram is broken, or not one of ours.
     #[error("line {line}: the histogram {why}")]
     Histogram {
-        /// Counted from 1.
+        /// The number of the line, from 1.
         line: usize,
         /// What is wrong with it.
         why: &'static str,

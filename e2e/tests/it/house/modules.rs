@@ -303,8 +303,8 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// The same imports between whole folders: for each module with children, what each child and all below it imports from
-/// its siblings and all below those.
+/// The imports between whole folders: for each module with children, what each child and all below it imports from its
+/// siblings and all below those.
 pub(crate) fn between_siblings(
     imports: &BTreeMap<String, BTreeSet<String>>,
 ) -> Vec<BTreeMap<String, BTreeSet<String>>> {

@@ -12,6 +12,6 @@ pub struct EventRow {
     pub event: String,
     /// The role that it happened to.
     pub who: String,
-    /// More, for people.
+    /// Further words for people.
     pub detail: String,
 }

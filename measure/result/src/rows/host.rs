@@ -10,7 +10,7 @@ use super::hundredths;
 pub struct HostRow {
     /// The second's beginning, microseconds since the Unix epoch.
     pub from_us: UnixMicros,
-    /// Its end.
+    /// The end of the second.
     pub to_us: UnixMicros,
     /// Processor time that the hypervisor took, in percent.
     #[serde(default, serialize_with = "hundredths")]

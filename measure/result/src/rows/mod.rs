@@ -110,7 +110,7 @@ impl<T: Serialize + Default> Writer<T> {
         Ok(writer)
     }
 
-    /// Adds a row.
+    /// Writes one row as a line.
     pub fn write(&mut self, row: &T) -> anyhow::Result<()> {
         self.to
             .serialize(row)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct OcrRow {
     /// The file of the image, without its folder.
     pub file: String,
-    /// Which image of the file, from 0.
+    /// The number of the image in its file, from 0.
     pub image: u64,
     /// The frame's key, where the client wrote it down.
     pub rtp_timestamp: Option<u32>,
@@ -21,11 +21,11 @@ pub struct OcrRow {
     pub generated_us: Option<u64>,
     /// Consumption, microseconds since the Unix epoch.
     pub consumed_us: Option<u64>,
-    /// Their difference in microseconds.
+    /// The latency: consumption minus generation time, in microseconds.
     pub latency_us: Option<u64>,
-    /// Whether it counts.
+    /// The status: whether the row is a sample.
     pub status: RowStatus,
-    /// Why it does not.
+    /// The reason why the row is no sample; empty for a sample.
     pub why: String,
     /// Whether the blocks, and what the client drew, say the same.
     pub blocks: Agreement,
@@ -56,7 +56,7 @@ pub enum RowStatus {
 pub enum Agreement {
     /// Both readings agree.
     Yes,
-    /// They differ: one of the instruments is wrong.
+    /// The readings differ: one of the instruments is wrong.
     No,
     /// There is only one reading.
     #[default]

@@ -11,15 +11,15 @@ use super::hundredths;
 pub struct ResourceRow {
     /// The second's end, microseconds since the Unix epoch.
     pub time_us: UnixMicros,
-    /// The process's role.
+    /// The role of the process.
     pub role: String,
-    /// The process.
+    /// The process number.
     pub pid: u32,
     /// Processor time in programs, in ticks, from `/proc`.
     pub user_ticks: Option<u64>,
     /// Processor time in the kernel, in ticks, from `/proc`.
     pub system_ticks: Option<u64>,
-    /// Ticks a second.
+    /// Scheduler ticks of `/proc` a second.
     pub ticks_hz: Option<u64>,
     /// Percent of one core in this second, from the source.
     #[serde(serialize_with = "hundredths")]
@@ -32,10 +32,10 @@ pub struct ResourceRow {
     pub voluntary_switches: Option<u64>,
     /// Switches that its living threads did not ask for.
     pub involuntary_switches: Option<u64>,
-    /// `a`, `b`, `fabric`; empty for none.
+    /// The cluster that the process counts to: `a`, `b` or `fabric`; empty for none.
     #[serde(default)]
     pub cluster: String,
-    /// `cgroup-v2`, `cgroup-v1`, `proc`.
+    /// The source of the figures: `cgroup-v2`, `cgroup-v1` or `proc`.
     #[serde(default)]
     pub source: String,
     /// Microseconds since the last sample, by the monotonic clock.

@@ -13,7 +13,7 @@ pub struct Point {
     pub latency_us: f64,
 }
 
-/// Fits a line; none below three repetitions of two delays.
+/// Fits a line through latencies over delays; none below three repetitions of two delays.
 pub fn fit(points: &[Point]) -> Option<Fit> {
     let n = points.len() as f64;
     let mean = |of: fn(&Point) -> f64| points.iter().map(of).sum::<f64>() / n;

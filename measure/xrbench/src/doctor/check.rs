@@ -17,11 +17,9 @@ pub(super) enum Verdict {
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Check {
-    /// What it is.
     pub name: &'static str,
     /// How it came out.
     pub verdict: Verdict,
-    /// What was found.
     pub found: String,
     /// What the lack costs; empty if there is none.
     pub cost: &'static str,
@@ -68,7 +66,7 @@ impl Check {
         }
     }
 
-    /// The same for a thing without which there is no run.
+    /// A check of a thing without which there is no run.
     pub(super) fn need(
         name: &'static str,
         good: bool,

@@ -26,7 +26,7 @@ const FONT_SIZE: u32 = 28;
 /// ffmpeg's speed below which a run counts as overloaded: it could not keep its own pace.
 pub const SUSTAINED_PACE: f64 = 0.99;
 
-/// One reference run.
+/// The command lines of a reference.
 #[derive(Clone, Copy, Debug)]
 pub struct Reference<'a> {
     /// The best that plain ffmpeg can do, instead of its defaults.
@@ -37,7 +37,6 @@ pub struct Reference<'a> {
     pub width: u32,
     /// Picture height in pixels.
     pub height: u32,
-    /// Frames a second.
     pub fps: FrameRate,
     /// The encoder's target in bits a second. It counts for the tuned run; libx264's default is a constant quality.
     pub bitrate_bps: u64,
@@ -45,7 +44,7 @@ pub struct Reference<'a> {
     pub transport: &'a str,
 }
 
-/// Why a scenario cannot be run with ffmpeg.
+/// The reason why a scenario cannot be run with ffmpeg.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
@@ -57,12 +56,7 @@ pub enum ReferenceError {
     },
     /// A picture of that size has no room for the lines.
     #[error("{width}x{height} has no room for the clock's lines: at least {BAND_WIDTH}x{}", 2 * BAND_HEIGHT)]
-    Size {
-        /// Pixels.
-        width: u32,
-        /// Pixels.
-        height: u32,
-    },
+    Size { width: u32, height: u32 },
 }
 
 impl Reference<'_> {

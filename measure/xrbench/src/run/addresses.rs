@@ -25,7 +25,7 @@ pub struct ListenAddresses {
 }
 
 impl ListenAddresses {
-    /// This host's loopback, on ports that the programs draw themselves.
+    /// Addresses on this host's loopback, with ports that the programs draw themselves.
     pub fn drawn() -> Self {
         let any = || "127.0.0.1:0".to_owned();
         Self {
@@ -58,12 +58,12 @@ impl Addresses {
         }
     }
 
-    /// The feed's URL.
+    /// The URL that the renderer sends to.
     pub fn feed(&self) -> String {
         format!("http://{}/feeds/{FEED}", self.http)
     }
 
-    /// The stream's URL.
+    /// The URL that the client plays.
     pub fn stream(&self) -> String {
         format!("rtsp://{}/{FEED}", self.rtsp)
     }

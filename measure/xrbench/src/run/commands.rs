@@ -12,11 +12,8 @@ use result::{Pipeline, RepetitionFolder};
 /// Where the programs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Programs {
-    /// xr-renderer.
     pub renderer: PathBuf,
-    /// xr-streamer.
     pub streamer: PathBuf,
-    /// xr-client.
     pub client: PathBuf,
 }
 
@@ -33,7 +30,7 @@ pub fn between(scenario: &Scenario, programs: &Programs, listen: &ListenAddresse
     line
 }
 
-/// xr-streamer's arguments.
+/// The arguments of xr-streamer.
 pub fn streamer(scenario: &Scenario, listen: &ListenAddresses) -> Vec<String> {
     let mut args = Vec::new();
     for (flag, address) in [
@@ -74,7 +71,7 @@ pub fn floor(scenario: &Scenario, folder: &RepetitionFolder) -> Vec<String> {
     args
 }
 
-/// xr-client's arguments.
+/// The arguments of xr-client.
 pub fn client(
     scenario: &Scenario,
     addresses: &Addresses,

@@ -9,7 +9,7 @@ use timeline::UnixMicros;
 
 use result::rows::{EventRow, Writer};
 
-/// Writes events. Clones write to the same file.
+/// The writer of a repetition's `events.csv`. Clones write to the same file.
 #[derive(Clone, Debug)]
 pub struct Events {
     inner: Arc<Mutex<Inner>>,
@@ -22,7 +22,6 @@ struct Inner {
 }
 
 impl Events {
-    /// Creates the file.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
         let writer = Writer::create(path)?;
         let inner = Inner {
@@ -39,7 +38,6 @@ impl Events {
         self.at(clock::now(), event, who, detail);
     }
 
-    /// Writes an event.
     pub fn at(&self, at: UnixMicros, event: &str, who: &str, detail: &str) {
         let mut inner = self.inner.lock();
         let row = EventRow {
@@ -54,7 +52,7 @@ impl Events {
         }
     }
 
-    /// Why the file could not be written on, if that happened.
+    /// The reason why the file could not be written on, if that happened.
     pub fn failure(&self) -> Option<String> {
         self.inner.lock().failure.clone()
     }

@@ -21,7 +21,6 @@ pub const UNDISTURBED: &str = "undisturbed";
 pub struct Yield {
     /// Measured samples of the latency.
     pub samples: u64,
-    /// Rows in all.
     pub rows: u64,
 }
 

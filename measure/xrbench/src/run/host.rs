@@ -17,7 +17,7 @@ pub struct CpuTicks {
 }
 
 impl CpuTicks {
-    /// Reads them; zeros where there is no such file.
+    /// Reads `/proc/stat`; zeros where there is no such file.
     pub fn now() -> Self {
         fs::read_to_string("/proc/stat")
             .map(|text| Self::parse(&text))
@@ -78,8 +78,8 @@ impl Second {
         }
     }
 
-    /// Why it counts as disturbed; nothing if it does not. A late timer counts only where the timer has real-time
-    /// priority: at ours it would be late because of what is measured.
+    /// The reason why the second counts as disturbed; none if it does not. A late timer counts only where the timer has
+    /// real-time priority: at ours it would be late because of what is measured.
     pub fn disturbed(&self, rule: &Disturbed, timer_is_real_time: bool) -> Option<&'static str> {
         if self.clock_step_us.abs() > CLOCK_STEP_US {
             Some("clock")

@@ -26,7 +26,6 @@ pub(super) struct Pipeline {
     pub(super) place: Place,
     /// Where each program listens.
     pub(super) listen: ListenAddresses,
-    /// How RTP travels.
     pub(super) transport: Transport,
     running: BTreeMap<Role, Workload>,
     scrapers: BTreeMap<Role, Scraper>,

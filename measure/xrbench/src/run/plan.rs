@@ -39,7 +39,7 @@ pub enum Subject<'a> {
 }
 
 impl Plan {
-    /// Plans a file.
+    /// Plans the repetitions of a scenario file.
     pub fn new(file: &File) -> Self {
         let (floors, floor_of) = floors(&file.scenario);
         let mut random = fastrand::Rng::with_seed(file.seed);

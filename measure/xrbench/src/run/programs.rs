@@ -19,7 +19,7 @@ pub fn expected(bin_dir: Option<&Path>) -> Programs {
     })
 }
 
-/// This program's own file.
+/// The file of this program.
 pub fn own() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("cannot tell where this program is")
 }

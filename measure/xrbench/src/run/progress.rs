@@ -56,7 +56,7 @@ impl Progress {
         *self.what.lock() = what;
     }
 
-    /// It has got so far: a line where there is no bar.
+    /// The repetition has got so far: a line where there is no bar.
     pub fn step(&self, step: &str) {
         let text = self.text(step);
         if !self.draw(|| Draw::Message(text.clone())) {

@@ -22,7 +22,7 @@ use super::sampler::{Sampler, Seconds};
 use crate::scenario::{Disturbed, Scenario};
 use result::{Pipeline, ProcessInfo, RUN_VERSION, RepetitionFolder, RepetitionMeta, write_json};
 
-/// Why a repetition did not come to its end.
+/// The reason why a repetition did not come to its end.
 #[derive(Debug)]
 pub enum Stopped {
     /// Something is wrong with it; others may be well.
@@ -59,13 +59,11 @@ pub struct RunContext<'a> {
     pub programs: &'a Programs,
     /// The rule by which a second counts as disturbed.
     pub disturbed: Disturbed,
-    /// Fires at Ctrl-C.
     pub shutdown: &'a Shutdown,
     /// Shows how far the run is.
     pub progress: &'a Progress,
     /// The machine's capabilities for labs; none where no scenario needs one.
     pub capabilities: Option<LabCapabilities>,
-    /// The file's seed.
     pub seed: u64,
     /// The points at which packets are captured.
     pub pcap: &'a [String],
@@ -80,7 +78,7 @@ pub(super) struct Repetition<'a> {
     pub(super) events: Events,
     sampler: Sampler,
     testbed: Testbed,
-    /// Why the collector cannot write any more, if it cannot.
+    /// The reason why the collector cannot write any more, if it cannot.
     collector_failure: Option<watch::Receiver<Option<String>>>,
 }
 
@@ -262,7 +260,7 @@ impl<'a> Repetition<'a> {
         }
     }
 
-    /// Why what is measured cannot be written any more.
+    /// The reason why what is measured cannot be written any more.
     fn failure(&self) -> Option<String> {
         let collector = self.collector_failure.as_ref();
         self.sampler

@@ -11,7 +11,6 @@ use result::{PlannedRepetition, RunFolder, RunInfo, RunState};
 /// What stands of an earlier run.
 #[derive(Debug)]
 pub(super) struct Earlier {
-    /// Its `run.json`.
     pub info: RunInfo,
     pub complete: Vec<PlannedRepetition>,
 }

@@ -20,13 +20,12 @@ use super::{course, dry, machine, programs, resume, strips};
 use crate::scenario::File;
 use result::{PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, kept, write_json};
 
-/// Somebody pressed Ctrl-C; what was measured before is readable.
+/// The run was stopped by Ctrl-C; what was measured before is readable.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "interrupted; what was measured before is in {folder}; the same command with --out {folder} --resume goes on"
 )]
 pub struct Interrupted {
-    /// The result's folder.
     pub folder: String,
 }
 
@@ -54,7 +53,7 @@ pub struct RunOptions {
 pub enum Print {
     /// The tables, for people.
     Table,
-    /// The summary.
+    /// The summary as JSON.
     Json,
     /// Nothing: the caller has its own figures.
     Nothing,

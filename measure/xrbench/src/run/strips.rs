@@ -8,7 +8,7 @@ use super::progress::Progress;
 use ocr::{Options, read_repetition};
 use result::{RepetitionFolder, RunFolder};
 
-/// Reads them; the errors of single repetitions come back as texts, after all have been tried.
+/// Reads the strips of every repetition; the errors of single ones come back as texts, after all have been tried.
 pub(super) fn read_all(folder: &RunFolder, progress: &Progress) -> anyhow::Result<Vec<String>> {
     let options = Options::here()?;
     let mut failures = Vec::new();

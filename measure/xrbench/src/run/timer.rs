@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How often it is due: often enough that no pause of the machine of the limit's length goes unseen.
 const EVERY: Duration = Duration::from_millis(5);
 
-/// The timer. Dropping it ends its thread.
+/// A timer that measures how late it is. Dropping it ends its thread.
 #[derive(Debug)]
 pub struct LateTimer {
     worst_us: Arc<AtomicU64>,

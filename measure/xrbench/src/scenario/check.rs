@@ -10,9 +10,9 @@ use super::{Scenario, Span};
 pub struct CheckError {
     /// The key in the scenario: `renderer.gop`.
     pub key: String,
-    /// The value; empty where a key is missing.
+    /// The key's value; empty where the key is missing.
     pub value: String,
-    /// Why it cannot be, and what would be right.
+    /// The reason for the refusal, and what would be right.
     pub why: String,
 }
 

@@ -47,7 +47,6 @@ pub struct File {
     /// Keys for every scenario: gone once they are merged into each.
     #[serde(default, skip_serializing)]
     pub defaults: IgnoredAny,
-    /// The scenarios.
     #[serde(default)]
     pub scenario: Vec<Scenario>,
 }
@@ -103,21 +102,20 @@ impl Default for Disturbed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scenario {
-    /// Its name: letters, digits, `-` and `_`. Its folder has the same.
+    /// The name: letters, digits, `-` and `_`. Its folder has the same.
     pub name: String,
-    /// What runs.
+    /// The pipeline that runs.
     pub pipeline: Pipeline,
     /// The number of the paper's scenario that this one repeats.
     pub paper: Option<u8>,
     /// Where pictures come from: `file:PATH`, `test`, or `gst:LAUNCH LINE`.
     pub source: SourceSpec,
-    /// Picture size.
+    /// The size of the pictures.
     pub size: VideoSize,
     /// Frames a second, scheduled by the renderer.
     pub fps: FrameRate,
-    /// The encoder's target.
+    /// The encoder's target in bits a second.
     pub bitrate: Bitrate,
-    /// How RTP travels.
     pub transport: Transport,
     /// What connects the pods; `host` for processes of this host.
     pub fabric: Fabric,
@@ -133,7 +131,7 @@ pub struct Scenario {
     pub limits: bool,
     /// Measured from the first frame on, and left out of every figure.
     pub warmup: Span,
-    /// Measured.
+    /// The measured time of each repetition.
     pub duration: Span,
     /// Repetitions, each with new processes.
     pub runs: u32,
@@ -141,13 +139,10 @@ pub struct Scenario {
     pub first_frame: Span,
     /// The codec alone, alternated with this scenario; absent for none.
     pub floor: Option<Floor>,
-    /// The renderer's settings.
     pub renderer: RendererSettings,
-    /// The streamer's settings.
     pub streamer: StreamerSettings,
     /// Another RTSP server in the streamer's place; absent for xr-streamer.
     pub server: Option<Server>,
-    /// The client's settings.
     pub client: ClientSettings,
     /// The strips that are kept for OCR.
     pub ocr: Ocr,
@@ -211,9 +206,9 @@ impl Scenario {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Floor {
-    /// Repetitions.
+    /// Repetitions of the floor.
     pub runs: u32,
-    /// Measured in each.
+    /// The measured time of each repetition.
     pub duration: Span,
 }
 

@@ -20,7 +20,7 @@ pub enum Fabric {
     /// No lab: processes of this host, on loopback.
     #[default]
     Host,
-    /// One cluster.
+    /// A single cluster.
     Single,
     /// Two clusters, kube-proxy's NodePort between them, `externalTrafficPolicy: Cluster`.
     Nodeport,
@@ -38,7 +38,7 @@ pub enum Fabric {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Service {
-    /// kube-proxy's ClusterIP rule.
+    /// A ClusterIP, by kube-proxy's rule.
     #[default]
     ClusterIp,
     /// The pod's own address.
@@ -49,7 +49,7 @@ pub enum Service {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Distribution {
-    /// Even.
+    /// A uniform distribution.
     Uniform,
     /// Normal: `jitter` is the standard deviation.
     #[default]
@@ -92,7 +92,7 @@ impl Fabric {
 }
 
 impl Service {
-    /// The testbed's word.
+    /// The testbed's name of the service.
     pub const fn plan(self) -> plan::Service {
         match self {
             Self::ClusterIp => plan::Service::ClusterIp,
@@ -105,9 +105,9 @@ impl Service {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WanKeys {
-    /// Where to begin; without it, at a WAN that does nothing.
+    /// The preset to begin with; without one, a WAN that does nothing.
     pub preset: Option<String>,
-    /// One way.
+    /// The one-way delay.
     pub delay: Option<Span>,
     /// How far the delay varies.
     pub jitter: Option<Span>,
@@ -119,7 +119,7 @@ pub struct WanKeys {
     pub loss_burst: Option<f64>,
     /// Packets that overtake, in percent.
     pub reorder_percent: Option<f64>,
-    /// Bits a second.
+    /// The rate in bits a second.
     pub rate: Option<BitsPerSecond>,
     /// Bytes that wait for the rate.
     pub queue_bytes: Option<u64>,
@@ -155,7 +155,7 @@ pub enum Fault {
     Kill { at: Span, who: Victim },
 }
 
-/// Who is killed.
+/// The process that a fault kills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]

@@ -11,7 +11,7 @@ use super::check::CheckError;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// Its command line, split as a shell would.
+    /// The command line, split as a shell would.
     pub command: String,
     /// Where it takes the video: `rtsp://` for RTSP RECORD, `http://` for the ingest of xr-streamer.
     pub feed: String,
@@ -53,7 +53,7 @@ impl ServerAddresses<'_> {
 }
 
 impl Server {
-    /// Its program and arguments, told to listen at `at`. Empty only if its check fails.
+    /// The program and its arguments, told to listen at `at`. Empty only if its check fails.
     pub fn words(&self, at: ServerAddresses<'_>) -> Vec<String> {
         let words = shlex::split(&self.command).unwrap_or_default();
         words.iter().map(|word| at.put_into(word)).collect()

@@ -209,7 +209,7 @@ impl fmt::Debug for Shown<'_> {
     }
 }
 
-/// Why serde takes no value, with the nearest word that it would take.
+/// The reason why serde takes no value, with the nearest word that it would take.
 #[derive(Debug, Default, thiserror::Error)]
 #[error("{why}")]
 pub(super) struct Refused {

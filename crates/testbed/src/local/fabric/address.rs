@@ -24,7 +24,7 @@ pub(super) const WAN_PREFIX: u8 = 30;
 /// The first pod's place in its network, and on the management network.
 const FIRST_POD: u32 = 10;
 
-/// A network.
+/// An IPv4 network: an address and a prefix length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Prefix {
     base: Ipv4Addr,
@@ -117,12 +117,12 @@ impl Site {
         self.pods.at(pod(place))
     }
 
-    /// The same pod as the other cluster sees it.
+    /// The address of a pod as the other cluster sees it.
     pub(super) fn pod_address_abroad(&self, place: usize) -> Ipv4Addr {
         self.pods_abroad.at(pod(place))
     }
 
-    /// The streamer's service.
+    /// The address of the streamer's service.
     pub(super) fn streamer_service(&self) -> Ipv4Addr {
         self.services.at(10)
     }

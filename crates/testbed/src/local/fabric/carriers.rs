@@ -16,9 +16,9 @@ pub struct Carriers {
 /// The overlay between a cluster's nodes and its gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverlayCarrier {
-    /// Liqo v1.2's own.
+    /// Geneve, which Liqo v1.2 uses.
     Geneve,
-    /// Liqo v0.10's own.
+    /// VXLAN, which Liqo v0.10 uses.
     Vxlan,
     /// VXLAN where Liqo has Geneve, on a kernel without Geneve.
     VxlanForGeneve,

@@ -13,7 +13,7 @@ use crate::local::topology::{End, Kind, Link, Namespace, Topology};
 pub(super) struct Pod {
     pub(super) name: String,
     pub(super) address: Ipv4Addr,
-    /// Its address as the other cluster sees it.
+    /// The pod's address as the other cluster sees it.
     pub(super) address_abroad: Ipv4Addr,
     pub(super) management: Ipv4Addr,
 }

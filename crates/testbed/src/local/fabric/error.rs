@@ -34,7 +34,6 @@ pub enum BuildError {
         pod: String,
         /// Where the plan puts it.
         cluster: Cluster,
-        /// Why that cannot be.
         reason: &'static str,
     },
     /// Translation of addresses where nothing translates.

@@ -8,7 +8,6 @@ use super::keys::Keys;
 /// What does the work in a fabric: the kernel where it can, a program or a near relative elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backends {
-    /// Who encrypts.
     pub wireguard: WireguardBackend,
     /// What carries packets within a cluster in Liqo v1.2. Its v0.10 has VXLAN.
     pub overlay: OverlayBackend,
@@ -16,7 +15,7 @@ pub struct Backends {
     pub wan: WanBackend,
 }
 
-/// Who encrypts.
+/// The implementation of WireGuard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireguardBackend {
     /// The kernel's `wireguard` device.
@@ -30,7 +29,7 @@ pub enum WireguardBackend {
 pub enum OverlayBackend {
     /// As Liqo has it.
     Geneve,
-    /// The same UDP port and the same 50 bytes, where the kernel has no Geneve.
+    /// VXLAN on Geneve's UDP port, with the same 50 bytes, where the kernel has no Geneve.
     Vxlan,
 }
 
@@ -48,12 +47,12 @@ pub enum WanBackend {
 pub enum Program {
     /// The WAN's userspace link: `xrbench`, with its subcommand `wan-link`.
     WanLink,
-    /// The userspace tunnel.
+    /// wireguard-go, the tunnel in user space.
     WireguardGo,
 }
 
 impl Program {
-    /// Its name where an installed one is looked up.
+    /// The program's name, by which an installed one is looked up.
     pub const fn name(self) -> &'static str {
         match self {
             Self::WanLink => "xrbench",

@@ -9,14 +9,14 @@ use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 /// The keys of both gateways.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// Cluster A's.
+    /// The keys of cluster A's gateway.
     pub a: KeyPair,
-    /// Cluster B's.
+    /// The keys of cluster B's gateway.
     pub b: KeyPair,
 }
 
 impl Keys {
-    /// Fresh ones; the error is the kernel's, where it gives no random numbers.
+    /// Makes new keys; the error is the kernel's, where it gives no random numbers.
     pub fn generate() -> Result<Self, getrandom::Error> {
         Ok(Self {
             a: KeyPair::generate()?,
@@ -33,7 +33,7 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// A fresh one.
+    /// Makes a new key pair.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
@@ -56,7 +56,6 @@ impl KeyPair {
         &self.private
     }
 
-    /// The public key.
     pub fn public(&self) -> &str {
         &self.public
     }

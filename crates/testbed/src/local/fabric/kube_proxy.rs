@@ -42,7 +42,7 @@ impl Protocol {
 pub(super) struct KubeProxy<'a> {
     /// The cluster's pods: whoever else asks for a ClusterIP is masqueraded.
     pub(super) pods: Prefix,
-    /// The cluster's services.
+    /// The network of the cluster's services.
     pub(super) services: Prefix,
     /// The node's primary address, where its NodePorts are.
     pub(super) node: Ipv4Addr,

@@ -49,7 +49,7 @@ pub struct StreamerReach {
     pub encapsulations: Vec<Encapsulation>,
     /// What does the work, for people.
     pub backend: String,
-    /// The same as data.
+    /// The carriers of the packets, as data.
     pub carriers: Carriers,
     /// What stands in front of the streamer, for people.
     pub service: String,
@@ -81,15 +81,12 @@ impl Encapsulation {
 /// Whether RTP on UDP finds the client that asked for it over RTSP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RtpOverUdp {
-    /// It does.
+    /// RTP finds the client.
     Works,
-    /// It does if the streamer serves from these UDP ports: they are NodePorts of the same numbers.
+    /// RTP finds the client if the streamer serves from these UDP ports: they are NodePorts of the same numbers.
     WorksFromPorts(RangeInclusive<u16>),
-    /// It cannot: RTSP must carry RTP on its TCP connection.
-    CannotReturn {
-        /// Why not.
-        reason: &'static str,
-    },
+    /// RTP cannot find the client: RTSP must carry it on its TCP connection.
+    CannotReturn { reason: &'static str },
 }
 
 /// An RTP packet that the path cuts up or drops.
@@ -105,7 +102,6 @@ pub struct TooLarge {
     pub max_bytes: u16,
     /// The largest IP packet, in bytes.
     pub mtu_bytes: u16,
-    /// The fabric's name.
     pub fabric: &'static str,
 }
 

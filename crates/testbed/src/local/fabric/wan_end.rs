@@ -19,10 +19,10 @@ pub(super) const INTERFACE: &str = "wan0";
 /// The namespace between the nodes.
 const BETWEEN: &str = "wan";
 
-/// Its port towards cluster A.
+/// The bridge's port towards cluster A.
 const TO_A: &str = "to-a";
 
-/// Its port towards cluster B.
+/// The bridge's port towards cluster B.
 const TO_B: &str = "to-b";
 
 /// The WAN of a lab.

@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EnterError {
-    /// Called too late.
+    /// The caller has more than one thread already.
     #[error(
         "cannot enter namespaces from a program of {threads} threads; call isolate::enter first thing in main"
     )]
@@ -21,11 +21,8 @@ pub enum EnterError {
     /// The kernel refused namespaces.
     #[error("cannot make namespaces of our own: {step}: {source}; {remedy}")]
     Refused {
-        /// What was refused.
         step: Step,
-        /// The kernel's answer.
         source: Errno,
-        /// What to do.
         remedy: String,
     },
     /// The runner's own network could not be set up.
@@ -36,7 +33,6 @@ pub enum EnterError {
     Mount {
         /// The directory or mount.
         what: &'static str,
-        /// The cause.
         source: io::Error,
     },
     /// Something that works on any machine did not.
@@ -47,7 +43,6 @@ pub enum EnterError {
 /// A step on the way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Making the namespaces.
     Namespaces,
     /// Mapping the caller to root in its user namespace.
     Map,
@@ -55,7 +50,6 @@ pub enum Step {
     Private,
     /// A `/proc` for the new process numbers.
     Proc,
-    /// Starting the runner.
     Start,
 }
 
@@ -74,11 +68,11 @@ impl std::fmt::Display for Step {
 /// The kernel's settings that can forbid user namespaces; none where the kernel does not know one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Settings {
-    /// `kernel.unprivileged_userns_clone`, Debian's.
+    /// Debian's sysctl `kernel.unprivileged_userns_clone`.
     pub(crate) debian_clone: Option<u64>,
     /// `kernel.apparmor_restrict_unprivileged_userns`, Ubuntu's since 24.04.
     pub(crate) apparmor: Option<u64>,
-    /// `user.max_user_namespaces`.
+    /// The sysctl `user.max_user_namespaces`.
     pub(crate) max: Option<u64>,
 }
 

@@ -20,7 +20,7 @@ use super::isolation::{Isolation, MARKER};
 
 /// What the guard prepared for its first process.
 pub(super) struct Orders {
-    /// Which namespaces it was made in.
+    /// The namespaces that init was made in.
     pub(super) isolation: Isolation,
     /// The user and group to map to root, where there is a user namespace.
     pub(super) ids: (u32, u32),
@@ -28,7 +28,7 @@ pub(super) struct Orders {
     pub(super) life: OwnedFd,
     /// The number of this process's copy of it.
     pub(super) guards_end: RawFd,
-    /// Takes a failure; its end without one says that the runner runs.
+    /// The pipe that takes a failure; its end without one says that the runner runs.
     pub(super) report: OwnedFd,
     /// The signal mask that the guard was started with.
     pub(super) mask: SigSet,
@@ -41,7 +41,7 @@ pub(super) type Failed = (Step, Errno);
 
 const STEPS: [Step; 4] = [Step::Map, Step::Private, Step::Proc, Step::Start];
 
-/// Packs a failure.
+/// Packs a failure into bytes.
 fn pack((step, errno): Failed) -> [u8; 5] {
     let at = STEPS.iter().position(|one| *one == step).unwrap_or(0);
     let mut bytes = [0; 5];
@@ -50,7 +50,7 @@ fn pack((step, errno): Failed) -> [u8; 5] {
     bytes
 }
 
-/// Unpacks one; none where the report is empty.
+/// Unpacks a failure; none where the report is empty.
 pub(super) fn unpack(report: &[u8]) -> Option<Failed> {
     let (at, errno) = report.split_first()?;
     let errno = errno.first_chunk().copied().map_or(0, i32::from_ne_bytes);

@@ -18,7 +18,7 @@ use crate::netns;
 /// Where `wg` and `wireguard-go` meet: compiled into both.
 const WIREGUARD: &str = "/var/run/wireguard";
 
-/// Sets it up. The caller has one thread.
+/// Sets up the namespaces from inside. The caller has one thread.
 pub(super) fn prepare() -> Result<(), EnterError> {
     name_this_process();
     control_sockets().map_err(|source| EnterError::Mount {

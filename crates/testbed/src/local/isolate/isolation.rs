@@ -17,15 +17,15 @@ pub(super) const MARKER: &str = "XR_ISOLATION";
 /// What the caller wants of the terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Terminal {
-    /// It is written to, and Ctrl-C reaches the guard, which passes it on once. For runs.
+    /// The runner only writes to the terminal, and Ctrl-C reaches the guard, which passes it on once. For runs.
     #[default]
     Shared,
-    /// It is handed to the runner, as a shell hands it to a job: who reads from it, an interactive shell above all, has
-    /// Ctrl-C and job control to itself. Handed back at the end.
+    /// The terminal is handed to the runner, as a shell hands it to a job: who reads from it, an interactive shell above all,
+    /// has Ctrl-C and job control to itself. Handed back at the end.
     Given,
 }
 
-/// What was got.
+/// The namespaces that this process is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isolation {
     /// A user namespace was needed, because the caller is not root here. If not, it is root.

@@ -10,7 +10,7 @@ use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, s
 use super::child::{await_end, close_all_but, exit_now};
 use crate::cgroup;
 
-/// Forks the reaper. It acts when no process holds the other end of `life` any more.
+/// Forks the reaper process. It acts when no process holds the other end of `life` any more.
 ///
 /// The caller has one thread.
 pub(super) fn start(guard: u32, life: &OwnedFd) -> io::Result<Pid> {

@@ -34,7 +34,7 @@ pub struct LinkArgs {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ArgsError {
-    /// It cannot be read.
+    /// The argument is not the JSON of a link.
     #[error("it is not the JSON of a link: {0}")]
     Json(#[from] serde_json::Error),
     /// A packet size that IPv4 does not work with.
@@ -46,7 +46,6 @@ pub enum ArgsError {
     /// A direction that cannot be done.
     #[error("{field}: {source}")]
     Direction {
-        /// The direction's field.
         field: &'static str,
         /// What is wrong with it.
         source: NotPossible,

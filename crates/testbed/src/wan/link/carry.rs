@@ -27,7 +27,7 @@ use crate::tun::Tun;
 /// How often the counts are handed over.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// So many packets are read before those that are due are looked at again: about 100 us of reading.
+/// Packets that are read before those that are due are looked at again: about 100 us of reading.
 const BATCH: usize = 32;
 
 /// What the two directions counted.

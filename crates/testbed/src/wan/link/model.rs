@@ -14,17 +14,18 @@ use crate::wan::Direction;
 /// What became of a packet that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// It will come out.
+    /// The packet will come out.
     Held,
-    /// It is lost, by chance.
+    /// The packet is lost by chance.
     Lost,
-    /// It is dropped: too much waits for the rate already, or more than [`Limits`] is held.
+    /// The packet is dropped: too much waits for the rate already, or more than [`Limits`] is held.
     QueueFull,
-    /// It is lost, because there is an outage.
+    /// The packet is lost in an outage.
     Outage,
 }
 
-/// One direction. All instants count from the same origin, whichever that is, and never go back.
+/// One direction of a WAN, as a model without a clock. All instants count from the same origin, whichever that is, and never
+/// go back.
 #[derive(Debug)]
 pub struct Link {
     direction: Direction,
@@ -96,7 +97,7 @@ impl Link {
         self.outage = outage;
     }
 
-    /// Packets under way.
+    /// The number of packets under way.
     pub fn held(&self) -> usize {
         self.queue.len()
     }

@@ -12,7 +12,7 @@ pub(super) struct Interval {
     pub(super) received: u64,
     /// Packets handed to the far kernel.
     pub(super) packets: u64,
-    /// Their bytes, IP headers included.
+    /// Bytes of the packets, IP headers included.
     pub(super) bytes: u64,
     /// Packets lost by chance.
     pub(super) lost: u64,
@@ -59,7 +59,7 @@ impl Interval {
     }
 }
 
-/// Its median, its 99th percentile and its greatest value in microseconds; null where nothing was recorded.
+/// Median, 99th percentile and maximum in microseconds; null where nothing was recorded.
 fn figures<S: Serializer>(late: &LatencyHistogram, to: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Figures {
@@ -79,7 +79,7 @@ fn figures<S: Serializer>(late: &LatencyHistogram, to: S) -> Result<S::Ok, S::Er
 #[derive(Serialize)]
 #[serde(tag = "event")]
 pub(super) enum Line<'a> {
-    /// It carries packets from now on.
+    /// The link carries packets from now on.
     #[serde(rename = "ready")]
     Ready {
         program: &'static str,

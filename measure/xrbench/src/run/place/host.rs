@@ -11,7 +11,7 @@ use crate::run::addresses::ListenAddresses;
 /// The loopback address on which everything listens.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// This host.
+/// This host as the place of a repetition.
 #[derive(Debug)]
 pub(in crate::run) struct HostPlace {
     testbed: Testbed,

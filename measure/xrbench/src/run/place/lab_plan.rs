@@ -46,7 +46,7 @@ pub struct LabCapabilities {
     pub guard: u32,
     /// The capabilities of this machine.
     pub found: Capabilities,
-    /// This program, which carries the WAN where the kernel has no netem.
+    /// The file of this program, which carries the WAN where the kernel has no netem.
     pub wan_link: PathBuf,
 }
 
@@ -57,7 +57,6 @@ pub struct LabPlan {
     pub built: BuiltFabric,
     /// The guard's process number, after which control groups are named; 0 where nothing is run.
     pub guard: u32,
-    /// The scenario's WAN.
     pub wan: Option<WanMeta>,
     /// The transport of RTP: the scenario's transport, unless that cannot work here.
     pub transport: Transport,

@@ -69,7 +69,7 @@ impl PlacePlan {
         }
     }
 
-    /// How RTP travels.
+    /// The transport that the place allows, given the one that was asked for.
     pub(super) const fn transport(&self, asked: Transport) -> Transport {
         match self {
             Self::Host => asked,

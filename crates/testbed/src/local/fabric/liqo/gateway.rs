@@ -67,7 +67,7 @@ pub(super) fn node_lines(draft: &mut Draft, peering: &Peering<'_>) -> Vec<String
     lines
 }
 
-/// The gateway.
+/// The namespace of a cluster's gateway.
 pub(super) fn namespace(draft: &mut Draft, peering: &Peering<'_>) -> Namespace {
     let (site, plane, given) = (peering.site, peering.plane, peering.given);
     let at = plane.addresses(site);

@@ -13,7 +13,7 @@ const PAIR: Prefix = Prefix::new([169, 254, 100, 0], 30);
 /// The tunnel's network in v1.2.
 const TUNNEL: Prefix = Prefix::new([169, 254, 18, 0], 30);
 
-/// A data plane.
+/// The figures in which Liqo's data planes differ.
 pub(super) struct Plane {
     pub(super) version: Liqo,
     pub(super) name: &'static str,
@@ -37,7 +37,6 @@ pub(super) struct Plane {
     pub(super) port: u16,
     /// The node's port in front of it.
     pub(super) node_port: u16,
-    /// Seconds between keep-alives.
     pub(super) keepalive_s: u16,
     /// Whether the gateways clamp TCP's segment size.
     pub(super) clamps_mss: bool,
@@ -48,7 +47,7 @@ pub(super) struct Addresses {
     /// Outside of the overlay.
     pub(super) node_underlay: Ipv4Addr,
     pub(super) gateway_underlay: Ipv4Addr,
-    /// Within it.
+    /// The node's address within the overlay.
     pub(super) node_overlay: Ipv4Addr,
     pub(super) gateway_overlay: Ipv4Addr,
 }
