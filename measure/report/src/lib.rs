@@ -8,12 +8,13 @@ pub mod cli;
 pub mod compare;
 pub mod export;
 mod files;
-mod instrument;
 mod page;
 mod series;
 pub mod summary;
-mod tables;
+mod templates;
+mod terminal;
 mod text;
+mod view;
 
 pub use files::write;
-pub use tables::render as terminal;
+pub use terminal::render as terminal;

@@ -1,6 +1,9 @@
-//! Figures and verdicts in the words that the terminal's tables and the pages share.
+//! Figures and verdicts in the words that everything shown shares.
 
 use crate::summary::{Difference, DifferenceUs};
+
+/// A cell without a value.
+pub(crate) const BLANK: &str = "\u{2013}";
 
 /// Microseconds as milliseconds, with as many digits as say something.
 pub(crate) fn ms(us: f64) -> String {
@@ -12,45 +15,50 @@ pub(crate) fn ms(us: f64) -> String {
     }
 }
 
-/// A share of `of`, in percent.
-pub(crate) fn percent(part: u64, of: u64) -> String {
-    if of == 0 {
-        return "-".into();
-    }
+/// Whole microseconds as milliseconds.
+pub(crate) fn whole_ms(us: u64) -> String {
+    ms(us as f64)
+}
+
+/// Two ends in microseconds as milliseconds.
+pub(crate) fn range_ms([low, high]: [i64; 2]) -> String {
+    format!("{} to {}", ms(low as f64), ms(high as f64))
+}
+
+/// A share of `of`, in percent; none of nothing.
+pub(crate) fn percent(part: u64, of: u64) -> Option<String> {
     let share = part as f64 / of as f64 * 100.0;
-    match share {
+    (of > 0).then(|| match share {
         0.0 => "0".into(),
         share if share < 0.1 => format!("{share:.3}"),
         share => format!("{share:.2}"),
+    })
+}
+
+/// A probability as people write it: `<0.001`, `0.034`.
+pub(crate) fn probability(p: f64) -> String {
+    if p < 0.001 {
+        "<0.001".into()
+    } else {
+        format!("{p:.3}")
     }
 }
 
-/// As people write it: `<0.001`, `0.034`.
-pub(crate) fn probability(p: Option<f64>) -> String {
-    match p {
-        None => "-".into(),
-        Some(p) if p < 0.001 => "<0.001".into(),
-        Some(p) => format!("{p:.3}"),
-    }
-}
-
-/// An interval in milliseconds.
-pub(crate) fn interval(of: DifferenceUs) -> String {
-    of.ci.map_or_else(
-        || "-".into(),
-        |[low, high]| format!("{} to {}", signed_ms(low), signed_ms(high)),
-    )
+/// The interval of a difference in milliseconds, where there is one.
+pub(crate) fn interval(of: DifferenceUs) -> Option<String> {
+    let [low, high] = of.ci?;
+    Some(format!("{} to {}", signed_ms(low), signed_ms(high)))
 }
 
 /// Microseconds as milliseconds, with the sign.
 pub(crate) fn signed_ms(us: f64) -> String {
-    let text = ms(us);
-    if us > 0.0 { format!("+{text}") } else { text }
+    let sign = if us > 0.0 { "+" } else { "" };
+    signed(&format!("{sign}{}", ms(us)))
 }
 
-/// Microseconds as milliseconds, where known.
-pub(crate) fn known_us(us: Option<f64>) -> String {
-    us.map_or_else(|| "-".into(), ms)
+/// A figure whose sign, where there is a minus, is one.
+pub(crate) fn signed(figure: &str) -> String {
+    figure.replace('-', "\u{2212}")
 }
 
 /// What the difference of the p50 says, in words; and where it says nothing, that of what was carried.

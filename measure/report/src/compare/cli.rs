@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 
-use super::{Options, Tolerance, Verdict, compare, table, write_page};
+use super::{Options, Tolerance, Verdict, compare, show, write_page};
 use crate::export::junit;
 
 /// Compare two results: is the second one worse?
@@ -67,7 +67,7 @@ impl CompareArgs {
             writeln!(out)?;
         } else {
             let width = (!out.is_terminal()).then_some(160);
-            write!(out, "{}", table::render(&comparison, width))?;
+            write!(out, "{}", show::terminal(&comparison, width))?;
         }
         Ok(comparison.verdict)
     }

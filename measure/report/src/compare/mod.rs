@@ -11,10 +11,10 @@ pub mod cli;
 mod comparison;
 mod notes;
 mod options;
-mod page;
 mod read;
-mod table;
+mod show;
 mod tolerance;
+mod view;
 
 use std::path::Path;
 
@@ -243,7 +243,7 @@ fn verdict(of: Estimate, tolerance_us: f64) -> (Verdict, String) {
 
 /// Writes the page of a comparison to `path`.
 pub fn write_page(path: &Path, comparison: &Comparison) -> anyhow::Result<()> {
-    let page = page::render(comparison).context("cannot draw the page")?;
+    let page = show::page(comparison).context("cannot draw the page")?;
     result::write_atomic(path, page.as_bytes())
 }
 

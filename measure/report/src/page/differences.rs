@@ -1,29 +1,18 @@
 //! What differs between the scenarios, with intervals, and in words where nothing is told apart.
 
-use std::collections::HashSet;
-
 use serde::Serialize;
 
-use super::{figure::Figure, table::Table};
+use super::figure::Figure;
 use crate::{
     charts::{self, Alt, IntervalRow},
-    summary::{Difference, DifferenceUs, Setting, Summary},
-    text::{self, ms},
+    summary::{Difference, Summary},
+    text::{interval, ms, signed_ms},
+    view::{chosen, is_of_fabrics},
 };
-
-/// With more, each scenario is drawn against one other only; the table has all.
-const MAX_DRAWN: usize = 15;
-
-/// The section.
-#[derive(Debug, Serialize)]
-pub(super) struct Differences {
-    groups: Vec<Group>,
-    table: Table,
-}
 
 /// Differences of one kind, over an axis of their own: that of the WAN would flatten that of the fabrics.
 #[derive(Debug, Serialize)]
-struct Group {
+pub(super) struct Group {
     title: &'static str,
     sentences: Vec<Sentence>,
     figure: Figure,
@@ -37,31 +26,19 @@ struct Sentence {
     text: String,
 }
 
-/// The section; none where no two scenarios can be compared.
-pub(super) fn differences(summary: &Summary) -> anyhow::Result<Option<Differences>> {
-    let all = &summary.differences;
-    let mut seen = HashSet::new();
-    let (fabric, rest): (Vec<&Difference>, Vec<&Difference>) = all
-        .iter()
-        .filter(|one| is_of_fabrics(one) || all.len() <= MAX_DRAWN || seen.insert(one.b.as_str()))
+/// The drawn differences by kind; none where no two scenarios can be compared.
+pub(super) fn groups(summary: &Summary) -> anyhow::Result<Vec<Group>> {
+    let (fabric, rest): (Vec<_>, Vec<_>) = chosen(&summary.differences)
+        .into_iter()
         .partition(|one| is_of_fabrics(one));
-    let groups: Vec<_> = [
+    [
         ("Only the fabric differs", "between", fabric),
         ("Other pairs", "others", rest),
     ]
     .into_iter()
     .filter(|(_, _, pairs)| !pairs.is_empty())
     .map(|(title, id, pairs)| group(title, id, &pairs))
-    .collect::<anyhow::Result<_>>()?;
-    Ok((!groups.is_empty()).then(|| Differences {
-        groups,
-        table: table(summary),
-    }))
-}
-
-/// Whether the fabric is all in which the two are not alike.
-fn is_of_fabrics(one: &Difference) -> bool {
-    one.differs == [Setting::Fabric]
+    .collect()
 }
 
 fn group(title: &'static str, id: &str, pairs: &[&Difference]) -> anyhow::Result<Group> {
@@ -85,18 +62,6 @@ fn group(title: &'static str, id: &str, pairs: &[&Difference]) -> anyhow::Result
     })
 }
 
-/// Milliseconds with a sign; the minus is one.
-fn signed_ms(us: f64) -> String {
-    text::signed_ms(us).replace('-', "\u{2212}")
-}
-
-fn interval(of: DifferenceUs) -> String {
-    match of.ci {
-        None => String::new(),
-        Some([low, high]) => format!("{} to {}", signed_ms(low), signed_ms(high)),
-    }
-}
-
 fn row(one: &Difference) -> IntervalRow {
     let of = one.p50_us;
     IntervalRow {
@@ -110,111 +75,53 @@ fn row(one: &Difference) -> IntervalRow {
 fn sentence(one: &Difference) -> Sentence {
     let of = one.p50_us;
     let (a, b) = (&one.a, &one.b);
-    let by = ms(of.difference.abs());
-    let (told, mut text) = match of.ci {
+    let by = signed_ms(of.difference);
+    let (told, mut text) = match interval(of) {
         None => (
             false,
-            format!(
-                "{a} and {b}: {} ms in a single pair; no interval.",
-                signed_ms(of.difference)
-            ),
+            format!("{a} and {b}: {by} ms in a single pair; no interval."),
         ),
-        Some(_) if !of.distinguishable => (
+        Some(ci) if !of.distinguishable => (
             false,
-            format!(
-                "{a} and {b} are not distinguishable: {} ms, 95 %: {}.",
-                signed_ms(of.difference),
-                interval(of)
-            ),
+            format!("{a} and {b} are not distinguishable: {by} ms, 95 %: {ci}."),
         ),
-        Some(_) => {
+        Some(ci) => {
             let word = if of.difference > 0.0 {
                 "slower"
             } else {
                 "faster"
             };
+            let by = ms(of.difference.abs());
             (
                 true,
-                format!("{b} is {word} than {a} by {by} ms, 95 %: {}.", interval(of)),
+                format!("{b} is {word} than {a} by {by} ms, 95 %: {ci}."),
             )
         }
     };
-    if let Some(carried) = one.carried_us.filter(|of| of.ci.is_some()) {
+    if let Some(carried) = one.carried_us
+        && let Some(ci) = interval(carried)
+    {
+        let by = signed_ms(carried.difference);
         let sure = if carried.distinguishable {
             ""
         } else {
             ", not distinguishable"
         };
-        text.push_str(&format!(
-            " From encoded to received: {} ms, 95 %: {}{sure}.",
-            signed_ms(carried.difference),
-            interval(carried)
-        ));
+        text += &format!(" From encoded to received: {by} ms, 95 %: {ci}{sure}.");
     }
     if !one.is_like_with_like() {
-        text.push_str(" Their transports differ, so this is not the fabrics alone.");
+        text += " Their transports differ, so this is not the fabrics alone.";
     }
     Sentence { told, text }
-}
-
-fn words(settings: &[Setting]) -> String {
-    let words: Vec<_> = settings.iter().map(Setting::to_string).collect();
-    words.join(", ")
-}
-
-fn table(summary: &Summary) -> Table {
-    let heads = [
-        "p50",
-        "95 %",
-        "% of first",
-        "carried p50",
-        "95 %",
-        "quiet p50",
-        "mean",
-        "p99",
-        "Cliff’s δ",
-        "pairs",
-        "p (Holm)",
-        "differs",
-    ];
-    let mut table = Table::new("first → second", &heads);
-    for one in &summary.differences {
-        let p50 = summary
-            .scenario(&one.a)
-            .and_then(|a| a.latency_us)
-            .map(|latency| latency.figures.p50)
-            .filter(|p50| *p50 > 0);
-        let quiet = one.quiet_p50_us.map(|of| signed_ms(of.difference));
-        let p99 = one.p99_us.map(|of| signed_ms(of.difference));
-        table.push(
-            format!("{} → {}", one.a, one.b),
-            "ours",
-            vec![
-                signed_ms(one.p50_us.difference),
-                interval(one.p50_us),
-                p50.map_or_else(String::new, |p50| {
-                    format!("{:+.1}", one.p50_us.difference / p50 as f64 * 100.0)
-                        .replace('-', "\u{2212}")
-                }),
-                one.carried_us
-                    .map_or_else(String::new, |of| signed_ms(of.difference)),
-                one.carried_us.map_or_else(String::new, interval),
-                quiet.unwrap_or_default(),
-                signed_ms(one.mean_us.difference),
-                p99.unwrap_or_default(),
-                format!("{:+.2}", one.cliffs_delta).replace('-', "\u{2212}"),
-                one.pairs.to_string(),
-                text::probability(one.p50_us.p),
-                words(&one.differs),
-            ],
-        );
-    }
-    table
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        summary::{DifferenceUs, Setting},
+        text::verdict,
+    };
 
     fn difference(us: f64, ci: Option<[f64; 2]>, distinguishable: bool) -> Difference {
         let of = DifferenceUs {
@@ -258,7 +165,7 @@ mod tests {
             said.ends_with("From encoded to received: +0.21 ms, 95 %: +0.18 to +0.24."),
             "{said}"
         );
-        assert_eq!(text::verdict(&part), "only carried slower");
+        assert_eq!(verdict(&part), "only carried slower");
         let mut same = difference(20.0, Some([-50.0, 90.0]), false);
         same.differs.push(Setting::Transport);
         let same_said = sentence(&same);

@@ -1,15 +1,11 @@
-//! The verdict, the paper's Figure 5 beside ours, and the table of latencies.
+//! The verdict, and the paper's Figure 5 beside ours.
 
 use serde::Serialize;
 
-use super::{
-    figure::Figure,
-    merged::Merged,
-    table::{Table, class, known},
-};
+use super::{figure::Figure, merged::Merged};
 use crate::{
     charts::{self, Alt, Axis, Boxed, Boxes, Column, Line, Mark},
-    summary::{LatencyUs, PaperScenario, Summary},
+    summary::{PaperScenario, Summary},
     text::ms,
 };
 use result::Pipeline;
@@ -258,94 +254,6 @@ fn mark(scenario: &PaperScenario) -> Mark {
         range: Some((p50, scenario.p90_us as f64 / 1e3)),
         label: ms(scenario.p50_us as f64),
     }
-}
-
-/// p50, its interval, p90, p95, p99, p99.9, max, σ.
-fn cells(latency: Option<&LatencyUs>, one: Option<&Merged<'_>>) -> Vec<String> {
-    let Some(latency) = latency else {
-        return vec![String::new(); 8];
-    };
-    let interval = latency.p50_ci.map_or_else(String::new, |[low, high]| {
-        format!("{} to {}", ms(low as f64), ms(high as f64))
-    });
-    let of = latency.figures;
-    vec![
-        ms(of.p50 as f64),
-        interval,
-        ms(of.p90 as f64),
-        ms(of.p95 as f64),
-        ms(of.p99 as f64),
-        one.map_or_else(String::new, |one| ms(one.quantile_ms(0.999) * 1e3)),
-        ms(of.max as f64),
-        ms(of.stddev),
-    ]
-}
-
-/// The columns of the table of latencies.
-const HEADS: [&str; 12] = [
-    "p50",
-    "95 % of p50",
-    "p90",
-    "p95",
-    "p99",
-    "p99.9",
-    "max",
-    "σ",
-    "quiet p50",
-    "quiet p99",
-    "floor p50",
-    "paper p50",
-];
-
-/// The table of latencies.
-pub(super) fn table(merged: &[Merged<'_>], summary: &Summary) -> Table {
-    let find = |name: &str| merged.iter().find(|one| one.name() == name);
-    let mut table = Table::new("scenario", &HEADS);
-    for one in &summary.scenarios {
-        let quiet = one.undisturbed.as_ref().and_then(|quiet| quiet.latency_us);
-        let paper = summary.paper.scenario(one.paper);
-        let mut of = cells(one.latency_us.as_ref(), find(&one.name));
-        of.extend([
-            known(quiet.map(|quiet| quiet.figures.p50)),
-            known(quiet.map(|quiet| quiet.figures.p99)),
-            known(one.floor_us.as_ref().map(|floor| floor.p50)),
-            known(paper.map(|paper| paper.p50_us)),
-        ]);
-        let mark = if one.overloaded { " (overloaded)" } else { "" };
-        table.push(format!("{}{mark}", one.name), class(one.pipeline), of);
-    }
-    for floor in &summary.floors {
-        let of = cells(floor.latency_us.as_ref(), find(&floor.name));
-        table.push(floor.name.clone(), "floor", of);
-    }
-    for scenario in &summary.paper.scenarios {
-        let mut of = vec![String::new(); 8];
-        of[0] = ms(scenario.p50_us as f64);
-        of[2] = format!("about {}", ms(scenario.p90_us as f64));
-        of[7] = known(scenario.stddev_us);
-        table.push(format!("paper {}", scenario.name), "paper", of);
-    }
-    table.without_empty()
-}
-
-/// Each step against the one before it, where the scenarios are steps.
-pub(super) fn ladder(summary: &Summary) -> Option<Table> {
-    if !summary.is_ladder() {
-        return None;
-    }
-    let mut table = Table::new("step", &["p50", "change"]);
-    let mut before: Option<f64> = None;
-    for one in &summary.scenarios {
-        let p50 = one.latency_us.map(|latency| latency.figures.p50 as f64);
-        let change = before.zip(p50).map_or_else(String::new, |(before, p50)| {
-            let sign = if p50 > before { "+" } else { "" };
-            format!("{sign}{}", ms(p50 - before))
-        });
-        let cells = vec![p50.map_or_else(String::new, ms), change];
-        table.push(one.name.clone(), class(one.pipeline), cells);
-        before = p50.or(before);
-    }
-    Some(table)
 }
 
 #[cfg(test)]

@@ -1,18 +1,15 @@
 //! Latency over time, each scenario's repetitions one after the other, with what happened in them.
 
 use serde::Serialize;
+use timeline::hist::Figures;
 
-use super::{
-    events,
-    figure::Figure,
-    merged::Merged,
-    table::{Table, class},
-};
+use super::{figure::Figure, merged::Merged};
 use crate::{
     charts::{self, Alt, OverTime},
     series::{Series, series},
     summary::LoadedRun,
-    text::{ms, percent},
+    text::{ms, percent, whole_ms},
+    view::{Class, Row, Table},
 };
 use result::{Pipeline, RunFolder};
 
@@ -26,8 +23,8 @@ pub(super) struct Section {
     figure: Figure,
     /// Each repetition in figures.
     runs: Table,
-    /// What happened; none where nothing did.
-    events: Option<Table>,
+    /// What happened.
+    events: Table,
 }
 
 /// A section for each scenario that has samples.
@@ -59,42 +56,27 @@ fn section(
     top_ms: f64,
 ) -> anyhow::Result<Option<Section>> {
     let bins = MAX_BINS / u64::try_from(one.scenario.runs.len().max(1))?;
-    let mut rows = Table::new("repetition", &RUN_HEADS);
-    let mut happened = Table::new("number", &["run", "second", "event"]).words(&[2]);
-    let (mut all, mut next) = (Vec::new(), 1);
+    let (mut drawn, mut all, mut next) = (Vec::new(), Vec::new(), 1);
     for run in &one.scenario.runs {
         let (Some(mut series), Some(window)) = (series(run, bins.max(20)), run.window) else {
             continue;
         };
         let path = folder.repetition(one.name(), run.meta.run).events_csv();
-        series.events = events::read(&path, window, next)?;
+        series.events = super::events::read(&path, window, next)?;
         next += series.events.len();
-        for event in &series.events {
-            let cells = vec![
-                run.meta.run.to_string(),
-                format!("{:.2}", event.at_s),
-                format!("{} {} {}", event.what, event.who, event.detail)
-                    .trim_end()
-                    .to_owned(),
-            ];
-            happened.push(event.number.to_string(), "ours", cells);
-        }
-        rows.push(
-            format!("run {}", run.meta.run),
-            class(run.meta.pipeline),
-            cells(run, &series),
-        );
+        drawn.push(run);
         all.push(series);
     }
-    if all.is_empty() {
+    if drawn.is_empty() {
         return Ok(None);
     }
+    let said = in_words(&all);
     let id = format!("time-{number}");
     let title = format!("Latency over time of {}", one.name());
     let alt = Alt {
         id: id.clone(),
         title: title.clone(),
-        description: in_words(&all),
+        description: said.clone(),
     };
     let of = OverTime {
         runs: &all,
@@ -107,10 +89,10 @@ fn section(
             id,
             svg: charts::over_time(&alt, &of)?,
             title,
-            caption: in_words(&all),
+            caption: said,
         },
-        runs: rows,
-        events: (next > 1).then_some(happened),
+        runs: runs(one.name(), &drawn, &all),
+        events: events(one.name(), &all),
     }))
 }
 
@@ -138,38 +120,68 @@ fn in_words(all: &[Series]) -> String {
     )
 }
 
-/// The columns of the table of repetitions.
-const RUN_HEADS: [&str; 8] = [
-    "shown",
-    "lost",
-    "p50",
-    "p99",
-    "max",
-    "freezes",
-    "longest freeze",
-    "disturbed seconds",
-];
-
-fn cells(run: &LoadedRun, series: &Series) -> Vec<String> {
-    let frames = run.measured.all.frames;
-    let figures = run.measured.figures();
-    let figure = |of: fn(&timeline::hist::Figures) -> u64| {
-        figures.map_or_else(String::new, |figures| ms(of(&figures) as f64))
+/// Each repetition in figures.
+fn runs(name: &str, drawn: &[&LoadedRun], all: &[Series]) -> Table {
+    let rows = drawn.iter().zip(all).map(|of| {
+        let meta = &of.0.meta;
+        let row = Row::new(format!("run {}", meta.run), meta.pipeline.into());
+        (row, of)
+    });
+    let figure = |run: &LoadedRun, of: fn(&Figures) -> u64| {
+        let figures = run.measured.figures()?;
+        Some(whole_ms(of(&figures)))
     };
-    let longest = series.longest_gap_s();
-    let lost = percent(frames.lost, frames.scheduled);
-    vec![
-        frames.shown.to_string(),
-        format!("{} ({lost} %)", frames.lost),
-        figure(|of| of.p50),
-        figure(|of| of.p99),
-        figure(|of| of.max),
-        series.gaps.len().to_string(),
-        if longest > 0.0 {
-            ms(longest * 1e6)
-        } else {
-            String::new()
-        },
-        format!("{:.0}", series.disturbed_s()),
-    ]
+    Table::of(
+        format!("Repetitions of {name}"),
+        "Latencies and freezes in milliseconds.",
+        "repetition",
+        rows,
+    )
+    .number("shown", |(run, _)| {
+        Some(run.measured.all.frames.shown.to_string())
+    })
+    .number("lost", |(run, _)| {
+        Some(run.measured.all.frames.lost.to_string())
+    })
+    .number("lost", |(run, _)| {
+        let frames = run.measured.all.frames;
+        percent(frames.lost, frames.scheduled)
+    })
+    .unit("%")
+    .number("p50", |(run, _)| figure(run, |of| of.p50))
+    .number("p99", |(run, _)| figure(run, |of| of.p99))
+    .number("max", |(run, _)| figure(run, |of| of.max))
+    .number("freezes", |(_, series)| Some(series.gaps.len().to_string()))
+    .number("longest freeze", |(_, series)| {
+        let longest = series.longest_gap_s();
+        (longest > 0.0).then(|| ms(longest * 1e6))
+    })
+    .number("disturbed seconds", |(_, series)| {
+        Some(format!("{:.0}", series.disturbed_s()))
+    })
+    .build()
+}
+
+/// What happened in the repetitions; without rows where nothing did.
+fn events(name: &str, all: &[Series]) -> Table {
+    let rows = all.iter().flat_map(|series| {
+        let events = series.events.iter();
+        events.map(|event| {
+            let row = Row::new(event.number.to_string(), Class::Ours);
+            (row, (series.run, event))
+        })
+    });
+    Table::of(
+        format!("Events of {name}"),
+        "What happened while frames were measured; the second counts from the beginning of the repetition’s measuring.",
+        "number",
+        rows,
+    )
+    .number("run", |(run, _)| Some(run.to_string()))
+    .number("second", |(_, event)| Some(format!("{:.2}", event.at_s)))
+    .prose("event", |(_, event)| {
+        let text = format!("{} {} {}", event.what, event.who, event.detail);
+        Some(text.trim_end().to_owned())
+    })
+    .build()
 }

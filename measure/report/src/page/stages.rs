@@ -1,13 +1,11 @@
 //! Where the time goes.
 
-use std::collections::BTreeMap;
-
 use timeline::Stage;
 
-use super::{figure::Figure, table::Table};
+use super::figure::Figure;
 use crate::{
     charts::{self, Alt, StageRow},
-    summary::{StageUs, Summary},
+    summary::Summary,
     text::ms,
 };
 
@@ -62,35 +60,4 @@ fn in_words(row: &StageRow<'_>) -> String {
         stages.push(format!("from encoded to received {}", ms(carried.mean)));
     }
     format!("{}: {}", row.name, stages.join(", "))
-}
-
-/// The table of stages.
-pub(super) fn table(summary: &Summary) -> Table {
-    let cells = |stages: &BTreeMap<String, StageUs>| -> Vec<String> {
-        let of = |stage: &Stage| {
-            stages.get(stage.as_str()).map_or_else(String::new, |of| {
-                let (p50, p99) = (ms(of.p50 as f64), ms(of.p99 as f64));
-                format!("{p50} / {p99} / {}", ms(of.mean))
-            })
-        };
-        Stage::ALL.iter().map(of).collect()
-    };
-    let stages = Stage::ALL.into_iter().map(Stage::as_str);
-    let heads: Vec<&str> = stages.chain(["codec", "all points"]).collect();
-    let mut table = Table::new("scenario", &heads);
-    for one in &summary.scenarios {
-        let Some(stages) = &one.stages_us else {
-            continue;
-        };
-        let mut of = cells(stages);
-        let share = |share: f64| format!("{:.1} %", share * 100.0);
-        of.push(one.codec_share.map_or_else(String::new, share));
-        let points = one.points.as_ref();
-        of.push(points.map_or_else(String::new, |points| share(points.complete_share)));
-        table.push(one.name.clone(), "ours", of);
-    }
-    for floor in &summary.floors {
-        table.push(floor.name.clone(), "floor", cells(&floor.stages_us));
-    }
-    table
 }

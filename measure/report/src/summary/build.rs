@@ -337,8 +337,10 @@ fn clients(measured: &Measured) -> BTreeMap<String, FrameCounts> {
 fn latency(of: &Latency, runs: &[&[Sample]], seed: u64) -> Option<LatencyUs> {
     let figures = of.histogram.figures()?;
     let of_95 = intervals(runs, seed);
+    let p99_9 = of.histogram.quantile_us(0.999);
     Some(LatencyUs {
         figures,
+        p99_9: p99_9.filter(|_| figures.count >= 1_000),
         p50_ci: of_95.p50.map(|ci| around(figures.p50, ci)),
         p99_ci: of_95.p99.map(|ci| around(figures.p99, ci)),
     })

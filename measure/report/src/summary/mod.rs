@@ -218,6 +218,9 @@ pub struct LatencyUs {
     /// The distribution.
     #[serde(flatten)]
     pub figures: Figures,
+    /// 999 in 1000 samples are at most this; null below 1000 samples.
+    #[serde(default)]
+    pub p99_9: Option<u64>,
     /// The p50 lies in it with 95 % confidence (bootstrap over repetitions and blocks of their seconds); null below five
     /// seconds.
     pub p50_ci: Option<[i64; 2]>,
