@@ -10,11 +10,10 @@ const MIN_BIN_US: u64 = 200_000;
 /// A repetition over time.
 #[derive(Debug, Default)]
 pub(super) struct Series {
-    /// Which repetition.
     pub run: u32,
-    /// Length in seconds.
+    /// The length of the measured time.
     pub seconds: f64,
-    /// Those that have samples.
+    /// The bins that have samples.
     pub bins: Vec<Bin>,
     /// Freezes: times without a new picture, in seconds from the start.
     pub gaps: Vec<(f64, f64)>,
@@ -22,34 +21,34 @@ pub(super) struct Series {
     pub lost: Vec<(f64, u64)>,
     /// Disturbed times, in seconds from the start.
     pub disturbed: Vec<(f64, f64)>,
-    /// What happened in it.
+    /// The events of the repetition.
     pub events: Vec<Event>,
 }
 
-/// One bin.
+/// A stretch of time with the latencies of its frames.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bin {
-    /// Its middle, in seconds from the start.
+    /// The middle of the bin, in seconds from the start.
     pub at_s: f64,
     /// The smallest latency, in microseconds.
     pub min_us: f64,
-    /// The middle one.
+    /// The median latency.
     pub p50_us: f64,
-    /// The largest.
+    /// The largest latency.
     pub max_us: f64,
 }
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Event {
-    /// Its number in the drawing.
+    /// The number of the event in the drawing.
     pub number: usize,
     /// Seconds from the start of measuring.
     pub at_s: f64,
     pub what: String,
-    /// To whom.
+    /// The process or host of the event.
     pub who: String,
-    /// More.
+    /// Details, as `events.csv` has them.
     pub detail: String,
 }
 
@@ -64,7 +63,7 @@ impl Series {
         })
     }
 
-    /// How many seconds of it were disturbed.
+    /// The disturbed seconds of the repetition.
     pub(super) fn disturbed_s(&self) -> f64 {
         self.disturbed.iter().map(|(from, to)| to - from).sum()
     }

@@ -1,6 +1,6 @@
 //! Axes: which values they hold, where a value lies on them, and where their labels stand.
 
-/// How a value becomes a place.
+/// The rule by which a value becomes a coordinate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scale {
     Linear,
@@ -10,14 +10,13 @@ enum Scale {
     Percentile,
 }
 
-/// An axis.
+/// An axis with its labels.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Axis {
     scale: Scale,
-    /// The smallest and the largest value that it shows.
+    /// The smallest and the largest value of the axis.
     low: f64,
     high: f64,
-    /// The labelled values.
     ticks: Vec<f64>,
 }
 
@@ -91,7 +90,7 @@ impl Axis {
         }
     }
 
-    /// Room for `count` columns, without labels.
+    /// An axis without labels that has room for `count` columns.
     pub(crate) fn columns(count: usize) -> Self {
         Self {
             scale: Scale::Linear,
@@ -101,7 +100,7 @@ impl Axis {
         }
     }
 
-    /// Where `value` lies; one outside is at the end.
+    /// The coordinate of `value`; that of the end for a value outside.
     pub(super) fn at(&self, value: f64) -> f64 {
         let value = value.max(self.low).min(self.high);
         match self.scale {
@@ -112,22 +111,22 @@ impl Axis {
         }
     }
 
-    /// Its ends, as places.
+    /// The coordinates of both ends of the axis.
     pub(super) fn ends(&self) -> std::ops::Range<f64> {
         self.at(self.low)..self.at(self.high)
     }
 
-    /// Its labels' places.
+    /// The coordinates of the labels.
     pub(super) fn keys(&self) -> Vec<f64> {
         self.ticks.iter().map(|tick| self.at(*tick)).collect()
     }
 
-    /// The largest value that it shows.
+    /// The largest value of the axis.
     pub(crate) const fn high(&self) -> f64 {
         self.high
     }
 
-    /// The label at a place.
+    /// The label at a coordinate.
     pub(super) fn text(&self, place: f64) -> String {
         match self.scale {
             Scale::Linear => number(place),

@@ -6,59 +6,58 @@ use super::{
     Alt, Area, Axis, Chart, Ink, LETTERS, Margins, Room, Stand, axes, draw, lines, text, width_of,
 };
 
-/// A box plot.
+/// A box plot: columns over one axis of values.
 #[derive(Debug)]
 pub(crate) struct Boxes {
-    /// Of the values.
+    /// The axis of the values.
     pub axis: Axis,
-    /// What the values are in, above the axis.
+    /// The unit of the values, written above the axis.
     pub unit: String,
-    /// From left to right.
+    /// The columns from left to right.
     pub columns: Vec<Column>,
-    /// Across all columns.
+    /// Lines across all columns.
     pub lines: Vec<Line>,
 }
 
-/// A scenario.
+/// A column of boxes and marks, for a scenario.
 #[derive(Debug)]
 pub(crate) struct Column {
-    /// Its name, below the axis.
+    /// The name below the axis.
     pub name: String,
-    /// Side by side.
+    /// The boxes side by side.
     pub boxes: Vec<Boxed>,
-    /// To the right of the boxes, or where they would be.
+    /// Marks to the right of the boxes, or where these would be.
     pub marks: Vec<Mark>,
 }
 
-/// A distribution.
+/// A distribution as a box with whiskers.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Boxed {
-    /// Lower whisker, lower edge, middle, upper edge, upper whisker.
+    /// The lower whisker, the lower edge, the bar, the upper edge, the upper whisker.
     pub five: [f64; 5],
-    /// Its colour.
     pub ink: Ink,
-    /// Above the upper whisker.
+    /// The text above the upper whisker.
     pub label: String,
-    /// Below the axis, where a column has several.
+    /// The text below the axis, where a column has several boxes.
     pub letter: Option<&'static str>,
 }
 
 /// A figure of the paper: its median, a range, or both.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Mark {
-    /// The median: a diamond.
+    /// The median, drawn as a diamond.
     pub value: Option<f64>,
-    /// From where to where: a line.
+    /// The ends of a line.
     pub range: Option<(f64, f64)>,
-    /// Below both.
+    /// The text below diamond and line.
     pub label: String,
 }
 
-/// A value across all columns.
+/// A line at a value, across all columns.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub value: f64,
-    /// Beside it.
+    /// The text beside the line.
     pub label: String,
 }
 
@@ -70,7 +69,7 @@ const fn letters(room: Room, columns: usize) -> usize {
     if most < 4 { 4 } else { most }
 }
 
-/// Draws it.
+/// Draws a box plot.
 pub(crate) fn boxes(alt: &Alt, of: &Boxes) -> anyhow::Result<String> {
     let names = |room: Room| {
         of.columns

@@ -4,31 +4,31 @@ use plotters::{prelude::*, style::text_anchor::HPos};
 
 use super::{Alt, Area, Axis, Ink, Margins, Room, Stand, axes, draw, text, width_of};
 
-/// Lines over the same axes.
+/// Curves over the same axes.
 #[derive(Debug)]
 pub(crate) struct Curves {
-    /// Across.
+    /// The horizontal axis.
     pub x: Axis,
-    /// What it is, below it.
+    /// The text below the horizontal axis.
     pub x_name: String,
-    /// Upwards.
+    /// The vertical axis.
     pub y: Axis,
-    /// What it is, above it.
+    /// The text above the vertical axis.
     pub y_name: String,
-    /// One for each scenario.
+    /// The curves, one for each scenario.
     pub lines: Vec<Curve>,
-    /// A value of x with a line of its own, and its name.
+    /// A vertical line at a value of x, with its name.
     pub bound: Option<(f64, String)>,
 }
 
-/// A line.
+/// A curve with its entry in the legend.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Curve {
-    /// In the legend.
+    /// The name in the legend.
     pub name: String,
-    /// Its colour and dash.
+    /// The colour, which decides the dash too.
     pub ink: Ink,
-    /// In the values of the axes, from left to right.
+    /// The points in values of the axes, from left to right.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -48,7 +48,7 @@ fn legend(curves: &[Curve], room: Room) -> (Vec<(i32, i32)>, u32) {
     (places, u32::try_from(y + 12).unwrap_or(26))
 }
 
-/// Draws them.
+/// Draws curves over their axes.
 pub(crate) fn curves(alt: &Alt, of: &Curves) -> anyhow::Result<String> {
     draw(
         alt,
@@ -117,7 +117,7 @@ fn bound(
     text(area, (beside, bottom - 14), name, stand)
 }
 
-/// Points that lie on another are left out.
+/// Leaves out points that lie on another.
 fn thinned(mut points: Vec<(i32, i32)>) -> Vec<(i32, i32)> {
     points.dedup();
     points

@@ -4,16 +4,16 @@ use plotters::{prelude::*, style::text_anchor::HPos};
 
 use super::{Alt, Axis, Ink, Margins, Room, Stand, axes, draw, text, width_of};
 
-/// A difference.
+/// A difference with its interval.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IntervalRow {
-    /// What is taken from what.
+    /// The two scenarios of the difference.
     pub name: String,
-    /// The difference.
+    /// The difference itself.
     pub middle: f64,
-    /// Where it lies with 95 % confidence; none where nobody can say.
+    /// The ends of the 95 % confidence interval; none where there is none.
     pub ends: Option<(f64, f64)>,
-    /// Whether it is told from zero.
+    /// Whether the difference is told from zero.
     pub told: bool,
 }
 
@@ -22,7 +22,7 @@ const fn row(room: Room) -> i32 {
     if room.narrow { 44 } else { 26 }
 }
 
-/// Draws them over one axis with zero on it.
+/// Draws differences over one axis with zero on it.
 pub(crate) fn intervals(alt: &Alt, unit: &str, rows: &[IntervalRow]) -> anyhow::Result<String> {
     let count = i32::try_from(rows.len())?;
     let names = rows

@@ -66,7 +66,7 @@ impl Ink {
         RGBColor(byte, byte, byte)
     }
 
-    /// How the style sheet calls it.
+    /// The name of the colour in the style sheet.
     fn variable(self) -> String {
         match self {
             Self::Text => "currentColor".into(),
@@ -107,14 +107,14 @@ impl Ink {
     }
 }
 
-/// What a drawing is called, and what it shows in words.
+/// The name of a drawing, and what it shows in words.
 #[derive(Clone, Debug)]
 pub(super) struct Alt {
-    /// Unique in the page.
+    /// An id that is unique in the page.
     pub id: String,
-    /// Its name.
+    /// The name of the drawing.
     pub title: String,
-    /// What there is to see, for those who do not see it.
+    /// A description for those who do not see the drawing.
     pub description: String,
 }
 
@@ -122,7 +122,7 @@ pub(super) struct Alt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
     width: u32,
-    /// A phone's.
+    /// Whether the drawing is for a phone.
     narrow: bool,
 }
 
@@ -135,7 +135,7 @@ const NARROW: Room = Room {
     narrow: true,
 };
 
-/// Letters: plotters divides by 1.24.
+/// The size of letters: plotters divides by 1.24.
 const LETTERS: u32 = 16;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -180,7 +180,7 @@ fn draw(
     Ok(both)
 }
 
-/// Room about the axes.
+/// The room around the plot, for axes and labels.
 #[derive(Clone, Copy, Debug)]
 struct Margins {
     top: u32,
@@ -227,7 +227,7 @@ fn axes<'a>(area: &Area<'a>, x: &Axis, y: &Axis, margins: Margins) -> anyhow::Re
     Ok(chart)
 }
 
-/// How a text stands to its point.
+/// The position of a text relative to its point.
 #[derive(Clone, Copy)]
 struct Stand {
     anchor: HPos,
@@ -266,7 +266,7 @@ fn text(area: &Area<'_>, at: (i32, i32), text: &str, stand: Stand) -> anyhow::Re
     Ok(())
 }
 
-/// About how wide a text is, in units.
+/// The approximate width of a text, in units.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "texts are names of at most a few dozen letters"

@@ -6,24 +6,23 @@ use timeline::Stage;
 use super::{Alt, Axis, Ink, Margins, Room, Stand, axes, draw, text, width_of};
 use crate::{summary::StageUs, text::ms};
 
-/// A row of the waterfall.
+/// A row of the waterfall: the stages of a scenario.
 #[derive(Debug)]
 pub(crate) struct StageRow<'a> {
-    /// The scenario.
     pub name: &'a str,
-    /// In the order of [`Stage::ALL`]; none where unknown.
+    /// The stages in the order of [`Stage::ALL`]; none where unknown.
     pub stages: [Option<&'a StageUs>; 5],
-    /// In the place of stages 2 to 4 where a server between keeps no trace.
+    /// The time in place of stages 2 to 4, where a server between keeps no trace.
     pub carried: Option<&'a StageUs>,
 }
 
 impl StageRow<'_> {
-    /// The sum of its stages' means, in milliseconds.
+    /// The sum of the stages' means, in milliseconds.
     fn total_ms(&self) -> f64 {
         self.bars().map(|(_, _, mean_ms)| mean_ms).sum()
     }
 
-    /// What is drawn, in order: its colour, its number, its mean in milliseconds.
+    /// The parts of the bar in order: colour, number, mean in milliseconds.
     fn bars(&self) -> impl Iterator<Item = (Ink, String, f64)> {
         let stage = |number: usize| {
             let of = self.stages[number]?;
@@ -47,7 +46,7 @@ const fn legend(room: Room) -> u32 {
     if room.narrow { 44 } else { 26 }
 }
 
-/// Where the time goes: the stages' means, one after the other.
+/// Draws the stages' means, one after the other.
 pub(crate) fn waterfall(alt: &Alt, rows: &[StageRow<'_>]) -> anyhow::Result<String> {
     let count = i32::try_from(rows.len())?;
     let longest = rows.iter().map(StageRow::total_ms).fold(0.0, f64::max);

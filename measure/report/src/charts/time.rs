@@ -5,12 +5,12 @@ use plotters::{prelude::*, style::text_anchor::HPos};
 use super::{Alt, Area, Axis, Chart, Ink, Margins, Room, Stand, axes, draw, text};
 use crate::series::{Bin, Series};
 
-/// What is drawn over time.
+/// The repetitions of a scenario, to be drawn over time.
 #[derive(Debug)]
 pub(crate) struct OverTime<'a> {
-    /// In the order of their numbers.
+    /// The repetitions in the order of their numbers.
     pub runs: &'a [Series],
-    /// The largest latency that the axis shows, in milliseconds: what lies above is an arrow at the edge.
+    /// The largest latency of the axis, in milliseconds: frames above are arrows at the edge.
     pub top_ms: f64,
     /// The scenario's colour.
     pub ink: Ink,
@@ -102,7 +102,7 @@ struct Canvas<'a, 'b> {
     area: &'a Area<'b>,
     chart: &'a Chart<'b>,
     axes: (&'a Axis, &'a Axis),
-    /// Where the repetition begins, in seconds.
+    /// The beginning of the repetition, in seconds.
     from: f64,
 }
 

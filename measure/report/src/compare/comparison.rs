@@ -14,24 +14,24 @@ use crate::{
 pub struct Comparison {
     /// The version of this format, which is the only one so far.
     pub schema_version: u32,
-    /// What was before.
+    /// The earlier result.
     pub a: Side,
-    /// What is after.
+    /// The later result.
     pub b: Side,
-    /// By how much a p50 may rise: `5%`, `0.5ms`.
+    /// The largest rise of a p50 that is no regression: `5%`, `0.5ms`.
     pub tolerance: String,
-    /// The worst of the scenarios; `better` where none is worse and one is better. `incomparable` also where only A has a
+    /// The worst verdict of the scenarios; `better` where none is worse and one is better. `incomparable` also where only A has a
     /// scenario.
     pub verdict: Verdict,
     /// Whether only what both have was asked for.
     pub partial: bool,
-    /// Those that are in both.
+    /// The scenarios that both results have.
     pub scenarios: Vec<Change>,
-    /// Names that only A has.
+    /// The scenarios that only A has.
     pub only_in_a: Vec<String>,
-    /// Names that only B has.
+    /// The scenarios that only B has.
     pub only_in_b: Vec<String>,
-    /// What a reader must know before trusting this.
+    /// Remarks that a reader must know before trusting the comparison.
     pub notes: Vec<String>,
 }
 
@@ -42,13 +42,13 @@ pub struct Side {
     pub folder: String,
     /// The scenario file's own name.
     pub name: String,
-    /// When it was begun.
+    /// The beginning of the run.
     pub started_us: UnixMicros,
     /// Processors, processor and kernel.
     pub machine: String,
 }
 
-/// How B does against A.
+/// The verdict on B against A.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -62,60 +62,59 @@ pub enum Verdict {
     Incomparable,
 }
 
-/// Where an interval comes from.
+/// The spread that an interval is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
-    /// From repetition to repetition.
+    /// The spread from repetition to repetition.
     Repetitions,
-    /// From second to second within a single repetition: what differs from run to run is not in it.
+    /// The spread from second to second within a single repetition: what differs between repetitions is not in the interval.
     Seconds,
 }
 
-/// One scenario in both results.
+/// The change of a scenario from A to B.
 #[derive(Clone, Debug, Serialize)]
 pub struct Change {
-    /// Its name.
+    /// The name of the scenario.
     pub name: String,
-    /// Repetitions that both measured.
+    /// Repetitions that both results measured.
     pub pairs: u32,
-    /// Those of A.
+    /// The repetitions of A.
     pub runs_a: Repetitions,
-    /// Those of B.
+    /// The repetitions of B.
     pub runs_b: Repetitions,
-    /// Where the interval of the p50 comes from.
+    /// The spread that the interval of the p50 is made from.
     pub basis: Basis,
     /// The mean of the p50 of those of A, microseconds.
     pub p50_a_us: Option<f64>,
     /// The mean of the p50 of those of B, microseconds.
     pub p50_b_us: Option<f64>,
-    /// B minus A.
+    /// The difference of the p50, B minus A.
     pub p50_us: Option<DifferenceUs>,
-    /// B minus A of the p99; null where repetitions have fewer than 200 samples.
+    /// The difference of the p99, B minus A; null where repetitions have fewer than 200 samples.
     pub p99_us: Option<DifferenceUs>,
     /// Lost frames of A, percent of the scheduled: the mean of the repetitions that were begun. One that showed nothing lost
     /// all of them.
     pub lost_a_percent: Option<f64>,
-    /// The same of B.
+    /// Lost frames of B, in percent of the scheduled, as those of A.
     pub lost_b_percent: Option<f64>,
     /// The effect size, -1 to 1: how much more often a frame of B took longer than one of A than the other way round.
     pub cliffs_delta: Option<f64>,
-    /// By how much the p50 may rise, microseconds.
+    /// The largest rise of the p50 that is no regression, microseconds.
     pub tolerance_us: Option<f64>,
-    /// How B does.
     pub verdict: Verdict,
-    /// In words.
+    /// The reason of the verdict, in words.
     pub why: String,
-    /// What is not alike in the two beside what is compared.
+    /// Settings that are not alike in the two results.
     pub differs: Vec<String>,
 }
 
-/// How many repetitions a scenario has.
+/// The repetitions of a scenario, counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Repetitions {
-    /// Planned; with [`Options::partial`], begun.
+    /// Planned repetitions; with [`Options::partial`], begun ones.
     pub planned: u32,
-    /// Completed, with frames that were shown.
+    /// Completed repetitions with frames that were shown.
     pub whole: u32,
 }
 
@@ -132,7 +131,7 @@ impl Repetitions {
         }
     }
 
-    /// Whether a smaller share of them is whole.
+    /// Whether a smaller share of these repetitions is whole.
     pub(super) const fn is_less_than(self, other: Self) -> bool {
         (self.whole as u64) * (other.planned as u64) < (other.whole as u64) * (self.planned as u64)
     }

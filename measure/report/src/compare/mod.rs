@@ -20,7 +20,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::summary::{DifferenceUs, Loaded, LoadedRun, LoadedScenario, differences};
+use crate::summary::{DifferenceUs, LoadedResult, LoadedRun, LoadedScenario, differences};
 use notes::notes;
 use read::read;
 use result::Pipeline;
@@ -44,7 +44,7 @@ const LOST_TOLERANCE_PERCENT: f64 = 0.5;
 pub fn compare(a: &Path, b: &Path, options: Options) -> anyhow::Result<Comparison> {
     let (from, to) = (read(a, options)?, read(b, options)?);
     let tolerance = options.tolerance;
-    let planned = |loaded: &Loaded| -> Vec<String> {
+    let planned = |loaded: &LoadedResult| -> Vec<String> {
         let names = loaded.scenarios.iter();
         names
             .filter(|one| one.info.pipeline != Pipeline::Floor)
@@ -102,7 +102,7 @@ pub fn compare(a: &Path, b: &Path, options: Options) -> anyhow::Result<Compariso
     })
 }
 
-fn side(path: &Path, loaded: &Loaded) -> Side {
+fn side(path: &Path, loaded: &LoadedResult) -> Side {
     let machine = &loaded.info.machine;
     Side {
         folder: path.display().to_string(),

@@ -1,11 +1,11 @@
 //! What a reader must know before trusting a comparison.
 
 use super::comparison::{Basis, Change};
-use crate::summary::{Loaded, differences};
+use crate::summary::{LoadedResult, differences};
 use result::{Pipeline, RunState};
 use stats::{Estimate, pairs};
 
-pub(super) fn notes(a: &Loaded, b: &Loaded, scenarios: &[Change]) -> Vec<String> {
+pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) -> Vec<String> {
     let mut notes = Vec::new();
     let (of_a, of_b) = (&a.info.machine, &b.info.machine);
     let alike = (&of_a.cpu, of_a.cores, &of_a.kernel) == (&of_b.cpu, of_b.cores, &of_b.kernel);

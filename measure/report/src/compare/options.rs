@@ -2,10 +2,10 @@
 
 use super::tolerance::Tolerance;
 
-/// What is compared, and how strictly.
+/// The strictness of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// By how much a p50 may rise.
+    /// The largest rise of a p50 that is no regression.
     pub tolerance: Tolerance,
     /// Compare what both have: of unfinished results, what was begun, and nothing of what only A has.
     pub partial: bool,

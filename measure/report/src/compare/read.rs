@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{bad_input::BadInput, options::Options};
-use crate::summary::{self, Loaded, NoteKind};
+use crate::summary::{self, LoadedResult, NoteKind};
 use result::{RUN_VERSION, RunFolder, RunState};
 
-pub(super) fn read(path: &Path, options: Options) -> anyhow::Result<Loaded> {
+pub(super) fn read(path: &Path, options: Options) -> anyhow::Result<LoadedResult> {
     let no_result = |why: String| BadInput::NoResult {
         path: path.to_owned(),
         why,

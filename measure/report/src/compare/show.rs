@@ -28,7 +28,7 @@ pub(super) fn terminal(comparison: &Comparison, width: Option<u16>) -> String {
     text
 }
 
-/// What the template is filled with.
+/// The values that the template is filled with.
 #[derive(Serialize)]
 struct Page<'a> {
     comparison: &'a Comparison,
@@ -37,7 +37,7 @@ struct Page<'a> {
     missing: Vec<String>,
 }
 
-/// The page.
+/// The comparison as a page.
 pub(super) fn page(comparison: &Comparison) -> anyhow::Result<String> {
     let page = Page {
         comparison,

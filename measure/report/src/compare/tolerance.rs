@@ -2,17 +2,17 @@
 
 use std::{fmt, str::FromStr};
 
-/// By how much a p50 may rise.
+/// The largest rise of a p50 that is no regression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Tolerance {
     /// A share of the older result's p50, in percent.
     Percent(f64),
-    /// Microseconds.
+    /// A time in microseconds.
     Us(f64),
 }
 
 impl Tolerance {
-    /// In microseconds, against a p50 of `p50_us`.
+    /// The tolerance in microseconds, of a p50 of `p50_us`.
     pub const fn us(self, p50_us: f64) -> f64 {
         match self {
             Self::Percent(percent) => p50_us.abs() * percent / 100.0,

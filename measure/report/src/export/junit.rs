@@ -8,36 +8,35 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use crate::summary::{Finding, FindingKind, ScenarioSummary, Summary};
 use result::write_atomic;
 
-/// One test case.
+/// A test case: a scenario and its outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
-    /// The scenario.
+    /// The name of the scenario.
     pub name: String,
-    /// How long it was measured, in seconds.
+    /// The measured time in seconds.
     pub seconds: f64,
-    /// How it ended.
     pub outcome: Outcome,
-    /// What a reader wants to see beside the name.
+    /// The text beside the name, for readers.
     pub output: String,
 }
 
-/// How a test case ended.
+/// The outcome of a test case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// As it should.
+    /// The scenario is as it should be.
     Passed,
-    /// What was measured is not good enough.
+    /// The scenario was measured, and is not good enough.
     Failed {
-        /// In a short word.
+        /// The kind of fault, in a word or two.
         kind: &'static str,
-        /// In sentences.
+        /// The fault in sentences.
         why: String,
     },
-    /// Nobody can say, for something was not measured.
+    /// The scenario was not measured as planned, so that nobody can judge.
     Error {
-        /// In a short word.
+        /// The kind of fault, in a word or two.
         kind: &'static str,
-        /// In sentences.
+        /// The fault in sentences.
         why: String,
     },
 }

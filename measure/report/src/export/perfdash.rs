@@ -8,24 +8,23 @@ use serde::Serialize;
 use crate::summary::Summary;
 use result::write_json;
 
-/// What perfdash reads.
+/// A file of Kubernetes' perfdash.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PerfData {
-    /// Of the schema.
+    /// The version of perfdash's schema.
     pub version: &'static str,
-    /// The figures.
     pub data_items: Vec<DataItem>,
-    /// What holds for all of them.
+    /// The labels of the whole file.
     pub labels: BTreeMap<&'static str, String>,
 }
 
-/// Figures under labels.
+/// Percentiles of one thing, under labels.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DataItem {
-    /// By name: `Perc50`, `Perc90`, `Perc99`.
+    /// The percentiles by name: `Perc50`, `Perc90`, `Perc99`.
     pub data: BTreeMap<&'static str, f64>,
-    /// Of all of them.
+    /// The unit of the percentiles.
     pub unit: &'static str,
     pub labels: BTreeMap<&'static str, String>,
 }

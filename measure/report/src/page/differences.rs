@@ -18,10 +18,10 @@ pub(super) struct Group {
     figure: Figure,
 }
 
-/// What a difference says.
+/// A difference in words.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Sentence {
-    /// Whether the two are told apart.
+    /// Whether the two scenarios are told apart.
     told: bool,
     text: String,
 }
@@ -46,18 +46,18 @@ fn group(title: &'static str, id: &str, pairs: &[&Difference]) -> anyhow::Result
     let rows: Vec<_> = pairs.iter().map(|one| row(one)).collect();
     let said: Vec<&str> = sentences.iter().map(|one| one.text.as_str()).collect();
     let alt = Alt {
-        id: format!("{id}-drawing"),
+        id: id.into(),
         title: format!("{title}: differences of the p50 with their 95 % intervals"),
         description: said.join(" "),
     };
+    let caption = "Left of zero the scenario before the minus is faster, right of it slower. A hollow point is not told from \
+                   zero: as one of all the differences of this result, chance may have made it.";
+    let figure = Figure::new(alt, caption.into(), |alt| {
+        charts::intervals(alt, "difference of the p50, ms", &rows)
+    })?;
     Ok(Group {
         title,
-        figure: Figure {
-            id: format!("{id}-figure"),
-            svg: charts::intervals(&alt, "difference of the p50, ms", &rows)?,
-            title: alt.title,
-            caption: "Left of zero the scenario before the minus is faster, right of it slower. A hollow point is not told from zero: as one of all the differences of this result, chance may have made it.".into(),
-        },
+        figure,
         sentences,
     })
 }

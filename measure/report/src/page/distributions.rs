@@ -2,7 +2,7 @@
 
 use timeline::hist::LatencyHistogram;
 
-use super::{figure::Figure, merged::Merged};
+use super::{figure::Figure, merged::MergedScenario};
 use crate::{
     charts::{self, Alt, Axis, Curve, Curves},
     summary::Summary,
@@ -11,7 +11,10 @@ use crate::{
 use result::Pipeline;
 
 /// The distribution function and the tail.
-pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn figures(
+    merged: &[MergedScenario<'_>],
+    summary: &Summary,
+) -> anyhow::Result<Vec<Figure>> {
     let drawn: Vec<_> = merged
         .iter()
         .filter(|one| !one.is(Pipeline::Floor))
@@ -23,8 +26,8 @@ pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Resul
     Ok(vec![cdf(&drawn, bound_ms)?, tail(&drawn)?])
 }
 
-fn said(drawn: &[&Merged<'_>], shares: &[(f64, &str)]) -> String {
-    let of = |one: &&Merged<'_>| {
+fn said(drawn: &[&MergedScenario<'_>], shares: &[(f64, &str)]) -> String {
+    let of = |one: &&MergedScenario<'_>| {
         let figures: Vec<String> = shares
             .iter()
             .map(|(share, name)| format!("{name} {}", ms(one.quantile_ms(*share) * 1e3)))
@@ -35,7 +38,7 @@ fn said(drawn: &[&Merged<'_>], shares: &[(f64, &str)]) -> String {
     format!("Milliseconds. {}.", all.join("; "))
 }
 
-fn cdf(drawn: &[&Merged<'_>], bound_ms: f64) -> anyhow::Result<Figure> {
+fn cdf(drawn: &[&MergedScenario<'_>], bound_ms: f64) -> anyhow::Result<Figure> {
     let low = smallest(drawn, 0.001);
     let high = largest(drawn, 0.995);
     let (x, x_name) = if high / low.max(1e-3) < 30.0 {
@@ -43,10 +46,9 @@ fn cdf(drawn: &[&Merged<'_>], bound_ms: f64) -> anyhow::Result<Figure> {
     } else {
         (Axis::log(low, high * 1.05), "latency, ms, logarithmic")
     };
-    let title = "Share of frames within a latency".to_owned();
     let alt = Alt {
         id: "cdf".into(),
-        title: title.clone(),
+        title: "Share of frames within a latency".into(),
         description: said(
             drawn,
             &[(0.1, "p10"), (0.25, "p25"), (0.5, "p50"), (0.9, "p90")],
@@ -70,15 +72,11 @@ fn cdf(drawn: &[&Merged<'_>], bound_ms: f64) -> anyhow::Result<Figure> {
             .collect(),
         bound: Some((bound_ms, format!("{bound_ms} ms"))),
     };
-    Ok(Figure {
-        id: "cdf".into(),
-        svg: charts::curves(&alt, &of)?,
-        title,
-        caption: "The empirical distribution function of each scenario. Further left is faster; steeper is steadier.".into(),
-    })
+    let caption = "The empirical distribution function of each scenario. Further left is faster; steeper is steadier.";
+    Figure::new(alt, caption.into(), |alt| charts::curves(alt, &of))
 }
 
-fn tail(drawn: &[&Merged<'_>]) -> anyhow::Result<Figure> {
+fn tail(drawn: &[&MergedScenario<'_>]) -> anyhow::Result<Figure> {
     let count = drawn
         .iter()
         .map(|one| one.measured.all.histogram.count())
@@ -90,10 +88,9 @@ fn tail(drawn: &[&Merged<'_>]) -> anyhow::Result<Figure> {
     } else {
         (Axis::log(low * 0.9, high * 1.1), "ms, logarithmic")
     };
-    let title = "The tail: latency by percentile".to_owned();
     let alt = Alt {
         id: "tail".into(),
-        title: title.clone(),
+        title: "The tail: latency by percentile".into(),
         description: said(
             drawn,
             &[(0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (1.0, "max")],
@@ -114,22 +111,18 @@ fn tail(drawn: &[&Merged<'_>]) -> anyhow::Result<Figure> {
             .collect(),
         bound: None,
     };
-    Ok(Figure {
-        id: "tail".into(),
-        svg: charts::curves(&alt, &of)?,
-        title,
-        caption: "What the slowest frames took. A curve ends at the last percentile that its number of frames can tell.".into(),
-    })
+    let caption = "What the slowest frames took. A curve ends at the last percentile that its number of frames can tell.";
+    Figure::new(alt, caption.into(), |alt| charts::curves(alt, &of))
 }
 
-fn smallest(drawn: &[&Merged<'_>], share: f64) -> f64 {
+fn smallest(drawn: &[&MergedScenario<'_>], share: f64) -> f64 {
     drawn
         .iter()
         .map(|one| one.quantile_ms(share))
         .fold(f64::MAX, f64::min)
 }
 
-fn largest(drawn: &[&Merged<'_>], share: f64) -> f64 {
+fn largest(drawn: &[&MergedScenario<'_>], share: f64) -> f64 {
     drawn
         .iter()
         .map(|one| one.quantile_ms(share))

@@ -6,7 +6,7 @@ use crate::series::Event;
 use result::rows::{self, EventRow};
 use stats::Window;
 
-/// More are counted, not listed.
+/// The largest number of listed events.
 const MAX_EVENTS: usize = 60;
 
 /// Words that say nothing about the stream: seconds that were disturbed are drawn as such.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{figure::Figure, merged::Merged};
+use super::{figure::Figure, merged::MergedScenario};
 use crate::{
     charts::{self, Alt, Axis, Boxed, Boxes, Column, Line, Mark},
     summary::{PaperScenario, Summary},
@@ -10,21 +10,20 @@ use crate::{
 };
 use result::Pipeline;
 
-/// How a scenario stands against the latency that the paper asks for.
+/// The verdict on a scenario: whether it meets the latency that the paper asks for.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Verdict {
-    /// The scenario.
     pub name: String,
-    /// Its p50 in milliseconds.
+    /// The p50 in milliseconds.
     pub p50: String,
-    /// `met`, `half` or `missed`.
+    /// The class in the style sheet: `met`, `half` or `missed`.
     pub class: &'static str,
     pub word: &'static str,
     pub sentence: String,
 }
 
-/// The verdict over each scenario of ours.
-pub(super) fn verdicts(merged: &[Merged<'_>], summary: &Summary) -> Vec<Verdict> {
+/// The verdict on each scenario that is no floor.
+pub(super) fn verdicts(merged: &[MergedScenario<'_>], summary: &Summary) -> Vec<Verdict> {
     let bound_us = summary.paper.xr_bound_us;
     merged
         .iter()
@@ -78,7 +77,10 @@ fn share(part: u64, of: u64) -> String {
 }
 
 /// The box plots: everything beside the paper's figures, and ours alone on an axis of its own.
-pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn figures(
+    merged: &[MergedScenario<'_>],
+    summary: &Summary,
+) -> anyhow::Result<Vec<Figure>> {
     let paper = &summary.paper;
     let of_paper = paper.scenarios.iter();
     let paper_p90_us = of_paper.map(|one| one.p90_us as f64).fold(0.0, f64::max);
@@ -124,7 +126,7 @@ pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Resul
         columns,
         lines: vec![bound.clone()],
     };
-    let said = |among: &mut dyn Iterator<Item = &Merged<'_>>| -> String {
+    let said = |among: &mut dyn Iterator<Item = &MergedScenario<'_>>| -> String {
         let figures: Vec<String> = among
             .map(|one| {
                 let paper = summary
@@ -138,10 +140,9 @@ pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Resul
             .collect();
         format!("p50 in milliseconds: {}.", figures.join(", "))
     };
-    let title = "Latency per scenario, ours and the paper’s".to_owned();
     let alt = Alt {
         id: "f5".into(),
-        title: title.clone(),
+        title: "Latency per scenario, ours and the paper’s".into(),
         description: said(&mut merged.iter()),
     };
     let spreads = paper.scenarios.iter().filter_map(|one| {
@@ -152,18 +153,13 @@ pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Resul
         ))
     });
     let stddev = spreads.collect::<Vec<_>>().join(", ");
-    let mut figures = vec![Figure {
-        id: "f5".into(),
-        svg: charts::boxes(&alt, &both)?,
-        title,
-        caption: format!(
-            "The paper’s Figure 5 beside ours. Box: p25 to p75, with the p50 as its bar and its number; whiskers: p1 and p99. \
-             Diamond: the paper’s p50; the line above it reaches to its p90, about {} ms; {}. Dashed: the {bound_ms} ms that the paper asks for. The axis is logarithmic: from 1 to 10 is as far as from \
-             10 to 100.",
-            ms(paper_p90_us),
-            stddev
-        ),
-    }];
+    let caption = format!(
+        "The paper’s Figure 5 beside ours. Box: p25 to p75, with the p50 as its bar and its number; whiskers: p1 and p99. \
+         Diamond: the paper’s p50; the line above it reaches to its p90, about {} ms; {stddev}. Dashed: the {bound_ms} ms that \
+         the paper asks for. The axis is logarithmic: from 1 to 10 is as far as from 10 to 100.",
+        ms(paper_p90_us)
+    );
+    let mut figures = vec![Figure::new(alt, caption, |alt| charts::boxes(alt, &both))?];
     let ours: Vec<_> = merged.iter().filter(|one| one.is(Pipeline::Ours)).collect();
     if !ours.is_empty() {
         let described = said(&mut ours.iter().copied());
@@ -174,7 +170,7 @@ pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Resul
 
 /// Ours alone, from 0, so that lengths can be compared.
 fn alone(
-    ours: &[&Merged<'_>],
+    ours: &[&MergedScenario<'_>],
     bound: Line,
     (description, above): (String, String),
 ) -> anyhow::Result<Figure> {
@@ -182,10 +178,9 @@ fn alone(
         .iter()
         .map(|one| one.quantile_ms(0.99))
         .fold(bound.value * 1.1, f64::max);
-    let title = "Latency per scenario, ours alone".to_owned();
     let alt = Alt {
         id: "f5b".into(),
-        title: title.clone(),
+        title: "Latency per scenario, ours alone".into(),
         description,
     };
     let of = Boxes {
@@ -201,18 +196,13 @@ fn alone(
             .collect(),
         lines: vec![bound],
     };
-    Ok(Figure {
-        id: "f5b".into(),
-        svg: charts::boxes(&alt, &of)?,
-        title,
-        caption: format!(
-            "The same boxes on an even axis from 0, so that lengths can be compared.{above}"
-        ),
-    })
+    let caption =
+        format!("The same boxes on an even axis from 0, so that lengths can be compared.{above}");
+    Figure::new(alt, caption, |alt| charts::boxes(alt, &of))
 }
 
 /// How far above ours the paper's medians lie; nothing where no scenario is one of its.
-fn above(ours: &[&Merged<'_>], summary: &Summary) -> String {
+fn above(ours: &[&MergedScenario<'_>], summary: &Summary) -> String {
     let ratios = ours.iter().filter_map(|one| {
         let paper = summary.paper.scenario(one.paper())?;
         let p50 = one.quantile_ms(0.5);
@@ -238,7 +228,7 @@ fn floor_of(low: f64) -> f64 {
         .unwrap_or(power)
 }
 
-fn boxed(one: &Merged<'_>) -> Boxed {
+fn boxed(one: &MergedScenario<'_>) -> Boxed {
     Boxed {
         five: [0.01, 0.25, 0.5, 0.75, 0.99].map(|at| one.quantile_ms(at)),
         ink: one.ink,

@@ -2,20 +2,19 @@
 
 use crate::{
     charts::Ink,
-    summary::{Loaded, LoadedScenario},
+    summary::{LoadedResult, LoadedScenario},
 };
 use result::Pipeline;
 use stats::Measured;
 
-/// A scenario with its repetitions merged.
-pub(super) struct Merged<'a> {
+/// A scenario as the page draws it: its repetitions merged, and its colour.
+pub(super) struct MergedScenario<'a> {
     pub scenario: &'a LoadedScenario,
     pub measured: Measured,
-    /// Its colour.
     pub ink: Ink,
 }
 
-impl Merged<'_> {
+impl MergedScenario<'_> {
     pub(super) fn name(&self) -> &str {
         &self.scenario.info.name
     }
@@ -37,7 +36,7 @@ impl Merged<'_> {
 }
 
 /// Scenarios that have samples, in the order of the file; floors and references are among them.
-pub(super) fn merged(loaded: &Loaded) -> Vec<Merged<'_>> {
+pub(super) fn merged(loaded: &LoadedResult) -> Vec<MergedScenario<'_>> {
     let mut number = 0;
     loaded
         .scenarios
@@ -50,7 +49,7 @@ pub(super) fn merged(loaded: &Loaded) -> Vec<Merged<'_>> {
                 let of_paper = scenario.info.paper.map(usize::from);
                 Ink::Series(of_paper.unwrap_or(number).saturating_sub(1))
             };
-            Merged {
+            MergedScenario {
                 scenario,
                 measured: scenario.merged(),
                 ink,

@@ -14,14 +14,14 @@ mod stages;
 use serde::Serialize;
 
 use crate::{
-    summary::{Loaded, Summary},
+    summary::{LoadedResult, Summary},
     templates,
     view::View,
 };
 use figure::Figure;
 use result::RunFolder;
 
-/// What the templates are filled with.
+/// The values that the templates are filled with.
 #[derive(Serialize)]
 struct Page<'a> {
     summary: &'a Summary,
@@ -38,11 +38,11 @@ struct Page<'a> {
     repeat: repeat::Repeat,
 }
 
-/// The page.
+/// The text of `report.html`.
 pub(super) fn render(
     folder: &RunFolder,
     summary: &Summary,
-    loaded: &Loaded,
+    loaded: &LoadedResult,
 ) -> anyhow::Result<String> {
     let merged = merged::merged(loaded);
     let page = Page {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use timeline::hist::Figures;
 
-use super::{figure::Figure, merged::Merged};
+use super::{figure::Figure, merged::MergedScenario};
 use crate::{
     charts::{self, Alt, OverTime},
     series::{Series, series},
@@ -13,25 +13,28 @@ use crate::{
 };
 use result::{Pipeline, RunFolder};
 
-/// Bins of a drawing at most, all repetitions together.
+/// The largest number of bins in a drawing, all repetitions together.
 const MAX_BINS: u64 = 600;
 
-/// A scenario over time.
+/// The section of a scenario over time.
 #[derive(Debug, Serialize)]
 pub(super) struct Section {
     name: String,
     figure: Figure,
-    /// Each repetition in figures.
+    /// The table of repetitions.
     runs: Table,
-    /// What happened.
+    /// The table of events.
     events: Table,
 }
 
 /// A section for each scenario that has samples.
-pub(super) fn sections(folder: &RunFolder, merged: &[Merged<'_>]) -> anyhow::Result<Vec<Section>> {
+pub(super) fn sections(
+    folder: &RunFolder,
+    merged: &[MergedScenario<'_>],
+) -> anyhow::Result<Vec<Section>> {
     let drawn = merged.iter().filter(|one| !one.is(Pipeline::Floor));
     // Ours share an axis, so that they can be compared; what is far above would flatten them.
-    let top = |one: &Merged<'_>| one.quantile_ms(0.995) * 1.3;
+    let top = |one: &MergedScenario<'_>| one.quantile_ms(0.995) * 1.3;
     let ours = merged
         .iter()
         .filter(|one| one.is(Pipeline::Ours))
@@ -51,7 +54,7 @@ pub(super) fn sections(folder: &RunFolder, merged: &[Merged<'_>]) -> anyhow::Res
 
 fn section(
     folder: &RunFolder,
-    one: &Merged<'_>,
+    one: &MergedScenario<'_>,
     number: usize,
     top_ms: f64,
 ) -> anyhow::Result<Option<Section>> {
@@ -71,11 +74,9 @@ fn section(
         return Ok(None);
     }
     let said = in_words(&all);
-    let id = format!("time-{number}");
-    let title = format!("Latency over time of {}", one.name());
     let alt = Alt {
-        id: id.clone(),
-        title: title.clone(),
+        id: format!("time-{number}"),
+        title: format!("Latency over time of {}", one.name()),
         description: said.clone(),
     };
     let of = OverTime {
@@ -85,12 +86,7 @@ fn section(
     };
     Ok(Some(Section {
         name: one.name().to_owned(),
-        figure: Figure {
-            id,
-            svg: charts::over_time(&alt, &of)?,
-            title,
-            caption: said,
-        },
+        figure: Figure::new(alt, said, |alt| charts::over_time(alt, &of))?,
         runs: runs(one.name(), &drawn, &all),
         events: events(one.name(), &all),
     }))

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::summary::Loaded;
+use crate::summary::LoadedResult;
 
 /// The commands, the seed and the scenario of a run.
 #[derive(Debug, Serialize)]
@@ -17,7 +17,7 @@ pub(super) struct Repeat {
 }
 
 /// How to repeat the run, from what `run.json` says.
-pub(super) fn repeat(loaded: &Loaded) -> anyhow::Result<Repeat> {
+pub(super) fn repeat(loaded: &LoadedResult) -> anyhow::Result<Repeat> {
     let info = &loaded.info;
     Ok(Repeat {
         command: shell(&info.command)?,
@@ -34,7 +34,7 @@ pub(super) fn repeat(loaded: &Loaded) -> anyhow::Result<Repeat> {
 }
 
 /// The command lines of each scenario's first repetition.
-fn commands(loaded: &Loaded) -> anyhow::Result<Vec<(String, Vec<String>)>> {
+fn commands(loaded: &LoadedResult) -> anyhow::Result<Vec<(String, Vec<String>)>> {
     let begun = loaded.scenarios.iter();
     begun
         .filter_map(|one| Some((one.info.name.clone(), one.runs.first()?)))

@@ -1,12 +1,15 @@
 //! The paper's Figure 6 beside ours: processor and memory of the clusters.
 
-use super::{figure::Figure, merged::Merged};
+use super::{figure::Figure, merged::MergedScenario};
 use crate::charts::{self, Alt, Axis, Boxed, Boxes, Column, Ink, Mark};
 use crate::summary::{PerCluster, ScenarioSummary, Spread, Summary};
 use crate::view::of_clusters;
 
 /// Processor and memory; none where processes ran on the host, in no cluster.
-pub(super) fn figures(merged: &[Merged<'_>], summary: &Summary) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn figures(
+    merged: &[MergedScenario<'_>],
+    summary: &Summary,
+) -> anyhow::Result<Vec<Figure>> {
     let with: Vec<_> = of_clusters(summary).collect();
     if with.is_empty() {
         return Ok(Vec::new());
@@ -110,12 +113,7 @@ fn figure(
         columns,
         lines: Vec::new(),
     };
-    Ok(Figure {
-        id: format!("{id}-figure"),
-        svg: charts::boxes(&alt, &of)?,
-        title: title.into(),
-        caption: caption.into(),
-    })
+    Figure::new(alt, caption.into(), |alt| charts::boxes(alt, &of))
 }
 
 fn in_words(column: &Column) -> String {

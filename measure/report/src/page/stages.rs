@@ -32,22 +32,16 @@ pub(super) fn figure(summary: &Summary) -> anyhow::Result<Option<Figure>> {
     if rows.is_empty() {
         return Ok(None);
     }
-    let title = "Stages of the latency".to_owned();
     let said: Vec<String> = rows.iter().map(in_words).collect();
     let alt = Alt {
         id: "stages".into(),
-        title: title.clone(),
+        title: "Stages of the latency".into(),
         description: format!("Mean milliseconds. {}.", said.join("; ")),
     };
-    Ok(Some(Figure {
-        id: "stages".into(),
-        svg: charts::waterfall(&alt, &rows)?,
-        title,
-        caption: "Mean of each stage, in the order in which a frame passes them; they sum to the mean latency, \
-                  which is the number. A floor has only the codec. Another server than ours keeps no trace: 2–4 is \
-                  all that lies between encoding and receiving."
-            .into(),
-    }))
+    let caption = "Mean of each stage, in the order in which a frame passes them; they sum to the mean latency, which is the \
+                   number. A floor has only the codec. Another server than ours keeps no trace: 2–4 is all that lies \
+                   between encoding and receiving.";
+    Figure::new(alt, caption.into(), |alt| charts::waterfall(alt, &rows)).map(Some)
 }
 
 fn in_words(row: &StageRow<'_>) -> String {

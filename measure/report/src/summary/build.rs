@@ -9,15 +9,15 @@ use super::{
     Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs, SUMMARY_VERSION, ScenarioSummary,
     StageUs, Summary, Undisturbed, UndisturbedFloor, differences,
     display::disturbed_seconds,
-    load::{Loaded, LoadedRun, LoadedScenario},
+    load::{LoadedResult, LoadedRun, LoadedScenario},
     network,
     resources::resources,
 };
 use result::{ClockSource, Pipeline};
 use stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals, quantile};
 
-/// What the loaded result says.
-pub fn build(loaded: &Loaded) -> Summary {
+/// Sums up what was loaded.
+pub fn build(loaded: &LoadedResult) -> Summary {
     let seed = loaded.info.seed;
     let clock_uncertainty_us = clock_uncertainty_us(loaded);
     let merged: Vec<(&LoadedScenario, Measured)> = loaded
@@ -76,7 +76,7 @@ pub fn build(loaded: &Loaded) -> Summary {
 
 /// By how much the clocks that generation and consumption are read from may disagree, in microseconds: the worst of all
 /// repetitions.
-fn clock_uncertainty_us(loaded: &Loaded) -> u64 {
+fn clock_uncertainty_us(loaded: &LoadedResult) -> u64 {
     let runs = loaded.scenarios.iter().flat_map(|one| &one.runs);
     let worst = runs.map(|run| run.meta.clock_uncertainty_us).max();
     worst.unwrap_or(0)

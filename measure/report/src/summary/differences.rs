@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LoadedScenario, load::Loaded};
+use super::{LoadedScenario, load::LoadedResult};
 use result::{Pipeline, RepetitionMeta};
 use stats::{Estimate, RunFigures, cliffs_delta, holm, pairs};
 
@@ -29,22 +29,22 @@ pub struct Difference {
     pub a: String,
     /// The scenario that it is taken from.
     pub b: String,
-    /// Repetitions that both have.
+    /// Repetitions that both scenarios have.
     #[schemars(range(min = 1))]
     pub pairs: u32,
     /// The settings that are not alike in the two.
     pub differs: Vec<Setting>,
-    /// Of the p50.
+    /// The difference of the p50.
     pub p50_us: DifferenceUs,
-    /// Of the p50 without disturbed seconds; null where nobody watched the machine or nearly every second was disturbed.
+    /// The difference of the p50 without disturbed seconds; null where nobody watched, or nearly all were disturbed.
     pub quiet_p50_us: Option<DifferenceUs>,
-    /// Of the p50 from encoded to received: what the network and the streamer took, without the codec, whose time follows
+    /// The difference of the p50 from encoded to received: the network and the streamer, without the codec, whose time follows
     /// the machine's. Null where nobody noted both points.
     #[serde(default)]
     pub carried_us: Option<DifferenceUs>,
-    /// Of the mean.
+    /// The difference of the mean.
     pub mean_us: DifferenceUs,
-    /// Of the p99; null where repetitions have fewer than 200 samples.
+    /// The difference of the p99; null where repetitions have fewer than 200 samples.
     pub p99_us: Option<DifferenceUs>,
     /// The effect size, -1 to 1: how much more often a frame of `b` took longer than one of `a` than the other way round.
     #[schemars(range(min = -1, max = 1))]
@@ -54,19 +54,18 @@ pub struct Difference {
 /// A difference in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DifferenceUs {
-    /// The mean over the pairs.
+    /// The mean difference over the pairs.
     pub difference: f64,
-    /// It lies between these with 95 % confidence; null with a single pair.
+    /// The ends of the 95 % confidence interval; null with a single pair.
     pub ci: Option<[f64; 2]>,
-    /// How probable such a difference is where there is none, by Holm's correction for every difference of this figure in
+    /// The probability of such a difference where there is none, by Holm's correction for every difference of this figure in
     /// the result; null with a single pair, or where the interval is over the seconds of one. Of two results that are
     /// compared, of this difference alone.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub p: Option<f64>,
-    /// Whether `p` is below 0.05: the interval lies beyond zero, and beyond what the clocks may disagree by, and would so
-    /// even as one of many. Of all differences of this figure in the result, one is called so falsely in at most 5 of 100
-    /// results.
+    /// Whether `p` is below 0.05: the interval lies beyond zero, and beyond what the clocks may disagree by. With Holm's
+    /// correction, the family-wise error rate of all differences of this figure in a result is at most 5 %.
     pub distinguishable: bool,
 }
 
@@ -130,7 +129,7 @@ pub(crate) fn figures(one: &LoadedScenario) -> Vec<RunFigures> {
 }
 
 /// Every two scenarios of ours of the same size, rate and bit rate that have a repetition in common.
-pub(super) fn of(loaded: &Loaded, uncertainty_us: u64) -> Vec<Difference> {
+pub(super) fn of(loaded: &LoadedResult, uncertainty_us: u64) -> Vec<Difference> {
     let ours: Vec<(&LoadedScenario, &RepetitionMeta, Vec<RunFigures>)> = loaded
         .scenarios
         .iter()

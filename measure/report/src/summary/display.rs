@@ -15,35 +15,35 @@ const MAX_LISTED: usize = 50;
 pub struct Freezes {
     /// Freezes, all repetitions together.
     pub count: u64,
-    /// Their lengths together.
+    /// The lengths of the freezes together, microseconds.
     pub total_us: u64,
-    /// The length of the longest; 0 without any.
+    /// The length of the longest freeze, microseconds; 0 without any.
     pub longest_us: u64,
-    /// How many had a disturbed second in them.
+    /// Freezes with a disturbed second in them.
     pub disturbed: u64,
-    /// Only longer gaps are freezes.
+    /// The length above which a time without a new picture is a freeze, microseconds.
     #[schemars(extend("const" = FREEZE_US))]
     pub longer_than_us: u64,
-    /// When: the 50 longest, in the order of repetition and time.
+    /// The 50 longest freezes, in the order of repetition and time.
     #[schemars(length(max = MAX_LISTED))]
     pub times: Vec<FreezeAt>,
 }
 
-/// One freeze.
+/// A time without a new picture, in one repetition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FreezeAt {
-    /// Which repetition, from 1.
+    /// The number of the repetition, from 1.
     #[schemars(range(min = 1))]
     pub run: u32,
-    /// When it began, microseconds from the beginning of measuring.
+    /// The beginning of the freeze, microseconds from the beginning of measuring.
     pub at_us: u64,
-    /// Microseconds.
+    /// The length of the freeze in microseconds.
     pub length_us: u64,
-    /// Whether a second of it was disturbed.
+    /// Whether a second of the freeze was disturbed.
     pub disturbed: bool,
 }
 
-/// How evenly the pictures came, over all repetitions.
+/// The evenness of the pictures, over all repetitions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DisplayFigures {
     /// Pictures of measured frames, repeated ones among them.
@@ -54,24 +54,24 @@ pub struct DisplayFigures {
     pub late: u64,
     /// Frames with a latency above what the paper asks of a system for XR.
     pub over_xr_bound: u64,
-    /// How uneven the times between two successive new pictures are; null without two pictures.
+    /// The unevenness of the times between two new pictures; null without two pictures.
     pub jitter_us: Option<JitterUs>,
 }
 
-/// How uneven the times between two successive new pictures are, microseconds.
+/// The unevenness of the times between two successive new pictures, microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JitterUs {
-    /// Standard deviation of the times.
+    /// The standard deviation of the times.
     #[schemars(range(min = 0))]
     pub stddev: f64,
-    /// How far from a frame interval they are, without the sign: 99 in 100 are at most so far.
+    /// The distance from a frame interval that 99 in 100 of the times do not exceed.
     pub p99: u64,
     /// The interarrival jitter of RFC 3550, at the display: the mean of its running value; null without two frames that were
     /// read.
     pub rfc3550: Option<f64>,
 }
 
-/// What arrived of what was sent.
+/// The frames and the bit rate that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Goodput {
     /// Distinct frames shown in a second.

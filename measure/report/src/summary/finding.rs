@@ -9,13 +9,13 @@ pub const MAX_LOST_SHARE: f64 = 0.005;
 /// Why a scenario's figures are not those of a whole and good measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What is wrong.
+    /// The kind of fault.
     pub kind: FindingKind,
-    /// The same in words, with its figures.
+    /// The fault in words, with its figures.
     pub text: String,
 }
 
-/// What is wrong with a scenario.
+/// The kinds of fault that a scenario may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingKind {
     /// No planned repetition was begun.
@@ -35,7 +35,7 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    /// In a word or two.
+    /// The kind in a word or two, as JUnit has it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotBegun => "not begun",

@@ -15,59 +15,59 @@ use result::{
 };
 use stats::{Disturbances, FromOcr, FromRows, Measured, Window};
 
-/// A result, measured.
+/// A result as its files say, before anything is summed up.
 #[derive(Debug)]
-pub struct Loaded {
-    /// `run.json`.
+pub struct LoadedResult {
+    /// The content of `run.json`.
     pub info: RunInfo,
-    /// By scenario, in the order of `run.json`; floors are among them.
+    /// The scenarios in the order of `run.json`; floors are among them.
     pub scenarios: Vec<LoadedScenario>,
 }
 
-impl Loaded {
+impl LoadedResult {
     /// The scenario of that name.
     pub(crate) fn scenario(&self, name: &str) -> Option<&LoadedScenario> {
         self.scenarios.iter().find(|one| one.info.name == name)
     }
 }
 
-/// One scenario with its repetitions.
+/// A scenario with each of its repetitions.
 #[derive(Debug)]
 pub struct LoadedScenario {
-    /// From `run.json`.
+    /// The scenario's part of `run.json`.
     pub info: ScenarioInfo,
-    /// In the order of their numbers.
+    /// The repetitions in the order of their numbers.
     pub runs: Vec<LoadedRun>,
 }
 
-/// One repetition.
+/// A repetition with its samples.
 #[derive(Debug)]
 pub struct LoadedRun {
-    /// `meta.json`.
+    /// The content of `meta.json`.
     pub meta: RepetitionMeta,
-    /// Its figures; empty before measuring began.
+    /// The samples and figures of the repetition; empty before measuring began.
     pub measured: Measured,
-    /// When it measured, where it did.
+    /// The measured time; none where measuring never began.
     pub window: Option<Window>,
-    /// What Tesseract read.
+    /// The counts of what Tesseract read.
     pub ocr: Audit,
-    /// Disturbed times; none where nobody watched the machine.
+    /// The disturbed times; none where nobody watched the machine.
     pub disturbances: Option<Disturbances>,
-    /// What is odd about its files.
+    /// Remarks on the files of the repetition.
     pub notes: Vec<Note>,
     /// `frames.csv` has fewer measured frames than `latency.hlog` beside it: it was cut off.
     pub damaged: bool,
 }
 
 impl LoadedRun {
-    /// Whether it was completed, showed frames, and has all of them in its file.
+    /// Whether the repetition was completed, showed frames, and has all of them in its file.
     pub const fn is_whole(&self) -> bool {
         self.meta.complete && self.measured.all.frames.shown > 0 && !self.damaged
     }
 }
 
 impl LoadedScenario {
-    /// All repetitions together.
+    /// The figures of all repetitions together.
     pub fn merged(&self) -> Measured {
         let mut merged = Measured::default();
         for run in &self.runs {
@@ -80,7 +80,7 @@ impl LoadedScenario {
 }
 
 /// Reads the result in `folder`, finished or not.
-pub fn load(folder: &RunFolder) -> anyhow::Result<Loaded> {
+pub fn load(folder: &RunFolder) -> anyhow::Result<LoadedResult> {
     let info = folder.info()?;
     let mut found = folder.repetitions()?;
     let mut scenarios = Vec::new();
@@ -98,7 +98,7 @@ pub fn load(folder: &RunFolder) -> anyhow::Result<Loaded> {
                 .collect::<anyhow::Result<_>>()?,
         });
     }
-    Ok(Loaded { info, scenarios })
+    Ok(LoadedResult { info, scenarios })
 }
 
 fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result<LoadedRun> {

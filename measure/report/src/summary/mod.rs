@@ -29,7 +29,7 @@ pub use build::build;
 pub use differences::{Difference, DifferenceUs, Setting};
 pub use display::{DisplayFigures, FreezeAt, Freezes, Goodput, JitterUs};
 pub use finding::{Finding, FindingKind, MAX_LOST_SHARE};
-pub use load::{Loaded, LoadedRun, LoadedScenario, load};
+pub use load::{LoadedResult, LoadedRun, LoadedScenario, load};
 pub use note::{Note, NoteKind};
 pub use paper::{Paper, PaperScenario};
 pub use resources::{FabricProcess, Network, PerCluster, Resources, Spread};
@@ -45,45 +45,45 @@ pub const SUMMARY_VERSION: u32 = 2;
 /// a name with `_us` is in microseconds with all of its parts.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
-    /// The version of this format.
+    /// The version of the format of `summary.json`.
     #[schemars(extend("const" = SUMMARY_VERSION))]
     pub schema_version: u32,
     /// The scenario file's own name.
     pub name: String,
-    /// How far the run got.
+    /// The state that the run reached.
     pub state: RunState,
-    /// How a report shows the scenarios; null where the scenario file does not say.
+    /// The way in which a report shows the scenarios; null where the scenario file does not say.
     pub presentation: Option<Presentation>,
-    /// When it began, since the Unix epoch.
+    /// The beginning of the run, since the Unix epoch.
     pub started_us: UnixMicros,
-    /// When it ended, since the Unix epoch; null while it goes on.
+    /// The end of the run, since the Unix epoch; null while the run goes on.
     pub ended_us: Option<UnixMicros>,
     /// The machine that the run was on.
     pub machine: Machine,
-    /// How wrong the instrument is on this machine; null where it was not calibrated before the run.
+    /// The error of the instrument on this machine; null where nobody calibrated before the run.
     #[serde(default)]
     pub calibration: Option<Instrument>,
     /// Versions of every program that took part.
     pub versions: BTreeMap<String, String>,
-    /// What was measured, in the order of the scenario file.
+    /// The measured scenarios, in the order of the scenario file.
     pub scenarios: Vec<ScenarioSummary>,
-    /// The codec alone, as often as it was measured.
+    /// The floors: the codec alone, without a network.
     pub floors: Vec<FloorSummary>,
     /// Ours against ffmpeg at the same size and rate.
     pub comparisons: Vec<Comparison>,
-    /// By how much the clocks may disagree that generation and consumption are read from: 0 where they are one clock.
-    /// Differences that are smaller are not ranked.
+    /// The uncertainty between the clocks of generation and consumption: 0 where they are one clock. Smaller differences are
+    /// not ranked.
     pub clock_uncertainty_us: u64,
     /// Every two scenarios of ours of the same size, rate and bit rate, against each other.
     pub differences: Vec<Difference>,
-    /// The papers' figures.
+    /// The figures of the paper, to stand beside ours.
     pub paper: Paper,
 }
 
 /// How wrong the instrument is: the last calibration of the machine before the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Instrument {
-    /// When it was calibrated, since the Unix epoch.
+    /// The time of the calibration, since the Unix epoch.
     pub at_us: UnixMicros,
     /// Latency over a delay on the wire; 1 for an instrument that adds nothing of its own.
     pub slope: f64,
@@ -93,7 +93,7 @@ pub struct Instrument {
     /// The largest residual of a delay, without its sign: the error of a latency's p50, microseconds.
     #[schemars(range(min = 0))]
     pub worst_residual_us: f64,
-    /// What carried the delays: `netem`, `userspace`.
+    /// The backend of the WAN that made the delays: `netem`, `userspace`.
     pub wan_backend: String,
 }
 
@@ -114,66 +114,66 @@ impl From<&Calibration> for Instrument {
 pub struct ScenarioSummary {
     /// The scenario's name.
     pub name: String,
-    /// What it measured.
+    /// The pipeline that the scenario measured.
     pub pipeline: Pipeline,
     /// The number of the paper's scenario that it repeats; null where it repeats none.
     #[schemars(range(min = 1))]
     pub paper: Option<u8>,
-    /// Pixels; 0 where no repetition was begun.
+    /// The size of the picture in pixels; 0 where no repetition was begun.
     pub width: u32,
-    /// Pixels; 0 where no repetition was begun.
+    /// The size of the picture in pixels; 0 where no repetition was begun.
     pub height: u32,
-    /// Frames a second, scheduled; 0 where no repetition was begun.
+    /// Scheduled frames a second; 0 where no repetition was begun.
     pub fps: f64,
-    /// The encoder's target, bits a second.
+    /// The encoder's target in bits a second.
     pub bitrate_bps: u64,
-    /// How RTP travelled.
+    /// The transport of RTP.
     pub transport: String,
-    /// The command of the server in xr-streamer's place; null for xr-streamer.
+    /// The command of the server in xr-streamer's place; null for xr-streamer itself.
     pub server: Option<String>,
-    /// What connected the clusters; null for processes of one host.
+    /// The fabric between the clusters; null for processes of one host.
     pub fabric: Option<FabricMeta>,
-    /// The WAN between them; null where there was none.
+    /// The WAN between the clusters; null where there was none.
     pub wan: Option<WanMeta>,
-    /// What became of its repetitions.
+    /// Repetitions by what became of them.
     pub runs: Runs,
     /// Measured seconds, all repetitions together.
     pub measured_s: f64,
     /// Frames by what became of them, counted once for each client.
     pub frames: FrameCounts,
-    /// The same of each client, by its name; empty where there is one.
+    /// Frames of each client, by its name; empty where there is one client.
     #[serde(default)]
     pub clients: BTreeMap<String, FrameCounts>,
-    /// Null when there is no sample.
+    /// The latency of the shown frames; null where there is no sample.
     pub latency_us: Option<LatencyUs>,
-    /// The same without disturbed seconds; null where nobody watched the machine.
+    /// Figures without the disturbed seconds; null where nobody watched the machine.
     pub undisturbed: Option<Undisturbed>,
     /// The codec alone, alternated with this scenario; null where none was measured.
     pub floor_us: Option<FloorUs>,
-    /// Where the time went; null for ffmpeg, which does not say.
+    /// The stages of the latency by name; null for ffmpeg, which keeps no trace.
     #[schemars(extend("propertyNames" = stage_names()))]
     pub stages_us: Option<BTreeMap<String, StageUs>>,
-    /// From encoded to received: feed, relay and deliver in one, also behind a server that keeps no trace; null where unknown.
+    /// The time from encoded to received: feed, relay and deliver in one, also behind a server that keeps no trace; null where unknown.
     pub carried_us: Option<StageUs>,
     /// The codec's part of the latency of the frames with every point, 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     pub codec_share: Option<f64>,
-    /// Whether the stages can be trusted; null for ffmpeg.
+    /// Reasons to trust the stages, or not to; null for ffmpeg.
     pub points: Option<Points>,
-    /// What Tesseract read.
+    /// Images by what Tesseract made of them.
     pub ocr: OcrCounts,
-    /// From the client's start to its first shown frame: the median of the repetitions. Null where unknown.
+    /// Time from the client's start to its first shown frame, the median of the repetitions; null where unknown.
     pub first_frame_us: Option<u64>,
     /// Times without a new picture; null for ffmpeg, whose strips do not say when they were shown.
     pub freezes: Option<Freezes>,
-    /// How evenly the pictures came; null for ffmpeg.
+    /// The evenness of the pictures; null for ffmpeg.
     pub display: Option<DisplayFigures>,
-    /// What arrived of what was sent.
+    /// The frames and the bit rate that arrived.
     pub goodput: Option<Goodput>,
     /// Measured seconds in which the machine was disturbed, all repetitions together; null where nobody watched it.
     #[schemars(range(min = 0))]
     pub disturbed_seconds: Option<f64>,
-    /// ffmpeg could not keep its own pace in one repetition at least.
+    /// Whether ffmpeg failed to keep its own pace in at least one repetition.
     pub overloaded: bool,
     /// What the clusters used.
     #[serde(flatten)]
@@ -185,26 +185,26 @@ pub struct ScenarioSummary {
 /// Repetitions by what became of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Runs {
-    /// Planned, whether begun or not.
+    /// Repetitions that were planned, whether begun or not.
     pub planned: u32,
     /// Repetitions that were begun.
     pub begun: u32,
     /// Repetitions that ran to their end.
     pub completed: u32,
-    /// Completed, with frames that were shown, and every one of them in its file.
+    /// Completed repetitions that showed frames and have every one of them in their file.
     pub whole: u32,
 }
 
 /// Frames by what became of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FrameCounts {
-    /// Rate x measured seconds.
+    /// Frames of the schedule: rate x measured seconds.
     pub scheduled: u64,
     /// Distinct frames that were stamped; null for ffmpeg, which does not say.
     pub generated: Option<u64>,
     /// Distinct frames that were shown.
     pub shown: u64,
-    /// Scheduled minus shown.
+    /// Scheduled frames that were not shown, whether or not they were produced.
     pub lost: u64,
     /// Pictures whose stamp could not be read.
     pub unread: u64,
@@ -215,16 +215,16 @@ pub struct FrameCounts {
 /// A latency, microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyUs {
-    /// The distribution.
+    /// The distribution of the latency.
     #[serde(flatten)]
     pub figures: Figures,
     /// 999 in 1000 samples are at most this; null below 1000 samples.
     #[serde(default)]
     pub p99_9: Option<u64>,
-    /// The p50 lies in it with 95 % confidence (bootstrap over repetitions and blocks of their seconds); null below five
+    /// The 95 % confidence interval of the p50 (bootstrap over repetitions and blocks of their seconds); null below five
     /// seconds.
     pub p50_ci: Option<[i64; 2]>,
-    /// The same of the p99; null below five seconds or 1000 samples.
+    /// The 95 % confidence interval of the p99; null below five seconds or 1000 samples.
     pub p99_ci: Option<[i64; 2]>,
 }
 
@@ -233,9 +233,9 @@ pub struct LatencyUs {
 pub struct Undisturbed {
     /// Seconds that were not disturbed.
     pub seconds: f64,
-    /// Frames of those seconds.
+    /// Frames of the undisturbed seconds.
     pub frames: FrameCounts,
-    /// Their latency; null when every second was disturbed.
+    /// The latency of those frames; null where every second was disturbed.
     pub latency_us: Option<LatencyUs>,
 }
 
@@ -246,24 +246,24 @@ pub struct FloorUs {
     pub name: String,
     /// Samples, all repetitions merged.
     pub count: u64,
-    /// Half of the frames took at most this.
+    /// The latency that half of the frames do not exceed.
     pub p50: u64,
-    /// 90 in 100.
+    /// The latency that 90 in 100 frames do not exceed.
     pub p90: u64,
-    /// 99 in 100.
+    /// The latency that 99 in 100 frames do not exceed.
     pub p99: u64,
-    /// Without disturbed seconds; null where nobody watched the machine.
+    /// The floor without disturbed seconds; null where nobody watched the machine.
     pub undisturbed: Option<UndisturbedFloor>,
-    /// How far the p50 is from the sum of its own encode p50 and decode p50; the floor is believed up to 1000.
+    /// The distance of the floor's p50 from the sum of its encode p50 and decode p50; the floor is believed up to 1000.
     pub codec_gap: Option<u64>,
 }
 
 /// A floor's figures without the disturbed seconds, microseconds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct UndisturbedFloor {
-    /// Half of the frames took at most this.
+    /// The latency that half of the frames do not exceed.
     pub p50: u64,
-    /// 99 in 100.
+    /// The latency that 99 in 100 frames do not exceed.
     pub p99: u64,
 }
 
@@ -272,71 +272,71 @@ pub struct UndisturbedFloor {
 pub struct StageUs {
     /// Frames of which both ends are known.
     pub count: u64,
-    /// Half of the frames took at most this.
+    /// The latency that half of the frames do not exceed.
     pub p50: u64,
-    /// 90 in 100.
+    /// The latency that 90 in 100 frames do not exceed.
     pub p90: u64,
-    /// 99 in 100.
+    /// The latency that 99 in 100 frames do not exceed.
     pub p99: u64,
-    /// The mean: those of the stages sum to that of the latency.
+    /// The mean: the means of the stages sum to that of the latency.
     pub mean: f64,
 }
 
-/// Whether the stages can be trusted.
+/// Figures that say whether the stages can be trusted.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Points {
     /// Frames with every point.
     pub complete: u64,
-    /// Their share of the shown frames, 0 to 1.
+    /// The share of those frames among the shown ones, 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     pub complete_share: f64,
-    /// The largest difference between such a frame's latency and the sum of its stages.
+    /// The largest difference between a frame's latency and the sum of its stages, microseconds.
     pub max_gap_us: u64,
 }
 
-/// What Tesseract read, in images.
+/// Images by what Tesseract made of them.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct OcrCounts {
-    /// Tried.
+    /// Images given to Tesseract.
     pub frames: u64,
-    /// Not read, or not believed.
+    /// Images that Tesseract could not read, or whose text was not believed.
     pub unread: u64,
-    /// Compared with the blocks.
+    /// Images whose digits were compared with the stamp's blocks.
     pub compared: u64,
-    /// Digits and blocks say different things.
+    /// Images whose digits and blocks say different things.
     pub disagree: u64,
 }
 
-/// A floor by itself.
+/// A floor as a scenario of its own.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FloorSummary {
     /// The floor's name.
     pub name: String,
-    /// Repetitions.
+    /// Repetitions by what became of them.
     pub runs: Runs,
     /// Frames by what became of them.
     pub frames: FrameCounts,
-    /// Null when there is no sample.
+    /// The latency of the shown frames; null where there is no sample.
     pub latency_us: Option<LatencyUs>,
-    /// Where the time went.
+    /// The stages of the codec by name.
     #[schemars(extend("propertyNames" = stage_names()))]
     pub stages_us: BTreeMap<String, StageUs>,
-    /// How far the p50 is from the sum of its own encode p50 and decode p50.
+    /// The distance of the floor's p50 from the sum of its encode p50 and decode p50, microseconds.
     pub codec_gap_us: Option<u64>,
     /// What a reader must know before trusting the figures.
     pub notes: Vec<Note>,
 }
 
-/// Ours against ffmpeg.
+/// A scenario of ours against ffmpeg at the same size and rate.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
-    /// Our scenario.
+    /// The name of our scenario.
     pub ours: String,
-    /// ffmpeg's.
+    /// The name of ffmpeg's scenario.
     pub reference: String,
-    /// The reference's p50 over ours.
+    /// ffmpeg's p50 divided by ours.
     pub p50_ratio: f64,
-    /// Whether the reference kept its own pace.
+    /// Whether ffmpeg kept its own pace.
     pub sustained: bool,
 }
 

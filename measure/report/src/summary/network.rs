@@ -28,7 +28,7 @@ pub(super) fn fabric(one: &LoadedScenario) -> Option<FabricMeta> {
     Some(fabric)
 }
 
-/// What was larger than a link, in words.
+/// Packets that were larger than a link, in words.
 pub(super) fn too_big(fabric: &FabricMeta) -> Vec<String> {
     let said = |what: &str, of: fn(&TooBig) -> u64| {
         let places: Vec<String> = fabric

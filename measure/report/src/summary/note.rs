@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 /// A remark on a scenario's figures, with its kind: readers choose by the kind, people read the text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
-    /// What the remark is about.
+    /// The subject of the remark.
     pub kind: NoteKind,
     /// The remark, without a full stop.
     pub text: String,
 }
 
-/// What a note is about.
+/// The subject of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteKind {
@@ -42,7 +42,7 @@ pub enum NoteKind {
     Floor,
     /// The machine was disturbed by something else.
     Disturbed,
-    /// What processor and memory figures are of.
+    /// Processor and memory figures are of certain processes only.
     Resources,
     /// The machine has fewer cores than the clusters are given.
     Oversubscribed,

@@ -24,14 +24,14 @@ pub struct PaperScenario {
     pub cpu_p50_percent: f64,
 }
 
-/// What the paper says.
+/// The figures of the paper.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Paper {
-    /// Where it is published.
+    /// The authors, the title and the place of publication.
     pub source: String,
-    /// Its five scenarios.
+    /// The five scenarios of the paper.
     pub scenarios: Vec<PaperScenario>,
-    /// The latency that it asks of a system for XR, in microseconds.
+    /// The latency that the paper asks of a system for XR, in microseconds.
     pub xr_bound_us: u64,
     /// Use of memory in percent, of the whole VMs: the lowest and the highest of its scenarios.
     #[serde(default)]

@@ -43,7 +43,7 @@ fn cut_off(file: &str) -> String {
     format!("{file} ends in the middle of a line, which was left out")
 }
 
-/// None for a process of no cluster.
+/// The second of a process; none where the process is in no cluster.
 fn process(row: ResourceRow) -> Option<ProcessSecond> {
     (!row.cluster.is_empty()).then_some(())?;
     Some(ProcessSecond {

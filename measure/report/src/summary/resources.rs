@@ -17,19 +17,19 @@ use stats::{
 /// where the processes ran on the host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
-    /// In percent of a cluster's 2 vCPU: 100 is both of them busy.
+    /// Processor use in percent of a cluster's 2 vCPU: 100 is both of them busy.
     pub cpu_percent: Option<PerCluster>,
-    /// In percent of a cluster's 4 GiB.
+    /// Memory in percent of a cluster's 4 GiB.
     pub memory_percent: Option<PerCluster>,
-    /// Switches from one thread to another, a second.
+    /// Context switches a second.
     pub switches_per_s: Option<PerCluster>,
-    /// What crossed the links of the pods, by cluster.
+    /// Traffic of the pods' links, by cluster.
     #[serde(default)]
     pub network: BTreeMap<String, Network>,
-    /// Gateways, tunnels and the WAN, by role; they are in no figure above.
+    /// Gateways, tunnels and the WAN, by role; no cluster's figures have them.
     #[serde(default)]
     pub fabric_processes: BTreeMap<String, FabricProcess>,
-    /// Where the figures came from: `cgroup-v2`, `cgroup-v1`, `proc`, or several.
+    /// The source of the figures: `cgroup-v2`, `cgroup-v1`, `proc`, or several.
     pub resources_source: Option<String>,
     /// The limits that held for each cluster: `cpu`, `memory`.
     #[serde(default)]
@@ -37,9 +37,9 @@ pub struct Resources {
     pub limits: Vec<String>,
     /// Whether the machine has fewer cores than the clusters are given.
     pub oversubscribed: Option<bool>,
-    /// The same in words; null where it has not.
+    /// The missing cores in words; null where none are missing.
     pub oversubscribed_why: Option<String>,
-    /// For how long a limit held the processors back, in seconds, by cluster; those of each core added.
+    /// Seconds for which a limit held the processors back, by cluster, summed over cores.
     #[serde(default)]
     #[schemars(extend("additionalProperties" = json!({ "type": "number", "minimum": 0 })))]
     pub throttled_s: BTreeMap<String, f64>,
@@ -59,22 +59,22 @@ pub struct PerCluster {
 /// How a figure is spread over seconds. Each is a value that was seen: the smallest that so many seconds do not exceed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spread {
-    /// 5 in 100.
+    /// The value that 5 in 100 seconds do not exceed.
     #[schemars(range(min = 0))]
     pub p5: f64,
-    /// A quarter.
+    /// The value that a quarter of the seconds do not exceed.
     #[schemars(range(min = 0))]
     pub p25: f64,
-    /// Half.
+    /// The value that half of the seconds do not exceed.
     #[schemars(range(min = 0))]
     pub p50: f64,
-    /// Three quarters.
+    /// The value that three quarters of the seconds do not exceed.
     #[schemars(range(min = 0))]
     pub p75: f64,
-    /// 95 in 100.
+    /// The value that 95 in 100 seconds do not exceed.
     #[schemars(range(min = 0))]
     pub p95: f64,
-    /// The largest.
+    /// The largest value.
     #[schemars(range(min = 0))]
     pub max: f64,
 }
@@ -82,16 +82,16 @@ pub struct Spread {
 /// What crossed the links of a cluster's pods, all of them together; Ethernet headers included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Network {
-    /// Received, bits a second, p50 over seconds.
+    /// Received bits a second, p50 over seconds.
     #[schemars(range(min = 0))]
     pub rx_bps: f64,
-    /// Sent.
+    /// Sent bits a second, p50 over seconds.
     #[schemars(range(min = 0))]
     pub tx_bps: f64,
-    /// Received, packets a second, p50 over seconds.
+    /// Received packets a second, p50 over seconds.
     #[schemars(range(min = 0))]
     pub rx_packets_per_s: f64,
-    /// Sent.
+    /// Sent packets a second, p50 over seconds.
     #[schemars(range(min = 0))]
     pub tx_packets_per_s: f64,
     /// Packets that the links dropped, in all.
@@ -111,10 +111,10 @@ pub struct Network {
 /// What a process of the fabric used; p50 over seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FabricProcess {
-    /// In percent of 2 vCPU, as a cluster's.
+    /// Processor use in percent of 2 vCPU, as that of a cluster.
     #[schemars(range(min = 0))]
     pub cpu_percent_p50: f64,
-    /// In percent of 4 GiB.
+    /// Memory in percent of 4 GiB.
     #[schemars(range(min = 0))]
     pub memory_percent_p50: f64,
     /// Datagrams that found the receiving socket's buffer full, in all: packets that a tunnel lost.
@@ -123,7 +123,7 @@ pub struct FabricProcess {
 }
 
 impl Spread {
-    /// Of some values; none of none.
+    /// The spread of some values; none of no value.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
