@@ -210,7 +210,7 @@ fn check_collector(url: &str) -> Result<(), ConfigError> {
             "--collector (XR_COLLECTOR)",
             url,
             why,
-            "Use http://HOST:9094, where `xrbench collect` listens.",
+            "Use http://HOST:9094, where xr-collector listens.",
         )
     };
     let uri: http::Uri = url

@@ -188,7 +188,7 @@ impl Sender {
                     collector = self.url,
                     %cause,
                     "the collector of --collector (XR_COLLECTOR) does not take frames; up to {QUEUE} are kept and it is \
-                     tried again; start it with: xrbench collect --listen ADDR:PORT"
+                     tried again; start it with: xr-collector --listen ADDR:PORT"
                 );
             }
         }

@@ -151,7 +151,7 @@ fn an_unreachable_collector_is_said_at_start_and_frames_go_on() {
     await_rows(&frames, "frames are shown", |rows| rows.len() > 10);
     let ended = client.terminate();
     assert!(
-        ended.stderr.contains("does not take frames") && ended.stderr.contains("xrbench collect"),
+        ended.stderr.contains("does not take frames") && ended.stderr.contains("xr-collector"),
         "{}",
         ended.stderr
     );

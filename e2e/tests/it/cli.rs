@@ -12,7 +12,7 @@ const COMMANDS: &[&[&str]] = &[
     &["xr-streamer"],
     &["xr-client"],
     &["xrbench", "run"],
-    &["xrbench", "collect"],
+    &["xr-collector"],
     &["xrbench", "ocr"],
     &["xrbench", "report"],
     &["xrbench", "doctor"],

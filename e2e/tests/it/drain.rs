@@ -27,9 +27,8 @@ async fn the_client_hands_over_every_frame() {
     let collector = sandbox
         .start(
             "collector",
-            "xrbench",
+            "xr-collector",
             &[
-                "collect",
                 "--listen",
                 "127.0.0.1:0",
                 "--out",

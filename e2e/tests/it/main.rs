@@ -11,6 +11,7 @@ mod bad_input;
 #[path = "../../../measure/xrbench/tests/page/browser.rs"]
 mod browser;
 mod cli;
+mod collected;
 mod drain;
 mod faults;
 mod house;

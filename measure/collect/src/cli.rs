@@ -1,11 +1,12 @@
-//! `xrbench collect`: the collector as a service.
+//! The collector as a service, xr-collector: its command line, and its work from the start to the drained end.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use result::Machine;
-use service::args::listen_address;
+use service::args::{Common, listen_address};
 use service::ops::Ops;
 use service::{Shutdown, clock, ready};
 use timeline::join::Limits;
@@ -16,10 +17,10 @@ use super::{Collection, Collector, Start};
 const EXAMPLES: &str = "\
 Examples:
   Take the reports of a client on this machine, and the traces of the services:
-    xrbench collect --scrape renderer=127.0.0.1:9091 --scrape streamer=127.0.0.1:9092 --scrape client=127.0.0.1:9093
+    xr-collector --scrape renderer=127.0.0.1:9091 --scrape streamer=127.0.0.1:9092 --scrape client=127.0.0.1:9093
     xr-client --client-id client --collector http://127.0.0.1:9094 ...
   In a cluster, for clients elsewhere:
-    xrbench collect --listen 0.0.0.0:9094 --ops 0.0.0.0:9095 --out /data/collected --scrape phone=phone:9093
+    xr-collector --listen 0.0.0.0:9094 --ops 0.0.0.0:9095 --out /data/collected --scrape phone=phone:9093
   What came of it, at any time:
     xrbench report /data/collected
 
@@ -28,9 +29,10 @@ that it posts under. Each start is a repetition of its own, collected/run-1, run
 the same volume goes on. A frame is written once its every point is known, or after 30 s, or at SIGTERM, which drains within
 3 s (docs/collect.md).";
 
-/// Take clients' reports, pull services' traces, and join both per frame
-#[derive(Clone, Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+/// Takes clients' reports, pulls services' traces, and joins both per frame.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "xr-collector", version, after_help = EXAMPLES)]
+#[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9095")))]
 pub struct CollectArgs {
     /// Where clients post: POST /frames/CLIENT
     #[arg(long, env = "XR_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:9094", value_parser = listen_address)]
@@ -41,12 +43,13 @@ pub struct CollectArgs {
     /// Folder of the result; made if it is not there. One that this command wrote before gets another repetition
     #[arg(long, env = "XR_OUT", value_name = "DIR", default_value = "collected")]
     out: PathBuf,
-    /// Our own ops port, which serves /live, /ready, /metrics and /clock
-    #[arg(long, env = "XR_OPS", value_name = "ADDR:PORT", default_value = "127.0.0.1:9095", value_parser = listen_address)]
-    ops: SocketAddr,
     /// Every service and client is on this host: no clock is asked
     #[arg(long, env = "XR_ONE_CLOCK")]
     one_clock: bool,
+
+    /// Arguments of every program.
+    #[command(flatten)]
+    pub common: Common,
 }
 
 fn target(text: &str) -> Result<Target, String> {
@@ -64,6 +67,9 @@ fn target(text: &str) -> Result<Target, String> {
     })
 }
 
+/// The name of the program.
+const PROGRAM: &str = "xr-collector";
+
 /// How often `meta.json` is brought up to date.
 const NOTE_EVERY: Duration = Duration::from_secs(10);
 
@@ -71,9 +77,10 @@ const NOTE_EVERY: Duration = Duration::from_secs(10);
 const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Collects until the shutdown.
-pub async fn run(args: CollectArgs, machine: Machine, shutdown: Shutdown) -> anyhow::Result<()> {
-    let mut collection = Collection::begin(&args.out, machine, clock::now())?;
-    let mut ops = Ops::new("xrbench-collect");
+pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
+    let address = args.common.ops.context("--ops has a default")?;
+    let mut collection = Collection::begin(&args.out, Machine::here(), clock::now())?;
+    let mut ops = Ops::new(PROGRAM);
     let mut limits = Limits::default();
     if args.scrape.is_empty() {
         // Nobody will say more of a frame than its client.
@@ -91,7 +98,7 @@ pub async fn run(args: CollectArgs, machine: Machine, shutdown: Shutdown) -> any
     };
     let collector = Collector::start(start, &mut ops.registry)?;
     let ready = ops.ready.clone();
-    let ops = ops.bind(args.ops, &shutdown).await?;
+    let ops = ops.bind(address, &shutdown).await?;
     let scrapers: Vec<_> = args
         .scrape
         .into_iter()
@@ -103,10 +110,7 @@ pub async fn run(args: CollectArgs, machine: Machine, shutdown: Shutdown) -> any
         .collect::<anyhow::Result<_>>()?;
     ready.set_ready();
     let listen = ("listen", collector.address().to_string());
-    ready::announce(
-        "xrbench-collect",
-        &[("ops", ops.local_addr().to_string()), listen],
-    );
+    ready::announce(PROGRAM, &[("ops", ops.local_addr().to_string()), listen]);
 
     let progress = collector.progress();
     let mut failure = collector.failure();

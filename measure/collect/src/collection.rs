@@ -1,4 +1,4 @@
-//! The folder that `xrbench collect` writes: a result with one scenario, of which each start of the collector is a
+//! The folder that xr-collector writes: a result with one scenario, of which each start of the collector is a
 //! repetition, so that a collector that is restarted goes on beside what it has.
 
 use std::fs::{self, File, TryLockError};

@@ -6,7 +6,7 @@
 //! streamer <-- GET /trace ------- scrape ----/        \---------> metrics, progress
 //! ```
 //!
-//! It runs inside `xrbench run`, and by itself as `xrbench collect`.
+//! It runs inside `xrbench run`, and by itself as the program xr-collector.
 
 pub mod cli;
 mod clients;

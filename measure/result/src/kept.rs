@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
 use super::folder::{read_json, write_json};
-use super::run::Machine;
+use super::machine::Machine;
 
 /// The file of the last calibration.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ mod clock;
 pub mod date;
 mod folder;
 pub mod kept;
+pub mod machine;
 mod repetition;
 pub mod rows;
 mod run;
@@ -17,9 +18,10 @@ mod run;
 pub use calibration::{Calibration, Fit, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step, within_bounds};
 pub use clock::{ClockMeta, ClockSource};
 pub use folder::{RepetitionFolder, RunFolder, cannot_write, read_json, write_atomic, write_json};
+pub use machine::Machine;
 pub use repetition::{
     FabricMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta, TooBig, TunnelBackend,
     WanBackend, WanMeta,
 };
-pub use run::{Machine, PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo};
+pub use run::{PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo};
 pub use settings::{Pipeline, Presentation};

@@ -7,6 +7,7 @@ use settings::{Pipeline, Presentation};
 use timeline::UnixMicros;
 
 use super::calibration::Calibration;
+use super::machine::Machine;
 
 /// The version of `run.json` and `meta.json`, the files that a run writes. `summary.json` is made from them, and has a version of
 /// its own.
@@ -93,30 +94,4 @@ pub struct ScenarioInfo {
     /// The delay that the WAN was given from cluster B to cluster A, microseconds; absent where there is no WAN.
     #[serde(default)]
     pub delay_us: Option<u64>,
-}
-
-/// The machine that a run was on.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Machine {
-    /// The host's name.
-    pub host: String,
-    /// Operating system, as `/etc/os-release` names it.
-    pub os: String,
-    /// Kernel release and build.
-    pub kernel: String,
-    /// The processor's model.
-    pub cpu: String,
-    /// Processors that this process may use.
-    pub cores: u32,
-    /// The machine's memory in bytes.
-    pub memory_bytes: u64,
-    /// The unit of processor time in `/proc`, in ticks a second.
-    pub clock_ticks_hz: u64,
-    /// The kernel's clock source.
-    pub clock_source: String,
-    /// The governor of the processor's frequency; empty where the machine shows none.
-    pub governor: String,
-    /// The load average over one minute when the run began.
-    pub load1: f64,
 }

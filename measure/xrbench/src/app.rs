@@ -16,13 +16,9 @@ use crate::lab::LabArgs;
 use crate::run::{Interrupted, RunOptions};
 use crate::scenario::File;
 use crate::{calibrate, doctor, lab, run};
-use collect::cli::CollectArgs;
 
 /// As a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
-
-/// How long `collect` may drain.
-const GRACE: Duration = service::drain::GRACE;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -78,7 +74,6 @@ enum Work {
     Run(Box<File>, RunOptions),
     Lab(LabArgs),
     Calibrate(CalibrateArgs),
-    Collect(CollectArgs),
     Doctor(DoctorArgs),
 }
 
@@ -111,7 +106,6 @@ fn start(command: Command) -> anyhow::Result<u8> {
         }
         Command::Lab(args) => Work::Lab(args),
         Command::Calibrate(args) => Work::Calibrate(args),
-        Command::Collect(args) => Work::Collect(args),
         Command::Doctor(args) => Work::Doctor(args),
     };
     // Before the first thread: whoever needs a lab runs again in namespaces of its own.
@@ -137,10 +131,6 @@ fn start(command: Command) -> anyhow::Result<u8> {
                 let holds = calibrate::cli::run(args, isolation, shutdown).await?;
                 Ok(if holds { exit::OK } else { exit::START })
             }
-            Work::Collect(args) => {
-                let work = collect::cli::run(args, run::machine::machine(), shutdown.clone());
-                drained(work, &shutdown).await
-            }
             Work::Doctor(args) => doctor::run(args).await,
         }
     });
@@ -155,23 +145,7 @@ fn terminal_of(work: &Work) -> Option<Terminal> {
         Work::Run(file, _) if run::needs_lab(file) => Some(Terminal::Shared),
         Work::Lab(args) if args.command.is_empty() => Some(Terminal::Given),
         Work::Lab(_) | Work::Calibrate(_) => Some(Terminal::Shared),
-        Work::Run(..) | Work::Collect(_) | Work::Doctor(_) => None,
-    }
-}
-
-/// Ends `work` when its drain takes longer than the grace.
-async fn drained(
-    work: impl Future<Output = anyhow::Result<()>>,
-    shutdown: &Shutdown,
-) -> anyhow::Result<u8> {
-    let late = async {
-        shutdown.fired().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        biased;
-        done = work => done.map(|()| exit::OK),
-        () = late => Err(anyhow::anyhow!("not drained {} s after the signal", GRACE.as_secs())),
+        Work::Run(..) | Work::Doctor(_) => None,
     }
 }
 

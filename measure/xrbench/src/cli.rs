@@ -8,7 +8,6 @@ use crate::doctor::DoctorArgs;
 use crate::lab::LabArgs;
 use crate::run::RunArgs;
 use crate::wan::WanLinkArgs;
-use collect::cli::CollectArgs;
 use ocr::cli::{OcrArgs, WorkerArgs};
 use report::cli::ReportArgs;
 use report::compare::cli::CompareArgs;
@@ -59,7 +58,6 @@ pub enum Command {
     Run(RunArgs),
     Lab(LabArgs),
     Calibrate(CalibrateArgs),
-    Collect(CollectArgs),
     /// Read the stamps of a result's strips, a folder of strips, or a video file, by OCR
     Ocr(OcrArgs),
     /// Read strips for another xrbench
@@ -101,10 +99,6 @@ mod tests {
             ])
             .is_ok()
         );
-        assert!(
-            Cli::try_parse_from(["xrbench", "collect", "--scrape", "a=h:1", "--scrape", "h:2"])
-                .is_ok()
-        );
         assert!(Cli::try_parse_from(["xrbench", "ocr-worker"]).is_ok());
         let command = Cli::command();
         let log = command.get_arguments().find(|arg| arg.get_id() == "log");
@@ -114,9 +108,5 @@ mod tests {
         }
         let link = ["xrbench", testbed::wan::link::SUBCOMMAND, "{}"];
         assert!(Cli::try_parse_from(link).is_ok());
-        let error = Cli::try_parse_from(["xrbench", "collect", "--scrape", "nonsense"])
-            .expect_err("no address")
-            .to_string();
-        assert!(error.contains("127.0.0.1:9091"), "{error}");
     }
 }

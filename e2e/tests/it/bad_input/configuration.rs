@@ -52,10 +52,8 @@ async fn a_taken_port_is_named_with_its_flag() {
             "--ops",
         ),
         (
-            "xrbench",
-            vec![
-                "collect", "--ops", free, "--out", &out, "--listen", &address,
-            ],
+            "xr-collector",
+            vec!["--ops", free, "--out", &out, "--listen", &address],
             "--listen",
         ),
     ];
@@ -154,16 +152,8 @@ async fn a_collector_that_is_not_there_costs_nothing() {
     let collector = sandbox
         .start(
             "collector",
-            "xrbench",
-            &[
-                "collect",
-                "--listen",
-                &address,
-                "--ops",
-                "127.0.0.1:0",
-                "--out",
-                &out,
-            ],
+            "xr-collector",
+            &["--listen", &address, "--ops", "127.0.0.1:0", "--out", &out],
         )
         .await;
     until("the frames at the collector", PATIENCE, async || {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use result::machine::read;
 use settings::{RendererSettings, Transport};
 use strum::VariantArray as _;
 use testbed::cgroup::{self, Version};
@@ -10,7 +11,7 @@ use testbed::local::capabilities::Capabilities;
 
 use super::check::{Check, Lack, Verdict};
 use crate::run::host::{CpuTicks, Second};
-use crate::run::machine::{machine, read};
+use crate::run::machine::machine;
 use crate::run::place::lab_plan::{self, LabCapabilities};
 use crate::run::timer;
 use crate::scenario::{Fabric, Scenario};

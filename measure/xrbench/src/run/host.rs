@@ -95,18 +95,6 @@ impl Second {
     }
 }
 
-/// The load average over one minute.
-pub fn load1() -> f64 {
-    fs::read_to_string("/proc/loadavg")
-        .ok()
-        .and_then(|text| first_load(&text))
-        .unwrap_or(0.0)
-}
-
-fn first_load(loadavg: &str) -> Option<f64> {
-    loadavg.split_whitespace().next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,12 +166,5 @@ mod tests {
         };
         assert_eq!(late.disturbed(&rule, true), Some("late"));
         assert_eq!(late.disturbed(&rule, false), None);
-    }
-
-    #[test]
-    fn the_load_is_the_average_over_one_minute() {
-        assert_eq!(first_load("0.52 0.58 0.59 3/467 12345\n"), Some(0.52));
-        assert_eq!(first_load(""), None);
-        assert_eq!(first_load("much"), None);
     }
 }

@@ -1,7 +1,6 @@
 //! What a run was on: the machine, and the versions of every program that takes part.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,7 +9,6 @@ use testbed::resources;
 use tokio::process::Command;
 
 use super::commands::Programs;
-use super::host::load1;
 use result::Machine;
 
 /// How long a program may take to say its version.
@@ -18,50 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at the machine.
 pub fn machine() -> Machine {
-    let cores = std::thread::available_parallelism()
-        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
     Machine {
-        host: read("/proc/sys/kernel/hostname"),
-        os: value(&read("/etc/os-release"), "PRETTY_NAME=")
-            .trim_matches('"')
-            .to_owned(),
-        kernel: format!(
-            "{} {}",
-            read("/proc/sys/kernel/osrelease"),
-            read("/proc/sys/kernel/version")
-        ),
-        cpu: value(&read("/proc/cpuinfo"), "model name")
-            .trim_start_matches([' ', '\t', ':'])
-            .to_owned(),
-        cores,
-        memory_bytes: kibibytes(&read("/proc/meminfo"), "MemTotal:") * 1024,
         clock_ticks_hz: resources::ticks_hz(),
-        clock_source: read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        load1: load1(),
+        ..Machine::here()
     }
-}
-
-/// The file without white space around it; empty where there is none.
-pub fn read(path: &str) -> String {
-    fs::read_to_string(path)
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
-}
-
-fn value<'a>(text: &'a str, key: &str) -> &'a str {
-    text.lines()
-        .find_map(|line| line.strip_prefix(key))
-        .unwrap_or_default()
-}
-
-fn kibibytes(text: &str, key: &str) -> u64 {
-    value(text, key)
-        .split_whitespace()
-        .next()
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0)
 }
 
 /// The first line that each program says of its version.
@@ -110,18 +68,6 @@ pub async fn output(program: &Path, args: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kernels_text_is_read_by_its_keys() {
-        let meminfo = "MemTotal:       16384000 kB\nMemFree:         1024000 kB\n";
-        assert_eq!(kibibytes(meminfo, "MemTotal:"), 16_384_000);
-        assert_eq!(kibibytes(meminfo, "MemFree:"), 1_024_000);
-        assert_eq!(kibibytes(meminfo, "SwapTotal:"), 0);
-        assert_eq!(kibibytes("MemTotal: much kB\n", "MemTotal:"), 0);
-        let release = "NAME=\"Debian\"\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n";
-        assert_eq!(value(release, "PRETTY_NAME="), "\"Debian GNU/Linux 12\"");
-        assert_eq!(value(release, "ID="), "");
-    }
 
     #[tokio::test]
     async fn a_program_says_its_version_in_its_first_line() {

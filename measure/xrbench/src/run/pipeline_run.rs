@@ -50,7 +50,7 @@ async fn collected(
         measure_all: false,
         on_event: Box::new(move |what, whom, detail| events.now(what, whom, detail)),
     };
-    // Nobody scrapes a run; `xrbench collect` serves the same metrics.
+    // Nobody scrapes a run; xr-collector serves the same metrics.
     let collector = Collector::start(start, &mut Registry::default())?;
     repetition.fails_with(collector.failure());
     let result = measure(repetition, &collector, pipeline).await;

@@ -1,6 +1,5 @@
 //! xrbench as its users start it: exit codes, errors, and what it prints. Whole runs are in `e2e`.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -75,11 +74,6 @@ fn bad_configuration_is_64_and_says_what_would_be_right() {
             SCENARIO,
             &["run", "test.toml", "--nonsense"],
             ["--nonsense", "Usage", "--help"],
-        ),
-        (
-            SCENARIO,
-            &["collect", "--listen", "9094"],
-            ["--listen", "127.0.0.1:9091", "9094"],
         ),
     ] {
         let dir = scenario(text);
@@ -213,87 +207,6 @@ fn a_process_that_fails_is_named_with_its_log() {
     let log = std::fs::read_to_string(dir.path().join("out/ours/run-1/logs/streamer.log"))
         .expect("a log");
     assert_eq!(log, "port 8554 is taken\n");
-}
-
-/// Starts a collector in `dir`, and waits until it listens.
-fn collector(dir: &Path) -> (std::process::Child, String) {
-    let args = "collect --listen 127.0.0.1:0 --ops 127.0.0.1:0 --one-clock --out collected";
-    let mut child = Command::new(env!("CARGO_BIN_EXE_xrbench"))
-        .args(args.split(' '))
-        .current_dir(dir)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("started");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("a pipe"))
-        .read_line(&mut line)
-        .expect("a line");
-    let ready: Value = serde_json::from_str(&line).expect("JSON");
-    assert_eq!(ready["event"], "ready");
-    let listen = ready["listen"].as_str().expect("an address").to_owned();
-    (child, listen)
-}
-
-/// Posts 120 frames of two seconds as `client`, which has each 9 ms after its generation.
-fn post_frames(listen: &str, client: &str) {
-    use std::io::{Read as _, Write as _};
-    let now = service::clock::now().0;
-    let body: String = (0..120_u64)
-        .map(|n| {
-            let generated = now - 2_000_000 + n * 16_667;
-            let report = timeline::FrameReport {
-                sequence: n,
-                rtp_timestamp: timeline::RtpTimestamp::from_generated(timeline::UnixMicros(
-                    generated,
-                )),
-                reading: timeline::Reading::Read {
-                    frame: timeline::FrameNumber(u32::try_from(n).expect("small")),
-                    generated: timeline::UnixMicros(generated),
-                },
-                received: None,
-                decoded: timeline::UnixMicros(generated + 9_000),
-                shown: timeline::UnixMicros(generated + 9_500),
-            };
-            serde_json::to_string(&report).expect("JSON") + "\n"
-        })
-        .collect();
-    let mut stream = std::net::TcpStream::connect(listen).expect("connected");
-    let head = format!(
-        "POST /frames/{client} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all((head + &body).as_bytes()).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.contains("\"next\":120"),
-        "{answer}"
-    );
-}
-
-/// Two clients post, the collector is ended and started again in its folder, and its result can be reported.
-#[test]
-fn a_collected_result_of_two_clients_and_two_starts_can_be_reported() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    for _ in 0..2 {
-        let (mut child, listen) = collector(dir.path());
-        for client in ["left", "right"] {
-            post_frames(&listen, client);
-        }
-        let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("signalled");
-        assert_eq!(child.wait().expect("ended").code(), Some(0));
-    }
-    let output = xrbench(dir.path(), &["report", "collected", "--json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    let summary: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let scenario = &summary["scenarios"][0];
-    assert_eq!(scenario["latency_us"]["count"], 480, "{scenario}");
-    assert_eq!(scenario["frames"]["lost"], 0, "{scenario}");
-    for client in ["left", "right"] {
-        assert_eq!(scenario["clients"][client]["shown"], 240, "{scenario}");
-    }
-    assert_eq!(summary["clock_uncertainty_us"], 0);
 }
 
 /// Exit code 3 is for what cannot be compared, 64 for how it was asked.

@@ -18,11 +18,12 @@ use testbed::resources::Sample;
 use timeline::UnixMicros;
 
 use super::events::Events;
-use super::host::{CLOCK_STEP_US, CpuTicks, Second, load1};
+use super::host::{CLOCK_STEP_US, CpuTicks, Second};
 use super::timer::{LateTimer, become_real_time};
 use crate::scenario::Disturbed;
 use processes::{Processes, Watched};
 use result::RepetitionFolder;
+use result::machine::load1;
 use result::rows::{HostRow, ResourceRow, Writer};
 
 const SECOND: Duration = Duration::from_secs(1);
