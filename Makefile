@@ -6,10 +6,10 @@ CARGO ?= cargo
 SCENARIO ?= scenarios/quick.toml
 OUT ?= results/$(basename $(notdir $(SCENARIO)))-$(shell date -u +%Y%m%dT%H%M%SZ)
 
-.PHONY: help run test check bench deps media build fuzz
+.PHONY: help run test check bench deps media build fuzz image test-kube
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 run: deps media build ## install what is missing, build, measure the paper's five scenarios, print the table (under ten minutes)
 	target/release/xrbench run $(SCENARIO) --out $(OUT)
@@ -37,3 +37,9 @@ media: ## fetch the test video and check it
 
 build: ## optimised programs in target/release
 	$(CARGO) build --locked --release --workspace --bins
+
+image: ## the images of the programs, with sizes, archives and bills of materials in target/images
+	scripts/image.sh
+
+test-kube: deps build ## images and manifests on two real clusters of this machine, which are started and taken down
+	scripts/test-kube.sh
