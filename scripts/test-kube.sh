@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Tests the images and manifests on real clusters of this machine, and takes them down: every manifest against the schema of
+# Kubernetes 1.36 and the API server of 1.20, then the scenarios s1 and s3, which must show 99 % of their frames.
+#
+#   KUBE_UP     the program that starts clusters: ../shared/tools/kube-up
+#   PROGRAMS    the folder of the programs: target/release
+#   SECONDS_MEASURED    how long each scenario is counted: 20
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kube_up=${KUBE_UP:-../shared/tools/kube-up}
+measured=${SECONDS_MEASURED:-20}
+work=$(mktemp -d)
+clusters=()
+passed=0
+
+fail() { echo "test-kube: $*" >&2; echo "$passed passed, 1 failed"; exit 1; }
+pass() { passed=$((passed + 1)); echo "test-kube: $*"; }
+cleanup() {
+    for cluster in "${clusters[@]}"; do "$kube_up" "$cluster" --down || true; done
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+[ -x "$kube_up" ] || fail "there is no $kube_up, which starts clusters; KUBE_UP names another"
+command -v kubectl >/dev/null || fail "there is no kubectl; 1.27 or newer is needed"
+minor=$(kubectl version --client --output=json | sed -n 's/.*"minor": "\([0-9]*\).*/\1/p' | head -1)
+[ "$minor" -ge 27 ] || fail "kubectl 1.$minor knows no includeTemplates: 1.27 or newer is needed"
+
+mapfile -t overlays < <(find k8s/overlays -name kustomization.yaml -printf '%h\n' | sort)
+
+# Schema, strictly.
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target target/kube-python \
+    'kubernetes-validate>=1.36' 2>"$work/pip.log" || fail "$(tail -3 "$work/pip.log")"
+for overlay in "${overlays[@]}" k8s/base; do
+    rendered=$work/$(tr / _ <<<"$overlay").yaml
+    kubectl kustomize "$overlay" >"$rendered" || fail "$overlay cannot be rendered"
+    # Objects of others' APIs have no schema there; the API server below knows them.
+    PYTHONPATH=target/kube-python python3 -m kubernetes_validate --kubernetes-version 1.36 --strict --quiet --no-warn "$rendered" ||
+        fail "$overlay does not fit the schema of Kubernetes 1.36"
+done
+pass "${#overlays[@]} overlays fit the schema of Kubernetes 1.36"
+
+# Images and clusters.
+if ! command -v podman >/dev/null && ! command -v docker >/dev/null; then "${kube_up%/*}/base-image" >"$work/base.log" 2>&1; fi
+nice scripts/image.sh --prebuilt "${PROGRAMS:-target/release}"
+collector_mb=$(($(stat -c %s target/images/xr-collector.tar) / 1000000))
+[ "$collector_mb" -lt 60 ] || fail "the collector's image has $collector_mb MB"
+for cluster in xra xrb; do
+    clusters+=("$cluster")
+    nice "$kube_up" "$cluster" --pods >"$work/$cluster.log" 2>&1 || fail "$(tail -5 "$work/$cluster.log")"
+    for image in target/images/*.tar; do "$kube_up" "$cluster" --load "$image" >/dev/null; done
+done
+a() { kubectl --kubeconfig /var/lib/kube-up/xra/admin.kubeconfig "$@"; }
+b() { kubectl --kubeconfig /var/lib/kube-up/xrb/admin.kubeconfig "$@"; }
+pass "four images, two clusters"
+
+# The API server: each object is accepted whole, unknown fields are errors. Liqo's kinds are there if their definitions are.
+crds=${kube_up%/*}/../data/crds/liqo
+[ -d "$crds" ] && a apply --server-side --filename "$crds" >/dev/null
+a create namespace xrbench >/dev/null
+for overlay in "${overlays[@]}"; do
+    rendered=$work/$(tr / _ <<<"$overlay").yaml
+    if ! [ -d "$crds" ] && grep -q 'liqo.io/v1' "$rendered"; then continue; fi
+    a apply --server-side --dry-run=server --validate=strict --filename "$rendered" >/dev/null || fail "$overlay is not accepted"
+done
+a delete namespace xrbench --wait >/dev/null
+pass "Kubernetes 1.20 accepts what there is"
+
+# The collector's metrics, and one value of such a page.
+collector() { a get --raw /api/v1/namespaces/xrbench/services/collector:ops/proxy/metrics; }
+value() { awk -v name="$1" '$1 == name {print $2; found = 1} END {if (!found) print 0}'; }
+
+# frames NAME: waits for the pods, then counts what the collector sees for a while.
+frames() {
+    local name=$1 before after shown lost share mean
+    for deployment in renderer client collector; do
+        a --namespace xrbench rollout status --timeout 90s deployment/$deployment >/dev/null || {
+            a --namespace xrbench get pods >&2
+            a --namespace xrbench logs --tail 5 deployment/$deployment >&2
+            fail "$name: $deployment is not ready"
+        }
+    done
+    sleep 3
+    before=$(collector)
+    sleep "$measured"
+    after=$(collector)
+    delta() { python3 -c 'import sys; print(float(sys.argv[2]) - float(sys.argv[1]))' "$(value "$1" <<<"$before")" "$(value "$1" <<<"$after")"; }
+    shown=$(delta 'xr_collector_frames_total{outcome="shown"}')
+    lost=$(delta 'xr_collector_frames_total{outcome="lost"}')
+    share=$(python3 -c 'import sys; s, l = map(float, sys.argv[1:]); print(f"{100 * s / max(s + l, 1):.2f}")' "$shown" "$lost")
+    mean=$(python3 -c 'import sys; t, n = map(float, sys.argv[1:]); print(f"{1e3 * t / max(n, 1):.1f}")' \
+        "$(delta xr_collector_latency_seconds_sum)" "$(delta xr_collector_latency_seconds_count)")
+    python3 -c 'import sys; s, share, t = map(float, sys.argv[1:]); sys.exit(share < 99 or s < 0.9 * 30 * t)' "$shown" "$share" "$measured" ||
+        fail "$name: $shown frames shown, $lost lost in $measured s: $share %"
+    pass "$name: ${shown%.0} frames shown, ${lost%.0} lost ($share %), mean latency $mean ms"
+}
+
+a apply --kustomize k8s/overlays/s1-single >/dev/null
+frames s1-single
+a delete --kustomize k8s/overlays/s1-single --wait >/dev/null
+
+# The overlays name no node: what a user writes into cluster-b.env is written into a copy.
+cp -r k8s "$work/k8s"
+node=$(b get nodes --output jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}')
+s3=$work/k8s/overlays/s3-nodeport-local
+sed -i "s/192\.0\.2\.1/$node/" "$s3/cluster-a/cluster-b.env"
+for policy in Cluster Local; do
+    far=$s3/cluster-b
+    [ "$policy" = Cluster ] || far+=-policy-local
+    b apply --kustomize "$far" >/dev/null
+    a apply --kustomize "$s3/cluster-a" >/dev/null
+    got=$(b --namespace xrbench get service streamer --output jsonpath='{.spec.externalTrafficPolicy}')
+    [ "$got" = "$policy" ] || fail "the streamer's Service has the policy $got, not $policy"
+    frames "s3-nodeport-local, externalTrafficPolicy $policy"
+    a delete --kustomize "$s3/cluster-a" --wait >/dev/null
+    b delete --kustomize "$far" --wait >/dev/null
+done
+left=$(a get all --all-namespaces --selector app.kubernetes.io/part-of=xrbench --output name)$(b get all --all-namespaces \
+    --selector app.kubernetes.io/part-of=xrbench --output name)
+[ -z "$left" ] || fail "left over: $left"
+pass "nothing is left"
+echo "$passed passed, 0 failed"
