@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, presets};
 use crate::{
     summary::Summary,
     text::BLANK,
-    view::{Cell, Column, Kind, Table, View},
+    view::{Cell, Kind, Row, Table, View},
 };
 use result::RunState;
 
@@ -57,48 +57,100 @@ fn list(text: &mut String, before: &str, sentences: &[String]) {
     }
 }
 
-/// A table with its caption, without what is left to pages; nothing without rows.
+/// The room for a sentence that is broken into lines.
+const PROSE: usize = 30;
+
+/// A table with its caption, without what is left to pages; nothing without rows. Columns that do not fit stand in tables of
+/// their own below, with the rows' names again.
 pub(crate) fn table(of: &Table, width: Option<u16>) -> String {
     let rows: Vec<_> = of.rows.iter().filter(|row| !row.detail).collect();
     if rows.is_empty() {
         return String::new();
     }
-    let shown = |column: &Column| !column.detail;
+    let width = width.or_else(|| comfy_table::Table::new().width());
+    let mut text = format!("{}\n{}\n", of.caption, folded(of.about, width));
+    for columns in groups(of, &rows, width.map_or(usize::MAX, usize::from)) {
+        text += &format!("{}\n", part(of, &rows, &columns, width));
+    }
+    let left = of.rows.len() - rows.len();
+    if left > 0 {
+        text += &format!("{left} more are in report.html and summary.json\n");
+    }
+    text + "\n"
+}
+
+/// The columns beside the rows' names, by place, as many at a time as `width` has room for.
+fn groups(of: &Table, rows: &[&Row], width: usize) -> Vec<Vec<usize>> {
+    let longest = |texts: &mut dyn Iterator<Item = String>| {
+        let lines = texts.filter_map(|text| text.lines().map(|line| line.chars().count()).max());
+        // With a border and a space on each side.
+        lines.max().unwrap_or(0) + 3
+    };
+    let titles = rows.iter().map(|row| row.title());
+    let names = 1 + longest(&mut titles.chain([of.columns[0].head()]));
+    let mut groups = vec![Vec::new()];
+    let mut taken = names;
+    for (place, column) in of.columns.iter().enumerate().skip(1) {
+        if column.detail {
+            continue;
+        }
+        let cells = rows.iter().map(|row| cell(row, place));
+        let mut room = longest(&mut cells.chain([column.head()]));
+        if column.kind == Kind::Prose {
+            room = room.min(PROSE);
+        }
+        if taken + room > width && taken > names {
+            groups.push(Vec::new());
+            taken = names;
+        }
+        taken += room;
+        groups.last_mut().expect("begun with one").push(place);
+    }
+    groups
+}
+
+/// The rows' names and some columns.
+fn part(of: &Table, rows: &[&Row], columns: &[usize], width: Option<u16>) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
+    let heads = columns.iter().map(|place| of.columns[*place].head());
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(of.columns.iter().filter(|one| shown(one)).map(Column::head));
+        .set_header(std::iter::once(of.columns[0].head()).chain(heads));
     if let Some(width) = width {
         table.set_width(width);
     }
-    for row in &rows {
-        let cells = of.columns[1..].iter().zip(&row.cells);
-        let cells = cells
-            .filter(|(column, _)| shown(column))
-            .map(|(_, cell)| cell.as_ref().map_or_else(|| BLANK.into(), self::cell));
+    for row in rows {
+        let cells = columns.iter().map(|place| cell(row, *place));
         table.add_row(std::iter::once(row.title()).chain(cells));
     }
-    let columns = of.columns.iter().filter(|one| shown(one));
-    for (column, laid_out) in columns.zip(table.column_iter_mut()) {
-        laid_out.set_cell_alignment(match column.kind {
-            Kind::Number => CellAlignment::Right,
-            Kind::Word | Kind::Prose | Kind::Bar => CellAlignment::Left,
-        });
+    for (place, column) in columns.iter().zip(table.column_iter_mut().skip(1)) {
+        if of.columns[*place].kind == Kind::Number {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     // A name in pieces cannot be searched for.
     if let Some(names) = table.column_mut(0) {
         names.set_constraint(ColumnConstraint::ContentWidth);
     }
-    let left = match of.rows.len() - rows.len() {
-        0 => String::new(),
-        left => format!("{left} more are in report.html and summary.json\n"),
-    };
-    format!(
-        "{}\n{}\n{table}\n{left}\n",
-        of.caption,
-        folded(of.about, width)
-    )
+    table
+}
+
+/// The text of a row's cell in the column of that place.
+fn cell(row: &Row, place: usize) -> String {
+    match &row.cells[place - 1] {
+        None => BLANK.into(),
+        Some(Cell::Text(text)) => text.clone(),
+        Some(Cell::Bar(bar)) => {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of a short bar"
+            )]
+            let length = ((bar.to - bar.from) / 100.0 * BAR).round() as usize;
+            "█".repeat(length.max(1))
+        }
+    }
 }
 
 /// Sentences in lines of `width`.
@@ -115,19 +167,4 @@ fn folded(text: &str, width: Option<u16>) -> String {
         column.set_padding((0, 0));
     }
     lines.trim_fmt()
-}
-
-fn cell(of: &Cell) -> String {
-    match of {
-        Cell::Text(text) => text.clone(),
-        Cell::Bar(bar) => {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a share of a short bar"
-            )]
-            let length = ((bar.to - bar.from) / 100.0 * BAR).round() as usize;
-            "█".repeat(length.max(1))
-        }
-    }
 }

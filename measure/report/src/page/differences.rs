@@ -57,8 +57,8 @@ fn group(title: &'static str, id: &str, pairs: &[&Difference]) -> anyhow::Result
     })?;
     Ok(Group {
         title,
-        figure,
         sentences,
+        figure,
     })
 }
 

@@ -128,7 +128,7 @@ fn runs(name: &str, drawn: &[&LoadedRun], all: &[Series]) -> Table {
         Some(whole_ms(of(&figures)))
     };
     Table::of(
-        format!("Repetitions of {name}"),
+        &format!("Repetitions of {name}"),
         "Latencies and freezes in milliseconds.",
         "repetition",
         rows,
@@ -168,7 +168,7 @@ fn events(name: &str, all: &[Series]) -> Table {
         })
     });
     Table::of(
-        format!("Events of {name}"),
+        &format!("Events of {name}"),
         "What happened while frames were measured; the second counts from the beginning of the repetition’s measuring.",
         "number",
         rows,

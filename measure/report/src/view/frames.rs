@@ -95,7 +95,7 @@ pub(super) fn seen(summary: &Summary) -> Table {
     .detail()
     .number("frozen", |one| Some(one.display?.frozen.to_string()))
     .number("late", |one| Some(one.display?.late.to_string()))
-    .number(format!("over {bound_ms} ms"), |one| {
+    .number(&format!("over {bound_ms} ms"), |one| {
         percent(one.display?.over_xr_bound, one.frames.shown)
     })
     .unit("%")

@@ -18,7 +18,7 @@ use crate::summary::Summary;
 pub(crate) use differences::{chosen, is_of_fabrics};
 pub(crate) use notes::Note;
 pub(crate) use resources::of_clusters;
-pub(crate) use table::{Bar, Cell, Class, Column, Kind, Row, Table};
+pub(crate) use table::{Bar, Cell, Class, Kind, Row, Table};
 
 /// The tables and sentences of a summary. A table without rows is not shown.
 #[derive(Debug, Serialize)]

@@ -97,6 +97,15 @@ pub(crate) struct Bar {
 }
 
 impl Column {
+    fn new(title: &str, kind: Kind) -> Self {
+        Self {
+            title: title.into(),
+            unit: None,
+            kind,
+            detail: false,
+        }
+    }
+
     /// The title with its unit, as the head of the column shows it.
     pub(crate) fn head(&self) -> String {
         self.unit.map_or_else(
@@ -167,23 +176,17 @@ pub(crate) struct Builder<T> {
 impl Table {
     /// A table with the rows' names alone, each row with what its cells are made of.
     pub(crate) fn of<T>(
-        caption: impl Into<String>,
+        caption: &str,
         about: &'static str,
         names: &str,
         rows: impl IntoIterator<Item = (Row, T)>,
     ) -> Builder<T> {
         let (rows, of) = rows.into_iter().unzip();
-        let column = Column {
-            title: names.into(),
-            unit: None,
-            kind: Kind::Word,
-            detail: false,
-        };
         Builder {
             table: Self {
                 caption: caption.into(),
                 about,
-                columns: vec![column],
+                columns: vec![Column::new(names, Kind::Word)],
                 rows,
             },
             of,
@@ -192,18 +195,8 @@ impl Table {
 }
 
 impl<T> Builder<T> {
-    fn column(
-        mut self,
-        title: impl Into<String>,
-        kind: Kind,
-        cell: impl Fn(&T) -> Option<Cell>,
-    ) -> Self {
-        self.table.columns.push(Column {
-            title: title.into(),
-            unit: None,
-            kind,
-            detail: false,
-        });
+    fn column(mut self, title: &str, kind: Kind, cell: impl Fn(&T) -> Option<Cell>) -> Self {
+        self.table.columns.push(Column::new(title, kind));
         for (row, of) in self.table.rows.iter_mut().zip(&self.of) {
             row.cells.push(cell(of));
         }
@@ -211,34 +204,22 @@ impl<T> Builder<T> {
     }
 
     /// Adds a column of figures.
-    pub(crate) fn number(
-        self,
-        title: impl Into<String>,
-        cell: impl Fn(&T) -> Option<String>,
-    ) -> Self {
+    pub(crate) fn number(self, title: &str, cell: impl Fn(&T) -> Option<String>) -> Self {
         self.column(title, Kind::Number, |of| cell(of).map(Cell::Text))
     }
 
     /// Adds a column of names.
-    pub(crate) fn word(
-        self,
-        title: impl Into<String>,
-        cell: impl Fn(&T) -> Option<String>,
-    ) -> Self {
+    pub(crate) fn word(self, title: &str, cell: impl Fn(&T) -> Option<String>) -> Self {
         self.column(title, Kind::Word, |of| cell(of).map(Cell::Text))
     }
 
     /// Adds a column of sentences.
-    pub(crate) fn prose(
-        self,
-        title: impl Into<String>,
-        cell: impl Fn(&T) -> Option<String>,
-    ) -> Self {
+    pub(crate) fn prose(self, title: &str, cell: impl Fn(&T) -> Option<String>) -> Self {
         self.column(title, Kind::Prose, |of| cell(of).map(Cell::Text))
     }
 
     /// Adds a column of bars.
-    pub(crate) fn bar(self, title: impl Into<String>, cell: impl Fn(&T) -> Option<Bar>) -> Self {
+    pub(crate) fn bar(self, title: &str, cell: impl Fn(&T) -> Option<Bar>) -> Self {
         self.column(title, Kind::Bar, |of| cell(of).map(Cell::Bar))
     }
 
@@ -259,7 +240,7 @@ impl<T> Builder<T> {
         last.expect("the rows' names are a column")
     }
 
-    /// The table, without the columns in which no row has a value.
+    /// The table, without the columns in which no row has a value; without rows where no column has.
     pub(crate) fn build(self) -> Table {
         let mut table = self.table;
         for place in (0..table.columns.len() - 1).rev() {
@@ -269,6 +250,9 @@ impl<T> Builder<T> {
                     row.cells.remove(place);
                 }
             }
+        }
+        if table.columns.len() == 1 {
+            table.rows.clear();
         }
         table
     }
@@ -292,5 +276,8 @@ mod tests {
         assert_eq!(table.rows[0].cells, [Some(Cell::Text("x".into()))]);
         assert_eq!(table.rows[1].cells, [None]);
         assert!(!table.columns[1].detail);
+        let rows = [(Row::new("1", Class::Ours), ())];
+        let table = Table::of("nothing", "", "name", rows).number("none", |()| None);
+        assert!(table.build().rows.is_empty());
     }
 }

@@ -86,6 +86,38 @@ fn a_terminal_of_160_columns_shows_it_so() {
 }
 
 #[test]
+fn a_narrow_terminal_breaks_tables_and_no_figure() {
+    let summary = summary();
+    let text = terminal(&summary, Some(80));
+    let lines = text.lines().filter(|line| line.starts_with(['│', '┌']));
+    for line in lines {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let view = View::of(&summary);
+    for table in [&view.latency, &view.stages, &view.frames, &view.seen] {
+        for column in table.columns.iter().filter(|one| !one.detail) {
+            let head = format!(" {} ", column.head());
+            assert!(text.contains(&head), "{head:?} is broken in\n{text}");
+        }
+    }
+    assert!(text.contains(" 1.00 / 1.20 / 1.01 "), "{text}");
+    let short = Table::of("c", "", "a longer head", [(Row::new("1", Class::Ours), ())])
+        .number("one", |()| Some("x".repeat(30)))
+        .number("two", |()| Some("y".repeat(30)))
+        .build();
+    let short = terminal::table(&short, Some(80));
+    assert!(short.contains(&"y".repeat(30)), "{short}");
+    let last = table_of(&text, "floor p99");
+    assert!(last.contains("paper s5 NodePort, two sites"), "{last}");
+}
+
+/// The text from the line that has `head` to the end of its table.
+fn table_of<'a>(text: &'a str, head: &str) -> &'a str {
+    let (_, after) = text.split_once(head).expect("a head");
+    after.split('└').next().unwrap_or(after)
+}
+
+#[test]
 fn the_steps_of_a_ladder_are_compared_with_the_one_above() {
     let mut summary = summary();
     summary.presentation = Some(Presentation {
