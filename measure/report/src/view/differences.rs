@@ -45,6 +45,7 @@ pub(super) fn differences(summary: &Summary) -> Table {
     )
     .number("p50", |one| Some(signed_ms(one.p50_us.difference)))
     .number("95 % of p50", |one| interval(one.p50_us))
+    .number("p", |one| one.p50_us.p.map(probability))
     .number("of A", |one| {
         let p50 = summary.scenario(&one.a)?.latency_us?.figures.p50;
         let share = one.p50_us.difference / p50 as f64 * 100.0;
@@ -60,7 +61,6 @@ pub(super) fn differences(summary: &Summary) -> Table {
     .number("p99", |one| Some(signed_ms(one.p99_us?.difference)))
     .number("δ", |one| Some(signed(&format!("{:+.2}", one.cliffs_delta))))
     .number("pairs", |one| Some(one.pairs.to_string()))
-    .number("p", |one| one.p50_us.p.map(probability))
     .word("differs", |one| {
         let words: Vec<_> = one.differs.iter().map(Setting::to_string).collect();
         (!words.is_empty()).then(|| words.join(", "))

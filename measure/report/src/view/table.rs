@@ -70,8 +70,9 @@ pub(crate) enum Class {
 }
 
 /// A warning beside a row's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub(crate) enum Mark {
     /// The machine was too slow for the scenario: its figures are of the machine.
     Overloaded,
@@ -131,7 +132,7 @@ impl Row {
     pub(crate) fn title(&self) -> String {
         match self.mark {
             None => self.name.clone(),
-            Some(Mark::Overloaded) => format!("{} (overloaded)", self.name),
+            Some(mark) => format!("{} ({mark})", self.name),
         }
     }
 }
