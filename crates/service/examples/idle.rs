@@ -18,9 +18,12 @@ struct Args {
     /// How long draining takes, in milliseconds; at most a minute.
     #[arg(long, env = "XR_DRAIN_MS", value_name = "MS")]
     drain_ms: u64,
-    /// How many lines to log once it is ready.
+    /// How many lines to log once it is ready, at the level debug.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     log_lines: u64,
+    /// How many refusals to log, at the level info.
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    refusals: u64,
     /// Panic once they are logged.
     #[arg(long)]
     panic: bool,
@@ -48,7 +51,10 @@ async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     ready.set_ready();
     ready::announce("idle", &[("ops", server.local_addr().to_string())]);
     for line in 0..args.log_lines {
-        tracing::info!(line, "nothing is done, and every line of the log says so");
+        tracing::debug!(line, "nothing is done, and every line of the log says so");
+    }
+    for refusal in 0..args.refusals {
+        tracing::info!(refusal, "somebody was refused");
     }
     assert!(!args.panic, "it was asked to");
     shutdown.fired().await;

@@ -59,7 +59,7 @@ impl Ops {
         registry.register_collector(Box::new(Process::new()));
         registry.register(
             "xr_log_lines_dropped",
-            "Log lines that nobody read from stderr in time",
+            "Log lines that nobody read from stderr in time, or that one place in the source logged too often",
             logs::dropped(),
         );
         let limits = Limits::default();

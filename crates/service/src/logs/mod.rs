@@ -1,5 +1,6 @@
 //! Logs: lines on stderr, so that stdout stays for what was asked for. A program never waits for whoever reads them.
 
+mod limit;
 mod queue;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -12,7 +13,10 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
+use self::limit::Limit;
 use self::queue::Queue;
 
 /// The events to log: `info`, or directives such as `info,xr_streamer=debug`. Checked when it is parsed.
@@ -62,23 +66,24 @@ static STDERR: LazyLock<Queue<Stderr>> = LazyLock::new(|| Queue::new(io::stderr(
 
 /// Sends events and panics to stderr from now on. Only the first call has an effect.
 ///
-/// They are queued: nobody waits for whoever reads stderr. Lines that find the queue full are dropped, and
-/// [`dropped`] counts them. A program calls [`finish`] before it ends.
+/// They are queued: nobody waits for whoever reads stderr. Lines that find the queue full are dropped, and so are those
+/// that one place in the source logs too often; [`dropped`] counts them. A program calls [`finish`] before it ends.
 pub fn init(filter: &Filter, format: Format) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&filter.0))
         .with_writer(|| Line)
         .with_ansi(io::stderr().is_terminal());
+    let limit = Limit::new(dropped());
     let first = match format {
-        Format::Text => builder.try_init(),
-        Format::Json => builder.json().try_init(),
+        Format::Text => builder.finish().with(limit).try_init(),
+        Format::Json => builder.json().finish().with(limit).try_init(),
     };
     if first.is_ok() {
         std::panic::set_hook(Box::new(report_panic));
     }
 }
 
-/// Lines that were dropped because nobody read stderr in time.
+/// Lines that were dropped: nobody read stderr in time, or there were too many of one kind.
 pub fn dropped() -> Counter {
     STDERR.dropped()
 }

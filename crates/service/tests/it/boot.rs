@@ -123,7 +123,8 @@ fn a_second_signal_ends_at_once() {
 #[test]
 fn a_log_that_nobody_reads_holds_nothing_up() {
     // With its time and target a line is some hundred bytes: a pipe holds 64 KiB, and the queue 256 KiB.
-    let (mut child, stdout, ready) = running(&["--drain-ms", "0", "--log-lines", "5000"]);
+    let (mut child, stdout, ready) =
+        running(&["--drain-ms", "0", "--log", "debug", "--log-lines", "5000"]);
     let address = ready["ops"].as_str().unwrap().parse().unwrap();
     assert!(get(address, "/live").starts_with("HTTP/1.1 200"));
     let lines_lost = |metrics: &str| {
@@ -166,17 +167,43 @@ fn get(address: std::net::SocketAddr, path: &str) -> String {
 
 #[test]
 fn what_was_logged_is_written_before_the_end() {
-    let (child, stdout, _) = running(&["--drain-ms", "0", "--log-lines", "100"]);
+    let (child, stdout, _) = running(&["--drain-ms", "0", "--log", "debug", "--log-lines", "100"]);
     signal(&child, Signal::SIGTERM);
     let (code, stderr) = end(child, stdout);
     assert_eq!(code, 0);
     assert_eq!(stderr.matches("nothing is done").count(), 100);
     assert!(stderr.contains("SIGTERM"), "{stderr}");
-    let (code, _, stderr) = output(&["--drain-ms", "0", "--log-lines", "9", "--panic"]);
+    let (code, _, stderr) = output(&[
+        "--drain-ms",
+        "0",
+        "--log",
+        "debug",
+        "--log-lines",
+        "9",
+        "--panic",
+    ]);
     assert_eq!(code, 101);
     let (log, panic) = stderr.split_once("thread 'main' panicked at").unwrap();
     assert_eq!(log.matches("nothing is done").count(), 9);
     assert!(panic.contains("it was asked to"), "{stderr}");
+}
+
+#[test]
+fn who_is_refused_over_and_over_does_not_fill_the_log() {
+    let (child, stdout, ready) = running(&["--drain-ms", "0", "--refusals", "500"]);
+    let address = ready["ops"].as_str().unwrap().parse().unwrap();
+    let begun = Instant::now();
+    while !get(address, "/metrics").contains("xr_log_lines_dropped_total 450\n") {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+    signal(&child, Signal::SIGTERM);
+    let (_, stderr) = end(child, stdout);
+    assert_eq!(stderr.matches("somebody was refused").count(), 50);
+    assert!(
+        stderr.contains("more than 50 lines like the last"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("SIGTERM"), "other lines come: {stderr}");
 }
 
 #[test]
