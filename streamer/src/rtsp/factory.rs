@@ -1,6 +1,7 @@
 //! How the media of a name is made: a bin with the [`RelaySource`], and transports that wait for nothing.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use gstreamer as gst;
 use gstreamer::glib;
@@ -12,6 +13,7 @@ use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::subclass::prelude::*;
 use timeline::Point;
 
+use super::current::Current;
 use super::source::RelaySource;
 use crate::feed::Feed;
 use crate::metrics::Metrics;
@@ -40,12 +42,14 @@ impl FeedFactory {
         feed: &Arc<Feed>,
         options: &Options,
         metrics: &Metrics,
+        current: &Current,
     ) -> Result<Self, glib::BoolError> {
         let factory: Self = glib::Object::new();
         let context = Context {
             feed: Arc::clone(feed),
             options: options.clone(),
             metrics: metrics.clone(),
+            current: current.clone(),
         };
         // A new object has none yet.
         let _ = factory.imp().context.set(context);
@@ -72,6 +76,7 @@ struct Context {
     feed: Arc<Feed>,
     options: Options,
     metrics: Metrics,
+    current: Current,
 }
 
 #[derive(Debug, Default)]
@@ -91,9 +96,9 @@ impl ObjectImpl for Inner {}
 impl RTSPMediaFactoryImpl for Inner {
     /// One media a name, whatever else stands in the address.
     fn gen_key(&self, _: &gst_rtsp::RTSPUrl) -> Option<glib::GString> {
-        self.context
-            .get()
-            .map(|context| context.feed.name().as_str().into())
+        let context = self.context.get()?;
+        let number = context.current.ask(Instant::now());
+        Some(format!("{} {number}", context.feed.name()).into())
     }
 
     fn create_element(&self, _: &gst_rtsp::RTSPUrl) -> Option<gst::Element> {
@@ -108,6 +113,7 @@ impl RTSPMediaFactoryImpl for Inner {
         let Some(context) = self.context.get() else {
             return;
         };
+        context.current.set(media);
         let bin = media.element().downcast::<gst::Bin>().ok();
         let source = bin
             .and_then(|bin| bin.by_name("pay0"))

@@ -9,6 +9,7 @@
 pub mod accept;
 mod backlog;
 mod connection;
+pub mod current;
 mod door;
 pub mod factory;
 pub mod server;

@@ -15,6 +15,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::sync::watch;
 
 use super::connection::Connection;
+use super::current::Current;
 use super::door::{self, Door};
 use super::factory::{FeedFactory, Options};
 use super::viewers::Viewers;
@@ -61,6 +62,8 @@ struct Inner {
     /// The connection that is being handed over: the server announces a client without saying which.
     arriving: Mutex<Option<Arriving>>,
     handing_over: Mutex<()>,
+    /// The media that each name's next viewer gets.
+    medias: Mutex<HashMap<FeedName, Current>>,
     /// The connections that were handed over to the RTSP server, by number.
     connections: Mutex<HashMap<u64, Connection>>,
 }
@@ -122,6 +125,7 @@ impl Server {
             open: watch::Sender::new(0),
             arriving: Mutex::default(),
             handing_over: Mutex::default(),
+            medias: Mutex::default(),
             connections: Mutex::default(),
         }));
         server.connect();
@@ -180,8 +184,10 @@ impl Server {
 
     /// Serves `feed` at its name.
     pub fn mount(&self, feed: &Arc<Feed>) -> anyhow::Result<()> {
-        let factory = FeedFactory::new(feed, &self.0.options, &self.0.metrics)
+        let current = Current::default();
+        let factory = FeedFactory::new(feed, &self.0.options, &self.0.metrics, &current)
             .context("making an RTSP media factory")?;
+        self.0.medias.lock().insert(feed.name().clone(), current);
         self.0.mounts.add_factory(&path(feed.name()), factory);
         Ok(())
     }
@@ -189,11 +195,17 @@ impl Server {
     /// Serves `name` no more.
     pub fn unmount(&self, name: &FeedName) {
         self.0.mounts.remove_factory(&path(name));
+        self.0.medias.lock().remove(name);
     }
 
-    /// Ends sessions that have timed out. May take as long as it takes to stop a media.
+    /// Ends sessions that have timed out, and medias that were held for a viewer who did not come. May take as long as it takes to stop a media.
     pub fn expire_sessions(&self) {
         self.0.pool.cleanup();
+        let medias: Vec<Current> = self.0.medias.lock().values().cloned().collect();
+        let now = Instant::now();
+        for media in medias {
+            media.release(now);
+        }
     }
 
     /// Ends connections of viewers that do not take their packets, and those without a session.

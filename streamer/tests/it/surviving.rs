@@ -51,6 +51,22 @@ fn a_session_keeps_the_transport_that_it_was_set_up_with() {
     assert_goes_on(&mut streamer, &viewer);
 }
 
+/// The media of a name ends with its last viewer, which takes a few milliseconds.
+#[test]
+fn who_comes_as_the_last_viewer_leaves_is_served() {
+    let streamer = Streamer::start(&[]);
+    let _feed = Feed::start(streamer.http, "room", (320, 180), 30, 500);
+    wait_viewable(&streamer);
+    for transport in [UDP, TCP].repeat(20) {
+        let mut next = Rtsp::connect(streamer.rtsp);
+        next.ask("OPTIONS", "room", &[]);
+        let mut last = Rtsp::connect(streamer.rtsp);
+        last.play("room", transport);
+        drop(last);
+        next.play("room", transport);
+    }
+}
+
 /// A connection that ends while another tears its session down.
 #[test]
 fn a_session_may_end_twice_at_once() {
