@@ -41,6 +41,8 @@ pub struct Ops {
     pub trace: Option<TraceRing>,
     /// The state that `/ready` tells; keep a clone to set it.
     pub ready: Readiness,
+    /// Routes of the program's own, beside those that every ops port has.
+    pub more: Router,
     limits: Limits,
 }
 
@@ -68,6 +70,7 @@ impl Ops {
             registry,
             trace: None,
             ready: Readiness::new(),
+            more: Router::new(),
             limits,
         }
     }
@@ -94,7 +97,8 @@ impl Ops {
             trace: self.trace,
             ready: self.ready,
             shutdown: shutdown.clone(),
-        });
+        })
+        .merge(self.more);
         let stop = Shutdown::new();
         let task = tokio::spawn(http::serve(listener, routes, self.limits, stop.clone()));
         Ok(OpsServer { local, stop, task })

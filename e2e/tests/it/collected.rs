@@ -1,6 +1,6 @@
 //! The collector by itself: what it writes is a result like any other.
 
-use e2e::{Sandbox, binary, run};
+use e2e::{Sandbox, binary, run, until};
 use serde_json::Value;
 use timeline::{FrameNumber, FrameReport, Reading, RtpTimestamp, UnixMicros};
 
@@ -34,6 +34,42 @@ async fn post_frames(collector: &str, client: &str) {
     assert_eq!(answer.status(), 200);
     let answer: Value = answer.json().await.expect("JSON");
     assert_eq!(answer["next"], FRAMES);
+}
+
+/// The folder can be had over the ops port while it grows, from where one has it; nothing beside it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_result_is_served_as_it_grows() {
+    let sandbox = Sandbox::new();
+    let out = sandbox.path("collected");
+    std::fs::write(sandbox.path("secret"), "beside it").expect("written");
+    let args = ["--listen", "127.0.0.1:0", "--out", &text(&out)];
+    let collector = sandbox.start("collector", "xr-collector", &args).await;
+    post_frames(&collector.addr("listen").to_string(), "left").await;
+    let frames = "collected/run-1/frames.csv";
+    until("the frames in the file", PATIENCE, async || {
+        let written = std::fs::read_to_string(out.join(frames)).ok()?;
+        (written.lines().count() as u64 == FRAMES + 1).then_some(())
+    })
+    .await;
+
+    let ops = collector.addr("ops");
+    let http = reqwest::Client::new();
+    let get = |path: &str, from: usize| {
+        let url = format!("http://{ops}/result/{path}");
+        let request = http.get(url).header("range", format!("bytes={from}-"));
+        async move { request.send().await.expect("an answer") }
+    };
+    let written = std::fs::read(out.join(frames)).expect("read");
+    let first = get(frames, 0).await.bytes().await.expect("a body");
+    assert_eq!(first, written);
+    let rest = get(frames, 100).await;
+    assert_eq!(rest.status(), 206);
+    assert_eq!(rest.bytes().await.expect("a body"), written[100..]);
+    for outside in ["..%2fsecret", "%2e%2e/secret", "nothing"] {
+        let answer = get(outside, 0).await;
+        assert_eq!(answer.status(), 404, "{outside}");
+    }
+    collector.terminate().await;
 }
 
 /// Two clients post, the collector is ended and started again in its folder, and its result can be reported.

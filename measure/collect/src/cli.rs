@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use result::Machine;
 use service::args::{Common, listen_address};
 use service::ops::Ops;
 use service::{Shutdown, clock, ready};
 use timeline::join::Limits;
+use tower_http::services::ServeDir;
 
 use super::scrape::{Scraper, Target};
 use super::{Collection, Collector, Start};
@@ -23,6 +25,8 @@ Examples:
     xr-collector --listen 0.0.0.0:9094 --ops 0.0.0.0:9095 --out /data/collected --scrape phone=phone:9093
   What came of it, at any time:
     xrbench report /data/collected
+  The same from elsewhere, a file at a time, by the ops port:
+    curl --remote-name http://collector:9095/result/collected/run-1/frames.csv
 
 Each scraped service's clock is compared with ours once a second. A client's clock is known if it is scraped under the name
 that it posts under. Each start is a repetition of its own, collected/run-1, run-2, ..., so that a pod that is restarted on
@@ -81,6 +85,8 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let address = args.common.ops.context("--ops has a default")?;
     let mut collection = Collection::begin(&args.out, Machine::here(), clock::now())?;
     let mut ops = Ops::new(PROGRAM);
+    // The files grow while they are served; whoever has the first part of one asks for the rest by a range.
+    ops.more = Router::new().nest_service("/result", ServeDir::new(&args.out));
     let mut limits = Limits::default();
     if args.scrape.is_empty() {
         // Nobody will say more of a frame than its client.
