@@ -12,11 +12,13 @@ kube_up=${KUBE_UP:-../shared/tools/kube-up}
 measured=${SECONDS_MEASURED:-20}
 work=$(mktemp -d)
 clusters=()
+prometheus=
 passed=0
 
 fail() { echo "test-kube: $*" >&2; echo "$passed passed, 1 failed"; exit 1; }
 pass() { passed=$((passed + 1)); echo "test-kube: $*"; }
 cleanup() {
+    [ -z "$prometheus" ] || kill "$prometheus" 2>/dev/null || true
     for cluster in "${clusters[@]}"; do "$kube_up" "$cluster" --down || true; done
     rm -rf "$work"
 }
@@ -32,7 +34,7 @@ mapfile -t overlays < <(find k8s/overlays -name kustomization.yaml -printf '%h\n
 # Schema, strictly.
 python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target target/kube-python \
     'kubernetes-validate>=1.36' 2>"$work/pip.log" || fail "$(tail -3 "$work/pip.log")"
-for overlay in "${overlays[@]}" k8s/base; do
+for overlay in "${overlays[@]}" k8s/base dashboards; do
     rendered=$work/$(tr / _ <<<"$overlay").yaml
     kubectl kustomize "$overlay" >"$rendered" || fail "$overlay cannot be rendered"
     # Objects of others' APIs have no schema there; the API server below knows them.
@@ -62,6 +64,8 @@ a create namespace xrbench >/dev/null
 for overlay in "${overlays[@]}"; do
     rendered=$work/$(tr / _ <<<"$overlay").yaml
     if ! [ -d "$crds" ] && grep -q 'liqo.io/v1' "$rendered"; then continue; fi
+    # The operator's definitions are not to be had here.
+    if grep -q '^kind: PodMonitor' "$rendered"; then continue; fi
     a apply --server-side --dry-run=server --validate=strict --filename "$rendered" >/dev/null || fail "$overlay is not accepted"
 done
 a delete namespace xrbench --wait >/dev/null
@@ -98,6 +102,29 @@ frames() {
 
 a apply --kustomize k8s/overlays/s1-single >/dev/null
 frames s1-single
+
+# A Prometheus beside the node scrapes the pods as an operator's would, and every panel of every dashboard must find its data.
+command -v prometheus >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends prometheus >/dev/null 2>&1
+a --namespace xrbench get pods --selector app.kubernetes.io/part-of=xrbench --output json | python3 -c '
+import json, sys
+for pod in json.load(sys.stdin)["items"]:
+    port = next(p["containerPort"] for c in pod["spec"]["containers"] for p in c["ports"] if p["name"] == "ops")
+    labels = {"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]}
+    targets = [pod["status"]["podIP"] + ":" + str(port)]
+    print("- " + json.dumps({"targets": targets, "labels": labels}))' >"$work/targets.yml"
+cat >"$work/prometheus.yml" <<Y
+global: {scrape_interval: 2s}
+scrape_configs: [{job_name: xrbench, file_sd_configs: [{files: [$work/targets.yml]}]}]
+Y
+promtool check config "$work/prometheus.yml" >/dev/null || fail "the configuration of Prometheus"
+address=$(a get nodes --output jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}'):19090
+nsenter --net=/run/netns/xra prometheus --config.file "$work/prometheus.yml" --storage.tsdb.path "$work/prometheus" \
+    --web.listen-address "$address" >"$work/prometheus.log" 2>&1 &
+prometheus=$!
+sleep 20
+python3 dashboards/check.py "http://$address" || fail "a dashboard shows nothing"
+kill "$prometheus"
+pass "every panel of the dashboards has data of a live run"
 a delete --kustomize k8s/overlays/s1-single --wait >/dev/null
 
 # The overlays name no node: what a user writes into cluster-b.env is written into a copy.
