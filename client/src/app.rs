@@ -90,7 +90,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     stop.begin();
     driver.await.context("the driver of sessions failed")?;
     let outputs = player.lock().take_outputs();
-    writers.finish(outputs).await;
+    writers.finish(outputs, &shutdown).await;
 
     let summary = sum_up(&args, &player, &metrics, *transport_seen.borrow(), started);
     print(&summary, args.json)?;
@@ -194,7 +194,7 @@ impl Writers {
     }
 
     /// Brings everything that was queued to its place; all at once, because the grace is short.
-    async fn finish(self, outputs: Outputs) {
+    async fn finish(self, outputs: Outputs, shutdown: &Shutdown) {
         let Outputs {
             rows,
             posts,
@@ -223,7 +223,7 @@ impl Writers {
         };
         let all = async { tokio::join!(files, screen, post) };
         // What is cut off is counted where it was queued; the grace itself warns.
-        let _ = service::drain::grace("writers", WRITERS, all).await;
+        let _ = shutdown.grace("writers", WRITERS, all).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use media::producer::Producer;
 use media::source::Source;
-use service::{Shutdown, drain};
+use service::Shutdown;
 use tokio::sync::mpsc;
 
 use crate::cli::Args;
@@ -48,7 +48,8 @@ pub(crate) async fn produce(
         result = ended.recv() => result,
         () = async { tokio::select! { () = over => {}, () = shutdown.fired() => {} } } => {
             producer.control().stop();
-            drain::grace("encoder", DRAIN, ended.recv()).await.flatten()
+            let last = shutdown.grace("encoder", DRAIN, ended.recv());
+            last.await.flatten()
         }
     };
     // Stopping a pipeline waits for its thread, which may be asleep until the next tick.

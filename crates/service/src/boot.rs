@@ -11,7 +11,7 @@ use clap_complete::Shell;
 
 use crate::args::Common;
 use crate::drain::{GRACE, grace};
-use crate::{ConfigError, Shutdown, exit, logs};
+use crate::{ConfigError, Shutdown, descriptors, exit, logs};
 
 /// How long tasks that block a thread may hold up the exit once everything else is done.
 const BLOCKING_GRACE: Duration = Duration::from_millis(300);
@@ -52,6 +52,7 @@ where
         }
     };
     logs::init(&common(&args).log, common(&args).log_format);
+    descriptors::raise();
     let code = match start(limit, args, app) {
         Ok(()) => {
             logs::finish("");

@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::logs;
@@ -12,9 +14,23 @@ use crate::logs;
 /// How long a service may take from the signal to its end.
 pub const GRACE: Duration = Duration::from_secs(3);
 
+/// What is kept of [`GRACE`] for the end of the process itself, after everything was drained.
+const LAST_STEPS: Duration = Duration::from_millis(400);
+
+/// The least that anything gets to drain, however late it is.
+const LEAST: Duration = Duration::from_millis(50);
+
 /// Fires once, when the process is to stop. Clones fire together.
+///
+/// Everything that drains after it shares one deadline, so that two slow ends do not add up to more than [`GRACE`]:
+/// see [`Shutdown::grace`].
 #[derive(Clone, Debug, Default)]
-pub struct Shutdown(CancellationToken);
+pub struct Shutdown {
+    token: CancellationToken,
+    fired: Arc<OnceLock<Instant>>,
+    /// The one whose deadline counts for this one too.
+    leader: Option<Arc<OnceLock<Instant>>>,
+}
 
 impl Shutdown {
     /// One that fires only when [`Shutdown::begin`] is called.
@@ -44,28 +60,56 @@ impl Shutdown {
 
     /// Begins the shutdown.
     pub fn begin(&self) {
-        self.0.cancel();
+        // Only the first time counts.
+        let _ = self.fired.set(Instant::now());
+        self.token.cancel();
     }
 
     /// Whether it has fired.
     pub fn has_fired(&self) -> bool {
-        self.0.is_cancelled()
+        self.token.is_cancelled()
     }
 
     /// Waits until it fires.
     pub async fn fired(&self) {
-        self.0.cancelled().await;
-    }
-
-    /// The token inside, for what takes one.
-    pub fn token(&self) -> CancellationToken {
-        self.0.clone()
+        self.token.cancelled().await;
     }
 
     /// One that fires with this one, and can be fired alone.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self(self.0.child_token())
+        self.follower(self.token.child_token())
+    }
+
+    /// One that is fired by itself alone, later than this one, and drains by this one's deadline.
+    #[must_use]
+    pub fn later(&self) -> Self {
+        self.follower(CancellationToken::new())
+    }
+
+    fn follower(&self, token: CancellationToken) -> Self {
+        let leader = self.leader.as_ref().unwrap_or(&self.fired);
+        Self {
+            token,
+            fired: Arc::default(),
+            leader: Some(Arc::clone(leader)),
+        }
+    }
+
+    /// Waits for `work` to end, at most `limit` and not beyond the deadline that everything shares that drains after the
+    /// shutdown; past it, warns that `what` was cut off, and returns none.
+    pub async fn grace<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let leader = self.leader.as_ref().and_then(|leader| leader.get());
+        let begun = leader.or_else(|| self.fired.get());
+        let left = begun.map_or(limit, |begun| {
+            (GRACE - LAST_STEPS).saturating_sub(begun.elapsed())
+        });
+        grace(what, limit.min(left.max(LEAST)), work).await
     }
 }
 
@@ -107,12 +151,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn grace_is_bounded() {
         assert_eq!(grace("quick", GRACE, async { 7 }).await, Some(7));
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         assert_eq!(
             grace("endless", GRACE, std::future::pending::<()>()).await,
             None
         );
         assert_eq!(begun.elapsed(), GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_ends_do_not_add_up() {
+        let shutdown = Shutdown::new();
+        let begun = Instant::now();
+        shutdown.begin();
+        let (early, last) = (shutdown.child(), shutdown.later());
+        assert!(early.has_fired() && !last.has_fired());
+        last.begin();
+        for one in [&shutdown, &early, &last] {
+            let cut = one
+                .grace("slow", Duration::from_secs(2), std::future::pending::<()>())
+                .await;
+            assert_eq!(cut, None);
+        }
+        assert!(begun.elapsed() < GRACE, "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ pub mod args;
 pub mod backoff;
 pub mod boot;
 pub mod clock;
+pub mod descriptors;
 pub mod drain;
 mod error;
 pub mod exit;

@@ -8,6 +8,7 @@
 //! | `/trace?after=N&limit=M` | a page of crossings as JSON ([`TracePage`](timeline::TracePage)) |
 //! | `/clock` | the times at which the request came and the answer went ([`ServerTimes`]) |
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use serde::Deserialize;
 use timeline::clock_exchange::ServerTimes;
-use tokio::task::JoinHandle;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::args::OPS_ORIGIN;
 use crate::http::{self, Limits, Problem};
@@ -78,11 +80,7 @@ impl Ops {
     /// Binds `address`, which came from `--ops`, and serves from now on, also while the program drains: until the
     /// [`OpsServer`] is stopped or dropped. Once `shutdown` has fired, `/ready` says so.
     ///
-    /// Must be called within a tokio runtime.
-    #[expect(
-        clippy::unused_async,
-        reason = "a caller outside of a runtime is a type error this way"
-    )]
+    /// The port has a thread and a runtime of its own: it answers also while every other thread of the program is busy.
     pub async fn bind(
         self,
         address: SocketAddr,
@@ -99,9 +97,20 @@ impl Ops {
             shutdown: shutdown.clone(),
         })
         .merge(self.more);
-        let stop = Shutdown::new();
-        let task = tokio::spawn(http::serve(listener, routes, self.limits, stop.clone()));
-        Ok(OpsServer { local, stop, task })
+        let failed = |source| StartError::from_listen(address, OPS_ORIGIN, source);
+        let listener = listener.into_std().map_err(failed)?;
+        let stop = shutdown.later();
+        let (running, runs) = oneshot::channel();
+        let (ended, end) = oneshot::channel();
+        let (limits, stopped) = (self.limits, stop.clone());
+        std::thread::Builder::new()
+            .name("ops".into())
+            .spawn(move || serve(listener, routes, limits, stopped, running, ended))
+            .map_err(failed)?;
+        let runs = runs.await;
+        runs.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+            .map_err(failed)?;
+        Ok(OpsServer { local, stop, end })
     }
 }
 
@@ -111,7 +120,7 @@ impl Ops {
 pub struct OpsServer {
     local: SocketAddr,
     stop: Shutdown,
-    task: JoinHandle<()>,
+    end: oneshot::Receiver<()>,
 }
 
 impl OpsServer {
@@ -124,7 +133,7 @@ impl OpsServer {
     pub async fn stop(mut self) {
         self.stop.begin();
         // It has no result, and a panic of it has been printed already.
-        let _ = (&mut self.task).await;
+        let _ = (&mut self.end).await;
     }
 }
 
@@ -132,6 +141,41 @@ impl Drop for OpsServer {
     fn drop(&mut self) {
         self.stop.begin();
     }
+}
+
+/// Serves on the thread that calls, and says first whether it can.
+fn serve(
+    listener: std::net::TcpListener,
+    routes: Router,
+    limits: Limits,
+    stop: Shutdown,
+    running: oneshot::Sender<io::Result<()>>,
+    ended: oneshot::Sender<()>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // Whoever asked is told, or has gone.
+            let _ = running.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let listener = TcpListener::from_std(listener);
+        match listener {
+            Ok(listener) => {
+                let _ = running.send(Ok(()));
+                http::serve(listener, routes, limits, stop).await;
+            }
+            Err(error) => {
+                let _ = running.send(Err(error));
+            }
+        }
+    });
+    drop(ended);
 }
 
 struct Shared {

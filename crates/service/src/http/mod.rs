@@ -1,11 +1,13 @@
 //! HTTP/1.1 servers that strangers cannot hurt: every ops port, the streamer's feeds and the collector use this one.
 //!
-//! Connections, headers and the time to send them are bounded. When all connections are taken, the oldest that never
-//! sent a request makes room, so a silent crowd keeps nobody out. Bodies stay streams, in both directions.
+//! Connections, headers and the time to send them are bounded. Reading and writing must progress, or the connection is
+//! closed; when all connections are taken, one that is silent, idle or not keeping up makes room, so that no crowd keeps
+//! anybody out. Requests of web pages are refused. Bodies stay streams, in both directions.
 
 mod problem;
 mod serve;
 mod slots;
+mod watched;
 
 pub use problem::Problem;
 pub use serve::{Connections, Limits, listen, serve};

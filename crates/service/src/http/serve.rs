@@ -6,7 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse as _;
+use futures::future::{self, Either, TryFutureExt as _};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -16,13 +20,26 @@ use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::MissedTickBehavior;
 use tokio_util::task::TaskTracker;
 
 use super::problem::Problem;
 use super::slots::{Slot, Slots, Taken};
-use crate::drain::grace;
+use super::watched::{RequestBody, Stream, until_answered};
 use crate::{Shutdown, StartError};
+
+/// How often a connection is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Refused connections that are told so at a time; any more are just closed.
+const FAREWELLS: usize = 32;
+
+/// How long, and how much, a refused connection is listened to.
+const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL_BYTES: u64 = 64 * 1024;
 
 /// The bounds of one server.
 #[derive(Clone, Debug)]
@@ -36,6 +53,9 @@ pub struct Limits {
     pub header_bytes: usize,
     /// The read buffer of a connection, at least 8192 bytes; a slow handler of a body holds at most this much.
     pub buffer_bytes: usize,
+    /// The longest that a peer may neither send the body that it began nor take what it is answered: each kilobyte must
+    /// move in this time.
+    pub stall: Duration,
     /// How long requests in flight may go on after the shutdown.
     pub drain: Duration,
     /// Where connections are counted.
@@ -49,6 +69,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             header_bytes: 16 * 1024,
             buffer_bytes: 64 * 1024,
+            stall: Duration::from_secs(10),
             drain: Duration::from_secs(2),
             counters: Connections::default(),
         }
@@ -61,6 +82,7 @@ pub struct Connections {
     open: Gauge,
     accepted: Counter,
     evicted: Counter,
+    stalled: Counter,
     refused: Counter,
 }
 
@@ -80,8 +102,13 @@ impl Connections {
         );
         registry.register(
             "xr_http_connections_evicted",
-            "Connections that sent no request and made room for another",
+            "Connections that were silent, idle or did not keep up, and made room for another",
             self.evicted.clone(),
+        );
+        registry.register(
+            "xr_http_connections_stalled",
+            "Connections closed because their peer neither sent nor took what it was waited for",
+            self.stalled.clone(),
         );
         registry.register(
             "xr_http_connections_refused",
@@ -118,7 +145,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
         http: builder(&limits),
         router: TowerToHyperService::new(router),
         counters: limits.counters,
+        stall: limits.stall,
         slots: Arc::clone(&slots),
+        farewells: Arc::new(Semaphore::new(FAREWELLS)),
         shutdown: shutdown.clone(),
         cut: cut.clone(),
     });
@@ -129,8 +158,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
         };
         match accepted {
             Ok((stream, peer)) => {
-                if let Some(slot) = server.admit(&stream, peer) {
+                if let Some(slot) = server.admit(peer) {
                     tasks.spawn(Arc::clone(&server).connection(stream, peer, slot));
+                } else if let Ok(place) = Arc::clone(&server.farewells).try_acquire_owned() {
+                    tasks.spawn(refuse(stream, place));
                 }
             }
             Err(error) => wait_after(&error).await,
@@ -138,10 +169,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
     }
     drop(listener);
     tasks.close();
-    if grace("http connections", limits.drain, tasks.wait())
-        .await
-        .is_none()
-    {
+    let drained = shutdown.grace("http connections", limits.drain, tasks.wait());
+    if drained.await.is_none() {
         cut.begin();
     }
 }
@@ -160,14 +189,17 @@ struct Server {
     http: http1::Builder,
     router: TowerToHyperService<Router>,
     counters: Connections,
+    stall: Duration,
     slots: Arc<Slots>,
+    /// Refused connections that are still being told so.
+    farewells: Arc<Semaphore>,
     shutdown: Shutdown,
     /// Fires when the grace is over.
     cut: Shutdown,
 }
 
 impl Server {
-    fn admit(&self, stream: &TcpStream, peer: SocketAddr) -> Option<Slot> {
+    fn admit(&self, peer: SocketAddr) -> Option<Slot> {
         let slot = match self.slots.take() {
             Taken::Free(slot) => slot,
             Taken::Evicted(slot) => {
@@ -177,7 +209,6 @@ impl Server {
             Taken::Full => {
                 self.counters.refused.inc();
                 tracing::debug!(%peer, "connection refused: all are in use");
-                refuse(stream);
                 return None;
             }
         };
@@ -189,13 +220,29 @@ impl Server {
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
         // Only a peer that is gone already refuses the option, and then the next read says so.
         let _ = stream.set_nodelay(true);
-        let handle = service_fn(|mut request: Request<Incoming>| {
-            slot.speak();
+        let mark = Arc::clone(slot.mark());
+        let handle = service_fn(|request: Request<Incoming>| {
+            let in_flight = slot.begin_request();
+            let mut request = request.map(|inner| {
+                let mark = Arc::clone(slot.mark());
+                Body::new(RequestBody { inner, mark })
+            });
             request.extensions_mut().insert(ConnectInfo(peer));
-            self.router.call(request)
+            let answer = if request.headers().contains_key(header::ORIGIN) {
+                Either::Left(future::ready(Ok(no_web_pages().into_response())))
+            } else {
+                Either::Right(self.router.call(request))
+            };
+            answer.map_ok(|answer| until_answered(answer, in_flight))
         });
+        let stream = Stream {
+            inner: stream,
+            mark: Arc::clone(&mark),
+        };
         let mut connection =
             std::pin::pin!(self.http.serve_connection(TokioIo::new(stream), handle));
+        let mut looks = tokio::time::interval(LOOK.min(self.stall));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut draining = false;
         loop {
             tokio::select! {
@@ -210,6 +257,11 @@ impl Server {
                     draining = true;
                 }
                 () = slot.evicted() => break,
+                _ = looks.tick() => if mark.waited() >= self.stall {
+                    self.counters.stalled.inc();
+                    tracing::debug!(%peer, "connection closed: its peer neither sends nor takes what it should");
+                    break;
+                },
                 () = self.cut.fired() => break,
             }
         }
@@ -224,10 +276,21 @@ impl Server {
     }
 }
 
-/// Tells the peer why it is turned away, as far as the socket's empty buffer takes it without waiting.
-fn refuse(stream: &TcpStream) {
+/// Why a request that a browser's page made is not answered: none of our clients sends an `Origin`, and a page of
+/// somebody else's must not feed, post or read through its visitor.
+fn no_web_pages() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "web pages are not served",
+        "the request has an Origin header, which browsers add for a page of another site",
+        "ask from a program, such as curl, not from a page",
+    )
+}
+
+/// Tells the peer why it is turned away, and reads what it has sent: closing with bytes unread would take the answer away.
+async fn refuse(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
     let body = Problem::new(
-        hyper::StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::SERVICE_UNAVAILABLE,
         "too many connections",
         "every connection of this server is in use",
         "close connections that are not needed, or try again later",
@@ -238,8 +301,14 @@ fn refuse(stream: &TcpStream) {
         Problem::CONTENT_TYPE,
         body.len()
     );
+    let farewell = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        let mut unread = stream.take(FAREWELL_BYTES);
+        tokio::io::copy(&mut unread, &mut tokio::io::sink()).await
+    };
     // A courtesy: the peer learns the same from the closed connection.
-    let _ = stream.try_write(answer.as_bytes());
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
 /// Some errors of `accept` are the peer's; the others, such as too many open files, go away only with time.

@@ -1,16 +1,29 @@
-//! Who holds the connections of a server, and who must go when they are all taken.
+//! Who holds the connections of a server, and who must go when all are taken.
+//!
+//! Those go first whose going costs least: a connection that never sent a request, then one that idles between two
+//! requests, then one whose peer neither sends nor takes what is waited for. Having spoken once gives no right to stay.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// When all connections are taken, one whose peer was waited for as long as this makes room.
+const CROWDED_WAIT: Duration = Duration::from_secs(1);
+
+/// A peer that sends or takes fewer bytes than this is still being waited for.
+const PROGRESS_BYTES: u64 = 1024;
 
 /// The bounded set of open connections.
 #[derive(Debug)]
 pub(super) struct Slots {
     limit: usize,
+    begun: Instant,
     state: Mutex<State>,
 }
 
@@ -21,14 +34,32 @@ struct State {
     open: BTreeMap<u64, Arc<Mark>>,
 }
 
-#[derive(Debug, Default)]
-struct Mark {
+/// What one connection is doing.
+#[derive(Debug)]
+pub(super) struct Mark {
+    begun: Instant,
     /// A whole request has come in at least once.
     spoke: AtomicBool,
+    /// Requests that are not answered to the end.
+    in_flight: AtomicUsize,
+    /// When the last answer ended, in milliseconds since `begun`.
+    idle_since: AtomicU64,
+    /// The wait for more of a request's body.
+    pub(super) reading: Wait,
+    /// The wait for the peer to take what was written.
+    pub(super) writing: Wait,
     evicted: CancellationToken,
 }
 
-/// The place of one connection; dropping it gives the place back.
+/// A wait for the peer in one direction.
+#[derive(Debug, Default)]
+pub(super) struct Wait {
+    /// Milliseconds since the server began, plus one; zero while nothing is waited for.
+    since: AtomicU64,
+    moved: AtomicU64,
+}
+
+/// One connection's place; dropping it gives the place back.
 #[derive(Debug)]
 pub(super) struct Slot {
     slots: Arc<Slots>,
@@ -36,13 +67,17 @@ pub(super) struct Slot {
     mark: Arc<Mark>,
 }
 
+/// A request that is being answered.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Mark>);
+
 /// What it took to get a place.
 #[derive(Debug)]
 pub(super) enum Taken {
     Free(Slot),
-    /// The oldest silent connection was told to go.
+    /// Another connection was told to go.
     Evicted(Slot),
-    /// Every connection is in use by somebody who sent a request.
+    /// Every connection is in use, and every peer of theirs keeps up.
     Full,
 }
 
@@ -50,6 +85,7 @@ impl Slots {
     pub(super) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             limit: limit.max(1),
+            begun: Instant::now(),
             state: Mutex::default(),
         })
     }
@@ -58,19 +94,20 @@ impl Slots {
         let mut state = self.state.lock();
         let full = state.open.len() >= self.limit;
         if full {
-            let silent = state
-                .open
-                .iter()
-                .find(|(_, mark)| !mark.spoke.load(Ordering::Relaxed));
-            let Some((&id, mark)) = silent else {
+            let candidates = state.open.iter();
+            let dispensable = candidates
+                .filter_map(|(id, mark)| Some((mark.dispensable()?, Reverse(*id))))
+                .max();
+            let Some((_, Reverse(id))) = dispensable else {
                 return Taken::Full;
             };
-            mark.evicted.cancel();
-            state.open.remove(&id);
+            if let Some(mark) = state.open.remove(&id) {
+                mark.evicted.cancel();
+            }
         }
         let id = state.next;
         state.next += 1;
-        let mark = Arc::new(Mark::default());
+        let mark = Arc::new(Mark::new(self.begun));
         state.open.insert(id, Arc::clone(&mark));
         let slot = Slot {
             slots: Arc::clone(self),
@@ -89,15 +126,101 @@ impl Slots {
     }
 }
 
+impl Mark {
+    fn new(begun: Instant) -> Self {
+        Self {
+            begun,
+            spoke: AtomicBool::default(),
+            in_flight: AtomicUsize::default(),
+            idle_since: AtomicU64::default(),
+            reading: Wait::default(),
+            writing: Wait::default(),
+            evicted: CancellationToken::new(),
+        }
+    }
+
+    /// Milliseconds since the server began.
+    pub(super) fn now_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How little would be lost with this connection: the class, and the time in it. None for one that must stay.
+    fn dispensable(&self) -> Option<(u8, u64)> {
+        if !self.spoke.load(Relaxed) {
+            return Some((2, 0));
+        }
+        let waited = self.waited();
+        if self.in_flight.load(Relaxed) == 0 && waited.is_zero() {
+            let idle = self.now_ms().saturating_sub(self.idle_since.load(Relaxed));
+            return Some((1, idle));
+        }
+        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        (waited >= CROWDED_WAIT).then_some((0, waited_ms))
+    }
+
+    /// How long the peer has been waited for.
+    pub(super) fn waited(&self) -> Duration {
+        let now = self.now_ms();
+        let longest = self.reading.ms(now).max(self.writing.ms(now));
+        Duration::from_millis(longest)
+    }
+}
+
+impl Wait {
+    /// The peer is waited for from `now_ms` on, if it was not before.
+    pub(super) fn begin(&self, now_ms: u64) {
+        if self.since.load(Relaxed) == 0 {
+            self.moved.store(0, Relaxed);
+            self.since.store(now_ms.saturating_add(1), Relaxed);
+        }
+    }
+
+    /// The peer sent or took `bytes`.
+    pub(super) fn advance(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let before = self.moved.fetch_add(bytes, Relaxed);
+        if before.saturating_add(bytes) >= PROGRESS_BYTES {
+            self.end();
+        }
+    }
+
+    /// Nothing is waited for.
+    pub(super) fn end(&self) {
+        self.since.store(0, Relaxed);
+    }
+
+    fn ms(&self, now_ms: u64) -> u64 {
+        match self.since.load(Relaxed) {
+            0 => 0,
+            since => now_ms.saturating_sub(since - 1),
+        }
+    }
+}
+
 impl Slot {
-    /// To be called with each request: whoever sent one is never evicted.
-    pub(super) fn speak(&self) {
-        self.mark.spoke.store(true, Ordering::Relaxed);
+    /// To be called with each request; keep what it returns until the answer has ended.
+    pub(super) fn begin_request(&self) -> InFlight {
+        self.mark.spoke.store(true, Relaxed);
+        self.mark.in_flight.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(&self.mark))
+    }
+
+    /// What this connection is doing.
+    pub(super) fn mark(&self) -> &Arc<Mark> {
+        &self.mark
     }
 
     /// Waits until this connection must make room.
     pub(super) async fn evicted(&self) {
         self.mark.evicted.cancelled().await;
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.idle_since.store(self.0.now_ms(), Relaxed);
+        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.0.reading.end();
     }
 }
 
@@ -111,29 +234,64 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_oldest_silent_one_makes_room_and_speakers_stay() {
-        let slots = Slots::new(2);
-        let Taken::Free(speaker) = slots.take() else {
-            panic!("the first place is free")
-        };
-        speaker.speak();
-        let Taken::Free(silent) = slots.take() else {
-            panic!("the second place is free")
-        };
-        let Taken::Evicted(third) = slots.take() else {
-            panic!("the silent one goes")
-        };
-        assert!(silent.mark.evicted.is_cancelled() && !speaker.mark.evicted.is_cancelled());
-        assert_eq!(slots.open(), 2);
-        third.speak();
+    fn free(slots: &Arc<Slots>) -> Slot {
+        match slots.take() {
+            Taken::Free(slot) => slot,
+            other => panic!("a place is free: {other:?}"),
+        }
+    }
+
+    fn evicted(slots: &Arc<Slots>) -> Slot {
+        match slots.take() {
+            Taken::Evicted(slot) => slot,
+            other => panic!("somebody goes: {other:?}"),
+        }
+    }
+
+    fn is_gone(slot: &Slot) -> bool {
+        slot.mark.evicted.is_cancelled()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_silent_go_first_then_the_idle_and_those_who_are_served_stay() {
+        let slots = Slots::new(4);
+        let (idle, longer_idle, served, silent) =
+            (free(&slots), free(&slots), free(&slots), free(&slots));
+        drop(longer_idle.begin_request());
+        tokio::time::advance(Duration::from_millis(5)).await;
+        drop(idle.begin_request());
+        let request = served.begin_request();
+        let mut others = Vec::new();
+        for gone in [&silent, &longer_idle, &idle] {
+            let other = evicted(&slots);
+            assert!(is_gone(gone) && !is_gone(&served));
+            others.push((other.begin_request(), other));
+        }
+        assert_eq!(slots.open(), 4);
         assert!(matches!(slots.take(), Taken::Full));
         drop(silent);
         assert!(
             matches!(slots.take(), Taken::Full),
             "an evicted place is not given back twice"
         );
-        drop(third);
+        drop((request, served));
         assert!(matches!(slots.take(), Taken::Free(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_neither_sends_nor_takes_makes_room_after_a_second() {
+        let slots = Slots::new(2);
+        let (deaf, slow) = (free(&slots), free(&slots));
+        let _requests = (deaf.begin_request(), slow.begin_request());
+        for slot in [&deaf, &slow] {
+            slot.mark.writing.begin(slot.mark.now_ms());
+        }
+        assert!(matches!(slots.take(), Taken::Full));
+        tokio::time::advance(CROWDED_WAIT).await;
+        slow.mark.writing.advance(2 * 1024);
+        deaf.mark.writing.advance(10);
+        assert!(slow.mark.waited().is_zero() && deaf.mark.waited() == CROWDED_WAIT);
+        let _third = evicted(&slots);
+        assert!(is_gone(&deaf) && !is_gone(&slow));
     }
 }

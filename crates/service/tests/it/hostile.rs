@@ -12,6 +12,7 @@ use service::Shutdown;
 use service::http::Limits;
 use service::ops::Ops;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -117,8 +118,8 @@ async fn when_all_are_in_use_the_next_hears_why() {
         until(&mut stream, "live\n").await;
         busy.push(stream);
     }
-    let mut refused = connect(address).await;
-    let answer = rest(&mut refused).await;
+    // Whoever has sent a request reads the answer too: a close with the request unread would reset it away.
+    let answer = exchange(address, b"GET /live HTTP/1.1\r\nhost: t\r\n\r\n").await;
     assert!(
         answer.starts_with("HTTP/1.1 503") && answer.contains("remedy"),
         "{answer}"
@@ -136,6 +137,110 @@ async fn when_all_are_in_use_the_next_hears_why() {
     tokio::time::timeout(PATIENCE, freed)
         .await
         .expect("places are given back");
+}
+
+/// A connection whose peer takes little and reads nothing.
+async fn deaf(address: std::net::SocketAddr) -> tokio::net::TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(2304).expect("small");
+    let mut stream = socket.connect(address).await.expect("somebody listens");
+    stream
+        .write_all(b"GET /large HTTP/1.1\r\nhost: t\r\n\r\n")
+        .await
+        .expect("sent");
+    stream
+}
+
+/// An answer that no buffer of a socket holds.
+fn large() -> Router {
+    live().route("/large", route(async || vec![b'x'; 64 << 20]))
+}
+
+#[tokio::test]
+async fn peers_that_do_not_take_their_answers_make_room() {
+    let limits = Limits {
+        connections: 4,
+        stall: Duration::from_hours(1),
+        ..Limits::default()
+    };
+    let (address, _shutdown, _task) = start(large(), limits);
+    let mut peers = Vec::new();
+    for _ in 0..4 {
+        peers.push(deaf(address).await);
+    }
+    let room = async {
+        while !exchange(address, b"GET /live HTTP/1.0\r\n\r\n")
+            .await
+            .contains("200 OK")
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, room)
+        .await
+        .expect("one of them goes");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_taken_and_a_body_that_does_not_come_end() {
+    let limits = Limits {
+        stall: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let mut registry = Registry::default();
+    limits.counters.register(&mut registry, "test");
+    let (sender, mut chunks) = mpsc::unbounded_channel();
+    let router = large().merge(Router::new().route("/feed", any(feed)).with_state(sender));
+    let (address, _shutdown, _task) = start(router, limits);
+    let _deaf = deaf(address).await;
+    let mut slow = connect(address).await;
+    slow.write_all(b"PUT /feed HTTP/1.1\r\nhost: t\r\ncontent-length: 1000\r\n\r\n")
+        .await
+        .expect("sent");
+    let trickle = async {
+        let mut answer = [0; 64];
+        while slow.write_all(b"x").await.is_ok() {
+            // The pace of the trickle, which the end of the connection cuts short.
+            let pace = Duration::from_millis(20);
+            if tokio::time::timeout(pace, slow.read(&mut answer))
+                .await
+                .is_ok()
+            {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, trickle)
+        .await
+        .expect("a byte now and then does not keep a connection");
+    assert_eq!(chunks.recv().await, Some(1), "it was read while it came");
+    let both = async {
+        let mut text = String::new();
+        while !text.contains("xr_http_connections_stalled_total{listener=\"test\"} 2") {
+            text.clear();
+            encode(&mut text, &registry).expect("text");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, both)
+        .await
+        .expect("both were closed");
+}
+
+#[tokio::test]
+async fn a_web_page_is_refused() {
+    let (address, _shutdown, _task) = start(live(), Limits::default());
+    for method in ["GET", "POST"] {
+        let request = format!(
+            "{method} /live HTTP/1.1\r\nhost: evil.example\r\norigin: http://evil.example\r\n\
+             connection: close\r\ncontent-length: 0\r\n\r\n"
+        );
+        let answer = exchange(address, request.as_bytes()).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 403") && answer.contains("remedy"),
+            "{answer}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -194,3 +194,24 @@ async fn a_taken_port_is_told_with_its_flag_and_a_remedy() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+#[tokio::test]
+async fn the_port_answers_while_the_program_is_busy() {
+    use std::io::{Read as _, Write as _};
+
+    let server = Ops::new("test")
+        .bind(loopback(), &Shutdown::new())
+        .await
+        .expect("a free port");
+    // Nothing else runs on this runtime's only thread until the answer has come.
+    let mut stream = std::net::TcpStream::connect(server.local_addr()).expect("it listens");
+    stream
+        .set_read_timeout(Some(crate::talk::PATIENCE))
+        .expect("a limit");
+    stream
+        .write_all(b"GET /live HTTP/1.0\r\n\r\n")
+        .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.ends_with("live\n"), "{answer}");
+}
