@@ -36,10 +36,11 @@ pub fn nals(payload: &[u8]) -> Nals<'_> {
         },
         Some(FU_A) => {
             let start = payload.get(1).filter(|header| **header & 0x80 != 0);
-            let single = start.map(|header| Nal {
-                kind: header & 0x1f,
-                whole: None,
-            });
+            // A fragment is of a single NAL unit, never of another packet's kind (RFC 6184 section 5.8).
+            let kind = start.map(|header| header & 0x1f);
+            let single = kind
+                .filter(|kind| (1..=23).contains(kind))
+                .map(|kind| Nal { kind, whole: None });
             Nals {
                 single,
                 aggregate: &[],
@@ -71,19 +72,22 @@ impl<'a> Iterator for Nals<'a> {
         if let Some(nal) = self.single.take() {
             return Some(nal);
         }
-        // STAP-A, RFC 6184 section 5.7.1: each unit after a length of 16 bits.
-        let (length, rest) = self.aggregate.split_first_chunk::<2>()?;
-        let length = usize::from(u16::from_be_bytes(*length));
-        if length == 0 || length > rest.len() {
-            self.aggregate = &[];
-            return None;
+        // STAP-A, RFC 6184 section 5.7.1: each unit after a length of 16 bits, and none of a packet's kind.
+        loop {
+            let (length, rest) = self.aggregate.split_first_chunk::<2>()?;
+            let length = usize::from(u16::from_be_bytes(*length));
+            if length == 0 || length > rest.len() {
+                self.aggregate = &[];
+                return None;
+            }
+            let (unit, rest) = rest.split_at(length);
+            self.aggregate = rest;
+            let kind = unit[0] & 0x1f;
+            if (1..=23).contains(&kind) {
+                let whole = Some(unit);
+                return Some(Nal { kind, whole });
+            }
         }
-        let (unit, rest) = rest.split_at(length);
-        self.aggregate = rest;
-        Some(Nal {
-            kind: unit[0] & 0x1f,
-            whole: Some(unit),
-        })
     }
 }
 
@@ -108,10 +112,17 @@ mod tests {
         assert_eq!(nals(&stap).next().unwrap().whole, Some(&[0x67, 0x42][..]));
     }
 
+    #[test]
+    fn a_packet_within_a_packet_is_no_unit() {
+        assert_eq!(nals(&[0x1c, 0xfc]).count(), 0, "a fragment of a fragment");
+        assert_eq!(nals(&[0x78, 0, 1, 0x7c, 0, 1, 0x65]).count(), 1);
+    }
+
     proptest! {
         #[test]
         fn reading_is_total(payload in proptest::collection::vec(any::<u8>(), 0..64)) {
             prop_assert!(nals(&payload).count() <= payload.len());
+            prop_assert!(nals(&payload).all(|nal| (1..=23).contains(&nal.kind)));
         }
     }
 }
