@@ -11,7 +11,7 @@ use service::trace::TraceRing;
 use service::{Secret, Shutdown, clock, ready};
 
 use crate::cli::{Args, Target};
-use crate::feed::{Feed, FeedUrl, Mailbox};
+use crate::feed::{Feed, FeedUrl, Mailbox, Sender};
 use crate::metrics::{self, Metrics, Outcome, Telemetry};
 use crate::{floor, frames};
 
@@ -26,8 +26,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     media::init()?;
     match target {
         Target::Feed(url) => {
-            let token = token.map_or_else(Secret::random, Ok)?;
-            feed(args, url, token, shutdown).await
+            let process = Secret::random()?;
+            feed(args, url, Sender { token, process }, shutdown).await
         }
         Target::Floor(path) => {
             let mut ops = ops();
@@ -44,7 +44,7 @@ fn ops() -> Ops {
     ops
 }
 
-async fn feed(args: Args, url: FeedUrl, token: Secret, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn feed(args: Args, url: FeedUrl, sender: Sender, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut ops = ops();
     let metrics = Metrics::register(&mut ops.registry);
     let trace = ops.trace.clone().unwrap_or_else(|| TraceRing::new(1));
@@ -96,7 +96,7 @@ async fn feed(args: Args, url: FeedUrl, token: Secret, shutdown: Shutdown) -> an
     let stop_feed = Shutdown::new();
     let feed = Feed {
         url: url.clone(),
-        token,
+        sender,
         mailbox: mailbox.clone(),
         sets,
         metrics: metrics.clone(),

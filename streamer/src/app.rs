@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use service::http::{self, Limits};
 use service::ops::Ops;
 use service::trace::TraceRing;
-use service::{Shutdown, ready};
+use service::{Shutdown, descriptors, ready};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::args::{Args, HTTP_ORIGIN, RTSP_ORIGIN};
+use crate::args::{Args, HTTP_ORIGIN, MAX_CONNECTIONS_ORIGIN, RTSP_ORIGIN};
 use crate::feed::lease::State;
 use crate::feed::table::Table;
 use crate::feed::{Feed, Settings};
@@ -26,14 +26,14 @@ use crate::rtsp::viewers::Viewers;
 /// Ten minutes of one feed at 60 frames a second, two points each.
 const TRACE_CROSSINGS: usize = 1 << 16;
 
+/// A connection to the feeds has one, one to the RTSP port two.
+const DESCRIPTORS_EACH: u64 = 3;
+
 /// How often states are looked at and slow viewers are looked for.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How often names expire.
-const EXPIRY_TICKS: u32 = 10;
-
 /// How often sessions expire.
-const SESSION_EXPIRY: Duration = Duration::from_secs(1);
+const SESSION_EXPIRY: Duration = Duration::from_millis(200);
 
 /// How long connections may take to end after the signal.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -41,6 +41,12 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// Runs the streamer until `shutdown` fires.
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     args.check()?;
+    let token = args.feed_token()?;
+    descriptors::check(
+        MAX_CONNECTIONS_ORIGIN,
+        args.max_connections,
+        DESCRIPTORS_EACH,
+    )?;
     media::init()?;
     let mut ops = Ops::new("xr-streamer");
     let trace = TraceRing::new(TRACE_CROSSINGS);
@@ -73,6 +79,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         viewers: viewers.clone(),
         metrics: metrics.clone(),
         opened,
+        token,
         shutdown: shutdown.clone(),
     };
     let accepting = tokio::spawn(accept::run(
@@ -99,7 +106,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     tracing::info!(%http_address, %rtsp_address, "serving");
 
     shutdown.fired().await;
-    drain(server, accepting, serving).await;
+    drain(server, accepting, serving, &shutdown).await;
     keeping.abort();
     mounting.abort();
     drop(expiring);
@@ -129,17 +136,23 @@ fn options(args: &Args) -> Options {
 fn bounds(args: &Args) -> Bounds {
     Bounds {
         sessions: args.max_viewers,
+        sessions_per_peer: args.max_viewers_per_peer,
         session_timeout: Duration::from_secs(u64::from(args.session_timeout_s)),
         slow: Duration::from_millis(u64::from(args.slow_ms)),
     }
 }
 
 /// Feeds end by themselves when the shutdown fires; viewers are told by the end of their connections.
-async fn drain(server: Server, accepting: JoinHandle<()>, serving: JoinHandle<()>) {
+async fn drain(
+    server: Server,
+    accepting: JoinHandle<()>,
+    serving: JoinHandle<()>,
+    shutdown: &Shutdown,
+) {
     // A task that panicked has said so.
     let _ = accepting.await;
-    let _ = serving.await;
-    let _ = service::drain::grace("viewers", DRAIN, server.close()).await;
+    let viewers = shutdown.grace("viewers", DRAIN, server.close());
+    let _ = tokio::join!(serving, viewers);
 }
 
 /// Serves each name once what it carries is known.
@@ -148,9 +161,13 @@ async fn mount_names(mut names: mpsc::UnboundedReceiver<Arc<Feed>>, server: Serv
         let server = server.clone();
         tokio::spawn(async move {
             let mut stream = feed.stream();
-            if stream.wait_for(Option::is_some).await.is_err() {
+            let waiting = Arc::downgrade(&feed);
+            drop(feed);
+            // A name that is forgotten before it carried anything ends the wait.
+            let known = stream.wait_for(Option::is_some).await.is_ok();
+            let Some(feed) = waiting.upgrade().filter(|_| known) else {
                 return;
-            }
+            };
             drop(stream);
             match server.mount(&feed) {
                 Ok(()) => tracing::info!(feed = %feed.name(), "name can be viewed"),
@@ -170,16 +187,14 @@ async fn keep_house(
 ) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for count in 1_u32.. {
+    loop {
         ticks.tick().await;
         let now = Instant::now();
         count_states(&table, &metrics, now);
         server.drop_overdue(now);
-        if count % EXPIRY_TICKS == 0 {
-            for name in table.expire(forget, now, |name| viewers.of(name) > 0) {
-                server.unmount(&name);
-                tracing::info!(feed = %name, "name forgotten");
-            }
+        for name in table.expire(forget, now, |name| viewers.of(name) > 0) {
+            server.unmount(&name);
+            tracing::info!(feed = %name, "name forgotten");
         }
     }
 }
@@ -192,7 +207,7 @@ fn expire_sessions(server: Server) -> std::io::Result<std::sync::mpsc::Sender<()
         .name("sessions".into())
         .spawn(move || {
             while ended.recv_timeout(SESSION_EXPIRY) == Err(RecvTimeoutError::Timeout) {
-                server.expire_sessions();
+                server.expire_sessions(Instant::now());
             }
         })?;
     Ok(running)

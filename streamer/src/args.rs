@@ -1,17 +1,20 @@
 //! The command line.
 
-use std::net::SocketAddr;
-use std::str::FromStr;
-
-use service::ConfigError;
 use service::args::{Common, listen_address};
+use service::{ConfigError, Secret};
 use settings::StreamerSettings;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Where [`Args::http`] comes from, for messages.
 pub const HTTP_ORIGIN: &str = "--http (XR_HTTP)";
 
 /// Where [`Args::rtsp`] comes from, for messages.
 pub const RTSP_ORIGIN: &str = "--rtsp (XR_RTSP)";
+
+/// Where [`Args::max_connections`] comes from, for messages.
+pub const MAX_CONNECTIONS_ORIGIN: &str = "--max-connections (XR_MAX_CONNECTIONS)";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -85,6 +88,16 @@ pub struct Args {
     )]
     pub max_viewers: u32,
 
+    /// Viewers at a time from one address. Behind a NAT, such as a NodePort's, all viewers may share one.
+    #[arg(
+        long,
+        env = "XR_MAX_VIEWERS_PER_PEER",
+        value_name = "N",
+        default_value_t = 128,
+        help_heading = "Limits"
+    )]
+    pub max_viewers_per_peer: u32,
+
     /// Connections at a time, on each of the two ports.
     #[arg(
         long,
@@ -135,6 +148,15 @@ pub struct Args {
     )]
     pub session_timeout_s: u32,
 
+    /// File with the token that every feed must carry; without it feeds are taken from anybody who can reach the port.
+    #[arg(
+        long,
+        env = "XR_FEED_TOKEN_FILE",
+        value_name = "PATH",
+        help_heading = "Limits"
+    )]
+    pub feed_token_file: Option<PathBuf>,
+
     /// Arguments of every program.
     #[command(flatten)]
     pub common: Common,
@@ -165,6 +187,13 @@ impl FromStr for PortRange {
 
 impl Args {
     /// Checks what clap does not.
+    /// The token that every feed must carry, if there is one.
+    pub fn feed_token(&self) -> Result<Option<Secret>, ConfigError> {
+        let read =
+            |path: &PathBuf| Secret::from_file(path, "--feed-token-file (XR_FEED_TOKEN_FILE)");
+        self.feed_token_file.as_ref().map(read).transpose()
+    }
+
     pub fn check(&self) -> Result<(), ConfigError> {
         let least = [
             ("--max-feeds (XR_MAX_FEEDS)", self.max_feeds as u64, 1),
@@ -174,10 +203,11 @@ impl Args {
                 1,
             ),
             (
-                "--max-connections (XR_MAX_CONNECTIONS)",
-                self.max_connections as u64,
-                8,
+                "--max-viewers-per-peer (XR_MAX_VIEWERS_PER_PEER)",
+                u64::from(self.max_viewers_per_peer),
+                1,
             ),
+            (MAX_CONNECTIONS_ORIGIN, self.max_connections as u64, 8),
             ("--stall-ms (XR_STALL_MS)", u64::from(self.stall_ms), 100),
             ("--slow-ms (XR_SLOW_MS)", u64::from(self.slow_ms), 200),
             (

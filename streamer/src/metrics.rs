@@ -42,6 +42,8 @@ pub enum Refused {
     name,
     /// The name has a living feed with another token.
     taken,
+    /// The feed has not the streamer's token.
+    token,
     /// The table is full.
     full,
     /// Neither RTP nor MPEG-TS.
@@ -65,12 +67,36 @@ pub enum Dropped {
     slow,
     /// The last session on the connection had ended, and no other began.
     idle,
-    /// The peer sent nothing after connecting.
+    /// The peer sent no whole request after connecting.
     silent,
+    /// The peer sent far more than a request.
+    endless,
     /// The peer did not speak RTSP.
     nonsense,
     /// There were too many connections.
     crowded,
+}
+
+/// A label that says why RTCP was dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RtcpLabel {
+    reason: RtcpDropped,
+}
+
+/// Why an RTCP packet was not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the label's value is the word itself")]
+pub enum RtcpDropped {
+    /// No viewer sends from this address.
+    stranger,
+    /// The packet is not RTCP.
+    malformed,
+    /// The packet claims to be from the stream itself.
+    own_ssrc,
+    /// The sender has used too many SSRCs.
+    ssrcs,
+    /// The sender sends too often.
+    rate,
 }
 
 /// The metrics of xr-streamer.
@@ -80,6 +106,7 @@ pub struct Metrics {
     viewers: Family<TransportLabel, Gauge>,
     refused: Family<RefusalLabel, Counter>,
     dropped: Family<DropLabel, Counter>,
+    rtcp_dropped: Family<RtcpLabel, Counter>,
     /// Counters of each name.
     pub names: Families,
     /// RTSP connections that are open.
@@ -122,6 +149,11 @@ impl Metrics {
             all.dropped.clone(),
         );
         registry.register(
+            "rtcp_dropped",
+            "RTCP packets that were not believed, by reason",
+            all.rtcp_dropped.clone(),
+        );
+        registry.register(
             "udp_send_errors",
             "Datagrams that the system refused to send",
             all.send_errors.clone(),
@@ -143,6 +175,11 @@ impl Metrics {
     /// The streamer ended an RTSP connection.
     pub fn drop_connection(&self, reason: Dropped) {
         self.dropped.get_or_create(&DropLabel { reason }).inc();
+    }
+
+    /// An RTCP packet was not believed.
+    pub fn drop_rtcp(&self, reason: RtcpDropped) {
+        self.rtcp_dropped.get_or_create(&RtcpLabel { reason }).inc();
     }
 
     /// Sets the number of names in `state`.

@@ -93,6 +93,9 @@ const PARSERS: &[(&str, &str)] = &[
     ("renderer/src/feed/events.rs", "event_stream"),
     ("streamer/src/feed/assembler.rs", "rtp_feed"),
     ("streamer/src/ingest/media_type.rs", "media_type"),
+    ("streamer/src/ingest/ts_bounds.rs", "media_type"),
+    ("streamer/src/rtsp/rtcp.rs", "media_type"),
+    ("streamer/src/rtsp/transport.rs", "media_type"),
 ];
 
 /// Hard stop for a source file, in lines.

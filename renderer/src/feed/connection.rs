@@ -67,10 +67,19 @@ async fn open(stream: TcpStream) -> io::Result<Connection> {
     Ok(Connection { sender, driver })
 }
 
+/// Who feeds, as the streamer is told.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// What the name is kept by until the streamer forgets it; the user gave it.
+    pub token: Option<Secret>,
+    /// What this process comes back to its name by after it lost the connection.
+    pub process: Secret,
+}
+
 /// The request that carries the feed.
 pub(super) fn put(
     url: &FeedUrl,
-    token: &Secret,
+    sender: &Sender,
     sprop: Option<&str>,
     body: RequestBody,
 ) -> Request<RequestBody> {
@@ -86,20 +95,24 @@ pub(super) fn put(
         http::Method::PUT,
         url,
         url.path().to_owned(),
-        token,
+        sender,
         body,
         (header::CONTENT_TYPE, kind),
     )
 }
 
 /// The request for the feed's events.
-pub(super) fn get_events(url: &FeedUrl, token: &Secret, body: RequestBody) -> Request<RequestBody> {
+pub(super) fn get_events(
+    url: &FeedUrl,
+    sender: &Sender,
+    body: RequestBody,
+) -> Request<RequestBody> {
     let accept = (header::ACCEPT, "text/event-stream".to_owned());
     request(
         http::Method::GET,
         url,
         url.events_path(),
-        token,
+        sender,
         body,
         accept,
     )
@@ -109,11 +122,11 @@ fn request(
     method: http::Method,
     url: &FeedUrl,
     path: String,
-    token: &Secret,
+    sender: &Sender,
     body: RequestBody,
     (name, value): (header::HeaderName, String),
 ) -> Request<RequestBody> {
-    Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(path)
         .header(header::HOST, url.authority())
@@ -121,8 +134,12 @@ fn request(
             header::USER_AGENT,
             concat!("xr-renderer/", env!("CARGO_PKG_VERSION")),
         )
-        .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
-        .header(name, value)
+        .header("xr-process", sender.process.expose())
+        .header(name, value);
+    if let Some(token) = &sender.token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
+    }
+    request
         .body(body)
         .expect("path, host and token were checked when they were read, and the rest is ours")
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt as _;
-use service::Secret;
 use service::backoff::Backoff;
 
 use super::body::empty;
-use super::connection;
+use super::connection::{self, Sender};
 use super::url::FeedUrl;
 
 /// The longest line of an event stream; a longer one is skipped.
@@ -20,11 +19,11 @@ const MAX_RETRY: Duration = Duration::from_secs(1);
 const ABSENT: u32 = 5;
 
 /// Listens as long as it is polled, and calls `ask` for each key frame that is asked for.
-pub(super) async fn listen(url: &FeedUrl, token: &Secret, mut ask: impl FnMut()) {
+pub(super) async fn listen(url: &FeedUrl, sender: &Sender, mut ask: impl FnMut()) {
     let mut backoff = Backoff::new(FIRST_RETRY, MAX_RETRY);
     let mut refusals = 0_u32;
     loop {
-        match once(url, token, &mut ask).await {
+        match once(url, sender, &mut ask).await {
             Ended::Lost(cause) => {
                 tracing::debug!(cause, "the feed's events were lost; listening again");
             }
@@ -50,15 +49,18 @@ enum Ended {
     Absent(StatusCode),
 }
 
-async fn once(url: &FeedUrl, token: &Secret, ask: &mut impl FnMut()) -> Ended {
+async fn once(url: &FeedUrl, sender: &Sender, ask: &mut impl FnMut()) -> Ended {
     let lost = |error: &dyn std::error::Error| Ended::Lost(error.to_string());
-    let connection::Connection { mut sender, driver } = match connection::dial(url).await {
+    let connection::Connection {
+        sender: mut requests,
+        driver,
+    } = match connection::dial(url).await {
         Ok(connection) => connection,
         Err(error) => return lost(&error),
     };
     let exchange = async {
-        let response = match sender
-            .send_request(connection::get_events(url, token, empty()))
+        let response = match requests
+            .send_request(connection::get_events(url, sender, empty()))
             .await
         {
             Ok(response) => response,

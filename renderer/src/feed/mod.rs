@@ -23,8 +23,8 @@ use std::time::Duration;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use media::packets::ParameterSets;
+use service::Shutdown;
 use service::backoff::Backoff;
-use service::{Secret, Shutdown};
 use tokio::time::Instant;
 
 pub use body::Mailbox;
@@ -33,6 +33,7 @@ pub use url::{FeedUrl, How};
 
 use crate::metrics::{Asker, Metrics};
 use connection::Connection;
+pub use connection::Sender;
 
 /// Waits between tries, so that a streamer that starts again has its feed back well within two seconds.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -51,7 +52,7 @@ pub struct Feed {
     /// The feed's URL.
     pub url: FeedUrl,
     /// Proves that the feed's name is ours.
-    pub token: Secret,
+    pub sender: Sender,
     /// Where its frames come from.
     pub mailbox: Mailbox,
     /// The video's parameter sets, once known.
@@ -193,7 +194,7 @@ impl Feed {
         self.metrics.asked(Asker::Feed);
         (self.ask)();
         tracing::info!(feed = %self.url, "connected");
-        let request = connection::put(&self.url, &self.token, self.sets.sprop(), body);
+        let request = connection::put(&self.url, &self.sender, self.sets.sprop(), body);
         let exchange = async {
             match sender.send_request(request).await {
                 Ok(response) if response.status().is_success() && stop.has_fired() => {
@@ -210,7 +211,7 @@ impl Feed {
             let _ = driver.await;
             std::future::pending::<()>().await;
         };
-        let events = events::listen(&self.url, &self.token, || {
+        let events = events::listen(&self.url, &self.sender, || {
             self.metrics.asked(Asker::Streamer);
             (self.ask)();
         });

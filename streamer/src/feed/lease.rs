@@ -7,6 +7,9 @@
 //!    +------------------+-----------------------------------+
 //!        release                                  release, or another feed claims the name
 //! ```
+//!
+//! A name that a feed with a token has claimed is that token's until the name is forgotten, also while nobody feeds it. One
+//! that was claimed without is anybody's once its feed stalls or goes.
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +40,16 @@ impl State {
     }
 }
 
-/// The name has a living feed, and the claim does not carry its token.
+/// Who asks for a name.
+#[derive(Clone, Debug, Default)]
+pub struct Sender {
+    /// What it was given to prove that the name is its own.
+    pub token: Option<Secret>,
+    /// What tells a program that lost its connection and comes back from any other.
+    pub process: Option<Secret>,
+}
+
+/// The name has a living feed of somebody else's, or belongs to another token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name is taken by another feed")]
 pub struct Taken;
@@ -45,6 +57,8 @@ pub struct Taken;
 /// The right to feed one name.
 #[derive(Debug)]
 pub struct Lease {
+    /// The token that the name belongs to.
+    owner: Option<Secret>,
     holder: Option<Holder>,
     claims: u64,
     /// When a feed last held the name.
@@ -54,7 +68,7 @@ pub struct Lease {
 
 #[derive(Debug)]
 struct Holder {
-    token: Option<Secret>,
+    process: Option<Secret>,
     heard: Instant,
 }
 
@@ -62,6 +76,7 @@ impl Lease {
     /// A name that nobody feeds; one whose feed sends nothing for `stall` may be taken over.
     pub const fn new(now: Instant, stall: Duration) -> Self {
         Self {
+            owner: None,
             holder: None,
             claims: 0,
             used: now,
@@ -69,22 +84,38 @@ impl Lease {
         }
     }
 
-    /// Takes the name, and returns the number of the claim: every older one is over.
+    /// Whether `sender` may take the name.
     ///
-    /// A living feed is replaced only by one that carries the same token, which is how a renderer that lost its
-    /// connection comes back before the streamer has noticed.
-    pub fn claim(&mut self, token: Option<Secret>, now: Instant) -> Result<u64, Taken> {
-        if let Some(holder) = &self.holder {
-            let same =
-                matches!((&holder.token, &token), (Some(held), Some(given)) if held == given);
-            if !same && self.state(now) == State::Live {
-                return Err(Taken);
-            }
+    /// A living feed is replaced only by one that carries the same token, or comes from the same process: that is how a
+    /// renderer that lost its connection comes back before the streamer has noticed.
+    pub fn is_open_to(&self, sender: &Sender, now: Instant) -> bool {
+        let same = |held: &Option<Secret>, given: &Option<Secret>| matches!((held, given), (Some(held), Some(given)) if held == given);
+        if self.owner.is_some() {
+            return same(&self.owner, &sender.token);
         }
-        self.holder = Some(Holder { token, heard: now });
+        let holder = self.holder.as_ref();
+        self.state(now) != State::Live
+            || holder.is_some_and(|holder| same(&holder.process, &sender.process))
+    }
+
+    /// Takes the name, and returns the number of the claim: every older one is over.
+    pub fn claim(&mut self, sender: Sender, now: Instant) -> Result<u64, Taken> {
+        if !self.is_open_to(&sender, now) {
+            return Err(Taken);
+        }
+        self.owner = self.owner.take().or(sender.token);
+        self.holder = Some(Holder {
+            process: sender.process,
+            heard: now,
+        });
         self.claims += 1;
         self.used = now;
         Ok(self.claims)
+    }
+
+    /// Whether the name belongs to a token.
+    pub const fn is_owned(&self) -> bool {
+        self.owner.is_some()
     }
 
     /// A packet of claim `claim` came. Whether that claim still holds the name.
@@ -134,81 +165,115 @@ mod tests {
 
     const STALL: Duration = Duration::from_secs(2);
 
-    fn secret(text: &str) -> Secret {
-        Secret::new(text)
+    fn token(text: &str) -> Sender {
+        Sender {
+            token: Some(Secret::new(text)),
+            process: None,
+        }
+    }
+
+    fn process(text: &str) -> Sender {
+        Sender {
+            token: None,
+            process: Some(Secret::new(text)),
+        }
     }
 
     #[test]
-    fn a_living_feed_keeps_its_name_unless_its_token_comes() {
-        let start = Instant::now();
-        let mut lease = Lease::new(start, STALL);
-        let first = lease.claim(Some(secret("a")), start).unwrap();
-        assert_eq!(lease.claim(Some(secret("b")), start), Err(Taken));
-        assert_eq!(lease.claim(None, start), Err(Taken));
-        let second = lease.claim(Some(secret("a")), start).unwrap();
-        assert!(!lease.heard(first, start), "the older claim is over");
-        lease.release(first, start);
-        assert!(
-            lease.heard(second, start),
-            "and its end does not free the name"
-        );
-        assert_eq!(lease.state(start), State::Live);
+    fn a_living_feed_keeps_its_name_unless_it_comes_back_itself() {
+        for of in [token, process] {
+            let start = Instant::now();
+            let mut lease = Lease::new(start, STALL);
+            let first = lease.claim(of("a"), start).unwrap();
+            assert_eq!(lease.claim(of("b"), start), Err(Taken));
+            assert_eq!(lease.claim(Sender::default(), start), Err(Taken));
+            let second = lease.claim(of("a"), start).unwrap();
+            assert!(!lease.heard(first, start), "the older claim is over");
+            lease.release(first, start);
+            assert!(
+                lease.heard(second, start),
+                "and its end does not free the name"
+            );
+            assert_eq!(lease.state(start), State::Live);
+        }
     }
 
     #[test]
     fn without_a_token_nobody_is_the_same() {
         let start = Instant::now();
         let mut lease = Lease::new(start, STALL);
-        lease.claim(None, start).unwrap();
-        assert_eq!(lease.claim(None, start), Err(Taken));
+        lease.claim(Sender::default(), start).unwrap();
+        assert_eq!(lease.claim(Sender::default(), start), Err(Taken));
     }
 
     #[test]
-    fn a_stalled_feed_may_be_replaced_and_a_gone_one_too() {
+    fn a_name_is_its_tokens_also_while_nobody_feeds_it() {
         let start = Instant::now();
         let mut lease = Lease::new(start, STALL);
-        let first = lease.claim(Some(secret("a")), start).unwrap();
+        let first = lease.claim(token("a"), start).unwrap();
+        let stalled = start + 2 * STALL;
+        assert_eq!(lease.state(stalled), State::Stalled);
+        assert_eq!(lease.claim(token("b"), stalled), Err(Taken));
+        lease.release(first, stalled);
+        assert_eq!(lease.claim(token("b"), stalled), Err(Taken));
+        assert_eq!(lease.claim(Sender::default(), stalled), Err(Taken));
+        lease.claim(token("a"), stalled).unwrap();
+    }
+
+    #[test]
+    fn a_stalled_feed_without_a_token_may_be_replaced_and_a_gone_one_too() {
+        let start = Instant::now();
+        let mut lease = Lease::new(start, STALL);
+        let first = lease.claim(process("a"), start).unwrap();
         assert!(lease.heard(first, start + STALL));
-        assert_eq!(lease.claim(Some(secret("b")), start + STALL), Err(Taken));
+        assert_eq!(lease.claim(process("b"), start + STALL), Err(Taken));
         let later = start + 2 * STALL;
         assert_eq!(lease.state(later), State::Stalled);
-        let second = lease.claim(Some(secret("b")), later).unwrap();
+        let second = lease.claim(process("b"), later).unwrap();
         lease.release(second, later);
         assert_eq!(lease.state(later), State::Gone);
         assert_eq!(lease.unused(later + STALL), STALL);
-        lease.claim(None, later + STALL).unwrap();
+        lease.claim(Sender::default(), later + STALL).unwrap();
         assert_eq!(lease.unused(later + 9 * STALL), Duration::ZERO);
     }
 
     #[derive(Clone, Debug)]
     enum Step {
-        Claim(Option<u8>),
+        Claim(Option<u8>, Option<u8>),
         Heard(u64),
         Release(u64),
         Wait(u64),
     }
 
+    fn numbered(digit: Option<u8>) -> Option<Secret> {
+        digit.map(|digit| Secret::new(digit.to_string()))
+    }
+
     proptest! {
-        /// Only the last successful claim is heard, and a name is never taken from a living holder with another token.
+        /// Only the last successful claim is heard; a name stays with its first token; one without is never taken from a
+        /// living feed by another process.
         #[test]
         fn one_holder(steps in proptest::collection::vec(prop_oneof![
-            proptest::option::of(0_u8..3).prop_map(Step::Claim),
+            (proptest::option::of(0_u8..3), proptest::option::of(0_u8..3)).prop_map(|(token, process)| Step::Claim(token, process)),
             (0_u64..8).prop_map(Step::Heard),
             (0_u64..8).prop_map(Step::Release),
             (0_u64..1500).prop_map(Step::Wait),
         ], 0..60)) {
             let mut now = Instant::now();
             let mut lease = Lease::new(now, STALL);
-            let mut holder: Option<(u64, Option<u8>)> = None;
+            let (mut holder, mut owner): (Option<(u64, Option<u8>)>, Option<u8>) = (None, None);
             for step in steps {
                 match step {
-                    Step::Claim(given) => {
+                    Step::Claim(token, process) => {
                         let live = lease.state(now) == State::Live;
-                        let claimed = lease.claim(given.map(|digit| Secret::new(digit.to_string())), now);
-                        let same = given.is_some() && holder.is_some_and(|(_, held)| held == given);
-                        prop_assert_eq!(claimed.is_ok(), !live || same);
+                        let sender = Sender { token: numbered(token), process: numbered(process) };
+                        let claimed = lease.claim(sender, now);
+                        let same = process.is_some() && holder.is_some_and(|(_, held)| held == process);
+                        let may = if owner.is_some() { owner == token } else { !live || same };
+                        prop_assert_eq!(claimed.is_ok(), may);
                         if let Ok(claim) = claimed {
-                            holder = Some((claim, given));
+                            holder = Some((claim, process));
+                            owner = owner.or(token);
                         }
                     }
                     Step::Heard(claim) => {

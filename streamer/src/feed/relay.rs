@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use service::Secret;
 use timeline::{Point, RtpTimestamp, UnixMicros};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::assembler::{Frame, Step};
 use super::counters::Counters;
 use super::keyframe::{Limiter, Verdict};
-use super::lease::{Lease, State, Taken};
+use super::lease::{Lease, Sender, State, Taken};
 use super::name::FeedName;
 use super::outlet::{Numbered, Outlet, Stream};
 use super::parameters::ParameterSets;
@@ -93,15 +92,20 @@ impl Feed {
         }
     }
 
+    /// The SSRC of everything that viewers of the name get.
+    pub const fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
     pub const fn name(&self) -> &FeedName {
         &self.name
     }
 
-    /// Takes the feed's name for a new sender; the claim before ends.
-    pub fn claim(self: &Arc<Self>, token: Option<Secret>, now: Instant) -> Result<Claim, Taken> {
+    /// Takes the name; the claim before it ends.
+    pub fn claim(self: &Arc<Self>, sender: Sender, now: Instant) -> Result<Claim, Taken> {
         // The lease is kept locked, so that numbers and tokens change in the same order.
         let mut lease = self.lease.lock();
-        let number = lease.claim(token, now)?;
+        let number = lease.claim(sender, now)?;
         let ended = CancellationToken::new();
         std::mem::replace(&mut *self.current.lock(), ended.clone()).cancel();
         let sets = self
@@ -126,6 +130,16 @@ impl Feed {
     /// The state of the feed: whether packets arrive.
     pub fn state(&self, now: Instant) -> State {
         self.lease.lock().state(now)
+    }
+
+    /// Whether `sender` may take the name.
+    pub fn is_open_to(&self, sender: &Sender, now: Instant) -> bool {
+        self.lease.lock().is_open_to(sender, now)
+    }
+
+    /// Whether the name belongs to a token.
+    pub fn is_owned(&self) -> bool {
+        self.lease.lock().is_owned()
     }
 
     /// How long nobody has fed it.
@@ -382,7 +396,7 @@ mod tests {
             Counters::default(),
             Instant::now(),
         ));
-        let mut claim = feed.claim(None, Instant::now()).unwrap();
+        let mut claim = feed.claim(Sender::default(), Instant::now()).unwrap();
         claim.announce(&ParameterSets::from_sprop("Z0LAH9o=,aM48gA=="));
         let (next, _) = feed.position();
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::counters::Families;
+use super::lease::{Sender, Taken};
 use super::name::FeedName;
 use super::relay::{Feed, Settings};
 
@@ -14,6 +15,17 @@ use super::relay::{Feed, Settings};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} names are in use, which is this streamer's limit")]
 pub struct Full(pub usize);
+
+/// Why a name cannot be fed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// Somebody else has it.
+    #[error(transparent)]
+    Taken(#[from] Taken),
+    /// It would be one too many.
+    #[error(transparent)]
+    Full(#[from] Full),
+}
 
 /// The names that this streamer knows.
 #[derive(Debug)]
@@ -65,7 +77,18 @@ impl Table {
         self.feeds.lock().values().cloned().collect()
     }
 
-    /// Forgets names that nobody has fed for `after` and of which `watched` is false; returns them.
+    /// Whether `sender` could feed `name`, as far as can be said before it does.
+    pub fn check(&self, name: &FeedName, sender: &Sender, now: Instant) -> Result<(), Unavailable> {
+        let feeds = self.feeds.lock();
+        match feeds.get(name) {
+            Some(feed) if !feed.is_open_to(sender, now) => Err(Taken.into()),
+            None if feeds.len() >= self.limit => Err(Full(self.limit).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets names that nobody has fed for `after` and of which `watched` is false; returns them. If there is no room for
+    /// another, the one of them goes at once that was unused longest and belongs to no token.
     pub fn expire(
         &self,
         after: Duration,
@@ -73,11 +96,20 @@ impl Table {
         watched: impl Fn(&FeedName) -> bool,
     ) -> Vec<FeedName> {
         let mut feeds = self.feeds.lock();
-        let old: Vec<_> = feeds
+        let unused: Vec<_> = feeds
             .values()
-            .filter(|feed| feed.unused(now) >= after && !watched(feed.name()))
+            .filter(|feed| !feed.unused(now).is_zero() && !watched(feed.name()))
+            .collect();
+        let mut old: Vec<_> = unused
+            .iter()
+            .filter(|feed| feed.unused(now) >= after)
             .map(|feed| feed.name().clone())
             .collect();
+        if old.is_empty() && feeds.len() >= self.limit {
+            let spare = unused.iter().filter(|feed| !feed.is_owned());
+            let longest = spare.max_by_key(|feed| feed.unused(now));
+            old.extend(longest.map(|feed| feed.name().clone()));
+        }
         for name in &old {
             feeds.remove(name);
             self.counters.forget(name);

@@ -13,7 +13,7 @@ use crate::feed::Superseded;
 use crate::feed::name::FeedName;
 
 /// A feed that sends nothing for so long is ended. It has lost its name to whoever wants it long before.
-const SILENCE: Duration = Duration::from_mins(1);
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// How much, and how long, a refused sender may go on before its connection is cut: closing at once would take the
 /// answer away from it.
@@ -74,12 +74,17 @@ impl Pieces {
     /// At least `count` bytes from the beginning, or all there are; they come again with [`Pieces::next`].
     pub async fn peek(&mut self, count: usize) -> Result<Bytes, Refusal> {
         let mut start = bytes::BytesMut::new();
-        while start.len() < count {
-            let Some(piece) = self.next().await? else {
-                break;
-            };
-            start.extend_from_slice(&piece);
-        }
+        let come = async {
+            while start.len() < count {
+                let Some(piece) = self.next().await? else {
+                    break;
+                };
+                start.extend_from_slice(&piece);
+            }
+            Ok(())
+        };
+        let come = tokio::time::timeout(SILENCE, come).await;
+        come.unwrap_or(Err(Refusal::Silent(SILENCE.as_secs())))?;
         let start = start.freeze();
         if !start.is_empty() {
             self.pushed_back = Some(start.clone());

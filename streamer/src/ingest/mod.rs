@@ -6,3 +6,4 @@ pub mod mpegts;
 pub mod refusal;
 pub mod routes;
 pub mod rtp;
+pub mod ts_bounds;

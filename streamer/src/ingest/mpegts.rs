@@ -12,12 +12,14 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use parking_lot::{Mutex, MutexGuard};
 use timeline::RtpTimestamp;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::body::Pieces;
 use super::media_type::TS_PACKET_BYTES;
 use super::refusal::Refusal;
 use super::rtp::{Sent, refusal};
+use super::ts_bounds::{Beyond, Bounds};
 use crate::feed::Claim;
 use crate::feed::assembler::Assembler;
 use crate::feed::sequence::PAYLOAD_TYPE;
@@ -31,6 +33,9 @@ const QUEUE_BYTES: u64 = 1 << 20;
 /// Demultiplexing that much takes no longer, unless the pipeline is stuck.
 const STUCK: Duration = Duration::from_secs(5);
 
+/// Other streams that are named in a refusal.
+const OTHERS: usize = 16;
+
 /// H.264 must show in this much of a feed.
 const SEARCH_BYTES: u64 = 4 << 20;
 
@@ -43,7 +48,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct Output {
-    claim: Option<Claim>,
+    holding: Holding,
     assembler: Assembler,
     sent: Sent,
     /// Added to the demultiplexer's timestamps, which begin anywhere.
@@ -53,6 +58,38 @@ struct Output {
     found: bool,
     others: Vec<String>,
     all_seen: bool,
+}
+
+/// What the feed has of its name.
+enum Holding {
+    /// How it is claimed, and the runtime that this needs.
+    Nothing(Box<dyn FnOnce() -> Result<Claim, Refusal> + Send>, Handle),
+    Name(Claim),
+    /// The feed is over.
+    NoMore,
+}
+
+impl Holding {
+    /// Claims the name, if it is not held yet.
+    fn claim(&mut self) -> Result<(), Refusal> {
+        if matches!(self, Self::Nothing(..))
+            && let Self::Nothing(claim, runtime) = std::mem::replace(self, Self::NoMore)
+        {
+            let _entered = runtime.enter();
+            *self = Self::Name(claim()?);
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Holding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing(..) => "Nothing",
+            Self::Name(_) => "Name",
+            Self::NoMore => "NoMore",
+        })
+    }
 }
 
 impl Shared {
@@ -75,11 +112,14 @@ impl Drop for Running {
     }
 }
 
-/// Takes the MPEG-TS of `pieces` until the body ends.
-pub async fn take(pieces: &mut Pieces, claim: Claim) -> Result<Sent, Refusal> {
+/// Takes the MPEG-TS of `pieces` until the body ends. The name is claimed, by `claim`, with the first frame.
+pub async fn take(
+    pieces: &mut Pieces,
+    claim: impl FnOnce() -> Result<Claim, Refusal> + Send + 'static,
+) -> Result<Sent, Refusal> {
     let shared = Arc::new(Shared {
         output: Mutex::new(Output {
-            claim: Some(claim),
+            holding: Holding::Nothing(Box::new(claim), Handle::current()),
             assembler: Assembler::new(PAYLOAD_TYPE),
             sent: Sent::default(),
             offset: None,
@@ -95,9 +135,16 @@ pub async fn take(pieces: &mut Pieces, claim: Claim) -> Result<Sent, Refusal> {
         .0
         .set_state(gst::State::Playing)
         .map_err(|error| Refusal::Machine(error.to_string()))?;
-    let mut total = 0_u64;
+    let (mut total, mut bounds) = (0_u64, Bounds::default());
     while let Some(piece) = pieces.next().await? {
         total += piece.len() as u64;
+        bounds.push(&piece).map_err(|beyond| match beyond {
+            Beyond::Endless => Refusal::Endless(beyond),
+            _ => Refusal::Garbage {
+                packets: total / TS_PACKET_BYTES as u64,
+                why: beyond.to_string(),
+            },
+        })?;
         let pushed = source.push_buffer(gst::Buffer::from_slice(piece));
         check(&shared, total)?;
         if let Err(error) = pushed {
@@ -147,7 +194,7 @@ async fn finish(
     ended
         .await
         .map_err(|error| Refusal::Machine(error.to_string()))?;
-    shared.lock().claim.take();
+    shared.lock().holding = Holding::NoMore;
     Ok(())
 }
 
@@ -264,7 +311,8 @@ fn follow_streams(demux: &gst::Element, setter: &gst::Element, shared: &Arc<Shar
                     shared.refuse(Refusal::Machine(error.to_string()));
                 }
             }
-            _ => output.others.push(kind),
+            _ if output.others.len() < OTHERS => output.others.push(kind),
+            _ => {}
         }
     });
     let seen = Arc::downgrade(shared);
@@ -327,9 +375,9 @@ impl Output {
     }
 
     fn take(&mut self, packet: &[u8]) -> Result<(), Refusal> {
-        let Some(claim) = &mut self.claim else {
+        if matches!(self.holding, Holding::NoMore) {
             return Ok(());
-        };
+        }
         let ingested = service::clock::now();
         let wrong = |error: media::rtp::Malformed| Refusal::Machine(error.to_string());
         let timestamp = media::rtp::Packet::new(packet).map_err(wrong)?.timestamp();
@@ -348,11 +396,16 @@ impl Output {
             .push(&packet)
             .map_err(|error| refusal(error, self.sent.packets))?;
         self.sent.packets += 1;
-        let name = claim.feed().name().clone();
-        claim
-            .heard(1, bytes, Instant::now())
-            .map_err(|superseded| Refusal::Superseded(name, superseded))?;
-        claim.take(step, ingested);
+        if step.frame.is_some() || step.skipped > 0 {
+            self.holding.claim()?;
+        }
+        if let Holding::Name(claim) = &mut self.holding {
+            let name = claim.feed().name().clone();
+            claim
+                .heard(1, bytes, Instant::now())
+                .map_err(|superseded| Refusal::Superseded(name, superseded))?;
+            claim.take(step, ingested);
+        }
         Ok(())
     }
 }

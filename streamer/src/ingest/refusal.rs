@@ -5,10 +5,11 @@ use media::framing::TooLong;
 use service::http::Problem;
 
 use super::media_type::Unsupported;
+use super::ts_bounds::Beyond;
 use crate::feed::assembler;
 use crate::feed::lease::Taken;
 use crate::feed::name::BadName;
-use crate::feed::table::Full;
+use crate::feed::table::{Full, Unavailable};
 use crate::feed::{Superseded, name::FeedName};
 use crate::metrics::Refused;
 
@@ -28,6 +29,9 @@ pub enum Refusal {
     /// No room for another name.
     #[error(transparent)]
     Full(#[from] Full),
+    /// The feed has not the token that this streamer asks for.
+    #[error("the feed carries {0}, and this streamer takes feeds with its own token only")]
+    Unauthorised(&'static str),
     /// The content type cannot be relayed.
     #[error(transparent)]
     MediaType(#[from] Unsupported),
@@ -61,6 +65,9 @@ pub enum Refusal {
     TooLong(TooLong),
     #[error("{0}")]
     FrameTooLong(assembler::Refusal),
+    /// A picture of MPEG-TS has no end.
+    #[error("{0}")]
+    Endless(Beyond),
     /// Nothing came for so many seconds.
     #[error("nothing came for {0} s")]
     Silent(u64),
@@ -74,17 +81,26 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// That `name` cannot be had, and why.
+    pub fn unavailable(name: &FeedName, why: Unavailable) -> Self {
+        match why {
+            Unavailable::Taken(taken) => Self::Taken(name.clone(), taken),
+            Unavailable::Full(full) => Self::Full(full),
+        }
+    }
+
     /// What it is counted as; none if the sender ended it.
     pub const fn reason(&self) -> Option<Refused> {
         Some(match self {
             Self::Name(_) => Refused::name,
             Self::Taken(..) | Self::Superseded(..) => Refused::taken,
             Self::Full(_) => Refused::full,
+            Self::Unauthorised(_) => Refused::token,
             Self::MediaType(_) | Self::Unrecognised(_) => Refused::media_type,
             Self::Codec(_) => Refused::codec,
             Self::Garbage { .. } => Refused::garbage,
             Self::Cut { .. } => Refused::cut,
-            Self::TooLong(_) | Self::FrameTooLong(_) => Refused::too_long,
+            Self::TooLong(_) | Self::FrameTooLong(_) | Self::Endless(_) => Refused::too_long,
             Self::Stopping => Refused::stopping,
             Self::Silent(_) | Self::Broken(_) | Self::Machine(_) => return None,
         })
@@ -101,8 +117,15 @@ impl Refusal {
             Self::Taken(..) => (
                 StatusCode::CONFLICT,
                 "the name is taken",
-                "Choose another name, or send the Authorization bearer token of the feed that has it; a feed that sends \
-                 nothing for the streamer's --stall-ms loses its name.",
+                "Choose another name, or send the Authorization bearer token of the feed that has it. A name that was fed \
+                 with a token stays that token's for the streamer's --forget-s; one without is free once its feed is silent \
+                 for --stall-ms.",
+            ),
+            Self::Unauthorised(_) => (
+                StatusCode::UNAUTHORIZED,
+                "the feed's token is wrong",
+                "Send the token of the streamer's --feed-token-file as an Authorization bearer token (xr-renderer \
+                 --token-file, or XR_TOKEN).",
             ),
             Self::Superseded(..) => (
                 StatusCode::CONFLICT,
@@ -135,7 +158,7 @@ impl Refusal {
                 "a packet is too long",
                 "Send RTP packets that fit a datagram on every path (xr-renderer --rtp-mtu 1150).",
             ),
-            Self::FrameTooLong(_) => (
+            Self::FrameTooLong(_) | Self::Endless(_) => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "a frame is too long",
                 "Set the marker bit on the last packet of each frame, lower the bit rate, or send longer packets (xr-renderer \

@@ -26,6 +26,7 @@ use super::media_type::{MediaType, TS_PACKET_BYTES, begins_mpegts};
 use super::refusal::Refusal;
 use super::rtp::Sent;
 use super::{body, mpegts, rtp};
+use crate::feed::lease::Sender;
 use crate::feed::name::FeedName;
 use crate::feed::parameters::ParameterSets;
 use crate::feed::table::Table;
@@ -44,6 +45,9 @@ pub struct Ingest {
     pub metrics: Metrics,
     /// Told of each new name.
     pub opened: mpsc::UnboundedSender<Arc<Feed>>,
+    /// What every feed must carry, if anything.
+    pub token: Option<Secret>,
+    /// When to stop.
     pub shutdown: Shutdown,
 }
 
@@ -123,12 +127,14 @@ impl Ingest {
             .get(header::CONTENT_TYPE)
             .map(|value| value.to_str().unwrap_or("unreadable"));
         let kind = MediaType::from_header(declared)?;
-        let token = bearer(headers);
+        let sender = self.admit(headers)?;
+        self.table
+            .check(name, &sender, Instant::now())
+            .map_err(|why| Refusal::unavailable(name, why))?;
         match kind {
             MediaType::Rtp { payload_type, sets } => {
-                let mut claim = self.claim(name, token, &sets)?;
-                pieces.end_with(claim.ended());
-                rtp::take(pieces, &mut claim, payload_type).await
+                let claim = || self.claim(name, sender.clone(), &sets);
+                rtp::take(pieces, payload_type, claim).await
             }
             MediaType::MpegTs | MediaType::Unknown => {
                 // A name is not given away for what turns out to be no feed.
@@ -136,23 +142,38 @@ impl Ingest {
                 if begins_mpegts(&start) != Some(true) {
                     return Err(not_mpegts(&kind, &start));
                 }
-                let claim = self.claim(name, token, &ParameterSets::default())?;
-                pieces.end_with(claim.ended());
+                let (ingest, name) = (self.clone(), name.clone());
+                let claim = move || ingest.claim(&name, sender, &ParameterSets::default());
                 mpegts::take(pieces, claim).await
             }
+        }
+    }
+
+    /// Who sends, if this streamer takes what it sends.
+    fn admit(&self, headers: &HeaderMap) -> Result<Sender, Refusal> {
+        let sender = Sender {
+            token: bearer(headers),
+            process: process(headers),
+        };
+        match (&self.token, &sender.token) {
+            (Some(wanted), Some(given)) if wanted != given => {
+                Err(Refusal::Unauthorised("another token"))
+            }
+            (Some(_), None) => Err(Refusal::Unauthorised("no token")),
+            _ => Ok(sender),
         }
     }
 
     fn claim(
         &self,
         name: &FeedName,
-        token: Option<Secret>,
+        sender: Sender,
         sets: &ParameterSets,
     ) -> Result<Claim, Refusal> {
         let now = Instant::now();
         let (feed, new) = self.table.open(name, now)?;
         let mut claim = feed
-            .claim(token, now)
+            .claim(sender, now)
             .map_err(|taken| Refusal::Taken(name.clone(), taken))?;
         claim.announce(sets);
         if new {
@@ -192,6 +213,12 @@ fn not_mpegts(kind: &MediaType, start: &Bytes) -> Refusal {
     }
 }
 
+/// The value of `XR-Process`, by which a renderer that has no token is told from others when it comes back.
+fn process(headers: &HeaderMap) -> Option<Secret> {
+    let value = headers.get("xr-process")?.to_str().ok()?;
+    (!value.is_empty() && value.len() <= 64).then(|| Secret::new(value))
+}
+
 /// The token of `Authorization: Bearer TOKEN`.
 fn bearer(headers: &HeaderMap) -> Option<Secret> {
     let (scheme, token) = headers
@@ -203,7 +230,15 @@ fn bearer(headers: &HeaderMap) -> Option<Secret> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Secret::new(token))
 }
 
-async fn events(State(ingest): State<Ingest>, Path(name): Path<String>) -> Response {
+async fn events(
+    State(ingest): State<Ingest>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    // Whoever reads them takes the wishes that were kept for the renderer.
+    if let Err(refusal) = ingest.admit(&headers) {
+        return ingest.say_no(&refusal);
+    }
     let feed = FeedName::new(&name)
         .ok()
         .and_then(|name| ingest.table.find(&name));

@@ -15,15 +15,19 @@ pub struct Sent {
     pub packets: u64,
 }
 
-/// Takes the packets of `pieces` until the body ends.
+/// Packets after which others get their turn: one piece of a body may hold tens of thousands.
+const TURN: u64 = 256;
+
+/// Takes the packets of `pieces` until the body ends. The name is claimed, by `claim`, with the first frame.
 pub async fn take(
     pieces: &mut Pieces,
-    claim: &mut Claim,
     payload_type: u8,
+    claim: impl Fn() -> Result<Claim, Refusal>,
 ) -> Result<Sent, Refusal> {
     let mut deframer = Deframer::new(MAX_PACKET_BYTES);
     let mut assembler = Assembler::new(payload_type);
     let mut sent = Sent::default();
+    let mut claimed: Option<Claim> = None;
     while let Some(piece) = pieces.next().await? {
         let (now, before, mut bytes) = (Instant::now(), sent.packets, 0);
         deframer.push(&piece);
@@ -34,10 +38,24 @@ pub async fn take(
                 .push(&packet)
                 .map_err(|error| refusal(error, sent.packets))?;
             sent.packets += 1;
-            claim.take(step, ingested);
+            if claimed.is_none() && (step.frame.is_some() || step.skipped > 0) {
+                let claim = claimed.insert(claim()?);
+                pieces.end_with(claim.ended());
+            }
+            if let Some(claim) = &mut claimed {
+                claim.take(step, ingested);
+            }
+            if sent.packets.is_multiple_of(TURN) {
+                tokio::task::yield_now().await;
+            }
         }
-        let heard = claim.heard(sent.packets - before, bytes, now);
-        heard.map_err(|superseded| Refusal::Superseded(claim.feed().name().clone(), superseded))?;
+        // What carries no packet keeps no name.
+        if let Some(claim) = claimed.as_ref().filter(|_| sent.packets > before) {
+            let heard = claim.heard(sent.packets - before, bytes, now);
+            heard.map_err(|superseded| {
+                Refusal::Superseded(claim.feed().name().clone(), superseded)
+            })?;
+        }
     }
     match deframer.pending_bytes() {
         0 => Ok(sent),

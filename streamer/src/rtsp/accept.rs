@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt as _;
@@ -85,7 +85,7 @@ pub async fn run(listener: TcpListener, server: Server, limit: usize, shutdown: 
                 let crowded = server.connections() >= limit;
                 if crowded {
                     server.metrics().drop_connection(Dropped::crowded);
-                    if !silent.evict_oldest() {
+                    if !silent.evict_oldest() && !server.make_room(Instant::now()) {
                         tracing::warn!(%peer, limit, "RTSP connection refused: all are in use; raise --max-connections");
                         continue;
                     }

@@ -1,10 +1,10 @@
 //! A connection that the RTSP server has been given, as far as the streamer watches it: by a twin of its socket.
 
-use std::collections::HashSet;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::collections::HashMap;
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::slow::{Meter, unsent_bytes};
+use super::slow::{Meter, received_bytes, unsent_bytes};
 use crate::metrics::Dropped;
 
 /// How long a connection may stay open after its last session.
@@ -13,21 +13,48 @@ use crate::metrics::Dropped;
 /// connection is ending at that moment on another thread, and then aborts the process (`gst_rtsp_client_finalize`).
 const AFTER_SESSIONS: Duration = Duration::from_secs(10);
 
-/// An RTSP connection and the sessions on it.
+/// How long a connection may take to its first whole request.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+
+/// How long a session may be set up without being played.
+const UNPLAYED: Duration = Duration::from_secs(10);
+
+/// Sessions that a connection may have.
+const SESSIONS: usize = 4;
+
+/// The most bytes of a request, and of what comes beside requests at the start: the server keeps every header of it, in
+/// sixteen times as much memory.
+const REQUEST_BYTES: u64 = 64 * 1024;
+
+/// What a viewer may send each second beside requests: its RTCP, over TCP.
+const RTCP_BYTES_PER_SECOND: u64 = 8 * 1024;
+
+/// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     twin: TcpStream,
+    peer: Option<SocketAddr>,
     meter: Meter,
     sessions: Sessions,
+    begun: Instant,
+    /// When the last whole request came, and what had been received by then.
+    heard: Option<(Instant, u64)>,
+    /// It was hung up already.
+    leaving: bool,
 }
 
 impl Connection {
-    /// Watches the connection of which `twin` is a duplicate.
-    pub(super) fn new(twin: TcpStream) -> Self {
+    /// Watches the connection of which `twin` is a duplicate, from `now` on.
+    pub(super) fn new(twin: TcpStream, now: Instant) -> Self {
+        let peer = twin.peer_addr().ok();
         Self {
             twin,
+            peer,
             meter: Meter::default(),
             sessions: Sessions::default(),
+            begun: now,
+            heard: None,
+            leaving: false,
         }
     }
 
@@ -35,17 +62,46 @@ impl Connection {
         &mut self.sessions
     }
 
-    /// The peer's address, if the peer is still there.
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.twin.peer_addr().ok()
+    /// How many sessions it has.
+    pub(super) fn session_count(&self) -> usize {
+        self.sessions.open.len()
+    }
+
+    /// Its peer.
+    pub(super) const fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// The address of its peer, alike for IPv4 however the socket calls it.
+    pub(super) fn host(&self) -> Option<IpAddr> {
+        self.peer.map(|peer| peer.ip().to_canonical())
+    }
+
+    /// A whole request came.
+    pub(super) fn hear(&mut self, now: Instant) {
+        self.heard = Some((now, received_bytes(&self.twin).unwrap_or(0)));
     }
 
     /// Whether it is to be ended at `now`, and why. `patience` is for viewers on TCP that do not take their packets.
     pub(super) fn overdue(&mut self, now: Instant, patience: Duration) -> Option<Dropped> {
+        if self.leaving {
+            return None;
+        }
         let unsent = unsent_bytes(&self.twin).unwrap_or(0);
+        let received = received_bytes(&self.twin).unwrap_or(0);
+        let (since, before) = self.heard.unwrap_or((self.begun, 0));
+        let waited = now.saturating_duration_since(since);
+        let beside = if self.sessions.open.is_empty() {
+            0
+        } else {
+            RTCP_BYTES_PER_SECOND.saturating_mul(waited.as_secs())
+        };
         if self.meter.observe(now, unsent, patience) {
-            self.meter = Meter::default();
             Some(Dropped::slow)
+        } else if received.saturating_sub(before) > REQUEST_BYTES + beside {
+            Some(Dropped::endless)
+        } else if self.heard.is_none() && waited >= FIRST_REQUEST {
+            Some(Dropped::silent)
         } else if self.sessions.are_over(now) {
             Some(Dropped::idle)
         } else {
@@ -53,9 +109,19 @@ impl Connection {
         }
     }
 
-    /// Ends the connection. The server sees the end and cleans up on the connection's own thread, as if the peer had gone:
-    /// whatever else ends a connection of the server's does so on another thread, and the two run into each other.
-    pub(super) fn hang_up(&self) {
+    /// How little would be lost with it when there is no room: more is less. None for one that must stay.
+    pub(super) fn dispensable(&self, now: Instant) -> Option<(bool, Duration)> {
+        if self.leaving || !self.sessions.open.is_empty() {
+            return None;
+        }
+        let since = self.heard.map_or(self.begun, |(heard, _)| heard);
+        Some((self.heard.is_none(), now.saturating_duration_since(since)))
+    }
+
+    /// Ends it. The server sees the end and cleans up on the connection's own thread, as if the peer had gone: whatever
+    /// else ends a connection of the server's does so on another thread, and the two run into each other.
+    pub(super) fn hang_up(&mut self) {
+        self.leaving = true;
         // A peer that has gone already is what is wanted.
         let _ = self.twin.shutdown(Shutdown::Both);
     }
@@ -64,28 +130,61 @@ impl Connection {
 /// The sessions that were begun over a connection. Pure: time is an argument.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    open: HashSet<String>,
+    /// Each with the time by which it must play, until it does.
+    open: HashMap<String, Option<Instant>>,
     ended: Option<Instant>,
 }
 
 impl Sessions {
-    /// Notes that a session begins.
-    pub(super) fn begin(&mut self, id: String) {
-        self.open.insert(id);
+    /// Whether there may be another.
+    pub(super) fn has_room(&self) -> bool {
+        self.open.len() < SESSIONS
+    }
+
+    /// Session `id` begins at `now`.
+    pub(super) fn begin(&mut self, id: String, now: Instant) {
+        self.open.insert(id, Some(now + UNPLAYED));
         self.ended = None;
+    }
+
+    /// Session `id` plays.
+    pub(super) fn play(&mut self, id: &str) {
+        if let Some(limit) = self.open.get_mut(id) {
+            *limit = None;
+        }
     }
 
     /// Session `id` ends, if it is one of these.
     pub(super) fn end(&mut self, id: &str, now: Instant) {
-        if self.open.remove(id) && self.open.is_empty() {
+        if self.open.remove(id).is_some() && self.open.is_empty() {
             self.ended = Some(now);
         }
+    }
+
+    /// Those that were set up long before `now` and do not play.
+    pub(super) fn unplayed(&self, now: Instant) -> impl Iterator<Item = &str> {
+        let late = move |limit: &Option<Instant>| limit.is_some_and(|limit| now >= limit);
+        self.open
+            .iter()
+            .filter(move |(_, limit)| late(limit))
+            .map(|(id, _)| id.as_str())
+    }
+
+    /// All of them.
+    pub(super) fn into_ids(self) -> impl Iterator<Item = String> {
+        self.open.into_keys()
     }
 
     /// Whether the last one ended so long ago that the connection should end too. Says so once.
     fn are_over(&mut self, now: Instant) -> bool {
         let since = |ended| now.saturating_duration_since(ended) >= AFTER_SESSIONS;
         self.ended.take_if(|ended| since(*ended)).is_some()
+    }
+}
+
+impl From<Connection> for Sessions {
+    fn from(connection: Connection) -> Self {
+        connection.sessions
     }
 }
 
@@ -98,8 +197,8 @@ mod tests {
         let start = Instant::now();
         let mut sessions = Sessions::default();
         assert!(!sessions.are_over(start + AFTER_SESSIONS), "none began");
-        sessions.begin("a".into());
-        sessions.begin("b".into());
+        sessions.begin("a".into(), start);
+        sessions.begin("b".into(), start);
         sessions.end("a", start);
         sessions.end("of another", start);
         assert!(!sessions.are_over(start + AFTER_SESSIONS), "b goes on");
@@ -114,9 +213,70 @@ mod tests {
     fn a_new_session_keeps_it() {
         let start = Instant::now();
         let mut sessions = Sessions::default();
-        sessions.begin("a".into());
+        sessions.begin("a".into(), start);
         sessions.end("a", start);
-        sessions.begin("b".into());
+        sessions.begin("b".into(), start);
         assert!(!sessions.are_over(start + AFTER_SESSIONS));
+    }
+
+    #[test]
+    fn a_session_that_does_not_play_is_named_and_there_are_few() {
+        let start = Instant::now();
+        let mut sessions = Sessions::default();
+        for id in ["a", "b", "c", "d"] {
+            assert!(sessions.has_room());
+            sessions.begin(id.into(), start);
+        }
+        assert!(!sessions.has_room());
+        sessions.play("b");
+        assert_eq!(sessions.unplayed(start).count(), 0);
+        let mut late: Vec<_> = sessions.unplayed(start + UNPLAYED).collect();
+        late.sort_unstable();
+        assert_eq!(late, ["a", "c", "d"]);
+        sessions.end("a", start);
+        assert!(sessions.has_room());
+    }
+
+    fn connected() -> (TcpStream, Connection, Instant) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let peer = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (stream, _) = listener.accept().expect("it is there");
+        let now = Instant::now();
+        (peer, Connection::new(stream, now), now)
+    }
+
+    #[test]
+    fn one_that_never_asks_goes_first_and_one_with_a_session_stays() {
+        let (_peer, mut connection, start) = connected();
+        let later = start + FIRST_REQUEST / 2;
+        assert_eq!(
+            connection.dispensable(later),
+            Some((true, FIRST_REQUEST / 2))
+        );
+        assert_eq!(connection.overdue(later, Duration::MAX), None);
+        let late = connection.overdue(start + FIRST_REQUEST, Duration::MAX);
+        assert_eq!(late, Some(Dropped::silent));
+        connection.hear(later);
+        assert_eq!(connection.dispensable(later), Some((false, Duration::ZERO)));
+        assert_eq!(
+            connection.overdue(start + 9 * FIRST_REQUEST, Duration::MAX),
+            None
+        );
+        connection.sessions().begin("a".into(), later);
+        assert_eq!(connection.dispensable(later), None);
+    }
+
+    #[test]
+    fn a_request_without_end_ends_its_connection() {
+        use std::io::Write as _;
+
+        let (mut peer, mut connection, start) = connected();
+        peer.write_all(&[b'x'; 1000]).expect("sent");
+        connection.hear(start);
+        let allowed = usize::try_from(REQUEST_BYTES).expect("it is small");
+        peer.write_all(&vec![b'x'; allowed + 1]).expect("sent");
+        let mut arrived = || connection.overdue(start, Duration::MAX);
+        let ends = std::iter::repeat_with(&mut arrived).find_map(|reason| reason);
+        assert_eq!(ends, Some(Dropped::endless));
     }
 }

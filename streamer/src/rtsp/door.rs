@@ -3,6 +3,7 @@
 //! It asks for permission before each request; that is the one place that comes before everything else. Nothing is
 //! authenticated here.
 
+use std::ffi::CStr;
 use std::ptr;
 
 use gstreamer::glib;
@@ -13,6 +14,8 @@ use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::subclass::prelude::*;
 use gstreamer_rtsp_server::{RTSPClient, RTSPContext};
+
+use super::transport;
 
 glib::wrapper! {
     /// The RTSP server's hook that refuses requests before anything is done for them.
@@ -31,6 +34,8 @@ struct Request {
     method: RTSPMethod,
     has_session: bool,
     has_keys: bool,
+    /// Its packets would go where they must not.
+    is_misdirected: bool,
 }
 
 impl Request {
@@ -38,7 +43,9 @@ impl Request {
         Self {
             method: method(context),
             has_session: context.session().is_some(),
-            has_keys: has_header(context, RTSPHeaderField::Keymgmt),
+            has_keys: header(context, RTSPHeaderField::Keymgmt).is_some(),
+            is_misdirected: header(context, RTSPHeaderField::Transport)
+                .is_some_and(|offers| transport::rtcp_port(&offers).is_err()),
         }
     }
 
@@ -54,6 +61,7 @@ impl Request {
             }
             // Nothing is encrypted; the keys would go to a parser all the same.
             RTSPMethod::SETUP if self.has_keys => Some(RTSPStatusCode::KeyManagementFailure),
+            RTSPMethod::SETUP if self.is_misdirected => Some(RTSPStatusCode::UnsupportedTransport),
             _ => None,
         }
     }
@@ -96,22 +104,22 @@ fn method(context: &RTSPContext) -> RTSPMethod {
     RTSPMethod::from_bits_truncate(method)
 }
 
-fn has_header(context: &RTSPContext, field: RTSPHeaderField) -> bool {
-    let Some(request) = context.request() else {
-        return false;
-    };
+/// The first header `field` of a request.
+pub(super) fn header(context: &RTSPContext, field: RTSPHeaderField) -> Option<String> {
+    let request = context.request()?;
     let mut value = ptr::null_mut();
     #[expect(unsafe_code, reason = "the bindings have no getter for headers")]
-    // SAFETY: the message lives as long as `context`; what `value` is set to belongs to it and is not looked at.
-    let found = unsafe {
-        gst_rtsp::ffi::gst_rtsp_message_get_header(
+    // SAFETY: the message lives as long as `context`; `value` is set to a text of the message, which is copied at once.
+    unsafe {
+        let found = gst_rtsp::ffi::gst_rtsp_message_get_header(
             request.to_glib_none().0,
             field.into_glib(),
             &raw mut value,
             0,
-        )
-    };
-    found == gst_rtsp::ffi::GST_RTSP_OK
+        );
+        (found == gst_rtsp::ffi::GST_RTSP_OK && !value.is_null())
+            .then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
 }
 
 /// Lets `client` speak RTSP only: no tunnel through HTTP, which would join two connections into one behind our back.
@@ -139,6 +147,7 @@ mod tests {
                 method,
                 has_session,
                 has_keys,
+                is_misdirected: false,
             };
             request.refusal()
         };
@@ -161,6 +170,16 @@ mod tests {
         assert_eq!(
             refusal(RTSPMethod::SETUP, false, true),
             Some(RTSPStatusCode::KeyManagementFailure)
+        );
+        let misdirected = Request {
+            method: RTSPMethod::SETUP,
+            has_session: false,
+            has_keys: false,
+            is_misdirected: true,
+        };
+        assert_eq!(
+            misdirected.refusal(),
+            Some(RTSPStatusCode::UnsupportedTransport)
         );
         for method in [RTSPMethod::ANNOUNCE, RTSPMethod::RECORD] {
             assert_eq!(

@@ -1,22 +1,28 @@
 //! How the media of a name is made: a bin with the [`RelaySource`], and transports that wait for nothing.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use gio::prelude::*;
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::glib::translate::IntoGlib as _;
 use gstreamer::prelude::*;
+use gstreamer_net as gst_net;
 use gstreamer_rtsp as gst_rtsp;
 use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::subclass::prelude::*;
+use parking_lot::Mutex;
 use timeline::Point;
 
 use super::current::Current;
+use super::rtcp::Guard;
 use super::source::RelaySource;
+use super::viewers::Viewers;
 use crate::feed::Feed;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RtcpDropped};
 
 /// How medias are made.
 #[derive(Clone, Debug)]
@@ -43,6 +49,7 @@ impl FeedFactory {
         options: &Options,
         metrics: &Metrics,
         current: &Current,
+        viewers: &Viewers,
     ) -> Result<Self, glib::BoolError> {
         let factory: Self = glib::Object::new();
         let context = Context {
@@ -50,6 +57,7 @@ impl FeedFactory {
             options: options.clone(),
             metrics: metrics.clone(),
             current: current.clone(),
+            viewers: viewers.clone(),
         };
         // A new object has none yet.
         let _ = factory.imp().context.set(context);
@@ -77,6 +85,7 @@ struct Context {
     options: Options,
     metrics: Metrics,
     current: Current,
+    viewers: Viewers,
 }
 
 #[derive(Debug, Default)]
@@ -136,8 +145,14 @@ impl RTSPMediaFactoryImpl for Inner {
             context.options.clone(),
             context.metrics.clone(),
         );
+        let reports = Reports {
+            guard: Arc::default(),
+            ssrc: feed.ssrc(),
+            viewers: context.viewers.clone(),
+            metrics: metrics.clone(),
+        };
         pipeline.connect_deep_element_added(move |_, _, element| {
-            configure(element, &feed, &options);
+            configure(element, &feed, &options, &reports);
         });
         // A UDP sink that cannot send posts a warning and goes on.
         media.connect_handle_message(Some("warning"), move |_, message| {
@@ -153,7 +168,7 @@ impl RTSPMediaFactoryImpl for Inner {
 }
 
 /// Sets up what the server adds to a media when a viewer with a new transport comes, before it starts.
-fn configure(element: &gst::Element, feed: &Arc<Feed>, options: &Options) {
+fn configure(element: &gst::Element, feed: &Arc<Feed>, options: &Options, reports: &Reports) {
     let Some(factory) = element.factory() else {
         return;
     };
@@ -164,8 +179,59 @@ fn configure(element: &gst::Element, feed: &Arc<Feed>, options: &Options) {
             super::backlog::stand_before(element, feed);
         }
         "tee" => trace_relayed(element, feed),
+        "rtpsession" => {
+            let reports = reports.clone();
+            element.connect_pad_added(move |_, pad| {
+                if pad.name() == "recv_rtcp_sink" {
+                    reports.filter(pad);
+                }
+            });
+        }
         _ => {}
     }
+}
+
+/// Lets only those reports on a name through that a viewer may send.
+#[derive(Clone)]
+struct Reports {
+    guard: Arc<Mutex<Guard>>,
+    ssrc: u32,
+    viewers: Viewers,
+    metrics: Metrics,
+}
+
+impl Reports {
+    fn filter(&self, pad: &gst::Pad) {
+        let reports = self.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let Some(buffer) = info.buffer() else {
+                return gst::PadProbeReturn::Ok;
+            };
+            match reports.judge(buffer) {
+                Ok(()) => gst::PadProbeReturn::Ok,
+                Err(reason) => {
+                    reports.metrics.drop_rtcp(reason);
+                    gst::PadProbeReturn::Drop
+                }
+            }
+        });
+    }
+
+    fn judge(&self, buffer: &gst::BufferRef) -> Result<(), RtcpDropped> {
+        let packet = buffer.map_readable().map_err(|_| RtcpDropped::malformed)?;
+        let is_viewer = |address| self.viewers.is_reporting(address);
+        let from = sender(buffer);
+        let mut guard = self.guard.lock();
+        guard.admit(&packet, from, Some(self.ssrc), is_viewer, Instant::now())
+    }
+}
+
+/// Where a datagram came from; none for what came over TCP.
+fn sender(packet: &gst::BufferRef) -> Option<SocketAddr> {
+    let address = packet.meta::<gst_net::NetAddressMeta>()?.addr();
+    let address = address.downcast::<gio::InetSocketAddress>().ok()?;
+    let host: IpAddr = address.address().to_str().parse().ok()?;
+    Some(SocketAddr::new(host.to_canonical(), address.port()))
 }
 
 fn wait_for_nothing(sink: &gst::Element, sync: bool) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use gstreamer_rtsp::{RTSPHeaderField, RTSPStatusCode};
 use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
 use parking_lot::Mutex;
@@ -14,10 +15,11 @@ use settings::Transport;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::sync::watch;
 
-use super::connection::Connection;
+use super::connection::{Connection, Sessions};
 use super::current::Current;
 use super::door::{self, Door};
 use super::factory::{FeedFactory, Options};
+use super::transport;
 use super::viewers::Viewers;
 use crate::feed::Feed;
 use crate::feed::name::FeedName;
@@ -33,11 +35,16 @@ const MAX_CONTENT_BYTES: u32 = 16 * 1024;
 /// Room for some key frames of a viewer on TCP. The system doubles it for its own book-keeping.
 const TCP_SEND_BUFFER_BYTES: usize = 512 * 1024;
 
+/// Room for requests and RTCP: what lies here when a connection is cut is still read by the server.
+const TCP_RECEIVE_BUFFER_BYTES: usize = 32 * 1024;
+
 /// The bounds of viewers.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Sessions at a time.
     pub sessions: u32,
+    /// Sessions at a time of viewers at one address.
+    pub sessions_per_peer: u32,
     /// A session that sends neither RTSP nor RTCP for so long is over.
     pub session_timeout: Duration,
     /// A viewer on TCP that is behind for so long is dropped.
@@ -66,6 +73,8 @@ struct Inner {
     medias: Mutex<HashMap<FeedName, Current>>,
     /// The connections that were handed over to the RTSP server, by number.
     connections: Mutex<HashMap<u64, Connection>>,
+    /// Sessions whose connection has ended.
+    orphans: Mutex<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -84,7 +93,13 @@ pub struct Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         let inner = &self.server.0;
-        inner.connections.lock().remove(&self.id);
+        let connection = inner.connections.lock().remove(&self.id);
+        if let Some(connection) = connection {
+            inner
+                .orphans
+                .lock()
+                .extend(Sessions::from(connection).into_ids());
+        }
         if let Some(feed) = inner.viewers.close(self.id) {
             inner.wake_sender(&feed);
         }
@@ -127,6 +142,7 @@ impl Server {
             handing_over: Mutex::default(),
             medias: Mutex::default(),
             connections: Mutex::default(),
+            orphans: Mutex::default(),
         }));
         server.connect();
         server
@@ -177,6 +193,7 @@ impl Server {
         let socket = SockRef::from(stream);
         socket.set_tcp_nodelay(true)?;
         socket.set_send_buffer_size(TCP_SEND_BUFFER_BYTES)?;
+        socket.set_recv_buffer_size(TCP_RECEIVE_BUFFER_BYTES)?;
         // A peer that has vanished answers neither probes nor data.
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(self.0.bounds.session_timeout))?;
         socket.set_tcp_user_timeout(Some(self.0.bounds.session_timeout))
@@ -185,7 +202,8 @@ impl Server {
     /// Serves `feed` at its name.
     pub fn mount(&self, feed: &Arc<Feed>) -> anyhow::Result<()> {
         let current = Current::default();
-        let factory = FeedFactory::new(feed, &self.0.options, &self.0.metrics, &current)
+        let (options, metrics, viewers) = (&self.0.options, &self.0.metrics, &self.0.viewers);
+        let factory = FeedFactory::new(feed, options, metrics, &current, viewers)
             .context("making an RTSP media factory")?;
         self.0.medias.lock().insert(feed.name().clone(), current);
         self.0.mounts.add_factory(&path(feed.name()), factory);
@@ -198,14 +216,36 @@ impl Server {
         self.0.medias.lock().remove(name);
     }
 
-    /// Ends sessions that have timed out, and medias that were held for a viewer who did not come. May take as long as it takes to stop a media.
-    pub fn expire_sessions(&self) {
+    /// Ends sessions that have timed out, whose connection has ended, or that were set up and never played, and medias that
+    /// were held for a viewer who did not come. May take as long as it takes to stop a media.
+    pub fn expire_sessions(&self, now: Instant) {
+        let mut over = std::mem::take(&mut *self.0.orphans.lock());
+        for connection in self.0.connections.lock().values_mut() {
+            over.extend(connection.sessions().unplayed(now).map(str::to_owned));
+        }
+        for session in over {
+            if let Some(session) = self.0.pool.find(&session) {
+                // One that ends by itself meanwhile is what is wanted.
+                let _ = self.0.pool.remove(&session);
+            }
+        }
         self.0.pool.cleanup();
         let medias: Vec<Current> = self.0.medias.lock().values().cloned().collect();
-        let now = Instant::now();
         for media in medias {
             media.release(now);
         }
+    }
+
+    /// Ends the connection that can be spared most, if there is one.
+    pub fn make_room(&self, now: Instant) -> bool {
+        let mut connections = self.0.connections.lock();
+        let dispensable = connections
+            .values_mut()
+            .filter_map(|connection| Some((connection.dispensable(now)?, connection)))
+            .max_by_key(|(worth, _)| *worth);
+        dispensable
+            .map(|(_, connection)| connection.hang_up())
+            .is_some()
     }
 
     /// Ends connections of viewers that do not take their packets, and those without a session.
@@ -222,7 +262,7 @@ impl Server {
 
     /// Ends every connection, and with it its sessions; returns when all have ended.
     pub async fn close(&self) {
-        for connection in self.0.connections.lock().values() {
+        for connection in self.0.connections.lock().values_mut() {
             connection.hang_up();
         }
         // The sender is in `self`.
@@ -241,7 +281,7 @@ impl Server {
         let weak = Arc::downgrade(&self.0);
         self.0.pool.connect_session_removed(move |_, session| {
             if let (Some(inner), Some(id)) = (weak.upgrade(), session.sessionid()) {
-                inner.viewers.stop(&id);
+                inner.viewers.end(&id);
                 let now = Instant::now();
                 for connection in inner.connections.lock().values_mut() {
                     connection.sessions().end(&id, now);
@@ -255,8 +295,9 @@ impl Server {
         self.0
             .connections
             .lock()
-            .insert(id, Connection::new(arriving.twin));
+            .insert(id, Connection::new(arriving.twin, Instant::now()));
         door::close_tunnels(client);
+        self.listen(client, id);
         let counted = Mutex::new(Some(arriving.counted));
         client.connect_closed(move |_| drop(counted.lock().take()));
         let timeout = u32::try_from(self.0.bounds.session_timeout.as_secs()).unwrap_or(u32::MAX);
@@ -266,7 +307,15 @@ impl Server {
             if let (Some(inner), Some(begun)) = (weak.upgrade(), session.sessionid())
                 && let Some(connection) = inner.connections.lock().get_mut(&id)
             {
-                connection.sessions().begin(begun.to_string());
+                connection
+                    .sessions()
+                    .begin(begun.to_string(), Instant::now());
+            }
+        });
+        let weak = Arc::downgrade(&self.0);
+        client.connect_setup_request(move |_, context| {
+            if let Some(inner) = weak.upgrade() {
+                inner.is_set_up(context, id);
             }
         });
         let weak = Arc::downgrade(&self.0);
@@ -284,7 +333,65 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Notes each whole request of connection `id`, and refuses sessions beyond what a connection or an address may have.
+    fn listen(&self, client: &gst_rtsp_server::RTSPClient, id: u64) {
+        let heard = |refuse: fn(&Inner, u64) -> bool| {
+            let weak = Arc::downgrade(&self.0);
+            move |_: &gst_rtsp_server::RTSPClient, _: &gst_rtsp_server::RTSPContext| {
+                let Some(inner) = weak.upgrade() else {
+                    return RTSPStatusCode::Ok;
+                };
+                if let Some(connection) = inner.connections.lock().get_mut(&id) {
+                    connection.hear(Instant::now());
+                }
+                if refuse(&inner, id) {
+                    RTSPStatusCode::ServiceUnavailable
+                } else {
+                    RTSPStatusCode::Ok
+                }
+            }
+        };
+        let never = |_: &Inner, _: u64| false;
+        client.connect_pre_options_request(heard(never));
+        client.connect_pre_describe_request(heard(never));
+        client.connect_pre_setup_request(heard(Inner::is_full_for));
+        client.connect_pre_play_request(heard(never));
+        client.connect_pre_pause_request(heard(never));
+        client.connect_pre_teardown_request(heard(never));
+        client.connect_pre_get_parameter_request(heard(never));
+        client.connect_pre_set_parameter_request(heard(never));
+    }
+}
+
 impl Inner {
+    /// Whether connection `id`, or its peer's address, has all the sessions that it may have.
+    fn is_full_for(&self, id: u64) -> bool {
+        let mut connections = self.connections.lock();
+        let Some(connection) = connections.get_mut(&id) else {
+            return false;
+        };
+        let (host, has_room) = (connection.host(), connection.sessions().has_room());
+        let of_host = connections
+            .values()
+            .filter(|other| other.host() == host)
+            .map(Connection::session_count)
+            .sum::<usize>();
+        !has_room || of_host >= self.bounds.sessions_per_peer as usize
+    }
+
+    /// A viewer on UDP says where it sends RTCP from.
+    fn is_set_up(&self, context: &gst_rtsp_server::RTSPContext, id: u64) {
+        let session = context.session().and_then(RTSPSessionExt::sessionid);
+        let offers = door::header(context, RTSPHeaderField::Transport);
+        let port = offers.and_then(|offers| transport::rtcp_port(&offers).ok()?);
+        let host = self.connections.lock().get(&id).and_then(Connection::host);
+        if let (Some(session), Some(port), Some(host)) = (session, port, host) {
+            self.viewers
+                .reports_from(session.to_string(), SocketAddr::new(host, port));
+        }
+    }
+
     /// A viewer plays: it needs a key frame.
     fn plays(
         &self,
@@ -292,15 +399,7 @@ impl Inner {
         context: &gst_rtsp_server::RTSPContext,
         connection: u64,
     ) {
-        let components = context
-            .uri()
-            .map(gstreamer_rtsp::RTSPUrl::decode_path_components)
-            .unwrap_or_default();
-        let name = components
-            .iter()
-            .find(|part| !part.is_empty())
-            .and_then(|part| FeedName::new(part).ok());
-        let (Some(name), Some(session)) = (name, context.session()) else {
+        let (Some(name), Some(session)) = (name(context), context.session()) else {
             return;
         };
         let transport = session
@@ -315,6 +414,9 @@ impl Inner {
             && (0..=u8::MAX).any(|channel| client.stream_transport(channel) == transport);
         let transport = if tcp { Transport::Tcp } else { Transport::Udp };
         if let Some(id) = session.sessionid() {
+            if let Some(connection) = self.connections.lock().get_mut(&connection) {
+                connection.sessions().play(&id);
+            }
             self.viewers
                 .play(id.to_string(), name.clone(), transport, connection);
         }
@@ -341,6 +443,13 @@ impl Inner {
             transport.message_sent();
         }
     }
+}
+
+/// The name that a request is for.
+fn name(context: &gst_rtsp_server::RTSPContext) -> Option<FeedName> {
+    let components = context.uri()?.decode_path_components();
+    let name = components.iter().find(|part| !part.is_empty())?;
+    FeedName::new(name).ok()
 }
 
 fn path(name: &FeedName) -> String {

@@ -1,5 +1,5 @@
-//! Viewers on TCP that do not take their packets. What the system has not yet sent tells it: a viewer that keeps up
-//! empties it between frames.
+//! What the system knows of a viewer's connection: how much it has sent, and how much it has not taken. A viewer on TCP that
+//! keeps up leaves nothing unsent between frames.
 
 use std::io;
 use std::net::TcpStream;
@@ -39,6 +39,33 @@ pub fn unsent_bytes(stream: &TcpStream) -> io::Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
+/// Bytes that were received on `stream` so far, read or not.
+pub fn received_bytes(stream: &TcpStream) -> io::Result<u64> {
+    /// Where `tcpi_bytes_received` lies in `struct tcp_info` (linux/tcp.h, since 4.1); glibc's own structure ends before it.
+    const RECEIVED: std::ops::Range<usize> = 128..136;
+    let mut info = [0_u8; RECEIVED.end];
+    let mut length = RECEIVED.end as nix::libc::socklen_t;
+    #[expect(unsafe_code, reason = "no crate reads so far into this structure")]
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of the live local array, and sets `length`.
+    let answer = unsafe {
+        nix::libc::getsockopt(
+            stream.as_raw_fd(),
+            nix::libc::IPPROTO_TCP,
+            nix::libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    nix::errno::Errno::result(answer)?;
+    let received = info[RECEIVED]
+        .try_into()
+        .ok()
+        .filter(|_| length as usize >= RECEIVED.end);
+    received
+        .map(u64::from_ne_bytes)
+        .ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
 nix::ioctl_read_bad!(outq_not_sent, 0x894b, nix::libc::c_int);
 
 #[cfg(test)]
@@ -72,5 +99,18 @@ mod tests {
         let block = vec![0; 1 << 20];
         while sender.write(&block).is_ok() {}
         assert!(unsent_bytes(&sender).unwrap() > BACKLOG_BYTES);
+    }
+
+    #[test]
+    fn the_system_tells_what_a_peer_has_sent() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (receiver, _) = listener.accept().unwrap();
+        assert_eq!(received_bytes(&receiver).unwrap(), 0);
+        sender.write_all(&[0; 1234]).unwrap();
+        let mut all = [0; 1234];
+        // Once it can be read it has been counted.
+        io::Read::read_exact(&mut (&receiver), &mut all).unwrap();
+        assert_eq!(received_bytes(&receiver).unwrap(), 1234);
     }
 }

@@ -1,6 +1,7 @@
-//! Who plays what, by RTSP session.
+//! Who plays what, by RTSP session, and from where they may report on it.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -21,6 +22,8 @@ struct Viewer {
 #[derive(Clone, Debug)]
 pub struct Viewers {
     playing: Arc<Mutex<HashMap<String, Viewer>>>,
+    /// Where viewers on UDP send RTCP from, by session.
+    reporting: Arc<Mutex<HashMap<String, SocketAddr>>>,
     metrics: Metrics,
 }
 
@@ -29,8 +32,28 @@ impl Viewers {
     pub fn new(metrics: Metrics) -> Self {
         Self {
             playing: Arc::default(),
+            reporting: Arc::default(),
             metrics,
         }
+    }
+
+    /// `session` is set up, and sends RTCP from `address`.
+    pub fn reports_from(&self, session: String, address: SocketAddr) {
+        self.reporting.lock().insert(session, address);
+    }
+
+    /// Whether some viewer sends RTCP from `address`.
+    pub fn is_reporting(&self, address: SocketAddr) -> bool {
+        self.reporting
+            .lock()
+            .values()
+            .any(|known| *known == address)
+    }
+
+    /// `session` is over.
+    pub fn end(&self, session: &str) {
+        self.reporting.lock().remove(session);
+        self.stop(session);
     }
 
     /// `session`, set up over `connection`, plays `feed`.
@@ -106,5 +129,21 @@ mod tests {
         assert_eq!(viewers.close(2), Some(feed.clone()));
         assert_eq!(viewers.close(2), None);
         assert_eq!(viewers.of(&feed), 0);
+    }
+
+    #[test]
+    fn reports_come_from_where_a_session_said() {
+        let viewers = Viewers::new(Metrics::default());
+        let address = SocketAddr::from(([10, 0, 0, 1], 5005));
+        viewers.reports_from("a".into(), address);
+        assert!(viewers.is_reporting(address));
+        assert!(!viewers.is_reporting(SocketAddr::from(([10, 0, 0, 1], 5007))));
+        viewers.stop("a");
+        assert!(
+            viewers.is_reporting(address),
+            "one that pauses still reports"
+        );
+        viewers.end("a");
+        assert!(!viewers.is_reporting(address));
     }
 }

@@ -73,12 +73,22 @@ fn bodies_that_are_no_feed_are_told_why() {
         packet[..4].copy_from_slice(&[0x47, 0x1f, 0xff, 0x10]);
     }
     refused(begin("ts", Some("video/mp2t")), &sync_only, 415, "no H.264");
-    for name in ["b", "c"] {
+    let live = ["b", "c", "d", "e"].map(|name| {
+        if name == "e" {
+            streamer.wait(
+                "the name of the feed that was cut off makes room",
+                |streamer| streamer.state("a").is_empty(),
+            );
+        }
         let mut request = begin(name, Some(RTP));
         request.send(&framed(0, 0, KEY)).unwrap();
+        streamer.wait_frames(name, 1);
+        request
+    });
+    refused(begin("f", Some(RTP)), b"", 503, "--max-feeds");
+    for request in live {
         assert_eq!(request.end().0, 200);
     }
-    refused(begin("d", Some(RTP)), b"", 503, "--max-feeds");
     assert!(streamer.is_running());
     assert!(streamer.metric("xr_streamer_refused_feeds_total{reason=\"garbage\"}") >= 4);
 }
@@ -106,6 +116,73 @@ fn a_taken_name_is_refused_unless_the_token_comes() {
     streamer.wait_frames("room", 2);
     assert_eq!(answer(&mut first.stream).0, 409, "the older one is told");
     assert_eq!(second.end().0, 200);
+}
+
+#[test]
+fn a_name_is_its_tokens_also_while_nobody_feeds_it() {
+    let streamer = Streamer::start(&[]);
+    let begin = |token| Request::begin(streamer.http, "room", Some(RTP), token);
+    let mut first = begin(Some("one"));
+    first.send(&framed(0, 0, KEY)).unwrap();
+    streamer.wait_frames("room", 1);
+    assert_eq!(first.end().0, 200);
+    for thief in [Some("two"), None] {
+        refused(begin(thief), &framed(0, 0, KEY), 409, "taken");
+    }
+    let mut again = begin(Some("one"));
+    again.send(&framed(0, 0, KEY)).unwrap();
+    assert_eq!(again.end().0, 200);
+}
+
+/// A request without a frame is no feed, and one that carries nothing any more keeps no name.
+#[test]
+fn no_name_is_had_for_nothing() {
+    let streamer = Streamer::start(&["--max-feeds", "4", "--stall-ms", "300"]);
+    for number in 0..16 {
+        let name = format!("empty-{number}");
+        let request = Request::begin(streamer.http, &name, Some(RTP), None);
+        assert_eq!(request.end().0, 200);
+    }
+    assert_eq!(get(streamer.http, "/feeds").1, "[]");
+    let mut silent = Request::begin(streamer.http, "room", Some(RTP), None);
+    silent.send(&framed(0, 0, KEY)).unwrap();
+    streamer.wait("the feed stalls although empty packets come", |streamer| {
+        silent.send(&[0, 0]).unwrap();
+        streamer.state("room") == "stalled"
+    });
+    let mut next = Request::begin(streamer.http, "room", Some(RTP), None);
+    next.send(&framed(1, 1500, KEY)).unwrap();
+    streamer.wait_frames("room", 2);
+    assert_eq!(next.end().0, 200);
+}
+
+#[test]
+fn a_streamer_with_a_token_takes_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "secret\n").unwrap();
+    let streamer = Streamer::start(&["--feed-token-file", file.to_str().unwrap()]);
+    for wrong in [Some("two"), None] {
+        let request = Request::begin(streamer.http, "room", Some(RTP), wrong);
+        refused(request, &framed(0, 0, KEY), 401, "--feed-token-file");
+    }
+    let mut right = Request::begin(streamer.http, "room", Some(RTP), Some("secret"));
+    right.send(&framed(0, 0, KEY)).unwrap();
+    assert_eq!(right.end().0, 200);
+    assert_eq!(get(streamer.http, "/feeds/room/events").0, 401);
+}
+
+/// A demultiplexer would gather it in memory.
+#[test]
+fn a_picture_of_mpegts_ends() {
+    let streamer = Streamer::start(&[]);
+    let mut body = vec![0xff_u8; 188 * 40_000];
+    for (number, packet) in body.chunks_mut(188).enumerate() {
+        let begins = u8::from(number == 0) << 6;
+        packet[..4].copy_from_slice(&[0x47, begins | 1, 0, 0x10]);
+    }
+    let request = Request::begin(streamer.http, "ts", Some("video/mp2t"), None);
+    refused(request, &body, 413, "a picture of more than");
 }
 
 /// MPEG-TS with another codec, from a real multiplexer.
@@ -230,6 +307,12 @@ fn a_taken_port_and_a_wrong_flag_are_told() {
     ]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains(&taken) && text.contains("--http"), "{text}");
+    let (code, text) = try_start(&["--max-connections", "10000000"]);
+    assert_eq!(code, Some(64), "{text}");
+    assert!(
+        text.contains("--max-connections") && text.contains("ulimit -n"),
+        "{text}"
+    );
     let (code, text) = try_start(&["--stall-ms", "1"]);
     assert_eq!(code, Some(64), "{text}");
     assert!(text.contains("--stall-ms"), "{text}");

@@ -263,7 +263,7 @@ fn ffmpeg_feeds_and_ffprobe_views() {
 fn a_feed_that_stalls_is_noticed_and_may_be_replaced() {
     let streamer = Streamer::start(&["--stall-ms", "300"]);
     let mut silent =
-        crate::feeding::Request::begin(streamer.http, "room", Some(crate::feeding::RTP), Some("a"));
+        crate::feeding::Request::begin(streamer.http, "room", Some(crate::feeding::RTP), None);
     silent
         .send(&crate::feeding::framed(0, 0, &[0x65, 0x88, 1]))
         .unwrap();

@@ -245,3 +245,191 @@ fn the_house_is_kept_without_new_threads() {
     });
     assert!(streamer.is_running());
 }
+
+/// What a connection has begun does not keep its place: it makes room for one that asks.
+#[test]
+fn half_a_request_holds_no_place() {
+    let streamer = Streamer::start(&["--max-connections", "8"]);
+    let halves: Vec<_> = (0..8)
+        .map(|_| {
+            let mut stream = TcpStream::connect(streamer.rtsp).unwrap();
+            stream.write_all(b"OPTIONS ").unwrap();
+            stream
+        })
+        .collect();
+    streamer.wait("all have come", |streamer| {
+        streamer.metric("xr_streamer_rtsp_connections") >= 8
+    });
+    for _ in 0..16 {
+        let answer = Rtsp::connect(streamer.rtsp).ask("OPTIONS", "room", &[]);
+        assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
+    }
+    drop(halves);
+}
+
+#[test]
+fn sessions_are_few_for_a_connection_and_end_with_it() {
+    let streamer = Streamer::start(&["--max-viewers", "6"]);
+    let _feed = Feed::start(streamer.http, "room", (320, 180), 30, 500);
+    wait_viewable(&streamer);
+    let mut greedy = Rtsp::connect(streamer.rtsp);
+    let answers: Vec<_> = (0..8).map(|_| greedy.setup("room", TCP, &[])).collect();
+    let taken = |answer: &&String| answer.starts_with("RTSP/1.0 200");
+    assert_eq!(answers.iter().filter(taken).count(), 4, "{answers:?}");
+    let mut others: Vec<_> = (0..2).map(|_| Rtsp::connect(streamer.rtsp)).collect();
+    for other in &mut others {
+        other.play("room", TCP);
+    }
+    let refused = Rtsp::connect(streamer.rtsp).setup("room", TCP, &[]);
+    assert!(refused.starts_with("RTSP/1.0 503"), "{refused}");
+    drop(greedy);
+    streamer.wait("its places are free", |streamer| {
+        let answer = Rtsp::connect(streamer.rtsp).setup("room", TCP, &[]);
+        answer.starts_with("RTSP/1.0 200")
+    });
+}
+
+#[test]
+fn one_address_does_not_take_all_sessions() {
+    let streamer = Streamer::start(&["--max-viewers-per-peer", "2"]);
+    let _feed = Feed::start(streamer.http, "room", (320, 180), 30, 500);
+    wait_viewable(&streamer);
+    let mut viewers: Vec<_> = (0..2).map(|_| Rtsp::connect(streamer.rtsp)).collect();
+    for viewer in &mut viewers {
+        viewer.play("room", TCP);
+    }
+    let third = Rtsp::connect(streamer.rtsp).setup("room", TCP, &[]);
+    assert!(third.starts_with("RTSP/1.0 503"), "{third}");
+}
+
+/// The RTSP server keeps every header, in sixteen times as much memory, and answers nobody else meanwhile.
+#[test]
+fn headers_without_end_end_their_connection() {
+    let streamer = Streamer::start(&[]);
+    let senders: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(streamer.rtsp).unwrap();
+            // What the system holds for a peer that has closed is of no interest.
+            let limit = Some(Duration::from_secs(5));
+            stream.set_write_timeout(limit).unwrap();
+            std::thread::spawn(move || {
+                let mut sent = 0;
+                let _ = stream.write_all(b"OPTIONS rtsp://x/ RTSP/1.0\r\nCSeq: 1\r\n");
+                let lines = b"A: b\r\n".repeat(1000);
+                while sent < 64 << 20 && stream.write_all(&lines).is_ok() {
+                    sent += lines.len();
+                }
+                sent
+            })
+        })
+        .collect();
+    for sender in senders {
+        let sent = sender.join().unwrap();
+        assert!(sent < 8 << 20, "{sent} bytes were taken");
+    }
+    let dropped = "xr_streamer_dropped_connections_total{reason=\"endless\"}";
+    streamer.wait("all are counted", |streamer| streamer.metric(dropped) == 4);
+    let answer = Rtsp::connect(streamer.rtsp).ask("OPTIONS", "room", &[]);
+    assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
+}
+
+#[test]
+fn packets_go_to_no_port_of_a_service() {
+    let streamer = Streamer::start(&[]);
+    let _feed = Feed::start(streamer.http, "room", (320, 180), 30, 500);
+    wait_viewable(&streamer);
+    for transport in [
+        "RTP/AVP;unicast;client_port=53-54",
+        "RTP/AVP;unicast",
+        "RTP/AVP/TCP;unicast;interleaved=300-301",
+    ] {
+        let answer = Rtsp::connect(streamer.rtsp).setup("room", transport, &[]);
+        assert!(answer.starts_with("RTSP/1.0 461"), "{answer}");
+    }
+}
+
+/// A report with the stream's own SSRC makes the RTSP server say BYE to everybody, and take another SSRC.
+#[test]
+fn rtcp_of_strangers_is_not_believed() {
+    let streamer = Streamer::start(&[]);
+    let _feed = Feed::start(streamer.http, "room", (640, 360), 300, 1000);
+    wait_viewable(&streamer);
+    let [rtp, rtcp] = [0; 2].map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    for socket in [&rtp, &rtcp] {
+        socket
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+    }
+    let port = |socket: &std::net::UdpSocket| socket.local_addr().unwrap().port();
+    let transport = format!("RTP/AVP;unicast;client_port={}-{}", port(&rtp), port(&rtcp));
+    let mut viewer = Rtsp::connect(streamer.rtsp);
+    let set_up = viewer.setup("room", &transport, &[]);
+    let server = set_up.split("server_port=").nth(1).expect("its ports");
+    let server: Vec<u16> = server
+        .split([';', '\r', '-'])
+        .map_while(|port| port.parse().ok())
+        .collect();
+    let session = crate::speaking::session(&set_up);
+    viewer.ask("PLAY", "room", &[&session]);
+    let mut packet = [0; 2000];
+    rtp.recv(&mut packet).unwrap();
+    let ssrc: [u8; 4] = packet[8..12].try_into().unwrap();
+    let report = |ssrc: [u8; 4]| [&[0x80, 201, 0, 1][..], &ssrc].concat();
+
+    let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = ("127.0.0.1", server[1]);
+    let dropped = |reason: &str| {
+        streamer.metric(&format!(
+            "xr_streamer_rtcp_dropped_total{{reason=\"{reason}\"}}"
+        ))
+    };
+    stranger.send_to(&report(ssrc), to).unwrap();
+    streamer.wait("the stranger is counted", |_| dropped("stranger") == 1);
+    rtcp.send_to(&report(ssrc), to).unwrap();
+    streamer.wait("so is the viewer that claims to be the stream", |_| {
+        dropped("own_ssrc") == 1
+    });
+    rtcp.send_to(b"nonsense", to).unwrap();
+    streamer.wait("and nonsense", |_| dropped("malformed") == 1);
+    rtcp.send_to(&report([1, 2, 3, 4]), to).unwrap();
+    for _ in 0..60 {
+        rtp.recv(&mut packet).unwrap();
+        assert_eq!(packet[8..12], ssrc, "the stream goes on as it was");
+    }
+    rtcp.set_nonblocking(true).unwrap();
+    while let Ok(length) = rtcp.recv(&mut packet) {
+        let has_bye = packet[..length]
+            .windows(2)
+            .any(|two| two[1] == 203 && two[0] >> 6 == 2);
+        assert!(!has_bye, "a BYE came: {:?}", &packet[..length]);
+    }
+    assert_eq!(
+        dropped("stranger") + dropped("own_ssrc") + dropped("malformed"),
+        3
+    );
+}
+
+/// Answers that nobody reads, on both HTTP ports, do not add up to more than the time for draining.
+#[test]
+fn it_ends_in_time_although_answers_are_not_read() {
+    let mut streamer = Streamer::start(&[]);
+    let deaf: Vec<_> = [(streamer.ops, "/metrics"), (streamer.http, "/feeds")]
+        .into_iter()
+        .flat_map(|(address, path)| [(address, path); 2])
+        .map(|(address, path)| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_recv_buffer_size(2304).unwrap();
+            socket.set_tcp_mss(536).unwrap();
+            socket.connect(&address.into()).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let mut stream = TcpStream::from(socket);
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(100);
+            while stream.write_all(request.as_bytes()).is_ok() {}
+            stream
+        })
+        .collect();
+    let (took, code) = streamer.terminate();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    drop(deaf);
+}

@@ -1,0 +1,177 @@
+//! Who may send RTCP to a name, and what. Pure: time is an argument.
+//!
+//! The RTSP server's socket takes RTCP of every address, and believes it: a report that carries the stream's own SSRC makes
+//! it say BYE to all viewers, each SSRC is remembered, and a picture loss is a key frame for everybody.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::metrics::RtcpDropped;
+
+/// Packets that one viewer may send at once, and for each second after.
+const BURST: f64 = 200.0;
+const PER_SECOND: f64 = 100.0;
+
+/// SSRCs that one viewer may use: one, and some more for players that begin anew in the same session.
+const SSRCS: usize = 8;
+
+/// Addresses that are remembered.
+const ADDRESSES: usize = 1024;
+
+/// How many viewers on TCP share what is allowed to those that have no address here.
+const ON_TCP: usize = 256;
+
+/// What was heard from one address, or from all viewers on TCP.
+#[derive(Debug)]
+struct Sender {
+    ssrcs: HashSet<u32>,
+    tokens: f64,
+    filled: Instant,
+}
+
+/// Decides for the packets that come to one name.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    senders: HashMap<Option<SocketAddr>, Sender>,
+}
+
+impl Guard {
+    /// Whether `packet` is passed on, which came at `now` from `from`, or over TCP. `own` is the stream's SSRC, if it has
+    /// begun; `is_viewer` says whether an address is one that a viewer sends RTCP from.
+    pub(super) fn admit(
+        &mut self,
+        packet: &[u8],
+        from: Option<SocketAddr>,
+        own: Option<u32>,
+        is_viewer: impl FnOnce(SocketAddr) -> bool,
+        now: Instant,
+    ) -> Result<(), RtcpDropped> {
+        if from.is_some_and(|from| !is_viewer(from)) {
+            return Err(RtcpDropped::stranger);
+        }
+        if self.senders.len() >= ADDRESSES && !self.senders.contains_key(&from) {
+            self.senders.clear();
+        }
+        let share = if from.is_none() { ON_TCP } else { 1 };
+        let burst = BURST * share as f64;
+        let sender = self.senders.entry(from).or_insert_with(|| Sender {
+            ssrcs: HashSet::new(),
+            tokens: burst,
+            filled: now,
+        });
+        let since = now.saturating_duration_since(sender.filled);
+        sender.filled = now;
+        let filled = sender.tokens + refill(since) * share as f64;
+        sender.tokens = filled.min(burst);
+        if sender.tokens < 1.0 {
+            return Err(RtcpDropped::rate);
+        }
+        sender.tokens -= 1.0;
+        for ssrc in ssrcs(packet).ok_or(RtcpDropped::malformed)? {
+            if Some(ssrc) == own {
+                return Err(RtcpDropped::own_ssrc);
+            }
+            if !sender.ssrcs.contains(&ssrc) {
+                if sender.ssrcs.len() >= SSRCS * share {
+                    return Err(RtcpDropped::ssrcs);
+                }
+                sender.ssrcs.insert(ssrc);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refill(since: Duration) -> f64 {
+    since.as_secs_f64() * PER_SECOND
+}
+
+/// The SSRC of each packet's sender in a compound packet (RFC 3550 section 6.1); none if it is no RTCP.
+pub fn ssrcs(mut compound: &[u8]) -> Option<Vec<u32>> {
+    let mut found = Vec::new();
+    while !compound.is_empty() {
+        let (head, _) = compound.split_first_chunk::<4>()?;
+        let [first, kind, high, low] = *head;
+        let length = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
+        if first >> 6 != 2 || !(200..=207).contains(&kind) || compound.len() < length {
+            return None;
+        }
+        let (packet, rest) = compound.split_at(length);
+        // An empty SDES or BYE has no sender.
+        if let Some(ssrc) = packet.get(4..8).and_then(|ssrc| ssrc.try_into().ok()) {
+            found.push(u32::from_be_bytes(ssrc));
+        }
+        compound = rest;
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OWN: u32 = 0x1111_2222;
+
+    fn report(ssrc: u32) -> Vec<u8> {
+        [&[0x80, 201, 0, 1][..], &ssrc.to_be_bytes()].concat()
+    }
+
+    fn viewer() -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], 40_001))
+    }
+
+    #[test]
+    fn a_viewer_reports_and_a_stranger_does_not() {
+        let mut guard = Guard::default();
+        let now = Instant::now();
+        let stranger = SocketAddr::from(([10, 0, 0, 1], 40_003));
+        let mut admit = |packet: &[u8], from| {
+            guard.admit(packet, from, Some(OWN), |address| address == viewer(), now)
+        };
+        assert_eq!(admit(&report(7), Some(viewer())), Ok(()));
+        assert_eq!(admit(&report(7), None), Ok(()), "over TCP");
+        assert_eq!(
+            admit(&report(7), Some(stranger)),
+            Err(RtcpDropped::stranger)
+        );
+        for from in [None, Some(viewer())] {
+            assert_eq!(admit(&report(OWN), from), Err(RtcpDropped::own_ssrc));
+            let hidden = [report(7), report(OWN)].concat();
+            assert_eq!(admit(&hidden, from), Err(RtcpDropped::own_ssrc));
+            assert_eq!(admit(b"nonsense", from), Err(RtcpDropped::malformed));
+        }
+    }
+
+    #[test]
+    fn ssrcs_and_packets_are_bounded() {
+        let mut guard = Guard::default();
+        let now = Instant::now();
+        let mut admit =
+            |ssrc, at| guard.admit(&report(ssrc), Some(viewer()), Some(OWN), |_| true, at);
+        let taken = (0..100).filter(|ssrc| admit(*ssrc, now).is_ok()).count();
+        assert_eq!(taken, SSRCS);
+        let taken = (0..1000).filter(|_| admit(0, now).is_ok()).count();
+        assert_eq!(taken, 100, "what is left of the burst");
+        assert_eq!(admit(0, now), Err(RtcpDropped::rate));
+        assert_eq!(admit(0, now + Duration::from_secs(1)), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(found) = ssrcs(&bytes) {
+                prop_assert!(!found.is_empty() && found.len() <= bytes.len() / 8);
+            }
+        }
+
+        #[test]
+        fn each_packet_of_a_compound_is_seen(all in proptest::collection::vec(any::<u32>(), 1..20)) {
+            let compound: Vec<u8> = all.iter().flat_map(|ssrc| report(*ssrc)).collect();
+            prop_assert_eq!(ssrcs(&compound), Some(all));
+            prop_assert_eq!(ssrcs(&compound[..compound.len() - 1]), None);
+        }
+    }
+}
