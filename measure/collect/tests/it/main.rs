@@ -1,0 +1,104 @@
+//! xr-collector as a process: what it says at its start, and what is in its folder after it was told to stop.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use timeline::{FrameNumber, FrameReport, Reading, RtpTimestamp, UnixMicros};
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_xr-collector"))
+}
+
+/// A collector on free ports, and where it takes reports.
+fn start(out: &Path) -> (Child, String) {
+    let mut child = program()
+        .args(["--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--out"])
+        .arg(out)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
+    let ready: serde_json::Value = serde_json::from_str(&line).expect("the ready line is JSON");
+    let address = ready["listen"].as_str().expect("an address").to_owned();
+    (child, address)
+}
+
+fn post(address: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("a limit");
+    let length = body.len();
+    write!(
+        stream,
+        "POST /frames/phone HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn what_was_posted_is_in_the_folder_after_sigterm() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("collected");
+    let (mut child, address) = start(&out);
+    let now = service::clock::now();
+    let report = |sequence| FrameReport {
+        sequence,
+        rtp_timestamp: RtpTimestamp(u32::try_from(3000 * sequence).expect("few")),
+        reading: Reading::Read {
+            frame: FrameNumber(u32::try_from(sequence).expect("few")),
+            generated: UnixMicros(now.0 - 100_000 + 33_333 * sequence),
+        },
+        received: None,
+        decoded: now,
+        shown: now,
+    };
+    let lines = (0..3).map(|sequence| serde_json::to_string(&report(sequence)).expect("JSON"));
+    let answer = post(&address, &lines.collect::<Vec<_>>().join("\n"));
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("{\"next\":3}"),
+        "{answer}"
+    );
+    let refused = post(&address, "hello");
+    assert!(
+        refused.starts_with("HTTP/1.1 400") && refused.contains("remedy"),
+        "{refused}"
+    );
+
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).expect("told to stop");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let frames = out.join("collected/run-1/frames.csv");
+    let text = std::fs::read_to_string(&frames).expect("it is written");
+    assert_eq!(
+        text.lines()
+            .skip(1)
+            .filter(|line| line.contains("shown"))
+            .count(),
+        3,
+        "{text}"
+    );
+}
+
+#[test]
+fn a_wrong_target_is_told_with_what_is_right() {
+    let output = program()
+        .args(["--scrape", "renderer"])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(64));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        text.contains("--scrape") && text.contains("renderer=renderer:9091"),
+        "{text}"
+    );
+}
