@@ -107,7 +107,7 @@ impl Shutdown {
         let leader = self.leader.as_ref().and_then(|leader| leader.get());
         let begun = leader.or_else(|| self.fired.get());
         let left = begun.map_or(limit, |begun| {
-            (GRACE - LAST_STEPS).saturating_sub(begun.elapsed())
+            GRACE.saturating_sub(LAST_STEPS + begun.elapsed())
         });
         grace(what, limit.min(left.max(LEAST)), work).await
     }

@@ -44,7 +44,7 @@ pub fn received_bytes(stream: &TcpStream) -> io::Result<u64> {
     /// Where `tcpi_bytes_received` lies in `struct tcp_info` (linux/tcp.h, since 4.1); glibc's own structure ends before it.
     const RECEIVED: std::ops::Range<usize> = 128..136;
     let mut info = [0_u8; RECEIVED.end];
-    let mut length = RECEIVED.end as nix::libc::socklen_t;
+    let mut length = nix::libc::socklen_t::try_from(RECEIVED.end).map_err(io::Error::other)?;
     #[expect(unsafe_code, reason = "no crate reads so far into this structure")]
     // SAFETY: the kernel writes at most `length` bytes, which is the size of the live local array, and sets `length`.
     let answer = unsafe {

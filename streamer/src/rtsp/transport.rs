@@ -53,13 +53,11 @@ where
     T: std::str::FromStr + Copy + TryFrom<u32>,
     u32: From<T>,
 {
-    match text.split_once('-') {
-        Some((first, second)) => Some((first.trim().parse().ok()?, second.trim().parse().ok()?)),
-        None => {
-            let first: T = text.parse().ok()?;
-            Some((first, T::try_from(u32::from(first) + 1).ok()?))
-        }
+    if let Some((first, second)) = text.split_once('-') {
+        return Some((first.trim().parse().ok()?, second.trim().parse().ok()?));
     }
+    let first: T = text.parse().ok()?;
+    Some((first, T::try_from(u32::from(first) + 1).ok()?))
 }
 
 #[cfg(test)]
