@@ -26,7 +26,7 @@ check: deps ## formatting, lints, documentation; the fuzz targets build
 bench: deps media build ## performance bounds, with their figures; wants a quiet machine
 	scripts/bench.sh
 
-fuzz: ## every fuzz target for a minute each (needs cargo-fuzz)
+fuzz: ## every fuzz target for a minute each (instrumented by the toolchain that is there)
 	scripts/fuzz.sh
 
 deps: ## install what is missing from Debian
