@@ -2,13 +2,13 @@
 # Tests the images and manifests on real clusters of this machine, and takes them down: every manifest against the schema of
 # Kubernetes 1.36 and the API server of 1.20, then the scenarios s1 and s3, which must show 99 % of their frames.
 #
-#   KUBE_UP     the program that starts clusters: ../shared/tools/kube-up
+#   KUBE_UP     the program that starts clusters, NAME --pods, --load TAR and --down: kube-up in the search path
 #   PROGRAMS    the folder of the programs: target/release
 #   SECONDS_MEASURED    how long each scenario is counted: 20
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-kube_up=${KUBE_UP:-../shared/tools/kube-up}
+kube_up=${KUBE_UP:-$(command -v kube-up || true)}
 measured=${SECONDS_MEASURED:-20}
 work=$(mktemp -d)
 clusters=()
@@ -24,7 +24,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-[ -x "$kube_up" ] || fail "there is no $kube_up, which starts clusters; KUBE_UP names another"
+[ -x "$kube_up" ] || fail "there is no program that starts clusters: KUBE_UP names one"
 command -v kubectl >/dev/null || fail "there is no kubectl; 1.27 or newer is needed"
 minor=$(kubectl version --client --output=json | sed -n 's/.*"minor": "\([0-9]*\).*/\1/p' | head -1)
 [ "$minor" -ge 27 ] || fail "kubectl 1.$minor knows no includeTemplates: 1.27 or newer is needed"
