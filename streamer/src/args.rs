@@ -108,7 +108,7 @@ pub struct Args {
     )]
     pub max_connections: usize,
 
-    /// A feed that sends nothing for so many milliseconds is stalled, and may be replaced by another.
+    /// A feed that sends nothing for so many milliseconds is stalled, and may be replaced by another unless it has a token.
     #[arg(
         long,
         env = "XR_STALL_MS",
@@ -118,7 +118,7 @@ pub struct Args {
     )]
     pub stall_ms: u32,
 
-    /// A name that nobody has fed and nobody has watched for so many seconds is forgotten.
+    /// A name that nobody feeds or watches for so many seconds is forgotten; sooner if room is short and it has no token.
     #[arg(
         long,
         env = "XR_FORGET_S",

@@ -65,7 +65,7 @@ enum Holding {
     /// How it is claimed, and the runtime that this needs.
     Nothing(Box<dyn FnOnce() -> Result<Claim, Refusal> + Send>, Handle),
     Name(Claim),
-    /// The feed is over.
+    /// The feed has ended, and its name is given back.
     NoMore,
 }
 

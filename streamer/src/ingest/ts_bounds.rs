@@ -17,13 +17,13 @@ const MAX_PIDS: usize = 64;
 /// The PID of packets that carry nothing.
 const NULL_PID: u16 = 0x1fff;
 
-/// Why a body is not passed on.
+/// The reason why a body of MPEG-TS is not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Beyond {
     /// A packet does not begin where the one before it ends.
     #[error("a packet of MPEG-TS does not begin with the byte 47")]
     OutOfStep,
-    /// It has too many streams.
+    /// The body has too many streams and tables.
     #[error("more than {MAX_PIDS} streams and tables")]
     Pids,
     /// A picture or a table does not end.
@@ -31,7 +31,7 @@ pub enum Beyond {
     Endless,
 }
 
-/// Counts a body's packets.
+/// Counts the packets of a body of MPEG-TS.
 #[derive(Debug, Default)]
 pub struct Bounds {
     /// Bytes of the packet that is coming, and its first four.

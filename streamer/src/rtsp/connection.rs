@@ -39,7 +39,7 @@ pub(super) struct Connection {
     begun: Instant,
     /// When the last whole request came, and what had been received by then.
     heard: Option<(Instant, u64)>,
-    /// It was hung up already.
+    /// The streamer has hung up on this connection.
     leaving: bool,
 }
 
@@ -67,7 +67,7 @@ impl Connection {
         self.sessions.open.len()
     }
 
-    /// Its peer.
+    /// The address of the connection's peer.
     pub(super) const fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -77,7 +77,7 @@ impl Connection {
         self.peer.map(|peer| peer.ip().to_canonical())
     }
 
-    /// A whole request came.
+    /// Notes that a whole request came at `now`.
     pub(super) fn hear(&mut self, now: Instant) {
         self.heard = Some((now, received_bytes(&self.twin).unwrap_or(0)));
     }
@@ -147,7 +147,7 @@ impl Sessions {
         self.ended = None;
     }
 
-    /// Session `id` plays.
+    /// Notes that session `id` plays.
     pub(super) fn play(&mut self, id: &str) {
         if let Some(limit) = self.open.get_mut(id) {
             *limit = None;
@@ -170,7 +170,7 @@ impl Sessions {
             .map(|(id, _)| id.as_str())
     }
 
-    /// All of them.
+    /// The ids of all sessions of the connection.
     pub(super) fn into_ids(self) -> impl Iterator<Item = String> {
         self.open.into_keys()
     }

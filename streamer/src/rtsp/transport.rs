@@ -6,7 +6,7 @@
 /// The lowest UDP port that packets are sent to: services have those below.
 const LOWEST_PORT: u16 = 1024;
 
-/// Why a header is refused.
+/// The header asks for packets where none may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unusable;
 
