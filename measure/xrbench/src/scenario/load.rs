@@ -184,7 +184,7 @@ impl Origin<'_> {
     fn wrong(self, key: &str, value: &str, why: &str, node: Option<&Node>) -> ConfigError {
         let place = node.map(|node| match node.line {
             Some(line) => format!(", line {line}"),
-            None => ", changed by --set".to_owned(),
+            None => " (changed by --set)".to_owned(),
         });
         ConfigError::new(
             format!("{key} in {}{}", self.0, place.unwrap_or_default()),

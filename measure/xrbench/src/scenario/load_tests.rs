@@ -278,7 +278,7 @@ fn what_a_lab_cannot_be_is_refused_by_key() {
         (
             "renderer.cluster=c",
             [
-                "renderer.cluster in two.toml, changed by --set",
+                "renderer.cluster in two.toml (changed by --set)",
                 "known are: a, b",
             ],
         ),
@@ -286,7 +286,7 @@ fn what_a_lab_cannot_be_is_refused_by_key() {
         (
             "fabric=liquo",
             [
-                "fabric in two.toml, changed by --set",
+                "fabric in two.toml (changed by --set)",
                 "did you mean `liqo`",
             ],
         ),
@@ -394,7 +394,7 @@ fn a_mistake_in_the_defaults_has_their_line_and_one_of_the_command_line_none() {
         "{in_file}"
     );
     let set = error(text, &["renderer.gop=0"]);
-    assert!(set.contains("two.toml, changed by --set"), "{set}");
+    assert!(set.contains("two.toml (changed by --set)"), "{set}");
 }
 
 #[test]

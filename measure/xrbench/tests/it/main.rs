@@ -58,7 +58,7 @@ fn bad_configuration_is_64_and_says_what_would_be_right() {
         (
             SCENARIO,
             &["run", "test.toml", "--set", "transport=upd"],
-            ["--set.transport", "`udp`", "tcp"],
+            ["transport in test.toml (changed by --set)", "`udp`", "tcp"],
         ),
         (
             SCENARIO,
