@@ -11,6 +11,7 @@
 //! keys of some 30; with the default limits and one client, hash tables at their fullest included, under 24 MB.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use crate::clock_exchange::on_our_clock;
@@ -67,6 +68,33 @@ pub struct Counts {
     pub mismatched: u64,
 }
 
+impl fmt::Display for Counts {
+    /// What there is any of, in words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            (self.foreign, "crossings of other streams"),
+            (self.implausible, "implausible reports"),
+            (self.late_crossings, "late crossings"),
+            (self.late_reports, "late reports"),
+            (self.evicted, "frames given out early"),
+            (self.nameless, "crossings of frames that nobody named"),
+            (
+                self.mismatched,
+                "stamps of another frame than their packets",
+            ),
+        ];
+        let mut before = "";
+        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, "{before}{count} {what}")?;
+            before = ", ";
+        }
+        if before.is_empty() {
+            f.write_str("everything could be joined")?;
+        }
+        Ok(())
+    }
+}
+
 /// How far the clocks are from ours that the times of a report were read from, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offsets {
@@ -83,7 +111,8 @@ type Slots = u64;
 #[derive(Clone, Debug)]
 struct Client {
     name: ClientName,
-    heard: Duration,
+    /// When it was heard last; none once it has left.
+    heard: Option<Duration>,
 }
 
 /// A frame that waits for its points, or for clients that may still report it.
@@ -245,15 +274,24 @@ impl Joiner {
         let known = self.clients.iter().position(|known| known.name == *client);
         let place = known.unwrap_or_else(|| self.admit(client));
         if let Some(known) = self.clients.get_mut(place) {
-            known.heard = now;
+            known.heard = Some(now);
         }
         1 << place
+    }
+
+    /// No frame waits for this client any more, and it is the first to make room for another.
+    pub fn leave(&mut self, client: &ClientName) {
+        for known in &mut self.clients {
+            if known.name == *client {
+                known.heard = None;
+            }
+        }
     }
 
     fn admit(&mut self, client: &ClientName) -> usize {
         let new = Client {
             name: client.clone(),
-            heard: self.now,
+            heard: Some(self.now),
         };
         if self.clients.len() < MAX_CLIENTS {
             self.clients.push(new);
@@ -277,8 +315,9 @@ impl Joiner {
     /// The clients that may still report a frame: those that have been heard of late.
     fn present(&self) -> Slots {
         let heard = self.clients.iter().enumerate();
+        let is_present = |heard| self.now.saturating_sub(heard) < self.limits.patience;
         heard
-            .filter(|(_, client)| self.now.saturating_sub(client.heard) < self.limits.patience)
+            .filter(|(_, client)| client.heard.is_some_and(is_present))
             .fold(0, |slots, (place, _)| slots | 1 << place)
     }
 
@@ -329,6 +368,19 @@ impl Joiner {
     /// How many frames wait.
     pub fn waiting(&self) -> usize {
         self.open.len()
+    }
+
+    /// The rows that closing every waiting frame would give out, oldest first, with what is known of each by now.
+    pub fn waiting_rows(&self) -> Vec<FrameRow> {
+        let mut rows = Vec::new();
+        for (key, serial) in &self.queue {
+            let open = self.open.get(key).filter(|open| open.serial == *serial);
+            if let Some(open) = open {
+                rows.extend(lost(*key, open));
+                rows.extend(open.rows.iter().cloned().map(|row| filled(row, open)));
+            }
+        }
+        rows
     }
 
     fn open(&mut self, key: RtpTimestamp, rows: &mut Vec<FrameRow>) -> &mut Open {
@@ -385,19 +437,10 @@ impl Joiner {
         let Some(open) = self.open.remove(&key) else {
             return;
         };
-        if open.shown_by == 0 {
-            if open.crossed[Point::Generated as usize].is_some() {
-                let mut lost = FrameRow::new(key, Outcome::Lost);
-                fill(&mut lost, &open.crossed);
-                rows.push(lost);
-            } else {
-                self.counts.nameless += 1;
-            }
-        }
-        for mut row in open.rows {
-            fill(&mut row, &open.crossed);
-            rows.push(row);
-        }
+        let lost = lost(key, &open);
+        self.counts.nameless += u64::from(open.shown_by == 0 && lost.is_none());
+        rows.extend(lost);
+        rows.extend(open.rows.iter().cloned().map(|row| filled(row, &open)));
         while self.forget.len() >= self.limits.remembered {
             self.forget_oldest();
             if self.limits.remembered == 0 {
@@ -436,6 +479,18 @@ fn fill(row: &mut FrameRow, crossed: &[Option<UnixMicros>; 6]) {
     for (said, crossed) in row.points.iter_mut().zip(crossed) {
         *said = crossed.or(*said);
     }
+}
+
+/// The row with what the services saw of its frame.
+fn filled(mut row: FrameRow, open: &Open) -> FrameRow {
+    fill(&mut row, &open.crossed);
+    row
+}
+
+/// The row of a frame that a renderer generated and nobody reported.
+fn lost(key: RtpTimestamp, open: &Open) -> Option<FrameRow> {
+    let is_lost = open.shown_by == 0 && open.crossed[Point::Generated as usize].is_some();
+    is_lost.then(|| filled(FrameRow::new(key, Outcome::Lost), open))
 }
 
 /// From the generation time that is in `key` to `at`, in microseconds, taken around the wrap.

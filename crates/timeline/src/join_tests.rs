@@ -512,3 +512,17 @@ fn a_picture_of_another_time_is_counted_and_left_out() {
     joiner.finish(&mut rows);
     assert_eq!(shown_by(&rows), [(Some("a"), Outcome::Shown, Some(10_000))]);
 }
+
+#[test]
+fn counts_are_told_in_words() {
+    assert_eq!(Counts::default().to_string(), "everything could be joined");
+    let some = Counts {
+        foreign: 2,
+        evicted: 1,
+        ..Counts::default()
+    };
+    assert_eq!(
+        some.to_string(),
+        "2 crossings of other streams, 1 frames given out early"
+    );
+}

@@ -3,13 +3,13 @@
 //! ```text
 //! run.json  summary.json  report.html
 //! <scenario>/run-<k>/  meta.json  frames.csv  latency.hlog  resources.csv  host.csv  events.csv  ocr.csv
-//!                      strips/  logs/
+//!                      frames-open.csv (while it is collected)  strips/  logs/
 //! ```
 
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -17,6 +17,9 @@ use serde::de::DeserializeOwned;
 
 use super::repetition::RepetitionMeta;
 use super::run::RunInfo;
+
+/// What the names of files begin with that are written whole and then renamed.
+pub(super) const PART: &str = ".part-";
 
 /// The folder of a result.
 #[derive(Clone, Debug)]
@@ -57,9 +60,20 @@ impl RunFolder {
         }
     }
 
-    /// Reads `run.json`.
+    /// Reads `run.json`. One with names that lead out of the folder is refused: it may be somebody else's.
     pub fn info(&self) -> anyhow::Result<RunInfo> {
-        read_json(&self.run_json())
+        let path = self.run_json();
+        let info: RunInfo = read_json(&path)?;
+        let scenarios = info.scenarios.iter().map(|one| &one.name);
+        for name in scenarios.chain(info.order.iter().map(|one| &one.scenario)) {
+            anyhow::ensure!(
+                is_folder_name(name),
+                "{}: a scenario has the name {name:?}, which is none of a folder in this one; results that xrbench wrote have \
+                 none like it",
+                path.display()
+            );
+        }
+        Ok(info)
     }
 
     /// Every repetition that has begun, by scenario in the order of `run.json`, then by number.
@@ -69,7 +83,15 @@ impl RunFolder {
             for run in 1..=scenario.runs {
                 let folder = self.repetition(&scenario.name, run);
                 if folder.meta_json().exists() {
-                    found.push((folder.meta()?, folder));
+                    let meta = folder.meta()?;
+                    anyhow::ensure!(
+                        meta.scenario == scenario.name && meta.run == run,
+                        "{} is of repetition {} of {:?}: its folder was moved, or changed by hand",
+                        folder.meta_json().display(),
+                        meta.run,
+                        meta.scenario
+                    );
+                    found.push((meta, folder));
                 }
             }
         }
@@ -111,6 +133,11 @@ impl RepetitionFolder {
     /// Every frame, every point: `timeline::frames_csv`.
     pub fn frames_csv(&self) -> PathBuf {
         self.root.join("frames.csv")
+    }
+
+    /// Rows that wait for points of their way, while the repetition is collected: [`FrameRows`](crate::FrameRows) reads both.
+    pub fn frames_open_csv(&self) -> PathBuf {
+        self.root.join("frames-open.csv")
     }
 
     /// HdrHistogram interval log of the latency in microseconds.
@@ -164,6 +191,13 @@ impl RepetitionFolder {
     }
 }
 
+/// Whether a folder can have this name within another.
+fn is_folder_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    let one = matches!(parts.next(), Some(Component::Normal(part)) if part == name);
+    one && parts.next().is_none() && !name.contains(char::is_control)
+}
+
 /// Reads a JSON file of a result.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = fs::read(path).with_context(|| {
@@ -191,6 +225,7 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     };
     let write = || -> io::Result<()> {
         let mut part = tempfile::Builder::new()
+            .prefix(PART)
             .permissions(fs::Permissions::from_mode(0o666))
             .tempfile_in(folder)?;
         part.write_all(content)?;
@@ -199,6 +234,13 @@ pub fn write_atomic(path: &Path, content: &[u8]) -> anyhow::Result<()> {
         Ok(())
     };
     write().with_context(|| cannot_write(path))
+}
+
+/// Where a file is written before it takes the place of `path`. Nobody else may write into the folder, and what a killed
+/// writer left there is removed by the next one that takes the folder.
+pub fn part_of(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{PART}{name}"))
 }
 
 /// The context of every failed write: which file, what stands, what to do.
@@ -240,6 +282,7 @@ mod tests {
             let at = folder.repetition("ours", run);
             at.create().expect("folders");
             let meta = RepetitionMeta {
+                scenario: "ours".into(),
                 run,
                 fps: 60.0,
                 measured_from_us: Some(UnixMicros(1_000_000)),
@@ -254,6 +297,58 @@ mod tests {
             [1, 2]
         );
         assert_eq!(found[0].0.scheduled_frames(), 150);
+    }
+
+    /// Whatever a result that somebody sent says, nothing is read or written outside of it.
+    #[test]
+    fn names_in_a_result_do_not_leave_its_folder() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = RunFolder::new(dir.path().join("result"));
+        fs::create_dir(folder.root()).expect("made");
+        let says = |name: &str, ordered: &str| {
+            let info = RunInfo {
+                scenarios: vec![ScenarioInfo {
+                    name: name.into(),
+                    runs: 1,
+                    ..ScenarioInfo::default()
+                }],
+                order: vec![crate::PlannedRepetition {
+                    scenario: ordered.into(),
+                    run: 1,
+                }],
+                ..RunInfo::default()
+            };
+            write_json(&folder.run_json(), &info).expect("written");
+            folder.info().map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(says("s1-udp_2", "s1-udp_2"), Ok(()));
+        for outside in [
+            "../outside",
+            "/etc",
+            "..",
+            ".",
+            "",
+            "a/b",
+            "a/",
+            "a\0b",
+            "a\nb",
+        ] {
+            for (name, ordered) in [(outside, "s"), ("s", outside)] {
+                let error = says(name, ordered).expect_err(outside);
+                assert!(error.contains(&format!("{outside:?}")), "{error}");
+            }
+        }
+        assert_eq!(says("s", "s"), Ok(()));
+        let repetition = folder.repetition("s", 1);
+        repetition.create().expect("made");
+        let of_another = RepetitionMeta {
+            scenario: "../outside".into(),
+            run: 1,
+            ..RepetitionMeta::default()
+        };
+        write_json(&repetition.meta_json(), &of_another).expect("written");
+        let error = folder.repetitions().expect_err("another's").to_string();
+        assert!(error.contains("../outside"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,9 @@ mod calibration;
 mod clock;
 pub mod date;
 mod folder;
+mod frames;
 pub mod kept;
+mod lock;
 pub mod machine;
 mod repetition;
 pub mod rows;
@@ -17,7 +19,11 @@ mod run;
 
 pub use calibration::{Calibration, Fit, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step, within_bounds};
 pub use clock::{ClockMeta, ClockSource};
-pub use folder::{RepetitionFolder, RunFolder, cannot_write, read_json, write_atomic, write_json};
+pub use folder::{
+    RepetitionFolder, RunFolder, cannot_write, part_of, read_json, write_atomic, write_json,
+};
+pub use frames::{FrameRows, settle};
+pub use lock::{FolderError, FolderLock};
 pub use machine::Machine;
 pub use repetition::{
     FabricMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta, TooBig, TunnelBackend,

@@ -1,16 +1,11 @@
 //! Reads a result's repetitions into figures, one file at a time.
 
-use std::{fs::File, io::BufReader};
-
 use anyhow::Context as _;
-use timeline::{
-    frames_csv::{FrameReader, Phase},
-    hist::Intervals,
-};
+use timeline::{frames_csv::Phase, hist::Intervals};
 
 use super::{Note, NoteKind, read};
 use result::{
-    RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, ScenarioInfo,
+    FrameRows, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, ScenarioInfo,
     rows::{self, Audit, OcrRow},
 };
 use stats::{Disturbances, FromOcr, FromRows, Measured, Window};
@@ -212,15 +207,12 @@ fn close(
     let last = if meta.pipeline.is_reference() {
         rows.iter().filter_map(|row| row.generated_us).max()
     } else {
-        File::open(folder.frames_csv())
-            .ok()
-            .and_then(|file| FrameReader::new(BufReader::new(file)).ok())
-            .and_then(|frames| {
-                frames
-                    .filter_map(Result::ok)
-                    .filter_map(|row| row.at(timeline::Point::Generated).map(|at| at.0))
-                    .max()
-            })
+        FrameRows::open(folder).ok().and_then(|frames| {
+            frames
+                .filter_map(Result::ok)
+                .filter_map(|row| row.at(timeline::Point::Generated).map(|at| at.0))
+                .max()
+        })
     };
     Window {
         to_us: last.map_or(window.from_us, |last| (last + 1).max(window.from_us)),
@@ -247,10 +239,8 @@ fn from_frames(
         return Ok((measuring.close(meta.fps), vec![remark]));
     }
     let name = || format!("cannot read {}", path.display());
-    let file = File::open(&path).with_context(name)?;
     let (mut wrong, mut samples) = (0_u64, 0_u64);
-    let reader = FrameReader::new(BufReader::with_capacity(1 << 16, file)).with_context(name)?;
-    for row in reader {
+    for row in FrameRows::open(folder)? {
         match row {
             Ok(row) => {
                 samples +=

@@ -107,6 +107,8 @@ mod tests {
             let at = folder.repetition("delay-0us", run);
             at.create().expect("folders");
             let meta = RepetitionMeta {
+                scenario: "delay-0us".into(),
+                run,
                 complete: true,
                 ..RepetitionMeta::default()
             };

@@ -2,16 +2,14 @@
 //! are made from what counts.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
 
 use anyhow::Context as _;
-use timeline::frames_csv::{FrameReader, FrameRow, FrameWriter, Phase};
+use timeline::frames_csv::{FrameRow, FrameWriter, Phase};
 use timeline::hist::{LatencyHistogram, LogWriter};
 use timeline::{Point, UnixMicros};
 
 use super::sampler::Seconds;
-use result::{RepetitionFolder, RepetitionMeta, write_atomic};
+use result::{FrameRows, RepetitionFolder, RepetitionMeta, settle, write_atomic};
 
 /// The tag of the intervals that hold the samples of undisturbed seconds once more.
 pub const UNDISTURBED: &str = "undisturbed";
@@ -30,10 +28,11 @@ pub fn finish(
     meta: &RepetitionMeta,
     seconds: &Seconds,
 ) -> anyhow::Result<Yield> {
+    // What a collector that failed could not write out is in a file of its own.
+    settle(folder)?;
     let path = folder.frames_csv();
-    let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut rows: Vec<FrameRow> = FrameReader::new(BufReader::new(file))
-        .and_then(Iterator::collect)
+    let mut rows: Vec<FrameRow> = FrameRows::open(folder)?
+        .collect::<Result<_, _>>()
         .with_context(|| format!("cannot read {}", path.display()))?;
     for row in &mut rows {
         row.phase = phase(row, meta);
@@ -106,6 +105,8 @@ fn histograms(rows: &[FrameRow], meta: &RepetitionMeta) -> anyhow::Result<Vec<u8
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use timeline::RtpTimestamp;
     use timeline::frames_csv::Outcome;
     use timeline::hist::Intervals;
@@ -150,9 +151,8 @@ mod tests {
                 rows: 100
             }
         );
-        let file = BufReader::new(File::open(folder.frames_csv()).expect("there"));
-        let rows: Vec<FrameRow> = FrameReader::new(file)
-            .expect("a header")
+        let rows: Vec<FrameRow> = FrameRows::open(&folder)
+            .expect("there")
             .collect::<Result<_, _>>()
             .expect("rows");
         assert!(rows.is_sorted_by_key(|row| row.at(Point::Generated)));

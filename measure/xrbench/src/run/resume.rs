@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use service::ConfigError;
 
-use result::{PlannedRepetition, RunFolder, RunInfo, RunState};
+use result::{PlannedRepetition, RunFolder, RunInfo, RunState, settle};
 
 /// What stands of an earlier run.
 #[derive(Debug)]
@@ -26,14 +26,6 @@ pub(super) fn earlier(folder: &RunFolder, wanted: &serde_json::Value) -> anyhow:
             remedy,
         )
     };
-    if !folder.run_json().exists() {
-        let why = "there is no run.json in it, so no run to go on with".to_owned();
-        return Err(wrong(
-            why,
-            "Give the folder that the stopped run wrote, or leave --resume out.",
-        )
-        .into());
-    }
     let info = folder.info()?;
     if info.scenario != *wanted {
         let what = difference(&info.scenario, wanted, "the file").unwrap_or_default();
@@ -64,18 +56,18 @@ pub(super) fn earlier(folder: &RunFolder, wanted: &serde_json::Value) -> anyhow:
 
 /// Puts what an unfinished repetition wrote beside it, so that the new one begins with an empty folder and nothing is lost.
 pub(super) fn set_aside(folder: &RunFolder, slot: &PlannedRepetition) -> anyhow::Result<()> {
-    let old = folder
-        .repetition(&slot.scenario, slot.run)
-        .root()
-        .to_owned();
+    let repetition = folder.repetition(&slot.scenario, slot.run);
+    let old = repetition.root();
     if !old.exists() {
         return Ok(());
     }
+    // One that was killed left the rows that waited.
+    settle(&repetition)?;
     let aside = (1..u32::MAX)
         .map(|n| PathBuf::from(format!("{}-stopped-{n}", old.display())))
         .find(|path| !path.exists())
         .context("no free name")?;
-    fs::rename(&old, &aside)
+    fs::rename(old, &aside)
         .with_context(|| format!("cannot rename {} to {}", old.display(), aside.display()))
 }
 
@@ -180,7 +172,5 @@ mod tests {
             error.to_string().contains("the file.seed was 1 and is 2"),
             "{error}"
         );
-        let error = earlier(&RunFolder::new("/nowhere"), &json!({})).expect_err("nothing there");
-        assert!(error.to_string().contains("no run.json"), "{error}");
     }
 }

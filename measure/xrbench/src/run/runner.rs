@@ -18,7 +18,9 @@ use super::progress::Progress;
 use super::repetition::{RunContext, Stopped};
 use super::{course, dry, machine, programs, resume, strips};
 use crate::scenario::File;
-use result::{PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, kept, write_json};
+use result::{
+    FolderLock, PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, kept, write_json,
+};
 
 /// The run was stopped by Ctrl-C; what was measured before is readable.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +88,6 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> anyhow::Result<RunFolder> {
     let started = clock::now();
-    let folder = folder_of(file, options, started);
     let programs = programs::find(options.bin_dir.as_deref())?;
     check_sources(file)?;
     let understood =
@@ -108,11 +109,12 @@ pub async fn run(
             return Err(ConfigError::new("--pcap (XR_PCAP)", point, why, remedy).into());
         }
     }
+    // Held to the end: nobody else writes into it, and it held nothing but a result.
+    let (folder, _lock) = take(folder_of(file, options, started), options)?;
     let (info, complete) = if options.resume {
         let earlier = resume::earlier(&folder, &understood)?;
         (earlier.info, earlier.complete)
     } else {
-        check_out(&folder)?;
         let machine = machine::machine();
         let info = RunInfo {
             schema_version: RUN_VERSION,
@@ -167,12 +169,6 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn whole(&self, mut info: RunInfo) -> anyhow::Result<()> {
-        std::fs::create_dir_all(self.folder.root()).with_context(|| {
-            format!(
-                "cannot make {}, from --out (XR_OUT)",
-                self.folder.root().display()
-            )
-        })?;
         (info.state, info.error, info.ended_us) = (RunState::Running, None, None);
         write_json(&self.folder.run_json(), &info)?;
         let expected = self.plan.expected(self.file, self.options.read_strips);
@@ -344,17 +340,20 @@ fn check_points(
     Ok(())
 }
 
-fn check_out(folder: &RunFolder) -> anyhow::Result<()> {
-    if folder.run_json().exists() {
-        let why = "it holds a result already, which would be overwritten";
-        let remedy = "Give another folder, add --resume to go on with a run that was stopped, or remove this one.";
-        return Err(ConfigError::new(
-            "--out (XR_OUT)",
-            folder.root().display().to_string(),
-            why,
-            remedy,
-        )
-        .into());
-    }
-    Ok(())
+/// Takes the folder of the result. A name of our own that another run has got is left to that one.
+fn take(folder: RunFolder, options: &RunOptions) -> anyhow::Result<(RunFolder, FolderLock)> {
+    let taken = match options {
+        RunOptions { resume: true, .. } => folder.go_on().map(|lock| (folder.clone(), lock)),
+        RunOptions { out: Some(_), .. } => folder.begin().map(|lock| (folder.clone(), lock)),
+        RunOptions { out: None, .. } => folder.begin_beside(),
+    };
+    taken.map_err(|error| {
+        let origin = if options.resume {
+            "--out (XR_OUT) with --resume"
+        } else {
+            "--out (XR_OUT)"
+        };
+        let (value, why) = (folder.root().display().to_string(), error.to_string());
+        ConfigError::new(origin, value, why, error.remedy()).into()
+    })
 }
