@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use service::http::{self, Limits};
 use service::ops::Ops;
-use service::trace::TraceRing;
+use service::trace::Traces;
 use service::{Shutdown, descriptors, ready};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -23,8 +23,8 @@ use crate::rtsp::factory::Options;
 use crate::rtsp::server::{Bounds, Server};
 use crate::rtsp::viewers::Viewers;
 
-/// Ten minutes of one feed at 60 frames a second, two points each.
-const TRACE_CROSSINGS: usize = 1 << 16;
+/// Crossings kept of each name: two minutes at 60 frames a second, two points each, in 400 kB.
+const TRACE_CROSSINGS: usize = 1 << 14;
 
 /// A connection to the feeds has one, one to the RTSP port two.
 const DESCRIPTORS_EACH: u64 = 3;
@@ -49,8 +49,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     )?;
     media::init()?;
     let mut ops = Ops::new("xr-streamer");
-    let trace = TraceRing::new(TRACE_CROSSINGS);
-    ops.trace = Some(trace.clone());
+    let traces = Traces::new(TRACE_CROSSINGS);
+    ops.traces = Some(traces.clone());
     let (ready, metrics) = (ops.ready.clone(), Metrics::register(&mut ops.registry));
     let limits = Limits {
         connections: args.max_connections,
@@ -65,7 +65,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let ops_address = args.common.ops.context("--ops has a default")?;
     let ops = ops.bind(ops_address, &shutdown).await?;
 
-    let (table, viewers) = parts(&args, &metrics, trace);
+    let (table, viewers) = parts(&args, &metrics, traces);
     let server = Server::new(
         Arc::clone(&table),
         viewers.clone(),
@@ -114,11 +114,11 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn parts(args: &Args, metrics: &Metrics, trace: TraceRing) -> (Arc<Table>, Viewers) {
+fn parts(args: &Args, metrics: &Metrics, traces: Traces) -> (Arc<Table>, Viewers) {
     let settings = Settings {
         stall: Duration::from_millis(u64::from(args.stall_ms)),
         keyframe_window: Duration::from_millis(u64::from(args.keyframe_ms)),
-        trace,
+        traces,
     };
     let table = Arc::new(Table::new(args.max_feeds, settings, metrics.names.clone()));
     (table, Viewers::new(metrics.clone()))

@@ -5,7 +5,7 @@
 //! | `/live` | 200 while the process can answer at all |
 //! | `/ready` | 200, or 503 and the reason |
 //! | `/metrics` | every metric, as OpenMetrics text |
-//! | `/trace?after=N&limit=M` | a page of crossings as JSON ([`TracePage`](timeline::TracePage)) |
+//! | `/trace?after=N&limit=M&name=S` | a page of crossings as JSON ([`TracePage`](timeline::TracePage)), of one stream |
 //! | `/clock` | the times at which the request came and the answer went ([`ServerTimes`]) |
 
 use std::io;
@@ -29,7 +29,7 @@ use tokio::sync::oneshot;
 use crate::args::OPS_ORIGIN;
 use crate::http::{self, Limits, Problem};
 use crate::process::Process;
-use crate::trace::{MAX_PAGE, TraceRing};
+use crate::trace::{MAX_PAGE, TraceRing, Traces};
 use crate::{Readiness, Shutdown, StartError, clock, logs};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -39,8 +39,10 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Ops {
     /// Register the program's metrics here. Build and process metrics are in it already.
     pub registry: Registry,
-    /// The ring that `/trace` serves; without one it answers 404.
+    /// The ring that `/trace` serves; without one, and without [`Ops::traces`], it answers 404.
     pub trace: Option<TraceRing>,
+    /// The rings that `/trace` serves by name, of a program that many streams pass.
+    pub traces: Option<Traces>,
     /// The state that `/ready` tells; keep a clone to set it.
     pub ready: Readiness,
     /// Routes of the program's own, beside those that every ops port has.
@@ -71,6 +73,7 @@ impl Ops {
         Self {
             registry,
             trace: None,
+            traces: None,
             ready: Readiness::new(),
             more: Router::new(),
             limits,
@@ -93,6 +96,7 @@ impl Ops {
         let routes = routes(Shared {
             registry: self.registry,
             trace: self.trace,
+            traces: self.traces,
             ready: self.ready,
             shutdown: shutdown.clone(),
         })
@@ -181,6 +185,7 @@ fn serve(
 struct Shared {
     registry: Registry,
     trace: Option<TraceRing>,
+    traces: Option<Traces>,
     ready: Readiness,
     shutdown: Shutdown,
 }
@@ -233,6 +238,7 @@ struct TraceQuery {
     after: u64,
     #[serde(default = "max_page")]
     limit: usize,
+    name: Option<String>,
 }
 
 const fn max_page() -> usize {
@@ -248,18 +254,24 @@ async fn trace(
             StatusCode::BAD_REQUEST,
             "wrong query",
             error.body_text(),
-            format!("ask /trace?after=N&limit=M with N the `next` of the last page, 0 at first, and M at most {MAX_PAGE}"),
+            format!("ask /trace?after=N&limit=M with N the `next` of the last page, 0 at first, and M at most {MAX_PAGE}; name=S asks for one stream"),
         )
     })?;
-    let ring = shared.trace.as_ref().ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "no trace",
-            "this program sees no frames pass",
-            "ask the renderer, the streamer or the client",
-        )
-    })?;
-    Ok(Json(ring.page(query.after, query.limit)).into_response())
+    let TraceQuery { after, limit, name } = query;
+    let page = match (&shared.trace, &shared.traces) {
+        // What one stream passes has its crossings, whatever it is called elsewhere.
+        (Some(ring), _) => ring.page(after, limit),
+        (None, Some(traces)) => traces.page(name.as_deref(), after, limit),
+        (None, None) => {
+            return Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "no trace",
+                "this program sees no frames pass",
+                "ask the renderer, the streamer or the client",
+            ));
+        }
+    };
+    Ok(Json(page).into_response())
 }
 
 async fn exchange() -> Json<ServerTimes> {

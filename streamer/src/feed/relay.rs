@@ -18,6 +18,9 @@ use super::outlet::{Numbered, Outlet, Stream};
 use super::parameters::ParameterSets;
 use super::sequence::Renumber;
 
+/// Packets that can be missing between two: more than a second of any feed's.
+const MOST_MISSING: u16 = 10_000;
+
 /// What every name is run with.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -25,8 +28,8 @@ pub struct Settings {
     pub stall: Duration,
     /// A renderer is asked for a key frame at most once in this time.
     pub keyframe_window: Duration,
-    /// Where frames are noted that pass.
-    pub trace: service::trace::TraceRing,
+    /// Where the frames of each name are noted that pass.
+    pub traces: service::trace::Traces,
 }
 
 /// The claim has been replaced by another feed's, or the name's feed is ended.
@@ -38,7 +41,7 @@ pub struct Superseded;
 #[derive(Debug)]
 pub struct Feed {
     name: FeedName,
-    settings: Settings,
+    trace: service::trace::TraceRing,
     lease: Mutex<Lease>,
     /// Held while a frame is pushed, so that frames stay in order when a feed takes over from another.
     output: Mutex<Renumber>,
@@ -70,9 +73,10 @@ pub struct Claim {
 
 impl Feed {
     /// A name without a feed. Must be called within a tokio runtime.
-    pub fn new(name: FeedName, settings: Settings, counters: Counters, now: Instant) -> Self {
+    pub fn new(name: FeedName, settings: &Settings, counters: Counters, now: Instant) -> Self {
         let (ssrc, first) = (fastrand::u32(1..), fastrand::u16(..));
         Self {
+            trace: settings.traces.ring(name.as_str()),
             name,
             lease: Mutex::new(Lease::new(now, settings.stall)),
             output: Mutex::new(Renumber::new(ssrc, first)),
@@ -88,7 +92,6 @@ impl Feed {
             counters,
             packets: AtomicU64::new(0),
             frames: AtomicU64::new(0),
-            settings,
         }
     }
 
@@ -171,7 +174,7 @@ impl Feed {
 
     /// Where frames are noted that pass.
     pub const fn trace(&self) -> &service::trace::TraceRing {
-        &self.settings.trace
+        &self.trace
     }
 
     /// A viewer needs a key frame.
@@ -278,13 +281,15 @@ impl Claim {
         let counters = &self.feed.counters;
         if step.missing > 0 {
             counters.gaps.inc();
-            counters.missing.inc_by(u64::from(step.missing));
+            // A longer jump is a sender that counts anew: it says nothing of what was lost.
+            if step.missing <= MOST_MISSING {
+                counters.missing.inc_by(u64::from(step.missing));
+            }
             self.feed.wish_keyframe();
         }
         counters.skipped.inc_by(u64::from(step.skipped));
         let Some(frame) = step.frame else { return };
         self.feed
-            .settings
             .trace
             .push(frame.timestamp, Point::Ingested, ingested);
         self.feed.frames.fetch_add(1, Ordering::Relaxed);
@@ -341,7 +346,7 @@ const fn unpack(position: u64) -> (u16, RtpTimestamp) {
 #[cfg(test)]
 mod tests {
     use media::rtp::Packet;
-    use service::trace::TraceRing;
+    use service::trace::Traces;
 
     use super::super::assembler::Assembler;
     use super::*;
@@ -387,12 +392,12 @@ mod tests {
         let settings = Settings {
             stall: Duration::from_secs(1),
             keyframe_window: Duration::from_secs(1),
-            trace: TraceRing::new(8),
+            traces: Traces::new(8),
         };
         let name = FeedName::new("x").unwrap();
         let feed = Arc::new(Feed::new(
             name,
-            settings,
+            &settings,
             Counters::default(),
             Instant::now(),
         ));

@@ -61,12 +61,7 @@ impl Table {
         if feeds.len() >= self.limit {
             return Err(Full(self.limit));
         }
-        let feed = Feed::new(
-            name.clone(),
-            self.settings.clone(),
-            self.counters.of(name),
-            now,
-        );
+        let feed = Feed::new(name.clone(), &self.settings, self.counters.of(name), now);
         let feed = Arc::new(feed);
         feeds.insert(name.clone(), Arc::clone(&feed));
         Ok((feed, true))
@@ -113,6 +108,7 @@ impl Table {
         for name in &old {
             feeds.remove(name);
             self.counters.forget(name);
+            self.settings.traces.forget(name.as_str());
         }
         old
     }
