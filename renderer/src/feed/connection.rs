@@ -152,17 +152,7 @@ pub(super) async fn refusal(response: Response<Incoming>) -> String {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) | Err(_) => bytes::Bytes::new(),
     };
-    if let Ok(problem) = serde_json::from_slice::<Problem>(&bytes) {
-        return format!(
-            "{status}: {}: {}; {}",
-            problem.title, problem.detail, problem.remedy
-        );
-    }
-    let text: String = String::from_utf8_lossy(&bytes)
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(200)
-        .collect();
+    let text = Problem::told(&bytes);
     if text.is_empty() {
         status.to_string()
     } else {

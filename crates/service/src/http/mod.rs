@@ -9,5 +9,5 @@ mod serve;
 mod slots;
 mod watched;
 
-pub use problem::Problem;
+pub use problem::{Problem, visible};
 pub use serve::{Connections, Limits, listen, serve};

@@ -4,6 +4,7 @@ mod limit;
 mod queue;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Stderr, Write};
 use std::panic::PanicHookInfo;
@@ -58,6 +59,12 @@ pub enum Format {
 
 /// What may wait for whoever reads stderr: some two thousand lines.
 const CAPACITY: usize = 256 * 1024;
+
+/// The longest event that is written whole: the end of another process's log fits in.
+const LONGEST_EVENT: usize = 16 * 1024;
+
+/// What stands before the further lines of an event.
+const CONTINUED: &[u8] = b"\n    ";
 
 /// How long the end of the program waits for whoever reads stderr.
 const LAST_WORDS: Duration = Duration::from_millis(300);
@@ -121,7 +128,7 @@ struct Line;
 
 impl Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        STDERR.push(line);
+        STDERR.push(&one_event(line));
         Ok(line.len())
     }
 
@@ -130,9 +137,50 @@ impl Write for Line {
     }
 }
 
+/// An event as it is written: what a peer said within it begins no line that looks like another event, and is not long.
+fn one_event(event: &[u8]) -> Cow<'_, [u8]> {
+    let text = event.strip_suffix(b"\n").unwrap_or(event);
+    let is_plain = !text.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
+    if is_plain && text.len() <= LONGEST_EVENT {
+        return Cow::Borrowed(event);
+    }
+    let mut written = Vec::with_capacity(text.len().min(LONGEST_EVENT) + 64);
+    for byte in &text[..text.len().min(LONGEST_EVENT)] {
+        match byte {
+            b'\n' => written.extend_from_slice(CONTINUED),
+            b'\r' => written.push(b' '),
+            byte => written.push(*byte),
+        }
+    }
+    if text.len() > LONGEST_EVENT {
+        let more = text.len() - LONGEST_EVENT;
+        written.extend_from_slice(format!(" ({more} bytes more)").as_bytes());
+    }
+    written.push(b'\n');
+    Cow::Owned(written)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever it quotes, an event begins one line, and the others are indented.
+    #[test]
+    fn no_event_looks_like_two() {
+        assert_eq!(one_event(b"a line\n").as_ref(), b"a line\n");
+        let forged = one_event(b"it says no\r\n2026-01-01T00:00:00Z ERROR forged\n");
+        let lines: Vec<_> = forged.split(|byte| *byte == b'\n').collect();
+        assert_eq!(
+            lines,
+            [
+                &b"it says no "[..],
+                b"    2026-01-01T00:00:00Z ERROR forged",
+                b""
+            ]
+        );
+        let long = one_event(&[b'x'; 2 * LONGEST_EVENT]).into_owned();
+        assert!(long.len() < LONGEST_EVENT + 64 && long.ends_with(b" bytes more)\n"));
+    }
 
     #[test]
     fn filters_are_checked_early() {
