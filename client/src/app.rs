@@ -186,8 +186,9 @@ impl Writers {
                 .client_id
                 .clone()
                 .unwrap_or_else(|| format!("xr-client-{}-{started}", std::process::id()));
+            let (token, fates) = (args.token.load()?, metrics.posts.clone());
             let (uploader, posts) =
-                Uploader::start(collector, &id, metrics.posts.clone(), shutdown)?;
+                Uploader::start(collector, &id, token.as_ref(), fates, shutdown)?;
             (writers.uploader, outputs.posts) = (Some(uploader), Some(posts));
         }
         Ok((writers, outputs))

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use service::ConfigError;
 use service::args::Common;
+use service::{ConfigError, TokenArgs};
 use settings::{ClientSettings, Span};
 
 use crate::link::{self, SCHEMES};
@@ -69,6 +69,10 @@ pub struct Args {
         help_heading = "Records"
     )]
     pub client_id: Option<String>,
+
+    /// What every post shows the collector: a name that was posted under with a token stays that token's.
+    #[command(flatten, next_help_heading = "Records")]
+    pub token: TokenArgs,
 
     /// Write a row for every frame to this CSV file; it is flushed every half second.
     #[arg(long, env = "XR_FRAMES", value_name = "FILE", help_heading = "Records")]

@@ -1,7 +1,7 @@
 //! Going on with a file of lines that an earlier process of this client left, perhaps killed in the middle of one:
 //! nothing that was recorded is overwritten.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
@@ -22,6 +22,14 @@ pub fn open(path: &Path, header: &str) -> io::Result<(File, bool)> {
     if !metadata.is_file() {
         return Ok((file, false));
     }
+    // Locked for as long as it is open: each of two writers would write over what the other wrote.
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => {
+            let why = "another process is writing it; name another file, or end that process";
+            io::Error::new(io::ErrorKind::ResourceBusy, why)
+        }
+        TryLockError::Error(error) => error,
+    })?;
     let length = metadata.len();
     let mut first = Vec::new();
     (&mut file)
@@ -74,6 +82,17 @@ mod tests {
                 format!("{after}end")
             );
         }
+    }
+
+    #[test]
+    fn a_file_has_one_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.csv");
+        let first = open(&path, "a,b").unwrap();
+        let error = open(&path, "a,b").unwrap_err();
+        assert!(error.to_string().contains("another process"), "{error}");
+        drop(first);
+        open(&path, "a,b").unwrap();
     }
 
     #[test]

@@ -5,9 +5,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Deserialize;
-use service::Shutdown;
 use service::backoff::Backoff;
+use service::http::{Problem, visible};
+use service::{Secret, Shutdown};
 use timeline::FrameReport;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -23,6 +26,9 @@ const BATCH: usize = 1_000;
 
 /// How long reports are gathered before they are sent.
 const GATHER: Duration = Duration::from_millis(150);
+
+/// The longest answer that is read.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
 
 /// How long the collector may take for one request.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -48,16 +54,22 @@ impl Posts {
 pub struct Uploader(JoinHandle<()>);
 
 impl Uploader {
-    /// Starts sending to `collector` under the name `id`. Whether the collector answers is logged at once.
+    /// Starts sending to `collector` under the name `id`, with `token` if there is one. Whether the collector answers is logged
+    /// at once.
     pub fn start(
         collector: &str,
         id: &str,
+        token: Option<&Secret>,
         fates: Fates,
         stopping: &Shutdown,
     ) -> anyhow::Result<(Self, Posts)> {
+        // It posts where it was told to, and nowhere that a variable or an answer names.
         let client = reqwest::Client::builder()
             .timeout(LIMIT)
             .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .default_headers(headers(token)?)
             .build()
             .context("cannot make an HTTP client for --collector")?;
         let url = format!("{}/frames/{id}", collector.trim_end_matches('/'));
@@ -67,7 +79,7 @@ impl Uploader {
             url,
             fates: fates.clone(),
             held: VecDeque::new(),
-            reachable: None,
+            told: None,
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(2)),
         };
         let task = tokio::spawn(sender.run(reports, stopping.clone()));
@@ -90,15 +102,54 @@ struct Sender {
     fates: Fates,
     /// Taken from the queue, and not yet by the collector.
     held: VecDeque<FrameReport>,
-    reachable: Option<bool>,
+    /// What the log has been told last.
+    told: Option<Told>,
     backoff: Backoff,
 }
 
+/// What tells this process from another that posts under the same name, and its token.
+fn headers(token: Option<&Secret>) -> anyhow::Result<HeaderMap> {
+    let hidden = |text: String| -> anyhow::Result<HeaderValue> {
+        let mut value = HeaderValue::try_from(text).context("a token is visible ASCII")?;
+        value.set_sensitive(true);
+        Ok(value)
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert("xr-process", hidden(Secret::random()?.expose().to_owned())?);
+    if let Some(token) = token {
+        headers.insert(AUTHORIZATION, hidden(format!("Bearer {}", token.expose()))?);
+    }
+    Ok(headers)
+}
+
 /// What the collector answers.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Answer {
-    /// The sequence number that it wants next: it has everything before.
-    next: u64,
+    /// Reports of the post that it left out.
+    #[serde(default)]
+    refused: u64,
+    /// What was wrong with the first of those.
+    #[serde(default)]
+    why: String,
+}
+
+/// What became of a post.
+enum Verdict {
+    /// The collector has it, but for what it left out.
+    Taken(Answer),
+    /// The collector will never take it, because of this.
+    Refused(String),
+    /// The collector did not take it, because of this, and may yet.
+    Later(String),
+}
+
+/// What the log is told of posts, once until it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Takes,
+    LeavesOut,
+    Refuses,
+    Fails,
 }
 
 impl Sender {
@@ -140,57 +191,86 @@ impl Sender {
             serde_json::to_writer(&mut body, report).expect("a report is plain numbers");
             body.push(b'\n');
         }
-        let sent = self
-            .client
-            .post(&self.url)
-            .header("content-type", "application/x-ndjson")
-            .body(body)
-            .send()
-            .await;
-        let answer = match sent.and_then(reqwest::Response::error_for_status) {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.tell(Err(&error));
-                return false;
-            }
+        let verdict = self.send(body).await;
+        self.tell(&verdict);
+        // What it answers is about what it was sent: it can let go of nothing else.
+        let refused = match verdict {
+            Verdict::Later(_) => return false,
+            Verdict::Taken(answer) => answer.refused.min(batch as u64),
+            Verdict::Refused(_) => batch as u64,
         };
-        let next = answer
-            .json::<Answer>()
-            .await
-            .map_or(0, |answer| answer.next);
-        self.tell(Ok(()));
         self.backoff.reset();
-        // A collector that began anew may want more than is still here; what it answered 200 to is its own.
-        let taken = self
-            .held
-            .iter()
-            .take_while(|report| report.sequence < next)
-            .count()
-            .max(batch);
-        self.held.drain(..taken);
-        self.fates.kept.inc_by(taken as u64);
+        self.held.drain(..batch);
+        self.fates.kept.inc_by(batch as u64 - refused);
+        self.fates.dropped.inc_by(refused);
         true
     }
 
-    /// Logs a change: the collector came, or went.
-    fn tell(&mut self, outcome: Result<(), &reqwest::Error>) {
-        if self.reachable.replace(outcome.is_ok()) == Some(outcome.is_ok()) {
-            return;
-        }
-        match outcome {
-            Ok(()) => tracing::info!(collector = self.url, "the collector takes frames"),
+    async fn send(&self, body: Vec<u8>) -> Verdict {
+        let request = self
+            .client
+            .post(&self.url)
+            .header("content-type", "application/x-ndjson")
+            .body(body);
+        let mut answer = match request.send().await {
+            Ok(answer) => answer,
             Err(error) => {
-                let mut cause: &dyn std::error::Error = error;
+                let mut cause: &dyn std::error::Error = &error;
                 while let Some(source) = cause.source() {
                     cause = source;
                 }
-                tracing::warn!(
-                    collector = self.url,
-                    %cause,
-                    "the collector of --collector (XR_COLLECTOR) does not take frames; up to {QUEUE} are kept and it is \
-                     tried again; start it with: xr-collector --listen ADDR:PORT"
-                );
+                return Verdict::Later(cause.to_string());
             }
+        };
+        let mut said = Vec::new();
+        while let Ok(Some(chunk)) = answer.chunk().await {
+            said.extend_from_slice(&chunk);
+            if said.len() > MAX_ANSWER_BYTES {
+                break;
+            }
+        }
+        let status = answer.status();
+        if status.is_success() {
+            return Verdict::Taken(serde_json::from_slice(&said).unwrap_or_default());
+        }
+        let why = format!("{status}: {}", Problem::told(&said));
+        match status {
+            StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNPROCESSABLE_ENTITY => Verdict::Refused(why),
+            _ => Verdict::Later(why),
+        }
+    }
+
+    /// Logs a change: the collector came, went, or does not want what it is sent.
+    fn tell(&mut self, verdict: &Verdict) {
+        let told = match verdict {
+            Verdict::Taken(answer) if answer.refused == 0 => Told::Takes,
+            Verdict::Taken(_) => Told::LeavesOut,
+            Verdict::Refused(_) => Told::Refuses,
+            Verdict::Later(_) => Told::Fails,
+        };
+        if self.told.replace(told) == Some(told) {
+            return;
+        }
+        let collector = &self.url;
+        match verdict {
+            Verdict::Taken(answer) if answer.refused == 0 => {
+                tracing::info!(collector, "the collector takes frames");
+            }
+            Verdict::Taken(answer) => {
+                let (refused, why) = (answer.refused, visible(&answer.why, 200));
+                tracing::warn!(collector, refused, %why, "the collector leaves frames out");
+            }
+            Verdict::Refused(why) => {
+                tracing::warn!(collector, %why, "the collector refuses frames; they are dropped and counted");
+            }
+            Verdict::Later(cause) => tracing::warn!(
+                collector,
+                %cause,
+                "the collector of --collector (XR_COLLECTOR) does not take frames; up to {QUEUE} are kept and it is \
+                 tried again; start it with: xr-collector --listen ADDR:PORT"
+            ),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use timeline::{Reading, RtpTimestamp, UnixMicros};
@@ -15,14 +15,19 @@ use super::*;
 struct Collector {
     seen: Arc<Mutex<Vec<u64>>>,
     failures: Arc<Mutex<u32>>,
+    /// What it answers in place of what it should.
+    says: Option<(StatusCode, &'static str)>,
+    heads: Arc<Mutex<Vec<HeaderMap>>>,
 }
 
 async fn take(
     State(collector): State<Collector>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: String,
 ) -> Response {
     assert_eq!(id, "test");
+    collector.heads.lock().unwrap().push(headers);
     {
         let mut failures = collector.failures.lock().unwrap();
         if *failures > 0 {
@@ -33,6 +38,9 @@ async fn take(
     let mut seen = collector.seen.lock().unwrap();
     for line in body.lines() {
         seen.push(serde_json::from_str::<FrameReport>(line).unwrap().sequence);
+    }
+    if let Some(says) = collector.says {
+        return says.into_response();
     }
     let next = seen.last().map_or(0, |last| last + 1);
     format!("{{\"next\":{next}}}").into_response()
@@ -65,6 +73,7 @@ async fn a_collector_that_comes_late_and_fails_twice_gets_everything_in_order() 
     let (uploader, posts) = Uploader::start(
         &format!("http://{address}/"),
         "test",
+        None,
         fates.clone(),
         &Shutdown::new(),
     )
@@ -100,6 +109,7 @@ async fn what_does_not_fit_and_what_is_left_at_the_end_is_counted() {
     let (uploader, posts) = Uploader::start(
         &format!("http://{address}"),
         "test",
+        None,
         fates.clone(),
         &stopping,
     )
@@ -115,4 +125,89 @@ async fn what_does_not_fit_and_what_is_left_at_the_end_is_counted() {
         tokio::task::yield_now().await;
     }
     assert_eq!((fates.kept.get(), fates.dropped.get()), (0, given));
+}
+
+/// Posts so many reports to a collector that says the same to all, and returns what was kept and what was dropped.
+async fn posted(reports: u64, status: StatusCode, text: &'static str) -> (u64, u64, Collector) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let collector = Collector {
+        says: Some((status, text)),
+        ..Collector::default()
+    };
+    tokio::spawn(serve(listener, collector.clone()));
+    let (fates, token) = (Fates::default(), Secret::new("sesame"));
+    let (uploader, posts) =
+        Uploader::start(&url, "test", Some(&token), fates.clone(), &Shutdown::new()).unwrap();
+    for sequence in 0..reports {
+        posts.push(report(sequence));
+    }
+    drop(posts);
+    uploader.finish(Duration::from_secs(3)).await;
+    (fates.kept.get(), fates.dropped.get(), collector)
+}
+
+/// A number beyond all that was sent lets go of nothing that was not.
+#[tokio::test]
+async fn an_answer_is_about_what_was_posted() {
+    let text = "{\"next\":18446744073709551615}";
+    let (kept, dropped, collector) = posted(2_500, StatusCode::OK, text).await;
+    assert_eq!((kept, dropped), (2_500, 0));
+    assert_eq!(
+        *collector.seen.lock().unwrap(),
+        (0..2_500).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn what_the_collector_leaves_out_is_counted_as_dropped() {
+    let some = "{\"next\":9,\"refused\":3,\"why\":\"no\"}";
+    let (kept, dropped, _) = posted(100, StatusCode::OK, some).await;
+    assert_eq!(kept + dropped, 100);
+    assert!(
+        dropped > 0 && dropped % 3 == 0,
+        "three of each post: {dropped}"
+    );
+    let (kept, dropped, _) = posted(100, StatusCode::UNPROCESSABLE_ENTITY, "{}").await;
+    assert_eq!((kept, dropped), (0, 100));
+}
+
+/// Who posts is told by two headers, the same in every post.
+#[tokio::test]
+async fn a_post_says_which_process_it_is_of() {
+    let (.., collector) = posted(1, StatusCode::OK, "{\"next\":1}").await;
+    let heads = collector.heads.lock().unwrap();
+    assert!(heads.len() >= 2, "an empty post, and one with a report");
+    assert!(
+        heads
+            .iter()
+            .all(|head| head["xr-process"] == heads[0]["xr-process"])
+    );
+    assert_eq!(heads[0]["xr-process"].len(), 32);
+    assert_eq!(heads[0]["authorization"], "Bearer sesame");
+}
+
+/// Wherever it is sent, it posts nothing there.
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (other, url) = (
+        Collector::default(),
+        format!("http://{}", listener.local_addr().unwrap()),
+    );
+    tokio::spawn(serve(listener, other.clone()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let first = format!("http://{}", listener.local_addr().unwrap());
+    let elsewhere = axum::response::Redirect::temporary(&format!("{url}/frames/test"));
+    let app = Router::new().route("/frames/{id}", post(async || elsewhere));
+    tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
+    let fates = Fates::default();
+    let stopping = Shutdown::new();
+    let (uploader, posts) =
+        Uploader::start(&first, "test", None, fates.clone(), &stopping).unwrap();
+    posts.push(report(0));
+    drop(posts);
+    uploader.finish(Duration::from_millis(500)).await;
+    assert_eq!((fates.kept.get(), fates.dropped.get()), (0, 1));
+    assert!(other.heads.lock().unwrap().is_empty());
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use collect::core::Core;
+use collect::reporter::Reporter;
 use collect::reports;
 use libfuzzer_sys::fuzz_target;
 use timeline::clock_exchange::{Estimate, Exchange, ServerTimes};
@@ -50,7 +51,7 @@ impl Collector {
     fn post(&mut self, source: u8, reports: &[FrameReport]) {
         let name = ClientName::new(&source_name(source)).expect("a name");
         let arrived = UnixMicros(START + 10_000_000);
-        if let Ok(taken) = self.core.reports(&name, reports, arrived) {
+        if let Ok(taken) = self.core.reports(&name, &Reporter::default(), reports, arrived) {
             let counted = taken.new + taken.repeated + taken.implausible;
             assert_eq!(counted, reports.len() as u64);
             self.taken += taken.new;

@@ -42,7 +42,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     (
         "e2e",
         &[
-            "settings", "stamp", "timeline", "media", "service", "testbed",
+            "settings", "stamp", "timeline", "media", "service", "testbed", "result",
         ],
     ),
 ];

@@ -205,6 +205,28 @@ async fn what_ctrl_c_leaves_can_be_read() {
     let exit = runner.interrupt(Duration::from_secs(30)).await;
     assert_eq!(exit, Exit::Code(130), "{}", runner.log_tail());
     assert_eq!(json(&out.join("run.json"))["state"], "interrupted");
+    // The measured time ends with what was shown, and not with the last process.
+    for (_, folder) in repetitions(&out) {
+        let Some(to) = std::fs::read(folder.join("meta.json"))
+            .ok()
+            .and_then(|bytes| {
+                let meta: Value = serde_json::from_slice(&bytes).ok()?;
+                (meta["error"] == "interrupted" && meta["pipeline"] == "ours")
+                    .then(|| meta["measured_to_us"].as_u64())?
+            })
+        else {
+            continue;
+        };
+        let shown = e2e::rows(&folder.join("frames.csv")).into_iter();
+        let shown = shown.filter(|row| row.outcome == timeline::frames_csv::Outcome::Shown);
+        let last = shown
+            .filter_map(|row| row.at(timeline::Point::Generated))
+            .max();
+        assert!(
+            last.is_some_and(|last| to <= last.0 + 1),
+            "{to} after {last:?}"
+        );
+    }
     // The tables are there, and so is the word that they are a part of what was planned.
     let report = run(binary("xrbench"), &["report", &text(&out)], PATIENCE).await;
     assert_eq!(report.code, Some(1), "{report}");

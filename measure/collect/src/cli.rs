@@ -9,12 +9,14 @@ use axum::Router;
 use result::Machine;
 use service::args::{Common, listen_address};
 use service::ops::Ops;
-use service::{Shutdown, clock, ready};
+use service::{Shutdown, TokenArgs, clock, ready};
+use timeline::ClientName;
 use timeline::join::Limits;
 use tower_http::services::ServeDir;
 
+use super::files::Paths;
 use super::scrape::{Scraper, Target};
-use super::{Collection, Collector, Start};
+use super::{Collection, Collector, MAX_BYTES, Start};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,9 +46,18 @@ pub struct CollectArgs {
     /// Ops port of a service whose trace is pulled, with a name for it if you like; may be given several times
     #[arg(long, env = "XR_SCRAPE", value_name = "[NAME=]HOST:PORT", value_delimiter = ',', value_parser = target)]
     scrape: Vec<Target>,
+    /// The stream that is measured, by its name at the streamer; without one, the first that the streamer was fed
+    #[arg(long, env = "XR_STREAM", value_name = "NAME", value_parser = stream_name)]
+    stream: Option<String>,
     /// Folder of the result; made if it is not there. One that this command wrote before gets another repetition
     #[arg(long, env = "XR_OUT", value_name = "DIR", default_value = "collected")]
     out: PathBuf,
+    /// What every post must show
+    #[command(flatten)]
+    token: TokenArgs,
+    /// How long frames.csv may grow, in bytes; then no more reports are taken
+    #[arg(long, env = "XR_MAX_BYTES", value_name = "N", default_value_t = MAX_BYTES, value_parser = clap::value_parser!(u64).range(1..))]
+    max_bytes: u64,
     /// Every service and client is on this host: no clock is asked
     #[arg(long, env = "XR_ONE_CLOCK")]
     one_clock: bool,
@@ -54,6 +65,14 @@ pub struct CollectArgs {
     /// Arguments of every program.
     #[command(flatten)]
     pub common: Common,
+}
+
+fn stream_name(text: &str) -> Result<String, String> {
+    // Clients and streams are named by the same rule.
+    let name = ClientName::new(text);
+    name.map(String::from).map_err(|_| {
+        "a stream's name is 1 to 64 letters, digits, dots, dashes and underscores".to_owned()
+    })
 }
 
 fn target(text: &str) -> Result<Target, String> {
@@ -67,6 +86,7 @@ fn target(text: &str) -> Result<Target, String> {
     Ok(Target {
         name: name.to_owned(),
         ops: ops.to_owned(),
+        stream: None,
         ask_clock: true,
     })
 }
@@ -83,6 +103,7 @@ const CATCH_UP: Duration = Duration::from_secs(1);
 /// Collects until the shutdown.
 pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let address = args.common.ops.context("--ops has a default")?;
+    let token = args.token.load()?;
     let mut collection = Collection::begin(&args.out, Machine::here(), clock::now())?;
     let mut ops = Ops::new(PROGRAM);
     // The files grow while they are served; whoever has the first part of one asks for the rest by a range.
@@ -95,11 +116,13 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let start = Start {
         listen: args.listen,
         origin: "--listen (XR_LISTEN)".to_owned(),
-        frames: collection.repetition().frames_csv(),
-        log: collection.repetition().latency_hlog(),
+        paths: Paths::of(collection.repetition()),
         limits,
         one_clock: args.one_clock,
         measure_all: true,
+        token,
+        reported: collection.reported_before(),
+        max_bytes: args.max_bytes,
         on_event: Box::new(|_, _, _| {}),
     };
     let collector = Collector::start(start, &mut ops.registry)?;
@@ -110,6 +133,7 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         .into_iter()
         .map(|target| Target {
             ask_clock: !args.one_clock,
+            stream: args.stream.clone(),
             ..target
         })
         .map(|target| collector.scrape(target))
@@ -125,11 +149,14 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         tokio::select! {
             () = shutdown.fired() => break,
             // The sender is in the collector, which is still here.
-            _ = failure.wait_for(Option::is_some) => break,
+            _ = failure.changed() => match &*failure.borrow_and_update() {
+                Some(why) => ready.set_unready(why.clone()),
+                None => ready.set_ready(),
+            },
             _ = notes.tick() => {
                 let known = *progress.borrow();
-                if known.shown > 0 {
-                    collection.note(&known, &collector.clocks())?;
+                if known.shown > 0 && let Err(error) = collection.note(&known, &collector.clocks()) {
+                    tracing::warn!("{error:#}");
                 }
             }
         }
@@ -147,7 +174,10 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let ended = collection.end(&known, &clocks, failed, clock::now());
     let (counts, _) = finished?;
     ended?;
-    tracing::info!(?counts, ?clocks, "collected");
+    tracing::info!(
+        clock_uncertainty_us = clocks.uncertainty_us,
+        "collected: {counts}"
+    );
     ops.stop().await;
     Ok(())
 }

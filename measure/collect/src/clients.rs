@@ -1,9 +1,10 @@
 //! One client's reports: which of them are new, and how many it never sent.
 
 use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
 
 use timeline::{FrameReport, Reading};
+
+use super::reporter::Holder;
 
 /// Reports of a client that are known again when it posts them again: more than it posts at a time.
 const REMEMBERED: usize = 8_192;
@@ -15,15 +16,15 @@ const MAX_GAP: u64 = 1_000_000;
 type Mark = (u64, u64);
 
 /// What is known of a client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Client {
+    /// Who reports under its name.
+    pub(super) holder: Holder,
     next: u64,
     marks: HashSet<Mark>,
     oldest: VecDeque<Mark>,
     /// Number and generation time of the last frame whose stamp was read.
     last: Option<(u32, u64)>,
-    /// When it posted last.
-    pub(super) heard: Duration,
 }
 
 /// Ticks of a schedule, and the time that they took.
@@ -62,6 +63,17 @@ pub(super) enum Posted {
 }
 
 impl Client {
+    /// One that has reported nothing yet.
+    pub(super) fn new(holder: Holder) -> Self {
+        Self {
+            holder,
+            next: 0,
+            marks: HashSet::new(),
+            oldest: VecDeque::new(),
+            last: None,
+        }
+    }
+
     /// The number that would follow the last report.
     pub(super) fn next(&self) -> u64 {
         self.next
@@ -106,9 +118,16 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use timeline::{Reading, RtpTimestamp, UnixMicros};
 
     use super::*;
+    use crate::reporter::Reporter;
+
+    fn client() -> Client {
+        Client::new(Holder::new(Reporter::default(), Duration::ZERO))
+    }
 
     fn report(sequence: u64, decoded: u64) -> FrameReport {
         FrameReport {
@@ -125,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_posted_again_is_known_and_gaps_are_counted() {
-        let mut client = Client::default();
+        let mut client = client();
         assert_eq!(client.post(&report(0, 1_000)), NEW);
         assert_eq!(client.post(&report(1, 2_000)), NEW);
         assert_eq!(client.post(&report(0, 1_000)), Posted::Again);
@@ -136,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_client_that_begins_anew_is_heard_whatever_its_clock_says() {
-        let mut client = Client::default();
+        let mut client = client();
         for n in 0..100 {
             assert_eq!(client.post(&report(n, 1_000_000 + n)), NEW);
         }
@@ -147,7 +166,7 @@ mod tests {
 
     #[test]
     fn an_absurd_number_makes_nobody_deaf_and_skips_nothing() {
-        let mut client = Client::default();
+        let mut client = client();
         assert_eq!(client.post(&report(0, 1_000)), NEW);
         assert_eq!(client.post(&report(u64::MAX, u64::MAX)), NEW);
         assert_eq!(client.post(&report(u64::MAX, u64::MAX - 1)), NEW);
@@ -158,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_rate_is_told_by_the_numbers_of_frames() {
-        let mut client = Client::default();
+        let mut client = client();
         let mut rate = Rate::default();
         let frames = (0..300_u32).filter(|n| n % 7 != 3).chain(0..100);
         for (n, number) in frames.enumerate() {
@@ -179,7 +198,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut client = Client::default();
+        let mut client = client();
         for n in 0..3 * REMEMBERED as u64 {
             assert_eq!(client.post(&report(n, n)), NEW);
         }

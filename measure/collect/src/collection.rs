@@ -1,23 +1,26 @@
 //! The folder that xr-collector writes: a result with one scenario, of which each start of the collector is a
 //! repetition, so that a collector that is restarted goes on beside what it has.
 
-use std::fs::{self, File, TryLockError};
-use std::io::BufReader;
+use std::collections::VecDeque;
 use std::path::Path;
 
-use anyhow::Context as _;
 use result::{
-    Machine, PlannedRepetition, RUN_VERSION, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo,
-    RunState, ScenarioInfo, cannot_write, write_json,
+    FolderLock, FrameRows, Machine, PlannedRepetition, RUN_VERSION, RepetitionFolder,
+    RepetitionMeta, RunFolder, RunInfo, RunState, ScenarioInfo, settle, write_json,
 };
 use service::ConfigError;
-use timeline::UnixMicros;
-use timeline::frames_csv::FrameReader;
+use timeline::{ClientName, RtpTimestamp, UnixMicros};
 
 use super::core::{ClocksKnown, Progress};
 
 /// The name of the one scenario of a collected result, and of the result.
 const SCENARIO: &str = "collected";
+
+/// Frames of the start before this one that are known again: more than its clients keep.
+const MAX_REPORTED: usize = 262_144;
+
+/// What to do about a folder of somebody else's.
+const ANOTHER: &str = "Give another folder, or that of an earlier collector.";
 
 /// A collected result, and the repetition that this start is.
 #[derive(Debug)]
@@ -26,17 +29,23 @@ pub struct Collection {
     repetition: RepetitionFolder,
     info: RunInfo,
     meta: RepetitionMeta,
-    /// Locked for as long as it is open: two collectors in one folder would take each other's numbers.
-    _lock: File,
+    reported: VecDeque<(ClientName, RtpTimestamp)>,
+    /// Two collectors in one folder would take each other's numbers.
+    _lock: FolderLock,
 }
 
 impl Collection {
     /// Begins a repetition in the folder `out`, which is made where there is none.
     pub fn begin(out: &Path, machine: Machine, now: UnixMicros) -> anyhow::Result<Self> {
-        fs::create_dir_all(out).with_context(|| cannot_write(out))?;
-        let lock = lock(out)?;
         let folder = RunFolder::new(out);
-        let mut info = if folder.run_json().exists() {
+        let goes_on = folder.run_json().exists();
+        let lock = if goes_on {
+            folder.go_on()
+        } else {
+            folder.begin()
+        };
+        let lock = lock.map_err(|error| refused(out, &error.to_string(), error.remedy()))?;
+        let mut info = if goes_on {
             folder.info()?
         } else {
             RunInfo {
@@ -51,13 +60,17 @@ impl Collection {
             }
         };
         let [scenario] = &mut info.scenarios[..] else {
-            return Err(refused(out, "it holds the result of `xrbench run`").into());
+            return Err(refused(out, "it holds the result of `xrbench run`", ANOTHER).into());
         };
         if scenario.name != SCENARIO || info.schema_version != RUN_VERSION {
-            return Err(refused(out, "it holds another result").into());
+            return Err(refused(out, "it holds another result", ANOTHER).into());
         }
         let last = folder.repetition(SCENARIO, scenario.runs);
-        if scenario.runs == 0 || has_frames(&last) {
+        // One that was killed left the rows that waited.
+        settle(&last)?;
+        let reported = reported(&last);
+        // A start in which no frame came is none: this one takes its place.
+        if scenario.runs == 0 || !reported.is_empty() {
             scenario.runs += 1;
             info.order.push(PlannedRepetition {
                 scenario: SCENARIO.to_owned(),
@@ -66,7 +79,6 @@ impl Collection {
         }
         let run = scenario.runs;
         let repetition = folder.repetition(SCENARIO, run);
-        repetition.create()?;
         info.state = RunState::Running;
         info.ended_us = None;
         info.machine = machine;
@@ -85,16 +97,24 @@ impl Collection {
             repetition,
             info,
             meta,
+            reported,
             _lock: lock,
         };
-        write_json(&collection.repetition.meta_json(), &collection.meta)?;
+        // First what says that the folder is a result: killed after it, the next start goes on with it.
         write_json(&collection.folder.run_json(), &collection.info)?;
+        collection.repetition.create()?;
+        write_json(&collection.repetition.meta_json(), &collection.meta)?;
         Ok(collection)
     }
 
     /// Where this repetition's files are.
     pub fn repetition(&self) -> &RepetitionFolder {
         &self.repetition
+    }
+
+    /// The last frames that the start before this one has, and whose they are. They are given out once.
+    pub fn reported_before(&mut self) -> VecDeque<(ClientName, RtpTimestamp)> {
+        std::mem::take(&mut self.reported)
     }
 
     /// Writes down what is known by now, so that a crash leaves it.
@@ -135,37 +155,28 @@ impl Collection {
     }
 }
 
-/// A start in which no frame came is none: the next one takes its place.
-fn has_frames(repetition: &RepetitionFolder) -> bool {
-    let file = File::open(repetition.frames_csv()).map(BufReader::new);
-    file.is_ok_and(|file| FrameReader::new(file).is_ok_and(|rows| rows.count() > 0))
-}
-
-fn lock(out: &Path) -> anyhow::Result<File> {
-    let folder = File::open(out).with_context(|| format!("cannot open {}", out.display()))?;
-    match folder.try_lock() {
-        Ok(()) => Ok(folder),
-        Err(TryLockError::WouldBlock) => {
-            Err(refused(out, "another collector is writing into it").into())
-        }
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", out.display()))
+/// The last frames that a repetition has, and whose they are.
+fn reported(repetition: &RepetitionFolder) -> VecDeque<(ClientName, RtpTimestamp)> {
+    let mut last = VecDeque::new();
+    for row in FrameRows::open(repetition).into_iter().flatten().flatten() {
+        if let Some(client) = row.client {
+            if last.len() == MAX_REPORTED {
+                last.pop_front();
+            }
+            last.push_back((client, row.rtp_timestamp));
         }
     }
+    last
 }
 
-fn refused(out: &Path, why: &str) -> ConfigError {
-    ConfigError::new(
-        "--out (XR_OUT)",
-        out.display().to_string(),
-        why,
-        "Give another folder.",
-    )
+fn refused(out: &Path, why: &str, remedy: &str) -> ConfigError {
+    ConfigError::new("--out (XR_OUT)", out.display().to_string(), why, remedy)
 }
 
 #[cfg(test)]
 mod tests {
-    use timeline::RtpTimestamp;
+    use std::fs::File;
+
     use timeline::frames_csv::{FrameRow, FrameWriter, Outcome};
 
     use super::*;
@@ -177,7 +188,8 @@ mod tests {
     fn frame(collection: &Collection) {
         let file = File::create(collection.repetition().frames_csv()).expect("made");
         let mut writer = FrameWriter::begin(file).expect("a header");
-        let row = FrameRow::new(RtpTimestamp(1), Outcome::Lost);
+        let mut row = FrameRow::new(RtpTimestamp(1), Outcome::Shown);
+        row.client = ClientName::new("a").ok();
         writer.write(&row).expect("a row");
     }
 
@@ -204,7 +216,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let first = begin(dir.path()).expect("begun");
         let error = begin(dir.path()).expect_err("it is in use").to_string();
-        assert!(error.contains("another collector"), "{error}");
+        assert!(error.contains("another process"), "{error}");
         drop(first);
         let of_a_run = RunInfo {
             schema_version: RUN_VERSION,

@@ -1,27 +1,31 @@
 //! The collector as it runs: its port, its pulls, and the task that writes.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
-use service::Shutdown;
 use service::http::{self, Limits as HttpLimits};
-use timeline::UnixMicros;
+use service::{Secret, Shutdown};
 use timeline::join::{Counts, Limits};
+use timeline::{ClientName, RtpTimestamp, UnixMicros};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{self, MissedTickBehavior};
 
 use super::core::{ClocksKnown, Progress};
+use super::files::Paths;
 use super::scrape::{Scraper, Target};
 use super::server;
-use super::shared::{OnEvent, Parts, Shared};
+use super::shared::{Due, OnEvent, Parts, Shared};
 
 /// How often joined frames go to the files.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
+
+/// How long `frames.csv` may grow unless said otherwise, in bytes: a month of frames at 60 a second.
+pub const MAX_BYTES: u64 = 16 << 30;
 
 /// What a collector is started with.
 pub struct Start {
@@ -29,16 +33,20 @@ pub struct Start {
     pub listen: SocketAddr,
     /// The flag that the address came from, for messages.
     pub origin: String,
-    /// The file `frames.csv`.
-    pub frames: PathBuf,
-    /// The file `latency.hlog`.
-    pub log: PathBuf,
+    /// The files that are written.
+    pub paths: Paths,
     /// How long a frame waits for its points, and how many may.
     pub limits: Limits,
     /// Whether services and clients are on this host, so that their clock is ours.
     pub one_clock: bool,
     /// Whether the warm-up is over from the start: nobody calls [`Collector::measure_from`].
     pub measure_all: bool,
+    /// The token that every post must show; none where anybody may report.
+    pub token: Option<Secret>,
+    /// Frames that an earlier collector has written: they are not taken again.
+    pub reported: VecDeque<(ClientName, RtpTimestamp)>,
+    /// How long `frames.csv` may grow, in bytes.
+    pub max_bytes: u64,
     /// Receiver of the collector's events.
     pub on_event: OnEvent,
 }
@@ -63,12 +71,14 @@ impl Collector {
         };
         limits.counters.register(registry, "reports");
         let parts = Parts {
-            frames: start.frames,
-            log: start.log,
+            paths: start.paths,
             limits: start.limits,
             one_clock: start.one_clock,
             measured_from: start.measure_all.then_some(UnixMicros(0)),
             on_event: start.on_event,
+            token: start.token,
+            reported: start.reported,
+            max_bytes: start.max_bytes,
         };
         let shared = Arc::new(Shared::new(parts, registry)?);
         let stop = Shutdown::new();
@@ -99,7 +109,7 @@ impl Collector {
         self.shared.progress()
     }
 
-    /// The reason why nothing can be written any more; none while all is well. Changes can be waited for.
+    /// The reason why nothing can be written; none while all is well. Changes can be waited for.
     pub fn failure(&self) -> watch::Receiver<Option<String>> {
         self.shared.failure()
     }
@@ -135,7 +145,7 @@ impl std::fmt::Debug for Collector {
     }
 }
 
-/// Writes until the end, or until nothing can be written any more. Files may block, and the runtime's threads must not.
+/// Writes until the end. Files may block, and the runtime's threads must not.
 async fn write(shared: Arc<Shared>, stop: Shutdown) {
     let mut ticks = time::interval(WRITE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -146,10 +156,12 @@ async fn write(shared: Arc<Shared>, stop: Shutdown) {
             _ = ticks.tick() => {}
         }
         turn = turn.wrapping_add(1);
+        let due = Due {
+            interval: turn.is_multiple_of(4),
+            waiting: turn.is_multiple_of(2),
+        };
         let shared = Arc::clone(&shared);
-        let written = spawn_blocking(move || shared.write(turn.is_multiple_of(4)));
-        if !matches!(written.await, Ok(Ok(()))) {
-            return;
-        }
+        // A panic of it has been printed already, and the next turn tries again.
+        let _ = spawn_blocking(move || shared.write(due)).await;
     }
 }

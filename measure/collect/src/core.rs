@@ -1,15 +1,16 @@
 //! The state of the collector, without sockets, files or clocks: what was heard, whom it was heard from, what came of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use timeline::clock_exchange::{Estimate, on_our_clock};
 use timeline::frames_csv::FrameRow;
 use timeline::join::{Counts, Joiner, Limits, MAX_CLIENTS, MAX_LAG_US, Offsets};
-use timeline::{ClientName, FrameReport, Point, Reading, TracePage, UnixMicros};
+use timeline::{ClientName, FrameReport, Point, Reading, RtpTimestamp, TracePage, UnixMicros};
 
 use super::clients::{Client, Posted, Rate};
 use super::clocks::Clocks;
+use super::reporter::{Holder, Reporter};
 use result::ClockMeta;
 
 /// What has been shown so far, by all clients together.
@@ -46,11 +47,29 @@ pub struct Taken {
     pub skipped: u64,
     /// Reports of times that cannot be: left out.
     pub implausible: u64,
+    /// What was wrong with the first of those.
+    pub why: Option<&'static str>,
 }
 
-/// The client's clock is to be asked and has not answered yet: its reports are wanted a little later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClockAwaited;
+/// The reason why a post is not taken, none of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Its reports are wanted a little later.
+    #[error("the client's clock is to be asked, and has not answered yet")]
+    ClockAwaited,
+    /// They would be taken for the other's.
+    #[error("another process reports under this name")]
+    Taken,
+    /// Each that reports has its place until it is silent.
+    #[error("{MAX_CLIENTS} clients report already")]
+    Crowded,
+    /// More than any client has to report.
+    #[error("the client reports more frames than any stream has")]
+    TooFast,
+    /// The disk does not keep up.
+    #[error("{MAX_ROWS} rows wait to be written")]
+    Backlog,
+}
 
 /// What was known of the clocks at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +80,15 @@ pub struct ClocksKnown {
     pub uncertainty_us: u64,
 }
 
+/// Rows that may wait to be written before reports are put off: a quarter of a second of them comes to a few hundred.
+pub const MAX_ROWS: usize = 65_536;
+
+/// How long a client may keep what an earlier collector did not acknowledge.
+const POSTED_AGAIN: Duration = Duration::from_mins(10);
+
+/// How long a client that has reported is silent before another may have its place.
+const PLACE_KEPT: Duration = Duration::from_mins(1);
+
 /// The state of the collector, without sockets and clocks.
 #[derive(Debug)]
 pub struct Core {
@@ -70,6 +98,8 @@ pub struct Core {
     rows: Vec<FrameRow>,
     progress: Progress,
     now: Duration,
+    /// What an earlier collector in the folder has: its clients post again what it could not acknowledge.
+    before: HashSet<(ClientName, RtpTimestamp)>,
 }
 
 impl Core {
@@ -82,54 +112,124 @@ impl Core {
             rows: Vec::new(),
             progress: Progress::default(),
             now: Duration::ZERO,
+            before: HashSet::new(),
         }
     }
 
-    /// Takes what a client posted and was read at `arrived`.
+    /// Knows of frames that an earlier collector has written, so that none is taken twice.
+    pub fn reported_before(
+        &mut self,
+        frames: impl IntoIterator<Item = (ClientName, RtpTimestamp)>,
+    ) {
+        self.before.extend(frames);
+    }
+
+    /// Takes what `reporter` posted under a client's name and was read at `arrived`.
     pub fn reports(
         &mut self,
         name: &ClientName,
+        reporter: &Reporter,
         reports: &[FrameReport],
         arrived: UnixMicros,
-    ) -> Result<Taken, ClockAwaited> {
-        if self.clocks.is_awaited(name.as_str(), self.now) {
-            return Err(ClockAwaited);
+    ) -> Result<Taken, Refused> {
+        if self.rows.len() >= MAX_ROWS {
+            return Err(Refused::Backlog);
         }
+        let next = self.admit(name, reporter, reports.len())?;
         self.joiner.hear(name);
+        let Some(last) = reports.last() else {
+            return Ok(Taken {
+                next,
+                ..Taken::default()
+            });
+        };
+        if self.clocks.is_awaited(name.as_str(), self.now) {
+            return Err(Refused::ClockAwaited);
+        }
         let offsets = Offsets {
             client_us: self.clocks.apply(name.as_str(), true),
             stamp_us: self.clocks.stamp_us(),
         };
-        let now = self.now;
-        let client = known(&mut self.clients, name);
-        client.heard = now;
+        let Some(client) = self.clients.get_mut(name) else {
+            return Err(Refused::Crowded);
+        };
         let mut taken = Taken {
-            next: reports
-                .last()
-                .map_or_else(|| client.next(), |last| last.sequence.saturating_add(1)),
+            next: last.sequence.saturating_add(1),
             ..Taken::default()
         };
-        let latest = arrived.0.saturating_add(MAX_LAG_US.unsigned_abs());
         for report in reports {
-            // Nobody has decoded what comes a minute from now.
-            if on_our_clock(report.decoded, offsets.client_us).0 > latest {
-                taken.implausible += 1;
+            let wrong = absurd(report, arrived, offsets);
+            if !self.before.is_empty() && self.before.contains(&(name.clone(), key(report))) {
+                taken.repeated += 1;
                 continue;
             }
-            let Posted::New { skipped } = client.post(report) else {
+            let posted = wrong.is_none().then(|| client.post(report));
+            if posted == Some(Posted::Again) {
                 taken.repeated += 1;
+                continue;
+            }
+            let Some(Posted::New { skipped }) = posted else {
+                taken.implausible += 1;
+                taken.why = taken.why.or(wrong);
                 continue;
             };
             taken.skipped = taken.skipped.saturating_add(skipped);
             if self.joiner.report(name, report, offsets, &mut self.rows) {
                 taken.new += 1;
-                self.progress.note(report, offsets);
+                client.holder.has_reported = true;
+                self.progress.note(report, offsets, arrived);
                 self.progress.rate.add(client.follow(report));
             } else {
                 taken.implausible += 1;
+                taken.why = taken.why.or(Some(UNTIMELY));
             }
         }
         Ok(taken)
+    }
+
+    /// Finds `reporter` a place under the name, if it may have one. Returns the sequence number that is wanted next.
+    fn admit(
+        &mut self,
+        name: &ClientName,
+        reporter: &Reporter,
+        reports: usize,
+    ) -> Result<u64, Refused> {
+        let now = self.now;
+        if !self.clients.contains_key(name) {
+            if self.clients.len() >= MAX_CLIENTS {
+                let silent = self.silent().ok_or(Refused::Crowded)?;
+                self.clients.remove(&silent);
+                self.joiner.leave(&silent);
+            }
+            let holder = Holder::new(reporter.clone(), now);
+            self.clients.insert(name.clone(), Client::new(holder));
+        }
+        let client = self.clients.get_mut(name).ok_or(Refused::Crowded)?;
+        if !client.holder.is_open_to(reporter, now) {
+            return Err(Refused::Taken);
+        }
+        if !client.holder.allows(reports as u64, now) {
+            return Err(Refused::TooFast);
+        }
+        client.holder.hear(reporter, now);
+        Ok(client.next())
+    }
+
+    /// The client that makes room for another: one that never reported anything, else one that has not for long.
+    fn silent(&self) -> Option<ClientName> {
+        let clients = self.clients.iter();
+        let silent = clients
+            .map(|(name, client)| {
+                (
+                    client.holder.has_reported,
+                    client.holder.silent_for(self.now),
+                    name,
+                )
+            })
+            .filter(|(has_reported, silent, _)| !has_reported || *silent >= PLACE_KEPT);
+        silent
+            .min_by_key(|(has_reported, silent, _)| (*has_reported, std::cmp::Reverse(*silent)))
+            .map(|(.., name)| name.clone())
     }
 
     /// The clock of `source` will be asked: what it posts waits for that.
@@ -160,12 +260,20 @@ impl Core {
     /// Moves time on to `now`, on a clock that never goes back.
     pub fn advance(&mut self, now: Duration) {
         self.now = now;
+        if now > POSTED_AGAIN {
+            self.before.clear();
+        }
         self.joiner.advance(now, &mut self.rows);
     }
 
     /// The frames whose journey is known as far as it ever will be, on our clock.
     pub fn take_rows(&mut self) -> Vec<FrameRow> {
         std::mem::take(&mut self.rows)
+    }
+
+    /// The frames that wait for points of their way, with what is known of each by now.
+    pub fn waiting_rows(&self) -> Vec<FrameRow> {
+        self.joiner.waiting_rows()
     }
 
     /// The rest, as it is.
@@ -205,20 +313,32 @@ impl Core {
     }
 }
 
-/// A client, whose place another may have to give it: the one that was silent longest.
-fn known<'a>(clients: &'a mut HashMap<ClientName, Client>, name: &ClientName) -> &'a mut Client {
-    if !clients.contains_key(name) && clients.len() >= MAX_CLIENTS {
-        let silent = clients
-            .iter()
-            .min_by_key(|(_, client)| client.heard)
-            .map(|(name, _)| name.clone());
-        silent.and_then(|name| clients.remove(&name));
+/// The key of the frame that a report is of: its stamp's, where that was read.
+fn key(report: &FrameReport) -> RtpTimestamp {
+    match report.reading {
+        Reading::Read { generated, .. } => RtpTimestamp::from_generated(generated),
+        Reading::Unread => report.rtp_timestamp,
     }
-    clients.entry(name.clone()).or_default()
+}
+
+/// What is told of a picture that came too late or too early to be believed.
+const UNTIMELY: &str = "a picture is decoded at most a minute from its generation";
+
+/// What cannot be about a report that was read at `arrived`.
+fn absurd(report: &FrameReport, arrived: UnixMicros, offsets: Offsets) -> Option<&'static str> {
+    let most = MAX_LAG_US.unsigned_abs();
+    if on_our_clock(report.decoded, offsets.client_us).0 > arrived.0.saturating_add(most) {
+        return Some("nobody has decoded what comes a minute from now");
+    }
+    let far = |at: UnixMicros| at.0.abs_diff(report.decoded.0) > most;
+    if far(report.shown) || report.received.is_some_and(far) {
+        return Some("a picture is received and shown at most a minute from its decoding");
+    }
+    None
 }
 
 impl Progress {
-    fn note(&mut self, report: &FrameReport, offsets: Offsets) {
+    fn note(&mut self, report: &FrameReport, offsets: Offsets, arrived: UnixMicros) {
         self.shown += 1;
         let Reading::Read { generated, .. } = report.reading else {
             self.unread += 1;
@@ -231,7 +351,8 @@ impl Progress {
             self.first_generated
                 .map_or(generated, |first| first.min(generated)),
         );
-        self.generated = self.generated.max(Some(generated));
+        // Nobody has generated what is still to come: one report cannot end a measurement early.
+        self.generated = self.generated.max(Some(generated.min(arrived)));
         if let Ok(latency) = u64::try_from(decoded.micros_since(generated)) {
             self.latency_sum_us = self.latency_sum_us.saturating_add(latency);
             self.samples += 1;

@@ -1,7 +1,7 @@
 //! Tests of the collector's state: who is heard, on which clock, and what absurd numbers do not spoil.
 
 use timeline::frames_csv::Outcome;
-use timeline::{Crossing, FrameNumber, RtpTimestamp};
+use timeline::{Crossing, FrameNumber};
 
 use super::*;
 
@@ -47,10 +47,18 @@ fn core() -> Core {
     Core::new(Limits::default(), true)
 }
 
+const ARRIVED: UnixMicros = UnixMicros(START + 3_600_000_000);
+
 fn post(core: &mut Core, client: &str, reports: &[FrameReport]) -> Taken {
-    let arrived = UnixMicros(START + 3_600_000_000);
-    core.reports(&name(client), reports, arrived)
+    core.reports(&name(client), &Reporter::default(), reports, ARRIVED)
         .expect("no clock is awaited")
+}
+
+fn process(text: &str) -> Reporter {
+    Reporter {
+        process: Some(service::Secret::new(text)),
+        ..Reporter::default()
+    }
 }
 
 fn shown(rows: &[FrameRow]) -> usize {
@@ -134,15 +142,131 @@ fn absurd_numbers_silence_nobody_and_are_no_samples() {
     assert_eq!(core.progress().latency_sum_us, 20 * 10_000);
 }
 
+/// Who never reported makes room at once, who has reported after a minute of silence.
 #[test]
-fn clients_are_bounded() {
+fn clients_are_bounded_and_no_crowd_takes_the_place_of_one_that_reports() {
     let mut core = core();
+    post(&mut core, "honest", &[report(0, 0)]);
     for n in 0..1_000 {
-        core.advance(Duration::from_secs(n));
         post(&mut core, &format!("c{n}"), &[]);
     }
     assert_eq!(core.clients.len(), MAX_CLIENTS);
-    assert!(core.clients.contains_key(&name("c999")));
+    assert_eq!(post(&mut core, "honest", &[report(0, 0)]).repeated, 1);
+    for n in 0..MAX_CLIENTS as u64 - 1 {
+        post(&mut core, &format!("d{n}"), &[report(0, n)]);
+    }
+    let late =
+        |core: &mut Core| core.reports(&name("late"), &process("late"), &[report(0, 1)], ARRIVED);
+    assert_eq!(late(&mut core), Err(Refused::Crowded));
+    core.advance(PLACE_KEPT);
+    assert_eq!(late(&mut core).map(|taken| taken.new), Ok(1));
+    assert_eq!(core.clients.len(), MAX_CLIENTS);
+}
+
+/// A collector that was killed may have written what it had not acknowledged yet.
+#[test]
+fn what_an_earlier_collector_has_is_not_taken_again() {
+    let mut core = core();
+    let written = (0..5).map(|n| (name("a"), report(n, n).rtp_timestamp));
+    core.reported_before(written);
+    let batch: Vec<_> = (0..10).map(|n| report(n, n)).collect();
+    let taken = post(&mut core, "a", &batch);
+    assert_eq!((taken.repeated, taken.new, taken.next), (5, 5, 10));
+    assert_eq!(post(&mut core, "b", &batch).new, 10, "another client's");
+}
+
+/// Reports of another process under the same name change nothing, and its sender is told.
+#[test]
+fn who_reports_is_who_began() {
+    let mut core = core();
+    let mut post = |who: &str, n: u64, at: u64| {
+        core.advance(Duration::from_secs(at));
+        core.reports(&name("a"), &process(who), &[report(n, n)], ARRIVED)
+            .map(|taken| taken.new)
+    };
+    assert_eq!(post("one", 0, 0), Ok(1));
+    assert_eq!(post("two", 1, 1), Err(Refused::Taken));
+    assert_eq!(post("one", 1, 2), Ok(1));
+    // A client that was started again is heard once the earlier one has gone quiet.
+    assert_eq!(post("two", 2, 11), Err(Refused::Taken));
+    assert_eq!(post("two", 2, 12), Ok(1));
+    assert_eq!(post("one", 3, 13), Err(Refused::Taken));
+    assert_eq!(shown(&core.finish().0), 3);
+}
+
+#[test]
+fn nobody_posts_faster_than_a_stream_or_more_than_can_be_written() {
+    let mut core = core();
+    let mut refused = None;
+    for n in 0..100 {
+        let batch: Vec<_> = (0..1_000).map(|one| report(n * 1_000 + one, one)).collect();
+        let taken = core.reports(&name("a"), &Reporter::default(), &batch, ARRIVED);
+        refused = refused.or(taken.err());
+    }
+    assert_eq!(refused, Some(Refused::TooFast));
+    // Second pictures of a frame wait for nothing but the disk.
+    for (n, client) in ["b", "c"].into_iter().enumerate() {
+        let batch: Vec<_> = (0..60_000).map(|one| report(one, n as u64)).collect();
+        let _ = core.reports(&name(client), &Reporter::default(), &batch, ARRIVED);
+    }
+    let taken = core.reports(&name("d"), &Reporter::default(), &[report(0, 0)], ARRIVED);
+    assert_eq!(taken, Err(Refused::Backlog));
+    core.take_rows();
+    let taken = core.reports(&name("d"), &Reporter::default(), &[report(0, 0)], ARRIVED);
+    assert_eq!(taken.map(|taken| taken.new), Ok(1));
+}
+
+/// Such a report is left out, whatever field it is, and the client hears why.
+#[test]
+fn times_that_cannot_be_are_refused_with_the_reason() {
+    let mut core = core();
+    let hour = 3_600_000_000;
+    let good = report(0, 0);
+    let wrong = [
+        FrameReport {
+            shown: UnixMicros(u64::MAX),
+            ..good
+        },
+        FrameReport {
+            received: Some(UnixMicros(0)),
+            ..good
+        },
+        FrameReport {
+            decoded: UnixMicros(good.decoded.0 + hour),
+            shown: UnixMicros(good.shown.0 + hour),
+            received: None,
+            ..good
+        },
+        FrameReport {
+            decoded: UnixMicros(ARRIVED.0 + hour),
+            ..good
+        },
+    ];
+    for report in wrong {
+        let taken = post(&mut core, "a", &[report]);
+        assert_eq!((taken.implausible, taken.new), (1, 0), "{report:?}");
+        assert!(
+            taken.why.is_some_and(|why| why.contains("minute")),
+            "{taken:?}"
+        );
+    }
+    assert_eq!(post(&mut core, "a", &[good]).why, None);
+    let ahead = FrameReport {
+        reading: Reading::Read {
+            frame: FrameNumber(9),
+            generated: UnixMicros(ARRIVED.0 + 50_000_000),
+        },
+        decoded: UnixMicros(ARRIVED.0 + 50_000_000),
+        shown: UnixMicros(ARRIVED.0 + 50_000_000),
+        received: None,
+        ..good
+    };
+    post(&mut core, "a", &[ahead]);
+    assert_eq!(
+        core.progress().generated,
+        Some(ARRIVED),
+        "it is not yet later"
+    );
 }
 
 #[test]
@@ -256,14 +380,14 @@ fn reports_wait_for_a_clock_that_is_to_be_asked() {
     let arrived = UnixMicros(START + 1_000_000);
     let client = name("a");
     assert_eq!(
-        core.reports(&client, &[report(0, 0)], arrived),
-        Err(ClockAwaited)
+        core.reports(&client, &Reporter::default(), &[report(0, 0)], arrived),
+        Err(Refused::ClockAwaited)
     );
     let sharp = Estimate {
         offset_us: 0,
         uncertainty_us: 5,
     };
     core.clock("a", sharp);
-    let taken = core.reports(&client, &[report(0, 0)], arrived);
+    let taken = core.reports(&client, &Reporter::default(), &[report(0, 0)], arrived);
     assert_eq!(taken.map(|taken| taken.new), Ok(1));
 }

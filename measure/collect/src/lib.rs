@@ -16,14 +16,17 @@ mod collector;
 pub mod core;
 pub mod files;
 pub mod metrics;
+pub mod reporter;
 pub mod reports;
 pub mod scrape;
 mod server;
 mod shared;
 
 pub use collection::Collection;
-pub use collector::{Collector, Start};
+pub use collector::{Collector, MAX_BYTES, Start};
 pub use shared::OnEvent;
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,9 @@ use timeline::frames_csv::FrameRow;
 
 use super::core::Taken;
 
+/// Crossings that a service can have lost between two pulls.
+const MOST_OVERWRITTEN: u64 = 1 << 32;
+
 /// A label that names the outcome of a frame.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabel {
@@ -44,6 +47,7 @@ pub struct Metrics {
     stages: LatencyFamily<StageLabel>,
     frames: Family<OutcomeLabel, Counter>,
     reports: Family<ResultLabel, Counter>,
+    dropped: Counter,
     waiting: Gauge,
     offset: Family<ServiceLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
     uncertainty: Family<ServiceLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
@@ -60,6 +64,7 @@ impl Metrics {
             stages: latency::family(),
             frames: Family::default(),
             reports: Family::default(),
+            dropped: Counter::default(),
             waiting: Gauge::default(),
             offset: Family::default(),
             uncertainty: Family::default(),
@@ -84,8 +89,13 @@ impl Metrics {
         registry.register("frames", "Frames by outcome", new.frames.clone());
         registry.register(
             "reports",
-            "Reports of clients: new, repeated, implausible, or skipped by the client",
+            "Reports of clients: new, repeated, implausible, refused, or skipped by the client",
             new.reports.clone(),
+        );
+        registry.register(
+            "rows_dropped",
+            "Rows that were not written, because the disk was full for long",
+            new.dropped.clone(),
         );
         registry.register(
             "waiting_frames",
@@ -158,6 +168,17 @@ impl Metrics {
         }
     }
 
+    /// A post of so many reports was refused.
+    pub fn refused(&self, reports: usize) {
+        let label = ResultLabel { result: "refused" };
+        self.reports.get_or_create(&label).inc_by(reports as u64);
+    }
+
+    /// So many rows were dropped: the disk was full for long.
+    pub fn dropped(&self, rows: usize) {
+        self.dropped.inc_by(rows as u64);
+    }
+
     /// Sets the number of frames that wait for their points.
     pub fn waiting(&self, frames: usize) {
         self.waiting.set(i64::try_from(frames).unwrap_or(i64::MAX));
@@ -184,7 +205,8 @@ impl Metrics {
         };
         self.overwritten
             .get_or_create(&label)
-            .inc_by(overwritten.unwrap_or(0));
+            // A service that lies makes a counter large, and not smaller.
+            .inc_by(overwritten.unwrap_or(0).min(MOST_OVERWRITTEN));
         self.failures
             .get_or_create(&label)
             .inc_by(u64::from(overwritten.is_none()));

@@ -32,8 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest answer that is read: [`PAGE`] crossings are some 200 kB.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// Pages that are asked for in one go: more than the largest ring holds.
+/// Pages that may be asked for in one go: more than the largest ring holds.
 const MAX_PAGES: usize = 64;
+
+/// Pages that may be asked for from one pull to the next, for as long as a service likes: thousands of frames a second.
+const PAGES_A_PULL: usize = 2;
+
+/// Pages that are asked for at the end, however many there were before.
+const LAST_PAGES: usize = 8;
 
 /// Takes what a [`Scraper`] heard.
 pub trait Sink: Send + Sync + 'static {
@@ -62,6 +68,8 @@ pub struct Target {
     pub name: String,
     /// The ops port of the service: `HOST:PORT`.
     pub ops: String,
+    /// The stream whose crossings are asked for; none for the service's first.
+    pub stream: Option<String>,
     /// Whether it may be on another host, so that its clock must be asked.
     pub ask_clock: bool,
 }
@@ -87,6 +95,7 @@ impl Scraper {
             clock: Filter::new(WINDOW),
             answers: None,
             overwritten: 0,
+            pages: MAX_PAGES,
         }));
         let stop = Shutdown::new();
         let task = tokio::spawn(run(Arc::clone(&puller), stop.clone()));
@@ -95,7 +104,9 @@ impl Scraper {
 
     /// Pulls what there is now, to the end.
     pub async fn catch_up(&self) -> anyhow::Result<()> {
-        self.puller.lock().await.pull().await
+        let mut puller = self.puller.lock().await;
+        puller.pages = puller.pages.max(LAST_PAGES);
+        puller.pull().await
     }
 
     /// Crossings that were gone before they were pulled.
@@ -123,6 +134,7 @@ async fn run(puller: Arc<Mutex<Puller>>, stop: Shutdown) {
             if turn < 16 || turn.is_multiple_of(4) {
                 puller.ask_clock().await;
             }
+            puller.pages = (puller.pages + PAGES_A_PULL).min(MAX_PAGES);
             let result = puller.pull().await;
             puller.tell(result.as_ref().err());
         };
@@ -145,6 +157,8 @@ struct Puller {
     /// Whether the last pull was answered; none before the first.
     answers: Option<bool>,
     overwritten: u64,
+    /// Pages that may be asked for by now.
+    pages: usize,
 }
 
 impl std::fmt::Debug for Puller {
@@ -159,7 +173,8 @@ impl Puller {
     async fn pull(&mut self) -> anyhow::Result<()> {
         self.put_clock_right().await?;
         let mut restarted = false;
-        for _ in 0..MAX_PAGES {
+        while let Some(left) = self.pages.checked_sub(1) {
+            self.pages = left;
             let page = self.page().await;
             let page = match page {
                 Ok(page) => page,
@@ -221,8 +236,10 @@ impl Puller {
     }
 
     async fn page(&self) -> anyhow::Result<TracePage> {
+        let stream = self.target.stream.as_deref();
+        let name = stream.map_or_else(String::new, |name| format!("&name={name}"));
         let url = format!(
-            "http://{}/trace?after={}&limit={PAGE}",
+            "http://{}/trace?after={}&limit={PAGE}{name}",
             self.target.ops, self.next
         );
         let body = self

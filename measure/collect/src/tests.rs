@@ -1,5 +1,6 @@
 //! The collector over real HTTP.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::BufReader;
 use std::net::SocketAddr;
@@ -8,29 +9,43 @@ use std::path::Path;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use reqwest::StatusCode;
+use result::RepetitionFolder;
 use service::http::Problem;
 use service::ops::{Ops, OpsServer};
 use service::trace::TraceRing;
-use service::{Shutdown, clock};
+use service::{Secret, Shutdown, clock};
 use timeline::frames_csv::{FrameReader, FrameRow, Outcome, Phase};
 use timeline::join::Limits;
 use timeline::{ClientName, FrameNumber, FrameReport, Point, Reading, RtpTimestamp, UnixMicros};
 
+use super::files::Paths;
 use super::scrape::Target;
-use super::{Collector, Start};
+use super::{Collector, MAX_BYTES, Start};
 
-fn start(dir: &Path, frames: &Path, registry: &mut Registry) -> Collector {
-    let start = Start {
+fn paths(dir: &Path, frames: &Path) -> Paths {
+    Paths {
+        frames: frames.to_owned(),
+        ..Paths::of(&RepetitionFolder::new(dir))
+    }
+}
+
+fn settings(dir: &Path, frames: &Path) -> Start {
+    Start {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         origin: "a test".into(),
-        frames: frames.to_owned(),
-        log: dir.join("latency.hlog"),
+        paths: paths(dir, frames),
         limits: Limits::default(),
         one_clock: false,
         measure_all: true,
+        token: None,
+        reported: VecDeque::new(),
+        max_bytes: MAX_BYTES,
         on_event: Box::new(|_, _, _| {}),
-    };
-    Collector::start(start, registry).expect("started")
+    }
+}
+
+fn start(dir: &Path, frames: &Path, registry: &mut Registry) -> Collector {
+    Collector::start(settings(dir, frames), registry).expect("started")
 }
 
 fn report(sequence: u64, generated: UnixMicros) -> FrameReport {
@@ -92,6 +107,7 @@ async fn reports_and_traces_become_whole_rows_and_metrics() {
         let target = Target {
             name: name.into(),
             ops: ops.local_addr().to_string(),
+            stream: None,
             ask_clock: true,
         };
         scrapers.push(collector.scrape(target).expect("scraped"));
@@ -194,19 +210,122 @@ async fn garbage_is_refused_with_a_remedy_and_nothing_is_lost() {
     assert_eq!(rows(&frames), [expected]);
 }
 
+/// A post under a name is its process's, and what it is refused with says why.
+#[tokio::test]
+async fn a_post_is_refused_with_a_status_and_a_reason() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let frames = dir.path().join("frames.csv");
+    let mut registry = Registry::default();
+    let collector = start(dir.path(), &frames, &mut registry);
+    let url = format!("http://{}/frames/a", collector.address());
+    let http = reqwest::Client::new();
+    let send = async |process: &str, reports: &[FrameReport]| {
+        let post = http.post(&url).header("xr-process", process);
+        let answer = post.body(body(reports)).send().await.expect("an answer");
+        let status = answer.status();
+        (status, answer.text().await.expect("a body"))
+    };
+    let now = clock::now();
+    let absurd = FrameReport {
+        decoded: UnixMicros(u64::MAX),
+        ..report(1, now)
+    };
+    assert_eq!(send("one", &[report(0, now)]).await.0, StatusCode::OK);
+    let (status, said) = send("two", &[report(1, now)]).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(
+        said.contains("another process") && said.contains("--client-id"),
+        "{said}"
+    );
+    let (status, said) = send("one", &[absurd]).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        said.contains("a minute") && said.contains("clock"),
+        "{said}"
+    );
+    let later = UnixMicros(now.0 + 1_000);
+    let (status, said) = send("one", &[absurd, report(1, later)]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        said.starts_with("{\"next\":2,\"refused\":1,\"why\":\""),
+        "{said}"
+    );
+    collector.finish().await.expect("finished");
+    assert_eq!(rows(&frames).len(), 2);
+    let mut text = String::new();
+    encode(&mut text, &registry).expect("metrics");
+    for line in [
+        "{result=\"refused\"} 1",
+        "{result=\"implausible\"} 2",
+        "{result=\"new\"} 2",
+    ] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_collector_with_a_token_takes_reports_with_it_alone() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let frames = dir.path().join("frames.csv");
+    let start = Start {
+        token: Some(Secret::new("sesame")),
+        ..settings(dir.path(), &frames)
+    };
+    let collector = Collector::start(start, &mut Registry::default()).expect("started");
+    let url = format!("http://{}/frames/a", collector.address());
+    for (token, status) in [
+        (None, StatusCode::UNAUTHORIZED),
+        (Some("Bearer mustard"), StatusCode::UNAUTHORIZED),
+        (Some("Bearer sesame"), StatusCode::OK),
+    ] {
+        let mut post = reqwest::Client::new().post(&url);
+        if let Some(token) = token {
+            post = post.header("authorization", token);
+        }
+        let answer = post.body(body(&[report(0, clock::now())])).send().await;
+        assert_eq!(answer.expect("an answer").status(), status, "{token:?}");
+    }
+    collector.finish().await.expect("finished");
+    assert_eq!(rows(&frames).len(), 1);
+}
+
+/// What may be written is bounded, and who posts more is told.
+#[tokio::test]
+async fn a_result_that_is_full_takes_no_more() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let frames = dir.path().join("frames.csv");
+    let start = Start {
+        max_bytes: 10_000,
+        limits: Limits {
+            patience: std::time::Duration::ZERO,
+            ..Limits::default()
+        },
+        ..settings(dir.path(), &frames)
+    };
+    let collector = Collector::start(start, &mut Registry::default()).expect("started");
+    let now = clock::now();
+    let mut refused = None;
+    for n in 0..10_000 {
+        let at = UnixMicros(now.0 + n * 1_000);
+        let answer = post(collector.address(), "a", body(&[report(n, at)])).await;
+        if answer.status() != StatusCode::OK {
+            refused = Some((
+                answer.status(),
+                answer.json::<Problem>().await.expect("a problem"),
+            ));
+            break;
+        }
+    }
+    let (status, problem) = refused.expect("it is full some time");
+    assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE);
+    assert!(problem.remedy.contains("--max-bytes"), "{problem:?}");
+    collector.finish().await.expect("finished");
+}
+
 #[tokio::test]
 async fn a_full_disk_is_told_at_the_start() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let start = Start {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        origin: "a test".into(),
-        frames: "/dev/full".into(),
-        log: dir.path().join("latency.hlog"),
-        limits: Limits::default(),
-        one_clock: false,
-        measure_all: true,
-        on_event: Box::new(|_, _, _| {}),
-    };
+    let start = settings(dir.path(), Path::new("/dev/full"));
     let error = Collector::start(start, &mut Registry::default()).expect_err("it is full");
     let text = format!("{error:#}");
     assert!(

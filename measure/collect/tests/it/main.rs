@@ -1,4 +1,7 @@
-//! xr-collector as a process: what it says at its start, and what is in its folder after it was told to stop.
+//! xr-collector as a process: what it says at its start, and what is in its folder after it was told to stop, or was killed.
+
+mod full;
+mod kills;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -15,10 +18,16 @@ fn program() -> Command {
 }
 
 /// A collector on free ports, and where it takes reports.
-fn start(out: &Path) -> (Child, String) {
-    let mut child = program()
+fn start(out: &Path, more: &[&str]) -> (Running, String) {
+    start_by(program(), out, more)
+}
+
+/// As [`start`], by a command that takes the collector's arguments.
+fn start_by(mut command: Command, out: &Path, more: &[&str]) -> (Running, String) {
+    let mut child = command
         .args(["--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--out"])
         .arg(out)
+        .args(more)
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");
@@ -27,7 +36,18 @@ fn start(out: &Path) -> (Child, String) {
     BufReader::new(stdout).read_line(&mut line).expect("a line");
     let ready: serde_json::Value = serde_json::from_str(&line).expect("the ready line is JSON");
     let address = ready["listen"].as_str().expect("an address").to_owned();
-    (child, address)
+    (Running(child), address)
+}
+
+/// A child that is killed where a test fails before it ended.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended is waited for once more.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn post(address: &str, body: &str) -> String {
@@ -50,7 +70,7 @@ fn post(address: &str, body: &str) -> String {
 fn what_was_posted_is_in_the_folder_after_sigterm() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("collected");
-    let (mut child, address) = start(&out);
+    let (mut child, address) = start(&out, &[]);
     let now = service::clock::now();
     let report = |sequence| FrameReport {
         sequence,
@@ -75,8 +95,8 @@ fn what_was_posted_is_in_the_folder_after_sigterm() {
         "{refused}"
     );
 
-    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).expect("told to stop");
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    kill(Pid::from_raw(child.0.id().cast_signed()), Signal::SIGTERM).expect("told to stop");
+    assert_eq!(child.0.wait().expect("it ends").code(), Some(0));
     let frames = out.join("collected/run-1/frames.csv");
     let text = std::fs::read_to_string(&frames).expect("it is written");
     assert_eq!(

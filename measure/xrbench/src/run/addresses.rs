@@ -9,7 +9,7 @@ use testbed::Ready;
 use crate::scenario::{Scenario, ServerAddresses};
 
 /// The name of the feed in every run.
-const FEED: &str = "xr";
+pub(super) const FEED: &str = "xr";
 
 /// Where each program listens.
 #[derive(Clone, Debug, PartialEq, Eq)]

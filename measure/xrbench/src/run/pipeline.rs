@@ -9,7 +9,7 @@ use settings::{Role, Transport};
 use testbed::{Ready, Spec};
 use tokio::net::TcpStream;
 
-use super::addresses::{Addresses, ListenAddresses, announced};
+use super::addresses::{Addresses, FEED, ListenAddresses, announced};
 use super::commands;
 use super::faults::Action;
 use super::place::{Fault, Place, PlacePlan, READY, Setup, Workload};
@@ -148,6 +148,7 @@ impl Pipeline {
             let target = Target {
                 name: role.to_string(),
                 ops: self.place.address_of(role, &ops)?.to_string(),
+                stream: Some(FEED.to_owned()),
                 ask_clock: !self.place.shares_our_clock(),
             };
             self.scrapers.insert(role, collector.scrape(target)?);

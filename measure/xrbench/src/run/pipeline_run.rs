@@ -14,7 +14,8 @@ use super::faults;
 use super::pipeline::Pipeline;
 use super::repetition::{Repetition, Stopped, no_first_frame};
 use collect::core::Progress;
-use collect::{Collector, Start};
+use collect::files::Paths;
+use collect::{Collector, MAX_BYTES, Start};
 
 /// How long the last measured frames may take to be shown: longer than any player's default buffer.
 const TAIL: Duration = Duration::from_secs(8);
@@ -22,6 +23,9 @@ const TAIL: Duration = Duration::from_secs(8);
 pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> {
     let mut pipeline = Pipeline::up(repetition).await?;
     let result = collected(repetition, &mut pipeline).await;
+    if let Ok((collector, Err(_))) = &result {
+        repetition.cut_short(collector.progress().borrow().generated);
+    }
     pipeline.down(repetition).await;
     let (collector, result) = result?;
     let finished = collector.finish().await;
@@ -29,7 +33,7 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     let (counts, clocks) = finished.map_err(Stopped::Fatal)?;
     repetition.meta.clocks = clocks.sources;
     repetition.meta.clock_uncertainty_us = clocks.uncertainty_us;
-    let told = format!("{counts:?}");
+    let told = counts.to_string();
     repetition.events.now("joined", "xrbench", &told);
     Ok(())
 }
@@ -43,11 +47,13 @@ async fn collected(
     let start = Start {
         listen: pipeline.place.collector(),
         origin: "the run's own collector".to_owned(),
-        frames: repetition.folder.frames_csv(),
-        log: repetition.folder.latency_hlog(),
+        paths: Paths::of(&repetition.folder),
         limits: Limits::default(),
         one_clock: pipeline.place.shares_our_clock(),
         measure_all: false,
+        token: Some(repetition.token.clone()),
+        reported: VecDeque::new(),
+        max_bytes: MAX_BYTES,
         on_event: Box::new(move |what, whom, detail| events.now(what, whom, detail)),
     };
     // Nobody scrapes a run; xr-collector serves the same metrics.
@@ -113,7 +119,10 @@ async fn start(
     let role = Role::Client;
     let (listen, folder) = (&pipeline.listen, &repetition.folder);
     let args = commands::client(scenario, &addresses, listen, pipeline.transport, folder);
-    let spec = repetition.spec(role.as_str(), &programs.client, args);
+    let mut spec = repetition.spec(role.as_str(), &programs.client, args);
+    // Nobody else reports into this run; a client that is killed comes back with it.
+    spec.env
+        .push(("XR_TOKEN".to_owned(), repetition.token.expose().to_owned()));
     pipeline.start(repetition, role, spec).map(drop)
 }
 

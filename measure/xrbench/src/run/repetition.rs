@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::future::select_all;
-use service::{Shutdown, clock};
+use service::{Secret, Shutdown, clock};
 use testbed::resources::Sample;
 use testbed::{Event, EventKind, Exit, Placement, Spec, Testbed};
 use timeline::UnixMicros;
@@ -78,6 +78,8 @@ pub(super) struct Repetition<'a> {
     pub(super) events: Events,
     sampler: Sampler,
     testbed: Testbed,
+    /// What its client shows to its collector.
+    pub(super) token: Secret,
     /// The reason why the collector cannot write any more, if it cannot.
     collector_failure: Option<watch::Receiver<Option<String>>>,
 }
@@ -141,6 +143,7 @@ impl<'a> Repetition<'a> {
             events,
             sampler,
             testbed,
+            token: Secret::random()?,
             collector_failure: None,
         };
         repetition.save()?;
@@ -220,6 +223,11 @@ impl<'a> Repetition<'a> {
         self.events
             .at(from, "measuring", "xrbench", &format!("until {to}"));
         to
+    }
+
+    /// Measuring ended before its time, when frames generated until `shown` had come: what was on its way then is not lost.
+    pub(super) fn cut_short(&mut self, shown: Option<UnixMicros>) {
+        cut_short(&mut self.meta, shown);
     }
 
     /// Waits for `time`, unless a program of the repetition ends first or somebody presses Ctrl-C.
@@ -319,6 +327,13 @@ impl<'a> Repetition<'a> {
     }
 }
 
+fn cut_short(meta: &mut RepetitionMeta, shown: Option<UnixMicros>) {
+    if let (Some(from), Some(to)) = (meta.measured_from_us, meta.measured_to_us) {
+        let last = shown.map_or(from, |at| UnixMicros(at.0.saturating_add(1)));
+        meta.measured_to_us = Some(last.clamp(from, to));
+    }
+}
+
 fn died_early(workload: &Workload, exit: Exit) -> anyhow::Error {
     anyhow::anyhow!(
         "{} ended ({exit}) in the middle of the repetition; the end of its log, {}:\n{}",
@@ -339,4 +354,27 @@ pub(super) fn no_first_frame(waited: Duration, running: &[&Workload]) -> anyhow:
         "no frame was shown within {} s; the ends of the logs:{said}",
         waited.as_secs_f64()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_on_its_way_when_a_run_was_stopped_is_not_measured() {
+        let mut meta = RepetitionMeta::default();
+        cut_short(&mut meta, Some(UnixMicros(5)));
+        assert_eq!(meta.measured_to_us, None, "measuring had not begun");
+        for (shown, to) in [
+            (Some(1_500), 1_501),
+            (Some(700), 1_000),
+            (None, 1_000),
+            (Some(9_000), 2_000),
+        ] {
+            meta.measured_from_us = Some(UnixMicros(1_000));
+            meta.measured_to_us = Some(UnixMicros(2_000));
+            cut_short(&mut meta, shown.map(UnixMicros));
+            assert_eq!(meta.measured_to_us, Some(UnixMicros(to)), "{shown:?}");
+        }
+    }
 }
