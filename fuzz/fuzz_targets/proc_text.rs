@@ -1,9 +1,10 @@
-//! Any text as what the kernel says of mounts, control groups, processes and networks: what is read lies where it must, and
-//! figures are those that the text has.
+//! Any text as what the kernel says of mounts, control groups, processes and networks, and as what a kubelet says of
+//! containers: what is read lies where it must, and figures are those that the text has.
 #![no_main]
 
 use std::path::{Component, PathBuf};
 
+use cluster::cadvisor::Page;
 use libfuzzer_sys::fuzz_target;
 use testbed::fuzzing::{groups, hierarchies, process, traffic, udp_counter};
 
@@ -55,6 +56,21 @@ fuzz_target!(|input: ([u64; 3], &str, &str)| {
     let _ = udp_counter(one, other);
     let snmp = format!("Ip: {system}\nUdp: A InErrors\nUdp: {system} {user}\n");
     assert_eq!(udp_counter(&snmp, "InErrors"), Some(user));
+
+    let _ = Page::parse(one);
+    // Whatever other labels hold, escaped as the format has it.
+    let label = other
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace(['\n', '\r'], "");
+    let page = format!(
+        "container_memory_working_set_bytes{{name=\"{label}\",id=\"/pods/pod1/feed{threads}\"}} {user} {system}"
+    );
+    let page = Page::parse(&page);
+    let reading = page.container(&format!("feed{threads}"));
+    let reading = reading.expect("such a container");
+    assert_eq!(reading.memory_bytes, Some(user as f64));
+    assert_eq!(reading.cpu_s, None);
 
     for group in groups(one, other) {
         if let Some(memory) = group.memory {

@@ -18,6 +18,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("media", &["settings", "stamp", "timeline"]),
     ("service", &["timeline"]),
     ("testbed", &["timeline"]),
+    ("cluster", &["settings"]),
     (
         "renderer",
         &["settings", "stamp", "timeline", "media", "service"],
@@ -36,7 +37,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         "xrbench",
         &[
             "settings", "stamp", "timeline", "service", "testbed", "result", "stats", "ocr",
-            "report", "collect",
+            "report", "collect", "cluster",
         ],
     ),
     (
@@ -68,6 +69,7 @@ const KEPT_CIRCLES: &[(&str, &[&str], &str)] = &[];
 
 /// Every parser of bytes that others wrote, and the fuzz target that drives it.
 const PARSERS: &[(&str, &str)] = &[
+    ("crates/cluster/src/cadvisor.rs", "proc_text"),
     ("crates/media/src/framing.rs", "rtp_feed"),
     ("crates/media/src/h264.rs", "h264"),
     ("crates/media/src/rtp.rs", "rtp_feed"),
