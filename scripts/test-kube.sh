@@ -147,6 +147,18 @@ for policy in Cluster Local; do
     a delete --kustomize "$s3/cluster-a" --wait >/dev/null
     b delete --kustomize "$far" --wait >/dev/null
 done
+
+# What the crate asks of an API server: waits that end and waits that cannot, rights, what is deleted. Cluster B has no kinds of Liqo.
+"${CARGO:-cargo}" build --locked --quiet --workspace --example clusters
+crate=(target/debug/examples/clusters)
+[ -d "$crds" ] || crate+=(--skip liqos_kinds)
+XR_TEST_KUBECONFIG=/var/lib/kube-up/xrb/admin.kubeconfig XR_TEST_LIQO=$crds "${crate[@]}" >"$work/crate.log" 2>&1 ||
+    fail "$(tail -30 "$work/crate.log")"
+pass "waits, preflight and deletion against a real API server"
+
+scripts/test-kube-run.sh "${PROGRAMS:-target/release}/xrbench" /var/lib/kube-up/xra/admin.kubeconfig /var/lib/kube-up/xrb/admin.kubeconfig ||
+    fail "the run on clusters"
+passed=$((passed + 3))
 left=$(a get all --all-namespaces --selector app.kubernetes.io/part-of=xrbench --output name)$(b get all --all-namespaces \
     --selector app.kubernetes.io/part-of=xrbench --output name)
 [ -z "$left" ] || fail "left over: $left"

@@ -85,7 +85,7 @@ pub struct RepetitionMeta {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FabricMeta {
-    /// One of `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`.
+    /// One of `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`, or, on clusters, `liqo`.
     pub name: String,
     /// What served it, for people; nothing is decided by this text.
     pub backend: String,
@@ -97,9 +97,9 @@ pub struct FabricMeta {
     pub overlay: Option<OverlayBackend>,
     /// What stands in front of the streamer: `clusterip`, `headless`, `nodeport`.
     pub service: String,
-    /// The largest IP packet that crosses it whole, in bytes.
+    /// The largest IP packet that crosses it whole, in bytes; null where nobody knows it.
     #[cfg_attr(feature = "schema", schemars(range(min = 576)))]
-    pub mtu: u32,
+    pub mtu: Option<u32>,
     /// How often a frame crosses the WAN on its way from the renderer to the client.
     pub wan_crossings: u32,
     /// IP packets that were larger than a link, by namespace of the lab, from its making to its end; those without are not

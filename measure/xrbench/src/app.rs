@@ -13,6 +13,7 @@ use crate::calibrate::cli::CalibrateArgs;
 use crate::cli::{Cli, Command};
 use crate::doctor::DoctorArgs;
 use crate::lab::LabArgs;
+use crate::run::place::kube::clean::{self, CleanArgs};
 use crate::run::{Interrupted, RunOptions};
 use crate::scenario::File;
 use crate::{calibrate, doctor, lab, run};
@@ -72,6 +73,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
 /// The commands that need a runtime.
 enum Work {
     Run(Box<File>, RunOptions),
+    Clean(CleanArgs),
     Lab(LabArgs),
     Calibrate(CalibrateArgs),
     Doctor(DoctorArgs),
@@ -104,6 +106,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
             }
             Work::Run(Box::new(file), options)
         }
+        Command::Clean(args) => Work::Clean(args),
         Command::Lab(args) => Work::Lab(args),
         Command::Calibrate(args) => Work::Calibrate(args),
         Command::Doctor(args) => Work::Doctor(args),
@@ -126,6 +129,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
                 run::run(&file, &options, isolation, shutdown).await?;
                 Ok(exit::OK)
             }
+            Work::Clean(args) => clean::run(args).await.map(|()| exit::OK),
             Work::Lab(args) => lab::run(args, shutdown).await,
             Work::Calibrate(args) => {
                 let holds = calibrate::cli::run(args, isolation, shutdown).await?;
@@ -142,10 +146,10 @@ fn start(command: Command) -> anyhow::Result<u8> {
 /// What a command that needs namespaces of its own does with the terminal.
 fn terminal_of(work: &Work) -> Option<Terminal> {
     match work {
-        Work::Run(file, _) if run::needs_lab(file) => Some(Terminal::Shared),
+        Work::Run(file, options) if run::needs_lab(file, options) => Some(Terminal::Shared),
         Work::Lab(args) if args.command.is_empty() => Some(Terminal::Given),
         Work::Lab(_) | Work::Calibrate(_) => Some(Terminal::Shared),
-        Work::Run(..) | Work::Doctor(_) => None,
+        Work::Run(..) | Work::Clean(_) | Work::Doctor(_) => None,
     }
 }
 

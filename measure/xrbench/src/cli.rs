@@ -7,6 +7,7 @@ use crate::calibrate::cli::CalibrateArgs;
 use crate::doctor::DoctorArgs;
 use crate::lab::LabArgs;
 use crate::run::RunArgs;
+use crate::run::place::kube::clean::CleanArgs;
 use crate::wan::WanLinkArgs;
 use ocr::cli::{OcrArgs, WorkerArgs};
 use report::cli::ReportArgs;
@@ -58,6 +59,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(RunArgs),
+    Clean(CleanArgs),
     Lab(LabArgs),
     Calibrate(CalibrateArgs),
     /// Read the stamps of a result's strips, a folder of strips, or a video file, by OCR

@@ -160,7 +160,7 @@ fn clusters() -> ScenarioSummary {
             tunnel: Some(TunnelBackend::WireguardGo),
             overlay: Some(OverlayBackend::VxlanForGeneve),
             service: "clusterip".into(),
-            mtu: 1_340,
+            mtu: Some(1_340),
             wan_crossings: 2,
             too_big: BTreeMap::new(),
         }),

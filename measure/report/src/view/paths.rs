@@ -21,7 +21,7 @@ pub(super) fn fabrics(summary: &Summary) -> Table {
     .word("fabric", |(_, fabric)| Some(fabric.name.clone()))
     .prose("served by", |(_, fabric)| Some(fabric.backend.clone()))
     .word("service", |(_, fabric)| Some(fabric.service.clone()))
-    .number("MTU", |(_, fabric)| Some(fabric.mtu.to_string()))
+    .number("MTU", |(_, fabric)| Some(fabric.mtu?.to_string()))
     .word("RTP over", |(one, _)| Some(one.transport.clone()))
     .build()
 }

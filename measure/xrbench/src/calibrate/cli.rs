@@ -115,6 +115,7 @@ impl CalibrateArgs {
             resume: false,
             pcap: super::CAPTURED.map(ToOwned::to_owned).to_vec(),
             bin_dir: self.bin_dir.clone(),
+            kube: None,
             read_strips: false,
             print: Print::Nothing,
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::place::kube::KubeArgs;
 use super::runner::{Print, RunOptions};
 use crate::scenario::{self, File, Overrides};
 
@@ -13,11 +14,22 @@ Examples:
   xrbench run scenarios/paper.toml --out results/paper --resume      go on with a run that was stopped
   xrbench run scenarios/quick.toml --only s2-liqo-local --pcap wan-a what the WAN carries, beside every frame
   xrbench run scenarios/smoke.toml --dry-run                 every command line, and how long it would take
+  xrbench run scenarios/kube.toml --place kube --context-a near --context-b far     as pods (docs/kubernetes.md)
 
 --set takes a key of every scenario (duration=5s, client.latency_ms=20), of one scenario (NAME.duration=5s), or of the file
 (seed=7, disturbed.steal_percent=5). docs/scenarios.md has every key.
 Exit codes: 0 done, 1 something failed or yielded no samples, 64 the scenario file or the command line is wrong, 130
 Ctrl-C; the folder is readable in every case.";
+
+/// Where the scenarios of a file run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PlaceWord {
+    /// This machine: its own processes, or a lab where the scenario has a fabric
+    #[default]
+    Here,
+    /// Pods of one or two clusters
+    Kube,
+}
 
 /// Run a scenario file, and write and print what it measured
 #[derive(Clone, Debug, clap::Args)]
@@ -55,6 +67,18 @@ pub struct RunArgs {
     /// Folder of xr-renderer, xr-streamer and xr-client [default: that of xrbench]
     #[arg(long, env = "XR_BIN_DIR", value_name = "DIR")]
     pub bin_dir: Option<PathBuf>,
+    /// Where it runs
+    #[arg(
+        long,
+        env = "XR_PLACE",
+        value_name = "PLACE",
+        value_enum,
+        default_value_t
+    )]
+    pub place: PlaceWord,
+    /// The clusters of `--place kube`.
+    #[command(flatten)]
+    pub kube: KubeArgs,
     /// Leave the strips unread; `xrbench ocr DIR` reads them later
     #[arg(long, env = "XR_NO_OCR")]
     pub no_ocr: bool,
@@ -78,6 +102,7 @@ impl RunArgs {
             resume: self.resume,
             pcap: self.pcap,
             bin_dir: self.bin_dir,
+            kube: (self.place == PlaceWord::Kube).then_some(self.kube),
             read_strips: !self.no_ocr,
             print: if self.json { Print::Json } else { Print::Table },
         }

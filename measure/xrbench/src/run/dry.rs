@@ -9,8 +9,8 @@ use testbed::local::capabilities::Capabilities;
 
 use super::addresses::Addresses;
 use super::commands::{self, Programs};
-use super::place::PlacePlan;
 use super::place::lab_plan::LabCapabilities;
+use super::place::{Means, PlacePlan};
 use super::plan::{Plan, Subject, reading};
 use crate::scenario::File;
 use result::{RepetitionFolder, RunFolder};
@@ -36,7 +36,11 @@ pub(super) fn command_lines(
     // A lab's addresses are the same whatever the machine has: nothing need be tried. Where it cannot be planned, its run says why.
     let own = super::programs::own()?;
     let capabilities = LabCapabilities::of(&Capabilities::default(), &own, 0);
-    let place = PlacePlan::new(scenario, Some(&capabilities), 0)?;
+    let means = Means {
+        capabilities: Some(capabilities),
+        clusters: None,
+    };
+    let place = PlacePlan::new(scenario, &means, 0)?;
     let unknown = Addresses::unknown();
     let known = place.known_addresses(&unknown.collector);
     // Another server's ports are drawn for it, because it does not announce them.

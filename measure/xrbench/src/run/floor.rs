@@ -28,12 +28,12 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     let ended = repetition
         .until(tokio::time::timeout(limit, floor.exited()), &[])
         .await;
-    let exit = match ended {
-        Ok(Ok(exit)) => exit,
+    let exit = match &ended {
+        Ok(Ok(exit)) => exit.clone(),
         // Interrupted or too slow: what it wrote so far stands.
         Ok(Err(_)) | Err(_) => repetition.terminate(&floor).await,
     };
-    repetition.ended(&floor, exit);
+    repetition.ended(&floor, &exit);
     find_measured_time(repetition)?;
     ended?.map_err(|_| Stopped::Failed(late(limit, &floor.log_tail())))?;
     if !exit.is_success() {

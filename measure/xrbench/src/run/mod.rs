@@ -26,6 +26,7 @@ pub mod programs;
 mod progress;
 mod reference;
 pub mod repetition;
+mod reports;
 mod resume;
 mod runner;
 pub mod sampler;

@@ -29,6 +29,8 @@ pub(super) struct Pipeline {
     pub(super) transport: Transport,
     running: BTreeMap<Role, Workload>,
     scrapers: BTreeMap<Role, Scraper>,
+    /// Programs that were told to end: a pod logs on until it is gone.
+    ended: Vec<Workload>,
 }
 
 impl Pipeline {
@@ -36,21 +38,28 @@ impl Pipeline {
     pub(super) async fn up(repetition: &mut Repetition<'_>) -> Result<Self, Stopped> {
         let (context, scenario) = (repetition.context, repetition.scenario);
         let seed = u64::from(repetition.meta.run).wrapping_add(context.seed);
-        let plan = PlacePlan::new(scenario, context.capabilities.as_ref(), seed)?;
+        let plan = PlacePlan::new(scenario, &context.means, seed)?;
         plan.meta().record(&mut repetition.meta);
         let listen = plan.listen(scenario.server.is_none())?;
         let transport = plan.transport(scenario.transport);
-        if scenario.fabric.is_lab() {
-            context.progress.step("building the lab");
+        if let Some(building) = plan.building() {
+            context.progress.step(building);
         }
         let setup = Setup {
             testbed: repetition.testbed(),
             folder: &repetition.folder,
             events: &repetition.events,
+            rows: repetition.rows(),
             limits: scenario.limits,
             pcap: context.pcap,
         };
-        let place = Place::up(plan, &setup).await?;
+        let up = Place::up(plan, &setup);
+        let place = if context.means.clusters.is_some() {
+            // It may take minutes. What was applied by then goes with the run.
+            repetition.until(up, &[]).await??
+        } else {
+            up.await?
+        };
         repetition.watch(&place.watched());
         Ok(Self {
             place,
@@ -58,6 +67,7 @@ impl Pipeline {
             transport,
             running: BTreeMap::new(),
             scrapers: BTreeMap::new(),
+            ended: Vec::new(),
         })
     }
 
@@ -67,13 +77,13 @@ impl Pipeline {
     }
 
     /// Starts a program in a role.
-    pub(super) fn start(
+    pub(super) async fn start(
         &mut self,
         repetition: &mut Repetition<'_>,
         role: Role,
         spec: Spec,
     ) -> Result<&Workload, Stopped> {
-        let workload = self.place.start(role, spec)?;
+        let workload = self.place.start(role, spec).await?;
         if role == Role::Client {
             repetition.meta.client_started_us = Some(workload.started_at());
         }
@@ -99,7 +109,7 @@ impl Pipeline {
             spec.log_stdout = true;
             self.start_another(repetition, spec).await?;
         } else {
-            self.start(repetition, role, spec)?;
+            self.start(repetition, role, spec).await?;
             let said = self.ready(repetition, collector, role).await?;
             self.listen.http = announced(&said, "http", role)?;
             self.listen.rtsp = announced(&said, "rtsp", role)?;
@@ -115,7 +125,7 @@ impl Pipeline {
         spec: Spec,
     ) -> Result<(), Stopped> {
         let port = self.place.address_of(Role::Streamer, &self.listen.rtsp)?;
-        let server = self.start(repetition, Role::Streamer, spec)?;
+        let server = self.start(repetition, Role::Streamer, spec).await?;
         let open = tokio::time::timeout(READY, takes_connections(port));
         if repetition.until(open, &[server]).await?.is_err() {
             return Err(Stopped::Failed(anyhow::anyhow!(
@@ -139,10 +149,7 @@ impl Pipeline {
     ) -> Result<Ready, Stopped> {
         let workload = self.running.get(&role);
         let workload = workload.ok_or_else(|| anyhow::anyhow!("{role} was not started"))?;
-        let said = repetition
-            .until(workload.ready(), &[])
-            .await?
-            .map_err(anyhow::Error::from)?;
+        let said = repetition.until(workload.ready(), &[]).await??;
         if let Some(collector) = collector {
             let ops = announced(&said, "ops", role)?;
             let target = Target {
@@ -193,35 +200,40 @@ impl Pipeline {
 
     /// Kills a program by SIGKILL and starts it again where it was, with the same command line and the same addresses.
     async fn kill(&mut self, repetition: &mut Repetition<'_>, role: Role) -> Result<(), Stopped> {
-        let Some(workload) = self.running.remove(&role) else {
+        let Some(mut workload) = self.running.remove(&role) else {
             return Ok(());
         };
         // Its ring goes with it. The new one's is told from it by its boot, and is pulled from the beginning.
         if let Some(scraper) = self.scrapers.get(&role) {
             catch_up(repetition, scraper).await;
         }
-        let exit = workload.kill().await;
-        repetition.ended(&workload, exit);
-        let again = workload.restart().await.map_err(anyhow::Error::from)?;
+        let exit = workload.kill().await?;
+        repetition.ended(&workload, &exit);
+        let again = workload.restart().await?;
         repetition.started(&again)?;
         self.running.insert(role, again);
         Ok(())
     }
 
-    /// Ends the client first, so that it reports all that it has; then what the services saw is pulled; then the services
-    /// end, and the place.
-    pub(super) async fn down(mut self, repetition: &mut Repetition<'_>) {
-        if let Some(client) = self.running.remove(&Role::Client) {
-            repetition.terminate(&client).await;
+    /// Ends who ends first on this place; then what the services saw is pulled; then the others end.
+    pub(super) async fn end_programs(&mut self, repetition: &mut Repetition<'_>) {
+        if let Some(first) = self.running.remove(&self.place.ends_first()) {
+            repetition.terminate(&first).await;
+            self.ended.push(first);
         }
-        for scraper in self.scrapers.into_values() {
+        for scraper in std::mem::take(&mut self.scrapers).into_values() {
             catch_up(repetition, &scraper).await;
             repetition.meta.trace_overwritten += scraper.overwritten().await;
             scraper.stop().await;
         }
-        for workload in self.running.values() {
-            repetition.terminate(workload).await;
+        for workload in std::mem::take(&mut self.running).into_values().rev() {
+            repetition.terminate(&workload).await;
+            self.ended.push(workload);
         }
+    }
+
+    /// Takes the place down, when every program has ended.
+    pub(super) async fn down(self, repetition: &mut Repetition<'_>) {
         let ended = self.place.down().await;
         for (role, used) in ended.used {
             repetition.used(&role, used);

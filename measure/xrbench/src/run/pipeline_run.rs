@@ -3,19 +3,15 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use prometheus_client::registry::Registry;
-use service::clock;
 use settings::Role;
 use timeline::UnixMicros;
-use timeline::join::Limits;
 
 use super::commands;
 use super::faults;
 use super::pipeline::Pipeline;
 use super::repetition::{Repetition, Stopped, no_first_frame};
+use super::reports::Reports;
 use collect::core::Progress;
-use collect::files::Paths;
-use collect::{Collector, MAX_BYTES, Start};
 
 /// How long the last measured frames may take to be shown: longer than any player's default buffer.
 const TAIL: Duration = Duration::from_secs(8);
@@ -23,17 +19,21 @@ const TAIL: Duration = Duration::from_secs(8);
 pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> {
     let mut pipeline = Pipeline::up(repetition).await?;
     let result = collected(repetition, &mut pipeline).await;
-    if let Ok((collector, Err(_))) = &result {
-        repetition.cut_short(collector.progress().borrow().generated);
+    if let Ok((reports, Err(_))) = &result {
+        repetition.cut_short(reports.progress().borrow().generated);
     }
+    pipeline.end_programs(repetition).await;
+    // Before the place goes: a collector that is a pod goes with it.
+    let finished = match result {
+        Ok((reports, result)) => Ok((reports.finish().await, result)),
+        Err(stopped) => Err(stopped),
+    };
     pipeline.down(repetition).await;
-    let (collector, result) = result?;
-    let finished = collector.finish().await;
+    let (finished, result) = finished?;
     result?;
-    let (counts, clocks) = finished.map_err(Stopped::Fatal)?;
+    let (told, clocks) = finished.map_err(Stopped::Fatal)?;
     repetition.meta.clocks = clocks.sources;
     repetition.meta.clock_uncertainty_us = clocks.uncertainty_us;
-    let told = counts.to_string();
     repetition.events.now("joined", "xrbench", &told);
     Ok(())
 }
@@ -42,37 +42,22 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
 async fn collected(
     repetition: &mut Repetition<'_>,
     pipeline: &mut Pipeline,
-) -> Result<(Collector, Result<(), Stopped>), Stopped> {
-    let events = repetition.events.clone();
-    let start = Start {
-        listen: pipeline.place.collector(),
-        origin: "the run's own collector".to_owned(),
-        paths: Paths::of(&repetition.folder),
-        limits: Limits::default(),
-        one_clock: pipeline.place.shares_our_clock(),
-        measure_all: false,
-        token: Some(repetition.token.clone()),
-        reported: VecDeque::new(),
-        max_bytes: MAX_BYTES,
-        on_event: Box::new(move |what, whom, detail| events.now(what, whom, detail)),
-    };
-    // Nobody scrapes a run; xr-collector serves the same metrics.
-    let collector = Collector::start(start, &mut Registry::default())?;
-    repetition.fails_with(collector.failure());
-    let result = measure(repetition, &collector, pipeline).await;
-    Ok((collector, result))
+) -> Result<(Reports, Result<(), Stopped>), Stopped> {
+    let reports = Reports::start(repetition, &pipeline.place)?;
+    let result = measure(repetition, &reports, pipeline).await;
+    Ok((reports, result))
 }
 
 async fn measure(
     repetition: &mut Repetition<'_>,
-    collector: &Collector,
+    reports: &Reports,
     pipeline: &mut Pipeline,
 ) -> Result<(), Stopped> {
     let (scenario, shown) = (repetition.scenario, repetition.context.progress);
     shown.step("starting");
-    start(repetition, collector, pipeline).await?;
+    start(repetition, reports, pipeline).await?;
 
-    let mut progress = collector.progress();
+    let mut progress = reports.progress();
     let patience = scenario.first_frame.0;
     let first = progress.wait_for(|progress| progress.first_shown.is_some());
     let running = pipeline.running();
@@ -86,12 +71,13 @@ async fn measure(
     shown.step("warming up");
     repetition.pass(scenario.warmup.0, &running).await?;
 
-    let to = repetition.measure_from(clock::now());
+    repetition.told_in_clock(reports.offset_us());
+    let to = repetition.measure_from(repetition.now());
     if let Some(from) = repetition.meta.measured_from_us {
-        collector.measure_from(from);
+        reports.measure_from(from);
     }
     shown.step(&format!("measuring for {}", scenario.duration));
-    watched(repetition, collector, pipeline, to).await?;
+    watched(repetition, reports, pipeline, to).await?;
 
     // What was generated at the last moment is still on its way.
     let passed = progress.wait_for(|progress| progress.generated.is_some_and(|at| at >= to));
@@ -104,17 +90,17 @@ async fn measure(
 /// Starts the streamer, then who feeds it, then who plays.
 async fn start(
     repetition: &mut Repetition<'_>,
-    collector: &Collector,
+    reports: &Reports,
     pipeline: &mut Pipeline,
 ) -> Result<(), Stopped> {
     let (scenario, programs) = (repetition.scenario, repetition.context.programs);
-    let addresses = pipeline.start_server(repetition, Some(collector)).await?;
+    let addresses = pipeline.start_server(repetition, reports.here()).await?;
 
     let role = Role::Renderer;
     let args = commands::renderer(scenario, &addresses, &pipeline.listen);
     let spec = repetition.spec(role.as_str(), &programs.renderer, args);
-    pipeline.start(repetition, role, spec)?;
-    pipeline.ready(repetition, Some(collector), role).await?;
+    pipeline.start(repetition, role, spec).await?;
+    pipeline.ready(repetition, reports.here(), role).await?;
 
     let role = Role::Client;
     let (listen, folder) = (&pipeline.listen, &repetition.folder);
@@ -123,23 +109,24 @@ async fn start(
     // Nobody else reports into this run; a client that is killed comes back with it.
     spec.env
         .push(("XR_TOKEN".to_owned(), repetition.token.expose().to_owned()));
-    pipeline.start(repetition, role, spec).map(drop)
+    pipeline.start(repetition, role, spec).await.map(drop)
 }
 
 /// Lets the measured time pass, second by second, shows what is being measured, and does what is to be done on purpose.
 async fn watched(
     repetition: &mut Repetition<'_>,
-    collector: &Collector,
+    reports: &Reports,
     pipeline: &mut Pipeline,
     to: UnixMicros,
 ) -> Result<(), Stopped> {
     let begun = Instant::now();
     let mut actions = VecDeque::from(faults::actions(&repetition.scenario.fault));
-    let progress = collector.progress();
+    let progress = reports.progress();
     let mut before: Progress = *progress.borrow();
     let mut told = begun;
     loop {
-        let left = Duration::from_micros(u64::try_from(to.micros_since(clock::now())).unwrap_or(0));
+        let left =
+            Duration::from_micros(u64::try_from(to.micros_since(repetition.now())).unwrap_or(0));
         if left.is_zero() {
             return Ok(());
         }

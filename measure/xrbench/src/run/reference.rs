@@ -21,6 +21,7 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     let mut pipeline = Pipeline::up(repetition).await?;
     let result = measure(repetition, &mut pipeline).await;
     // The player ends first: it writes its last strips.
+    pipeline.end_programs(repetition).await;
     pipeline.down(repetition).await;
     judge_pace(repetition);
     result
@@ -34,7 +35,7 @@ async fn measure(repetition: &mut Repetition<'_>, pipeline: &mut Pipeline) -> Re
     let (folder, transport) = (&repetition.folder, pipeline.transport);
     let (render, play) = commands::reference(scenario, &addresses, transport, folder)?;
 
-    start(repetition, pipeline, Role::Renderer, &render)?;
+    start(repetition, pipeline, Role::Renderer, &render).await?;
     let deadline = Instant::now() + patience;
     let feeds = pipeline.feeds()?;
     let live = tokio::time::timeout_at(deadline, feed_is_live(&feeds));
@@ -43,7 +44,7 @@ async fn measure(repetition: &mut Repetition<'_>, pipeline: &mut Pipeline) -> Re
         return Err(Stopped::Failed(no_first_frame(patience, &running)));
     }
 
-    start(repetition, pipeline, Role::Client, &play)?;
+    start(repetition, pipeline, Role::Client, &play).await?;
     let running = pipeline.running();
     let strips = commands::strips_file(&repetition.folder);
     let first = tokio::time::timeout(patience, file_has_content(&strips));
@@ -65,7 +66,7 @@ async fn measure(repetition: &mut Repetition<'_>, pipeline: &mut Pipeline) -> Re
     repetition.pass(Duration::from_millis(tail), &running).await
 }
 
-fn start(
+async fn start(
     repetition: &mut Repetition<'_>,
     pipeline: &mut Pipeline,
     role: Role,
@@ -74,7 +75,7 @@ fn start(
     let mut words = command.iter().cloned();
     let program = words.next().unwrap_or_default();
     let spec = repetition.spec(role.as_str(), Path::new(&program), words.collect());
-    pipeline.start(repetition, role, spec).map(drop)
+    pipeline.start(repetition, role, spec).await.map(drop)
 }
 
 /// Waits until the streamer has a feed: a player that asks earlier is told that there is none, and gives up.

@@ -7,18 +7,17 @@ use std::time::Duration;
 use futures::future::select_all;
 use service::{Secret, Shutdown, clock};
 use testbed::resources::Sample;
-use testbed::{Event, EventKind, Exit, Placement, Spec, Testbed};
+use testbed::{Event, EventKind, Placement, Spec, Testbed};
 use timeline::UnixMicros;
 use tokio::sync::watch;
 
 use super::commands::Programs;
 use super::events::Events;
 use super::finish;
-use super::place::lab_plan::LabCapabilities;
-use super::place::{Watched, Workload};
+use super::place::{End, Means, Watched, Workload};
 use super::plan::Subject;
 use super::progress::Progress;
-use super::sampler::{Sampler, Seconds};
+use super::sampler::{Rows, Sampler, Seconds};
 use crate::scenario::{Disturbed, Scenario};
 use result::{Pipeline, ProcessInfo, RUN_VERSION, RepetitionFolder, RepetitionMeta, write_json};
 
@@ -62,8 +61,8 @@ pub struct RunContext<'a> {
     pub shutdown: &'a Shutdown,
     /// Shows how far the run is.
     pub progress: &'a Progress,
-    /// The machine's capabilities for labs; none where no scenario needs one.
-    pub capabilities: Option<LabCapabilities>,
+    /// What places are planned with.
+    pub(super) means: Means,
     pub seed: u64,
     /// The points at which packets are captured.
     pub pcap: &'a [String],
@@ -82,6 +81,8 @@ pub(super) struct Repetition<'a> {
     pub(super) token: Secret,
     /// The reason why the collector cannot write any more, if it cannot.
     collector_failure: Option<watch::Receiver<Option<String>>>,
+    /// The clock in which frames are told, minus this machine's, in microseconds.
+    offset_us: i64,
 }
 
 fn write_event(events: &Events, event: &Event) {
@@ -107,7 +108,13 @@ impl<'a> Repetition<'a> {
         let scenario = subject.settings();
         folder.create()?;
         let events = Events::create(&folder.events_csv())?;
-        let sampler = Sampler::start(&folder, context.disturbed, events.clone())?;
+        let rule = if context.means.clusters.is_some() {
+            // What is measured runs elsewhere, whatever this machine does meanwhile.
+            Disturbed::NEVER
+        } else {
+            context.disturbed
+        };
+        let sampler = Sampler::start(&folder, rule, events.clone())?;
         let (pipeline, transport, server) = match subject {
             Subject::Pipeline(scenario) => (
                 scenario.pipeline,
@@ -145,6 +152,7 @@ impl<'a> Repetition<'a> {
             testbed,
             token: Secret::random()?,
             collector_failure: None,
+            offset_us: 0,
         };
         repetition.save()?;
         Ok(repetition)
@@ -169,9 +177,24 @@ impl<'a> Repetition<'a> {
         self.collector_failure = Some(collector);
     }
 
+    /// Takes rows of `resources.csv` from others.
+    pub(super) fn rows(&self) -> Rows {
+        self.sampler.rows()
+    }
+
+    /// Frames are told in a clock that is so many microseconds before this machine's.
+    pub(super) const fn told_in_clock(&mut self, offset_us: i64) {
+        self.offset_us = offset_us;
+    }
+
+    /// The time now, by the clock in which frames are told.
+    pub(super) fn now(&self) -> UnixMicros {
+        UnixMicros(clock::now().0.saturating_add_signed(self.offset_us))
+    }
+
     /// Notes and samples a program that has been started.
     pub(super) fn started(&mut self, workload: &Workload) -> anyhow::Result<()> {
-        self.watch(&[workload.watched()]);
+        self.watch(workload.watched().as_slice());
         self.meta.processes.push(ProcessInfo {
             role: workload.role().to_owned(),
             command: workload.command_line(),
@@ -194,7 +217,7 @@ impl<'a> Repetition<'a> {
     }
 
     /// Notes how a program ended.
-    pub(super) fn ended(&mut self, workload: &Workload, exit: Exit) {
+    pub(super) fn ended(&mut self, workload: &Workload, exit: &End) {
         let (role, started_us) = (workload.role(), workload.started_at());
         self.used(role, workload.used());
         let info = self
@@ -208,9 +231,9 @@ impl<'a> Repetition<'a> {
     }
 
     /// Ends a program by SIGTERM, and notes how it went.
-    pub(super) async fn terminate(&mut self, workload: &Workload) -> Exit {
+    pub(super) async fn terminate(&mut self, workload: &Workload) -> End {
         let exit = workload.terminate().await;
-        self.ended(workload, exit);
+        self.ended(workload, &exit);
         exit
     }
 
@@ -247,7 +270,7 @@ impl<'a> Repetition<'a> {
             }
             let exits = running
                 .iter()
-                .map(|one| Box::pin(async move { died_early(one, one.exited().await) }));
+                .map(|one| Box::pin(async move { died_early(one, &one.exited().await) }));
             select_all(exits).await.0
         };
         let unsound = async {
@@ -284,6 +307,7 @@ impl<'a> Repetition<'a> {
 
     /// Whatever happened, what was recorded becomes readable; then it is judged.
     pub(super) fn end(mut self, result: Result<(), Stopped>) -> Result<u64, Stopped> {
+        let now = self.now();
         let sampled = self.sampler.finish();
         let seconds = sampled
             .as_ref()
@@ -291,7 +315,6 @@ impl<'a> Repetition<'a> {
             .unwrap_or_else(|_| Seconds::default());
         self.meta.clock_step_us = seconds.clock_step_us;
         // What was cut short was measured for that much less.
-        let now = clock::now();
         if self.meta.measured_to_us.is_some_and(|to| to > now) {
             self.meta.measured_to_us = Some(now);
         }
@@ -334,7 +357,7 @@ fn cut_short(meta: &mut RepetitionMeta, shown: Option<UnixMicros>) {
     }
 }
 
-fn died_early(workload: &Workload, exit: Exit) -> anyhow::Error {
+fn died_early(workload: &Workload, exit: &End) -> anyhow::Error {
     anyhow::anyhow!(
         "{} ended ({exit}) in the middle of the repetition; the end of its log, {}:\n{}",
         workload.role(),

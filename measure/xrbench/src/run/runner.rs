@@ -12,6 +12,8 @@ use testbed::local::isolate::Isolation;
 use timeline::UnixMicros;
 
 use super::commands::Programs;
+use super::place::Means;
+use super::place::kube::{self, KubeArgs, KubeTarget};
 use super::place::lab_plan::{self, LabCapabilities};
 use super::plan::{Plan, Subject};
 use super::progress::Progress;
@@ -44,6 +46,8 @@ pub struct RunOptions {
     pub pcap: Vec<String>,
     /// The folder of the programs; none for that of this program.
     pub bin_dir: Option<PathBuf>,
+    /// The clusters that it runs on; none for this machine.
+    pub kube: Option<KubeArgs>,
     /// Whether the strips are read at the end.
     pub read_strips: bool,
     /// What is printed at the end.
@@ -62,12 +66,18 @@ pub enum Print {
 }
 
 /// Whether one of the file's scenarios runs in a lab.
-pub fn needs_lab(file: &File) -> bool {
-    file.scenario.iter().any(|one| one.fabric.is_lab())
+pub fn needs_lab(file: &File, options: &RunOptions) -> bool {
+    options.kube.is_none() && file.scenario.iter().any(|one| one.fabric.is_lab())
 }
 
 /// Prints what a run would start, in which order and with which command lines, and starts nothing.
 pub fn print_plan(file: &File, options: &RunOptions) -> anyhow::Result<()> {
+    if let Some(args) = &options.kube {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        return print(&runtime.block_on(kube::dry_text(file, args))?);
+    }
     let plan = Plan::new(file);
     let folder = folder_of(file, options, clock::now());
     let programs = programs::expected(options.bin_dir.as_deref());
@@ -88,8 +98,33 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> anyhow::Result<RunFolder> {
     let started = clock::now();
-    let programs = programs::find(options.bin_dir.as_deref())?;
-    check_sources(file)?;
+    let Some(args) = &options.kube else {
+        let programs = programs::find(options.bin_dir.as_deref())?;
+        check_sources(file)?;
+        return run_on(file, options, isolation, None, &programs, shutdown, started).await;
+    };
+    let programs = programs::expected(None);
+    let file = kube::adapted(file);
+    let target = KubeTarget::reach(&file, args, started).await?;
+    let on = Some(Arc::clone(&target));
+    let result = run_on(&file, options, None, on, &programs, shutdown, started).await;
+    // Whatever a repetition could not delete, because it was interrupted for one.
+    let removed = target.remove().await;
+    let folder = result?;
+    removed.context("what the run has applied is not deleted; `xrbench clean` does it later")?;
+    Ok(folder)
+}
+
+/// Runs a scenario file on this machine, or on clusters.
+async fn run_on(
+    file: &File,
+    options: &RunOptions,
+    isolation: Option<Isolation>,
+    clusters: Option<Arc<KubeTarget>>,
+    programs: &Programs,
+    shutdown: Shutdown,
+    started: UnixMicros,
+) -> anyhow::Result<RunFolder> {
     let understood =
         serde_json::to_value(file).context("cannot put the scenario file into JSON")?;
     let plan = Plan::new(file);
@@ -126,8 +161,9 @@ pub async fn run(
             seed: file.seed,
             order: plan.order.clone(),
             scenarios: plan.scenarios(file),
-            versions: machine::versions(&programs).await,
-            calibration: kept::kept(&machine),
+            versions: versions(programs, clusters.as_deref()).await,
+            // How far this machine's latencies can be believed says nothing of others'.
+            calibration: kept::kept(&machine).filter(|_| clusters.is_none()),
             machine,
             command: std::env::args().collect(),
             ..RunInfo::default()
@@ -137,15 +173,30 @@ pub async fn run(
     let run = Run {
         file,
         plan: &plan,
-        programs: &programs,
+        programs,
         folder: &folder,
         options,
         shutdown: &shutdown,
         complete,
-        capabilities,
+        means: Means {
+            capabilities,
+            clusters,
+        },
     };
     run.whole(info).await?;
     Ok(folder)
+}
+
+/// The versions of what takes part.
+async fn versions(
+    programs: &Programs,
+    clusters: Option<&KubeTarget>,
+) -> std::collections::BTreeMap<String, String> {
+    let Some(target) = clusters else {
+        return machine::versions(programs).await;
+    };
+    let own = ("xrbench".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    target.programs().into_iter().chain([own]).collect()
 }
 
 fn folder_of(file: &File, options: &RunOptions, started: UnixMicros) -> RunFolder {
@@ -164,7 +215,7 @@ struct Run<'a> {
     shutdown: &'a Shutdown,
     /// Repetitions that an earlier run completed.
     complete: Vec<PlannedRepetition>,
-    capabilities: Option<LabCapabilities>,
+    means: Means,
 }
 
 impl Run<'_> {
@@ -212,7 +263,7 @@ impl Run<'_> {
             disturbed: self.file.disturbed,
             shutdown: self.shutdown,
             progress,
-            capabilities: self.capabilities.clone(),
+            means: self.means.clone(),
             seed: self.file.seed,
             pcap: &self.options.pcap,
         };

@@ -65,6 +65,9 @@ impl Scenario {
         if !(1..=1000).contains(&self.runs) {
             return wrong("runs", &self.runs, "it must be 1 to 1000");
         }
+        if !(1..=100).contains(&self.clients) {
+            return wrong("clients", &self.clients, "it must be 1 to 100");
+        }
         if let Some(number) = self.paper.filter(|number| !(1..=5).contains(number)) {
             return wrong("paper", &number, "the paper has scenarios 1 to 5");
         }

@@ -88,6 +88,15 @@ pub struct Disturbed {
     pub foreign_percent: f64,
 }
 
+impl Disturbed {
+    /// No second is disturbed, but for a clock that was set.
+    pub const NEVER: Self = Self {
+        steal_percent: f64::INFINITY,
+        late_ms: f64::INFINITY,
+        foreign_percent: f64::INFINITY,
+    };
+}
+
 impl Default for Disturbed {
     fn default() -> Self {
         Self {
@@ -144,6 +153,8 @@ pub struct Scenario {
     /// Another RTSP server in the streamer's place; absent for xr-streamer.
     pub server: Option<Server>,
     pub client: ClientSettings,
+    /// Clients that play at the same time; more than one only on clusters.
+    pub clients: u32,
     /// The strips that are kept for OCR.
     pub ocr: Ocr,
 }
@@ -174,6 +185,7 @@ impl Default for Scenario {
             streamer: StreamerSettings::default(),
             server: None,
             client: ClientSettings::default(),
+            clients: 1,
             ocr: Ocr::default(),
         }
     }

@@ -225,7 +225,7 @@ fn repetition(
             tunnel: liqo.then_some(TunnelBackend::WireguardGo),
             overlay: liqo.then_some(OverlayBackend::VxlanForGeneve),
             service: scenario.service.into(),
-            mtu: scenario.mtu,
+            mtu: Some(scenario.mtu),
             wan_crossings: scenario.crossings,
             too_big: [].into(),
         }),

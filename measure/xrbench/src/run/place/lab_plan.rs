@@ -177,7 +177,7 @@ impl LabPlan {
                 OverlayCarrier::VxlanForGeneve => result::OverlayBackend::VxlanForGeneve,
             }),
             service: reach.service.clone(),
-            mtu: u32::from(reach.mtu_bytes),
+            mtu: Some(u32::from(reach.mtu_bytes)),
             wan_crossings: u32::from(reach.wan_crossings),
             too_big: BTreeMap::new(),
         };

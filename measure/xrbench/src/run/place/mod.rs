@@ -1,15 +1,17 @@
-//! Where a repetition runs: on this host, or in a lab of its own. Clusters are the third variant to come.
+//! Where a repetition runs: on this host, in a lab of its own, or on clusters of others.
 //!
 //! A place is planned, then brought up; it starts programs, knows where they find one another, and has done to it what a
 //! scenario asks for. It returns what it was and what it measured: the caller puts that into the repetition's meta.
 
 mod host;
+pub mod kube;
 mod lab;
 pub mod lab_plan;
 mod terms;
 mod workload;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use settings::{Role, Transport};
@@ -18,16 +20,27 @@ use testbed::Spec;
 use super::addresses::{Addresses, ListenAddresses};
 use crate::scenario::Scenario;
 pub(super) use host::HostPlace;
+use kube::{KubePlace, KubePlan, KubeTarget};
 use lab::LabPlace;
 use lab_plan::{LabCapabilities, LabPlan};
 pub(super) use terms::{Ended, Fault, PlaceMeta, Setup};
-pub(super) use workload::{GRACE, READY, Watched, Workload};
+pub(super) use workload::{End, GRACE, READY, Watched, Workload};
 
 /// A place before it is brought up.
 #[derive(Debug)]
 pub(super) enum PlacePlan {
     Host,
     Lab(Box<LabPlan>),
+    Kube(Box<KubePlan>),
+}
+
+/// What places are planned with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Means {
+    /// The machine's capabilities for labs; none where no scenario needs one.
+    pub(super) capabilities: Option<LabCapabilities>,
+    /// The clusters of the run; none where it runs on this machine.
+    pub(super) clusters: Option<Arc<KubeTarget>>,
 }
 
 /// A place that is up.
@@ -35,20 +48,28 @@ pub(super) enum PlacePlan {
 pub(super) enum Place {
     Host(HostPlace),
     Lab(Box<LabPlace>),
+    Kube(Box<KubePlace>),
 }
 
 impl PlacePlan {
     /// Plans the place of a scenario; `seed` is the WAN's.
-    pub(super) fn new(
-        scenario: &Scenario,
-        capabilities: Option<&LabCapabilities>,
-        seed: u64,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn new(scenario: &Scenario, means: &Means, seed: u64) -> anyhow::Result<Self> {
+        if let Some(target) = &means.clusters {
+            return Ok(Self::Kube(Box::new(KubePlan::new(scenario, target)?)));
+        }
+        anyhow::ensure!(
+            scenario.clients == 1,
+            "scenario {}: {} clients at the same time are for clusters, `--place kube`",
+            scenario.name,
+            scenario.clients
+        );
         if !scenario.fabric.is_lab() {
             return Ok(Self::Host);
         }
-        let capabilities =
-            capabilities.context("the runner was not isolated although a scenario needs a lab")?;
+        let capabilities = means
+            .capabilities
+            .as_ref()
+            .context("the runner was not isolated although a scenario needs a lab")?;
         let plan = lab_plan::plan(scenario, capabilities, seed)?;
         Ok(Self::Lab(Box::new(plan)))
     }
@@ -58,13 +79,14 @@ impl PlacePlan {
         match self {
             Self::Host => HostPlace::listen(announces),
             Self::Lab(plan) => Ok(plan.listen()),
+            Self::Kube(_) => Ok(KubePlan::listen()),
         }
     }
 
     /// Where the programs find one another, if that is known before any of them runs.
     pub(super) fn known_addresses(&self, collector: &str) -> Option<Addresses> {
         match self {
-            Self::Host => None,
+            Self::Host | Self::Kube(_) => None,
             Self::Lab(plan) => Some(plan.addresses(collector)),
         }
     }
@@ -74,6 +96,7 @@ impl PlacePlan {
         match self {
             Self::Host => asked,
             Self::Lab(plan) => plan.transport,
+            Self::Kube(plan) => plan.transport,
         }
     }
 
@@ -82,6 +105,16 @@ impl PlacePlan {
         match self {
             Self::Host => PlaceMeta::default(),
             Self::Lab(plan) => plan.meta(),
+            Self::Kube(plan) => plan.meta(),
+        }
+    }
+
+    /// What bringing it up is called while that takes its time.
+    pub(super) const fn building(&self) -> Option<&'static str> {
+        match self {
+            Self::Host => None,
+            Self::Lab(_) => Some("building the lab"),
+            Self::Kube(_) => Some("applying the manifests"),
         }
     }
 }
@@ -92,14 +125,17 @@ impl Place {
         Ok(match plan {
             PlacePlan::Host => Self::Host(HostPlace::new(setup.testbed.clone())),
             PlacePlan::Lab(plan) => Self::Lab(Box::new(LabPlace::up(*plan, setup).await?)),
+            PlacePlan::Kube(plan) => Self::Kube(Box::new(KubePlace::up(*plan, setup).await?)),
         })
     }
 
-    /// Where the collector listens: never on the fabric that is measured.
+    /// Where the runner's collector listens: never on the fabric that is measured.
     pub(super) const fn collector(&self) -> SocketAddr {
         match self {
             Self::Host(_) => HostPlace::collector(),
             Self::Lab(_) => LabPlace::collector(),
+            // It is a pod.
+            Self::Kube(_) => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
         }
     }
 
@@ -107,14 +143,25 @@ impl Place {
     pub(super) const fn shares_our_clock(&self) -> bool {
         match self {
             Self::Host(_) | Self::Lab(_) => true,
+            Self::Kube(_) => false,
+        }
+    }
+
+    /// The role that ends first. A client of our own collector does, so that it reports all that it has; where the collector
+    /// is asked from outside, the renderer, so that no frame waits for a client that is gone.
+    pub(super) const fn ends_first(&self) -> Role {
+        match self {
+            Self::Host(_) | Self::Lab(_) => Role::Client,
+            Self::Kube(_) => Role::Renderer,
         }
     }
 
     /// Starts a program where the place has its role.
-    pub(super) fn start(&self, role: Role, spec: Spec) -> anyhow::Result<Workload> {
+    pub(super) async fn start(&self, role: Role, spec: Spec) -> anyhow::Result<Workload> {
         match self {
             Self::Host(host) => host.start(spec),
             Self::Lab(lab) => lab.start(role, spec),
+            Self::Kube(kube) => Ok(Workload::pods(kube.start(role, spec).await?)),
         }
     }
 
@@ -128,6 +175,7 @@ impl Place {
                 collector,
             },
             Self::Lab(lab) => lab.plan().addresses(&collector),
+            Self::Kube(kube) => kube.addresses().clone(),
         }
     }
 
@@ -139,6 +187,7 @@ impl Place {
         match self {
             Self::Host(_) => Ok(listens),
             Self::Lab(lab) => lab.address_of(role, listens),
+            Self::Kube(_) => anyhow::bail!("a pod's port is not reached from here: {role}"),
         }
     }
 
@@ -147,13 +196,14 @@ impl Place {
         match self {
             Self::Host(_) => anyhow::bail!("this host has neither a WAN nor gateways: {fault:?}"),
             Self::Lab(lab) => lab.inject(fault).await,
+            Self::Kube(_) => KubePlace::inject(fault),
         }
     }
 
     /// The place's own processes, to be sampled.
     pub(super) fn watched(&self) -> Vec<Watched<'_>> {
         match self {
-            Self::Host(_) => Vec::new(),
+            Self::Host(_) | Self::Kube(_) => Vec::new(),
             Self::Lab(lab) => lab.watched(),
         }
     }
@@ -163,6 +213,7 @@ impl Place {
         match self {
             Self::Host(_) => Ended::default(),
             Self::Lab(lab) => lab.down().await,
+            Self::Kube(kube) => kube.down().await,
         }
     }
 }

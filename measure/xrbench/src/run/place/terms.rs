@@ -5,6 +5,7 @@ use testbed::Testbed;
 use testbed::resources::Sample;
 
 use crate::run::events::Events;
+use crate::run::sampler::Rows;
 use settings::{ClusterName, Transport};
 
 /// What a place does on purpose.
@@ -34,6 +35,8 @@ pub(in crate::run) struct Setup<'a> {
     pub(in crate::run) testbed: &'a Testbed,
     pub(in crate::run) folder: &'a RepetitionFolder,
     pub(in crate::run) events: &'a Events,
+    /// Takes rows of `resources.csv` from a place that has its figures elsewhere than in `/proc`.
+    pub(in crate::run) rows: Rows,
     /// Whether the clusters have the paper's limits.
     pub(in crate::run) limits: bool,
     /// The points at which packets are captured.

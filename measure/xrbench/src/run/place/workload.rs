@@ -1,12 +1,15 @@
-//! A program at work on a place: a process, on this host as well as in a lab.
+//! A program at work on a place: a process, on this host as well as in a lab; or pods.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
 use testbed::cgroup::Group;
 use testbed::resources::Sample;
-use testbed::{Exit, NotReady, Process, Ready, StartError};
+use testbed::{Exit, Process, Ready};
 use timeline::UnixMicros;
+
+use super::kube::Pods;
 
 /// Time that a program may take to say that it is ready.
 pub(in crate::run) const READY: Duration = Duration::from_secs(15);
@@ -16,7 +19,34 @@ pub(in crate::run) const GRACE: Duration = Duration::from_secs(5);
 
 /// A program that was started on a place.
 #[derive(Debug)]
-pub(in crate::run) struct Workload(Process);
+pub(in crate::run) enum Workload {
+    Process(Process),
+    Pods(Box<Pods>),
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::run) enum End {
+    Process(Exit),
+    /// In the cluster's words.
+    Pods(String),
+}
+
+impl End {
+    /// Ended by itself, and well.
+    pub(in crate::run) const fn is_success(&self) -> bool {
+        matches!(self, Self::Process(exit) if exit.is_success())
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(exit) => exit.fmt(f),
+            Self::Pods(told) => f.write_str(told),
+        }
+    }
+}
 
 /// A process whose use of the machine is sampled.
 #[derive(Clone, Copy, Debug)]
@@ -30,67 +60,107 @@ pub(in crate::run) struct Watched<'a> {
 
 impl Workload {
     pub(super) const fn new(process: Process) -> Self {
-        Self(process)
+        Self::Process(process)
+    }
+
+    pub(super) fn pods(pods: Pods) -> Self {
+        Self::Pods(Box::new(pods))
     }
 
     /// The word that names the program in events, samples and logs.
     pub(in crate::run) fn role(&self) -> &str {
-        &self.0.spec().role
+        match self {
+            Self::Process(process) => &process.spec().role,
+            Self::Pods(pods) => pods.role(),
+        }
     }
 
-    /// The program and its arguments.
+    /// The program and its arguments; of pods, the image and the arguments.
     pub(in crate::run) fn command_line(&self) -> Vec<String> {
-        self.0.spec().command_line()
+        match self {
+            Self::Process(process) => process.spec().command_line(),
+            Self::Pods(pods) => pods.command_line(),
+        }
     }
 
     /// When it was started.
     pub(in crate::run) fn started_at(&self) -> UnixMicros {
-        self.0.started_at()
+        match self {
+            Self::Process(process) => process.started_at(),
+            Self::Pods(pods) => pods.started_at(),
+        }
     }
 
     /// The file of its log.
     pub(in crate::run) fn log(&self) -> &Path {
-        &self.0.spec().log
+        match self {
+            Self::Process(process) => &process.spec().log,
+            Self::Pods(pods) => pods.log(),
+        }
     }
 
     /// The last lines of its log.
     pub(in crate::run) fn log_tail(&self) -> String {
-        self.0.log_tail()
+        match self {
+            Self::Process(process) => process.log_tail(),
+            Self::Pods(pods) => pods.log_tail(),
+        }
     }
 
-    /// The process to sample.
-    pub(in crate::run) fn watched(&self) -> Watched<'_> {
-        watched(&self.0)
+    /// The process to sample; what pods use is asked of their kubelets.
+    pub(in crate::run) fn watched(&self) -> Option<Watched<'_>> {
+        match self {
+            Self::Process(process) => Some(watched(process)),
+            Self::Pods(_) => None,
+        }
     }
 
-    /// What the program had used when it ended; absent before.
+    /// What the program had used when it ended; absent before, and for pods.
     pub(in crate::run) fn used(&self) -> Option<Sample> {
-        self.0.used()
+        match self {
+            Self::Process(process) => process.used(),
+            Self::Pods(_) => None,
+        }
     }
 
-    /// Waits for the program's ready line.
-    pub(in crate::run) async fn ready(&self) -> Result<Ready, NotReady> {
-        self.0.ready(READY).await
+    /// Waits until the program says that it is ready.
+    pub(in crate::run) async fn ready(&self) -> anyhow::Result<Ready> {
+        match self {
+            Self::Process(process) => Ok(process.ready(READY).await?),
+            Self::Pods(pods) => pods.ready().await,
+        }
     }
 
     /// Waits until the program ends.
-    pub(in crate::run) async fn exited(&self) -> Exit {
-        self.0.exited().await
+    pub(in crate::run) async fn exited(&self) -> End {
+        match self {
+            Self::Process(process) => End::Process(process.exited().await),
+            Self::Pods(pods) => End::Pods(pods.exited().await),
+        }
     }
 
     /// Ends the program by SIGTERM, and by SIGKILL when its grace is over.
-    pub(in crate::run) async fn terminate(&self) -> Exit {
-        self.0.terminate(GRACE).await
+    pub(in crate::run) async fn terminate(&self) -> End {
+        match self {
+            Self::Process(process) => End::Process(process.terminate(GRACE).await),
+            Self::Pods(pods) => End::Pods(pods.terminate().await),
+        }
     }
 
-    /// Kills the program by SIGKILL.
-    pub(in crate::run) async fn kill(&self) -> Exit {
-        self.0.kill().await
+    /// Kills the program by SIGKILL; of pods, the first.
+    pub(in crate::run) async fn kill(&mut self) -> anyhow::Result<End> {
+        Ok(match self {
+            Self::Process(process) => End::Process(process.kill().await),
+            Self::Pods(pods) => End::Pods(pods.kill().await?),
+        })
     }
 
-    /// Starts the program again where it was, on the addresses that it had.
-    pub(in crate::run) async fn restart(self) -> Result<Self, StartError> {
-        self.0.restart().await.map(Self)
+    /// Starts the program again where it was, on the addresses that it had; a cluster does so by itself.
+    pub(in crate::run) async fn restart(self) -> anyhow::Result<Self> {
+        Ok(match self {
+            Self::Process(process) => Self::Process(process.restart().await?),
+            Self::Pods(pods) => Self::Pods(Box::new(pods.restart().await?)),
+        })
     }
 }
 

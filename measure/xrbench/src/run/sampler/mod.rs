@@ -43,6 +43,19 @@ struct Shared {
     /// Processes that have ended since the last sample, with all that they had used.
     ended: Mutex<Vec<(Watched, Sample)>>,
     seconds: Mutex<Seconds>,
+    /// Rows that others have made, to be written with the next second's.
+    rows: Rows,
+}
+
+/// Takes rows of `resources.csv` from whoever has figures that are not in `/proc`. Clones give to the same file.
+#[derive(Clone, Debug, Default)]
+pub struct Rows(Arc<Mutex<Vec<ResourceRow>>>);
+
+impl Rows {
+    /// Hands rows over, to be written with the next second's.
+    pub fn push(&self, rows: Vec<ResourceRow>) {
+        self.0.lock().extend(rows);
+    }
 }
 
 /// The seconds of a repetition, and which of them were disturbed.
@@ -117,6 +130,11 @@ impl Sampler {
             let watched = Watched::new(role, pid, group);
             self.shared.watched.lock().insert(role.to_owned(), watched);
         }
+    }
+
+    /// Takes rows from others.
+    pub fn rows(&self) -> Rows {
+        self.shared.rows.clone()
     }
 
     /// The process with this role has ended, having used so much: its last ticks are ours too.
@@ -236,6 +254,9 @@ impl Sampling {
         for line in lines {
             ours += line.ticks;
             self.resources.write(&line.row)?;
+        }
+        for row in std::mem::take(&mut *self.shared.rows.0.lock()) {
+            self.resources.write(&row)?;
         }
         self.resources.flush()?;
         Ok(ours)

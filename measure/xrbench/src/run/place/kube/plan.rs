@@ -1,0 +1,291 @@
+//! From a scenario to the overlays that are applied for it, and what cannot run on clusters. Pure.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cluster::Overlay;
+use service::ConfigError;
+use settings::{ClusterName, Role, SourceSpec, Transport};
+
+use super::target::KubeTarget;
+use crate::run::addresses::ListenAddresses;
+use crate::run::place::terms::PlaceMeta;
+use crate::scenario::{Fabric, Fault, Scenario, Service};
+use result::FabricMeta;
+
+/// The streamer's ports, and the ops ports, as `k8s/base` has them.
+const FEED_PORT: u16 = 8080;
+const RTSP_PORT: u16 = 8554;
+
+const fn ops_port(role: Role) -> u16 {
+    match role {
+        Role::Renderer => 9091,
+        Role::Streamer => 9092,
+        Role::Client => 9093,
+    }
+}
+
+/// The id that cluster B has in Liqo, as `k8s/components/liqo` has it.
+pub(super) const PEER: &str = "cluster-b";
+
+/// The overlays of a fabric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) a: Overlay,
+    /// What is applied to cluster B; none where all is applied to A.
+    pub(super) b: Option<Overlay>,
+    /// What is applied to A first, and awaited.
+    pub(super) offloading: Option<Overlay>,
+    /// Whether only a node on which the streamer runs leads to it.
+    pub(super) one_node: bool,
+}
+
+const fn in_a(path: &'static str) -> Overlay {
+    Overlay {
+        cluster: ClusterName::A,
+        path,
+    }
+}
+
+const fn in_b(path: &'static str) -> Overlay {
+    Overlay {
+        cluster: ClusterName::B,
+        path,
+    }
+}
+
+/// The overlays of a fabric; none where Kubernetes has no such fabric.
+pub(super) fn layout(fabric: Fabric) -> Option<Layout> {
+    let alone = Layout {
+        a: in_a("s1-single"),
+        b: None,
+        offloading: None,
+        one_node: false,
+    };
+    let nodeport = |path, one_node| Layout {
+        a: in_a("s3-nodeport-local/cluster-a"),
+        b: Some(in_b(path)),
+        offloading: None,
+        one_node,
+    };
+    Some(match fabric {
+        Fabric::Single => alone,
+        Fabric::Nodeport => nodeport("s3-nodeport-local/cluster-b", false),
+        Fabric::NodeportLocal => nodeport("s3-nodeport-local/cluster-b-policy-local", true),
+        Fabric::Liqo => Layout {
+            a: in_a("s2-liqo-local/cluster-a"),
+            offloading: Some(in_a("s2-liqo-local/offloading")),
+            ..alone
+        },
+        Fabric::Host | Fabric::LiqoV0_10 => return None,
+    })
+}
+
+/// A scenario that is to be put onto clusters.
+#[derive(Clone, Debug)]
+pub(in crate::run) struct KubePlan {
+    pub(super) target: Arc<KubeTarget>,
+    /// The namespace of what is applied.
+    pub(super) namespace: String,
+    pub(super) layout: Layout,
+    pub(super) fabric: Fabric,
+    pub(super) clients: u32,
+    /// The transport of RTP: the scenario's, unless that cannot work here.
+    pub(in crate::run::place) transport: Transport,
+    transport_why: Option<String>,
+}
+
+impl KubePlan {
+    /// Plans a scenario.
+    pub(in crate::run::place) fn new(
+        scenario: &Scenario,
+        target: &Arc<KubeTarget>,
+    ) -> anyhow::Result<Self> {
+        let layout = check(scenario)?;
+        let cannot = layout.b.is_some() && scenario.transport == Transport::Udp;
+        let why =
+            "a NodePort leads to the ports that its Service lists, and RTP on UDP uses others";
+        Ok(Self {
+            target: Arc::clone(target),
+            namespace: target.next_namespace(),
+            layout,
+            fabric: scenario.fabric,
+            clients: scenario.clients,
+            transport: if cannot {
+                Transport::Tcp
+            } else {
+                scenario.transport
+            },
+            transport_why: cannot.then(|| why.to_owned()),
+        })
+    }
+
+    /// Where each program listens in its pod.
+    pub(in crate::run::place) fn listen() -> ListenAddresses {
+        let any = |port: u16| format!("0.0.0.0:{port}");
+        ListenAddresses {
+            http: any(FEED_PORT),
+            rtsp: any(RTSP_PORT),
+            ops: Role::ALL.map(|role| (role, any(ops_port(role)))).into(),
+            udp_ports: None,
+        }
+    }
+
+    /// What is known before anything is applied.
+    pub(in crate::run::place) fn meta(&self) -> PlaceMeta {
+        let two = self.layout.b.is_some() || self.layout.offloading.is_some();
+        let fabric = FabricMeta {
+            name: match self.fabric {
+                Fabric::Nodeport => "nodeport-cluster".to_owned(),
+                Fabric::Liqo => "liqo".to_owned(),
+                other => other.to_string(),
+            },
+            backend: format!("pods, {}", self.target.versions().join(", ")),
+            service: if self.layout.b.is_some() {
+                "nodeport"
+            } else {
+                "clusterip"
+            }
+            .to_owned(),
+            wan_crossings: if two { 2 } else { 0 },
+            ..FabricMeta::default()
+        };
+        PlaceMeta {
+            fabric: Some(fabric),
+            wan: None,
+            resources: None,
+            transport: Some((self.transport, self.transport_why.clone())),
+        }
+    }
+}
+
+/// Whether a scenario can run on clusters at all.
+pub(super) fn check(scenario: &Scenario) -> Result<Layout, ConfigError> {
+    let wrong = |key: &str, value: String, why: &str, remedy: &str| {
+        let key = format!("scenario {}.{key} with --place kube", scenario.name);
+        Err(ConfigError::new(key, value, why, remedy))
+    };
+    let Some(layout) = layout(scenario.fabric) else {
+        let remedy =
+            "Give it one of single, nodeport, nodeport-local, liqo; or choose others by --only.";
+        let why = "clusters have no such fabric";
+        return wrong("fabric", scenario.fabric.to_string(), why, remedy);
+    };
+    if scenario.pipeline.is_reference() {
+        let why = "there is no image of ffmpeg";
+        return wrong("pipeline", scenario.pipeline.to_string(), why, ONLY);
+    }
+    if let Some(server) = &scenario.server {
+        let why = "there is no image of another server";
+        return wrong("server", server.command.clone(), why, ONLY);
+    }
+    if scenario.service == Service::Headless {
+        let why = "the manifests have a ClusterIP in front of the streamer";
+        return wrong("service", "headless".to_owned(), why, ONLY);
+    }
+    if scenario.overlapping || scenario.renderer.cluster == ClusterName::B {
+        let why =
+            "the manifests have the renderer in cluster A, and addresses are the clusters' own";
+        let value = "overlapping, or cluster b".to_owned();
+        return wrong("renderer.cluster", value, why, ONLY);
+    }
+    for fault in &scenario.fault {
+        let is_pod = matches!(fault, Fault::Kill { who, .. } if who.who().is_ok());
+        if !is_pod {
+            let why = "the network between clusters is not ours to break";
+            let remedy = "Kill renderer, streamer or client, or leave it out.";
+            return wrong("fault", format!("{fault:?}"), why, remedy);
+        }
+    }
+    Ok(layout)
+}
+
+const ONLY: &str = "Choose other scenarios by --only, or run this one in a lab.";
+
+/// Whether the renderer's pod may have the source: a film must be below one of the folders that are mounted in it.
+pub(super) fn check_source(scenario: &Scenario, mounted: &[&Path]) -> Result<(), ConfigError> {
+    let SourceSpec::File(path) = &scenario.source else {
+        return Ok(());
+    };
+    if mounted.iter().any(|folder| path.starts_with(folder)) {
+        return Ok(());
+    }
+    let why = "the renderer's pod has no such file: nothing is mounted there";
+    let remedy = "Mount the film in k8s/base/renderer, or `--set source=test` for a test pattern.";
+    let key = format!("scenario {}.source with --place kube", scenario.name);
+    Err(ConfigError::new(
+        key,
+        scenario.source.to_string(),
+        why,
+        remedy,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use settings::Span;
+
+    use super::*;
+    use crate::scenario::Victim;
+
+    fn scenario(fabric: Fabric) -> Scenario {
+        Scenario {
+            name: "s".into(),
+            fabric,
+            ..Scenario::default()
+        }
+    }
+
+    #[test]
+    fn each_overlay_of_a_layout_is_there() {
+        let overlays = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/overlays");
+        for fabric in [
+            Fabric::Single,
+            Fabric::Nodeport,
+            Fabric::NodeportLocal,
+            Fabric::Liqo,
+        ] {
+            let layout = layout(fabric).expect("a layout");
+            for overlay in [Some(layout.a), layout.b, layout.offloading]
+                .into_iter()
+                .flatten()
+            {
+                let file = overlays.join(overlay.path).join("kustomization.yaml");
+                assert!(file.is_file(), "{}", file.display());
+            }
+        }
+    }
+
+    #[test]
+    fn what_clusters_cannot_do_is_refused_with_its_key() {
+        assert!(check(&scenario(Fabric::Nodeport)).is_ok());
+        let refused = |scenario: Scenario, key: &str| {
+            let error = check(&scenario).expect_err(key).to_string();
+            assert!(error.contains(key), "{error}");
+        };
+        refused(scenario(Fabric::Host), "s.fabric");
+        refused(scenario(Fabric::LiqoV0_10), "s.fabric");
+        let mut other = scenario(Fabric::Single);
+        other.pipeline = settings::Pipeline::Reference;
+        refused(other, "s.pipeline");
+        let kill = |who| Fault::Kill {
+            at: Span::seconds(1),
+            who,
+        };
+        let mut faulty = scenario(Fabric::Liqo);
+        faulty.fault = vec![kill(Victim::Client), kill(Victim::GatewayA)];
+        refused(faulty.clone(), "s.fault");
+        faulty.fault.truncate(1);
+        assert!(check(&faulty).is_ok());
+    }
+
+    #[test]
+    fn a_film_must_be_mounted() {
+        let mut film = scenario(Fabric::Single);
+        assert!(check_source(&film, &[]).is_ok());
+        film.source = "file:/films/a.mp4".parse().expect("a source");
+        let error = check_source(&film, &[Path::new("/tmp")]).expect_err("not mounted");
+        assert!(error.to_string().contains("--set source=test"), "{error}");
+        assert!(check_source(&film, &[Path::new("/films")]).is_ok());
+    }
+}

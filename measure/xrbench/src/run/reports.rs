@@ -1,0 +1,106 @@
+//! Where the frames of a repetition are joined: by a collector in this process, or by one that is a pod, whose result is
+//! streamed here.
+
+use std::collections::VecDeque;
+
+use prometheus_client::registry::Registry;
+use timeline::UnixMicros;
+use timeline::join::Limits;
+use tokio::sync::watch;
+
+use super::place::Place;
+use super::place::kube::Follower;
+use super::repetition::Repetition;
+use collect::core::{ClocksKnown, Progress};
+use collect::files::Paths;
+use collect::{Collector, MAX_BYTES, Start};
+
+/// The collector of a repetition.
+#[derive(Debug)]
+pub(super) enum Reports {
+    Here(Collector),
+    Pod(Follower),
+}
+
+impl Reports {
+    /// Starts to collect into the repetition's folder.
+    pub(super) fn start(repetition: &mut Repetition<'_>, place: &Place) -> anyhow::Result<Self> {
+        let events = repetition.events.clone();
+        let reports = match place {
+            Place::Kube(kube) => Self::Pod(kube.follow()?),
+            Place::Host(_) | Place::Lab(_) => {
+                let start = Start {
+                    listen: place.collector(),
+                    origin: "the run's own collector".to_owned(),
+                    paths: Paths::of(&repetition.folder),
+                    limits: Limits::default(),
+                    one_clock: place.shares_our_clock(),
+                    measure_all: false,
+                    token: Some(repetition.token.clone()),
+                    reported: VecDeque::new(),
+                    max_bytes: MAX_BYTES,
+                    on_event: Box::new(move |what, whom, detail| events.now(what, whom, detail)),
+                };
+                // Nobody scrapes a run; xr-collector serves the same metrics.
+                Self::Here(Collector::start(start, &mut Registry::default())?)
+            }
+        };
+        repetition.fails_with(reports.failure());
+        Ok(reports)
+    }
+
+    /// The collector in this process, which pulls the services' traces.
+    pub(super) const fn here(&self) -> Option<&Collector> {
+        match self {
+            Self::Here(collector) => Some(collector),
+            Self::Pod(_) => None,
+        }
+    }
+
+    /// What has been shown so far; changes can be waited for.
+    pub(super) fn progress(&self) -> watch::Receiver<Progress> {
+        match self {
+            Self::Here(collector) => collector.progress(),
+            Self::Pod(follower) => follower.progress(),
+        }
+    }
+
+    fn failure(&self) -> watch::Receiver<Option<String>> {
+        match self {
+            Self::Here(collector) => collector.failure(),
+            Self::Pod(follower) => follower.failure(),
+        }
+    }
+
+    /// The clock in which frames are told, minus this machine's, in microseconds.
+    pub(super) fn offset_us(&self) -> i64 {
+        match self {
+            Self::Here(_) => 0,
+            Self::Pod(follower) => follower.offset_us(),
+        }
+    }
+
+    /// Frames generated from now on are measured; who streams has the end of the repetition to judge that.
+    pub(super) fn measure_from(&self, from: UnixMicros) {
+        match self {
+            Self::Here(collector) => collector.measure_from(from),
+            Self::Pod(_) => {}
+        }
+    }
+
+    /// Every program has ended: what waits is written. Returns what was counted, in words, and the clocks.
+    pub(super) async fn finish(self) -> anyhow::Result<(String, ClocksKnown)> {
+        match self {
+            Self::Here(collector) => {
+                let (counts, clocks) = collector.finish().await?;
+                Ok((counts.to_string(), clocks))
+            }
+            Self::Pod(follower) => {
+                let progress = follower.progress();
+                let clocks = follower.finish().await?;
+                let told = format!("{:?}", *progress.borrow());
+                Ok((told, clocks))
+            }
+        }
+    }
+}

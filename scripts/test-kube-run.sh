@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# test-kube-run.sh XRBENCH KUBECONFIG-A KUBECONFIG-B: tests `xrbench run --place kube` and `xrbench clean` on two clusters that run,
+# and whose nodes have the images. test-kube.sh calls it on clusters of this machine.
+#
+#   SECONDS_MEASURED    how long each scenario is measured: 20
+#   KILLS               how often a run is killed at a moment that is drawn: 3
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+[ $# = 3 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+xrbench=$1
+clusters=(--kubeconfig-a "$2" --kubeconfig-b "$3")
+measured=${SECONDS_MEASURED:-20}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() { echo "test-kube: $*" >&2; exit 1; }
+pass() { echo "test-kube: $*"; }
+run() { "$xrbench" run "$@" --place kube "${clusters[@]}"; }
+ours() { for file in "${clusters[1]}" "${clusters[3]}"; do kubectl --kubeconfig "$file" get "$1" --all-namespaces --selector xrbench.io/run --output name; done; }
+
+# What is not ours stays, whatever its name.
+for file in "${clusters[1]}" "${clusters[3]}"; do
+    kubectl --kubeconfig "$file" create namespace xrbench-bystander >/dev/null
+    kubectl --kubeconfig "$file" --namespace xrbench-bystander create configmap kept --from-literal=a=b >/dev/null
+done
+
+# Wrong from the start, and told before anything is applied.
+expect() { # expect WORD COMMAND...
+    local word=$1 code=0
+    shift
+    "$@" >"$work/out" 2>&1 || code=$?
+    [ $code != 0 ] && grep -q -- "$word" "$work/out" || fail "expected $word of: $*; exit $code: $(tail -5 "$work/out")"
+    [ -z "$(ours namespaces)" ] || fail "applied all the same: $*"
+}
+expect 'image .*no-such-tag' run scenarios/kube.toml --out "$work/none" --image-tag no-such-tag
+expect '/nonexistent' "$xrbench" run scenarios/kube.toml --place kube --kubeconfig-a /nonexistent --kubeconfig-b /nonexistent
+expect 'named B' "$xrbench" run scenarios/kube.toml --place kube --kubeconfig-a "$2"
+expect 'fabric' run scenarios/one-machine.toml --only ours-udp-720p60
+pass "what is wrong is told before anything is applied"
+
+run scenarios/kube.toml --dry-run >"$work/all.yaml"
+grep -q 'kind: Deployment' "$work/all.yaml" && grep -q -- '--client-id=client' "$work/all.yaml" || fail "the dry run prints no objects"
+
+run scenarios/kube.toml --out "$work/run" --set runs=1 --set "duration=${measured}s" --set s1-single.clients=3 || fail "the run failed"
+python3 - "$work/run" <<'P' || fail "the result is not whole"
+import csv, json, sys
+from pathlib import Path
+
+root = Path(sys.argv[1])
+summary = json.loads((root / "summary.json").read_text())
+assert summary["state"] == "finished", summary["state"]
+assert len(summary["scenarios"]) == 3
+for scenario in summary["scenarios"]:
+    name, frames = scenario["name"], scenario["frames"]
+    share = frames["shown"] / frames["scheduled"]
+    cpu = scenario["cpu_percent"]
+    print(f"test-kube: run of {name}: {frames['shown']} of {frames['scheduled']} frames shown, p50 "
+          f"{scenario['latency_us']['p50'] / 1e3:.1f} ms, cpu {cpu and cpu['mean']['p50']}, {scenario['resources_source']}, "
+          f"clients {sorted(scenario['clients'])}")
+    assert share >= 0.99, f"{name}: {share}"
+    assert cpu is not None and cpu["a"]["p50"] > 0, f"{name}: no processor time"
+    assert scenario["resources_source"] == "cadvisor"
+    folder = root / name / "run-1"
+    meta = json.loads((folder / "meta.json").read_text())
+    assert meta["complete"] and meta["clocks"], meta
+    for role in ("renderer", "streamer", "client"):
+        assert (folder / "logs" / f"{role}.log").exists(), role
+    if name == "s1-single":
+        with open(folder / "frames.csv", encoding="utf-8") as file:
+            seen = {row["client"] for row in csv.DictReader(file)} - {""}
+        assert seen == {"client", "client-2", "client-3"}, seen
+P
+[ -z "$(ours all)$(ours namespaces)" ] || fail "the run has left: $(ours all) $(ours namespaces)"
+pass "scenarios 1 and 3 as a run, three clients in one, nothing left"
+
+# A pod that is killed on purpose comes back, and the result says so.
+cat >"$work/kill.toml" <<'T'
+schema = 1
+name = "kill"
+[defaults]
+source = "test"
+fps = 30
+bitrate = "2M"
+transport = "tcp"
+warmup = "2s"
+duration = "20s"
+first_frame = "60s"
+[[scenario]]
+name = "killed"
+fabric = "nodeport"
+fault = [{ what = "kill", at = "3s", who = "renderer" }]
+T
+run "$work/kill.toml" --out "$work/kill" || fail "the run with a killed pod failed"
+grep -q 'kill,renderer' "$work/kill/killed/run-1/events.csv" || fail "no event tells of the kill"
+python3 -c 'import json, sys; f = json.load(open(sys.argv[1]))["scenarios"][0]["frames"]; print(f"test-kube: renderer killed: {f}"); sys.exit(not 0.3 < f["shown"] / f["scheduled"] < 0.99)' \
+    "$work/kill/summary.json" || fail "a killed renderer is not seen, or never came back"
+
+# The runner is killed at moments that are drawn; what it leaves is deleted by label, and nothing else.
+for _ in $(seq "${KILLS:-3}"); do
+    moment=$((RANDOM % 25 + 2))
+    run scenarios/kube.toml --only s3-nodeport --set runs=1 --out "$work/killed-$moment-$RANDOM" >/dev/null 2>&1 &
+    victim=$!
+    sleep "$moment"
+    kill -KILL $victim
+    wait $victim 2>/dev/null || true
+    "$xrbench" clean "${clusters[@]}" >/dev/null || fail "clean failed after a kill at $moment s"
+    [ -z "$(ours all)$(ours namespaces)" ] || fail "left after a kill at $moment s: $(ours all) $(ours namespaces)"
+done
+[ "$("$xrbench" clean "${clusters[@]}")" = "nothing is left" ] || fail "clean still finds something"
+for file in "${clusters[1]}" "${clusters[3]}"; do
+    kubectl --kubeconfig "$file" --namespace xrbench-bystander get configmap kept >/dev/null || fail "clean took what is not ours"
+    kubectl --kubeconfig "$file" delete namespace xrbench-bystander >/dev/null
+done
+pass "runs that are killed leave nothing after clean, which touches nothing else"
