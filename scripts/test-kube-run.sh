@@ -2,7 +2,7 @@
 # test-kube-run.sh XRBENCH KUBECONFIG-A KUBECONFIG-B: tests `xrbench run --place kube` and `xrbench clean` on two clusters that run,
 # and whose nodes have the images. test-kube.sh calls it on clusters of this machine.
 #
-#   SECONDS_MEASURED    how long each scenario is measured: 20
+#   SECONDS_MEASURED    how long each scenario is measured: 40, in which a kubelet measures each container some four times
 #   KILLS               how often a run is killed at a moment that is drawn: 3
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 [ $# = 3 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 64; }
 xrbench=$1
 clusters=(--kubeconfig-a "$2" --kubeconfig-b "$3")
-measured=${SECONDS_MEASURED:-20}
+measured=${SECONDS_MEASURED:-40}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() { echo "test-kube: $*" >&2; exit 1; }

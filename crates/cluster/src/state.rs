@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    fn deployment(generation: u64, seen: u64, available: u64, conditions: Value) -> Value {
+    fn deployment(generation: u64, seen: u64, available: u64, conditions: &Value) -> Value {
         json!({
             "metadata": {"name": "client", "generation": generation},
             "spec": {"replicas": 1},
@@ -219,12 +219,12 @@ mod tests {
     }
 
     /// A pod as Kubernetes 1.20 told it, but for what is not looked at.
-    fn pod(status: Value) -> Value {
+    fn pod(status: &Value) -> Value {
         json!({"metadata": {"name": "client-6d4cf56db6-x2x9k"}, "status": status})
     }
 
     fn waiting(reason: &str, message: &str) -> Value {
-        pod(json!({"phase": "Pending", "containerStatuses": [{
+        pod(&json!({"phase": "Pending", "containerStatuses": [{
             "name": "client", "image": "xrbench/client:9.9", "restartCount": 0, "ready": false,
             "state": {"waiting": {"reason": reason, "message": message}},
             "lastState": {},
@@ -241,17 +241,17 @@ mod tests {
     #[test]
     fn ready_is_what_the_controller_has_seen() {
         let none = json!([]);
-        let mut ready = pod(json!({"conditions": [{"type": "Ready", "status": "True"}]}));
-        let well = deployment(2, 2, 1, none.clone());
+        let mut ready = pod(&json!({"conditions": [{"type": "Ready", "status": "True"}]}));
+        let well = deployment(2, 2, 1, &none);
         assert_eq!(of_workload(&well, [&ready]), State::Ready);
-        let unseen = of_workload(&deployment(3, 2, 1, none.clone()), [&ready]);
+        let unseen = of_workload(&deployment(3, 2, 1, &none), [&ready]);
         assert!(matches!(unseen, State::NotYet(_)), "{unseen:?}");
         ready["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         let killed = of_workload(&well, [&ready]);
         assert!(matches!(killed, State::NotYet(_)), "{killed:?}");
-        let starting = pod(json!({"phase": "Running", "conditions": [
+        let starting = pod(&json!({"phase": "Running", "conditions": [
             {"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False"}]}));
-        let state = of_workload(&deployment(2, 2, 0, none), [&starting]);
+        let state = of_workload(&deployment(2, 2, 0, &none), [&starting]);
         let State::NotYet(told) = state else {
             panic!("{state:?}")
         };
@@ -275,7 +275,7 @@ mod tests {
         ];
         for (reason, message, remedy) in waits {
             let pod = waiting(reason, message);
-            let found = trouble(of_workload(&deployment(1, 1, 0, json!([])), [&pod]));
+            let found = trouble(of_workload(&deployment(1, 1, 0, &json!([])), [&pod]));
             assert_eq!(
                 found.field,
                 "status.containerStatuses[client].state.waiting"
@@ -288,29 +288,29 @@ mod tests {
             assert_eq!(found.pod.as_deref(), Some("client-6d4cf56db6-x2x9k"));
         }
         let starting = waiting("ContainerCreating", "");
-        let state = of_workload(&deployment(1, 1, 0, json!([])), [&starting]);
+        let state = of_workload(&deployment(1, 1, 0, &json!([])), [&starting]);
         assert!(matches!(state, State::NotYet(_)), "{state:?}");
     }
 
     #[test]
     fn no_room_no_quota_and_eviction_are_told_with_their_field() {
         let no_room = pod(
-            json!({"phase": "Pending", "conditions": [{"type": "PodScheduled",
+            &json!({"phase": "Pending", "conditions": [{"type": "PodScheduled",
             "status": "False", "reason": "Unschedulable",
             "message": "0/1 nodes are available: 1 Insufficient cpu."}]}),
         );
-        let found = trouble(of_workload(&deployment(1, 1, 0, json!([])), [&no_room]));
+        let found = trouble(of_workload(&deployment(1, 1, 0, &json!([])), [&no_room]));
         assert_eq!(found.field, "status.conditions[PodScheduled]");
         assert!(found.why.contains("Insufficient cpu"), "{found:?}");
 
         let quota = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
             "message": "pods \"client-x\" is forbidden: exceeded quota: small, requested: limits.cpu=400m"}]);
-        let found = trouble(of_workload(&deployment(1, 1, 0, quota), []));
+        let found = trouble(of_workload(&deployment(1, 1, 0, &quota), []));
         assert!(found.remedy.contains("quota"), "{found:?}");
 
-        let evicted = pod(json!({"phase": "Failed", "reason": "Evicted",
+        let evicted = pod(&json!({"phase": "Failed", "reason": "Evicted",
             "message": "The node was low on resource: memory."}));
-        let found = trouble(of_workload(&deployment(1, 1, 0, json!([])), [&evicted]));
+        let found = trouble(of_workload(&deployment(1, 1, 0, &json!([])), [&evicted]));
         assert_eq!(found.field, "status.phase");
         assert!(found.why.contains("low on resource"), "{found:?}");
     }

@@ -73,7 +73,7 @@ pub(crate) async fn until<T>(
     mut judge: impl FnMut(&Seen) -> Option<T>,
 ) -> Result<T, Unseen> {
     // Without a limit to reach: longer than any run.
-    let deadline = Instant::now() + limit.min(Duration::from_secs(30 * 24 * 3600));
+    let deadline = Instant::now() + limit.min(Duration::from_hours(30 * 24));
     let mut seen = Seen(watches.iter().map(|_| BTreeMap::new()).collect());
     let mut told = vec![false; watches.len()];
     let mut fresh: Vec<BTreeMap<String, Value>> = seen.0.clone();
@@ -83,9 +83,8 @@ pub(crate) async fn until<T>(
         .map(|(at, watch)| watch.events(at).boxed());
     let mut events = select_all(streams);
     loop {
-        let (at, event) = match timeout_at(deadline, events.next()).await {
-            Ok(Some(next)) => next,
-            Ok(None) | Err(_) => return Err(Unseen::Late(seen)),
+        let Ok(Some((at, event))) = timeout_at(deadline, events.next()).await else {
+            return Err(Unseen::Late(seen));
         };
         match event {
             Ok(Event::Init) => fresh[at].clear(),

@@ -107,7 +107,7 @@ pub(super) async fn quota_and_deletion() {
     assert!(fault.why.contains("exceeded quota"), "{fault}");
     assert_eq!(fault.field, "status.conditions[ReplicaFailure]");
 
-    let slow = "image: 'xrbench/collector:0.1.0', readinessProbe: {exec: {command: [none]}}";
+    let slow = &format!("{WELL}, readinessProbe: {{exec: {{command: [none]}}}}");
     kubectl(
         &[
             "--namespace",

@@ -191,7 +191,7 @@ fn full_name(image: &str) -> String {
     }
 }
 
-/// Whether a ForeignCluster's network is up and its node ready.
+/// Whether the network of a peered cluster, a `ForeignCluster`, is up and its node ready.
 pub(super) fn peering(cluster: ClusterName, object: &str, there: &Value) -> Result<(), Fault> {
     let modules = &there["status"]["modules"];
     for (module, kind, wanted) in [

@@ -15,25 +15,11 @@ use testbed::local::fabric::{
 use testbed::local::plan::{self, PodPlan};
 use testbed::wan::Wan;
 
+use super::ports::{FEED_PORT, RTSP_PORT, ops_port};
 use super::terms::PlaceMeta;
 use crate::run::addresses::{Addresses, ListenAddresses};
 use crate::scenario::{Fabric, Scenario};
 use result::{FabricMeta, TunnelBackend, WanMeta};
-
-/// The streamer pod's port for feeds.
-const FEED_PORT: u16 = 8080;
-
-/// The streamer pod's port for viewers.
-const RTSP_PORT: u16 = 8554;
-
-/// The ops port of a pod, on the management link.
-const fn ops_port(role: Role) -> u16 {
-    match role {
-        Role::Renderer => 9091,
-        Role::Streamer => 9092,
-        Role::Client => 9093,
-    }
-}
 
 /// The parts of a lab that this machine has, and the programs that stand for those that it lacks.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ mod host;
 pub mod kube;
 mod lab;
 pub mod lab_plan;
+mod ports;
 mod terms;
 mod workload;
 

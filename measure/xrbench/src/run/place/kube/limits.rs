@@ -9,7 +9,7 @@ pub(super) const COLLECTOR_READY: Duration = Duration::from_secs(120);
 pub(super) const OFFLOADED: Duration = Duration::from_secs(120);
 
 /// How long a namespace may take to be gone.
-pub(super) const GONE: Duration = Duration::from_secs(90);
+pub(super) const GONE: Duration = Duration::from_secs(180);
 
 /// The name of the collector's Deployment.
 pub(super) const COLLECTOR: &str = "collector";

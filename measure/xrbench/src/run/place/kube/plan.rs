@@ -9,21 +9,10 @@ use settings::{ClusterName, Role, SourceSpec, Transport};
 
 use super::target::KubeTarget;
 use crate::run::addresses::ListenAddresses;
+use crate::run::place::ports::{FEED_PORT, RTSP_PORT, ops_port};
 use crate::run::place::terms::PlaceMeta;
 use crate::scenario::{Fabric, Fault, Scenario, Service};
 use result::FabricMeta;
-
-/// The streamer's ports, and the ops ports, as `k8s/base` has them.
-const FEED_PORT: u16 = 8080;
-const RTSP_PORT: u16 = 8554;
-
-const fn ops_port(role: Role) -> u16 {
-    match role {
-        Role::Renderer => 9091,
-        Role::Streamer => 9092,
-        Role::Client => 9093,
-    }
-}
 
 /// The id that cluster B has in Liqo, as `k8s/components/liqo` has it.
 pub(super) const PEER: &str = "cluster-b";

@@ -28,8 +28,8 @@ use crate::run::place::terms::Setup;
 /// How often the kubelets are asked.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// The length of an interval: half of a kubelet's.
-const STEP_MS: i64 = 5_000;
+/// The length of an interval, so short that little is lost at the ends of a repetition.
+const STEP_MS: i64 = 2_000;
 
 /// Where the figures come from.
 const SOURCE: &str = "cadvisor";
@@ -393,20 +393,20 @@ mod tests {
         assert_eq!(pass(&mut book, (1_000, 1.0), (3_000, 2.0)), []);
         // Only one of them was measured anew.
         assert_eq!(pass(&mut book, (11_000, 2.0), (3_000, 2.0)), []);
-        // From 3 s, when both had been read, to 11 s, up to which both are known, lies one interval.
+        // From 3 s, when both had been read, to 11 s, up to which both are known, lie four intervals.
         let rows = pass(&mut book, (11_000, 2.0), (13_000, 7.0));
         let told: Vec<_> = rows
             .iter()
             .map(|row| (row.role.as_str(), row.cpu_percent.round(), row.time_us))
             .collect();
-        let at = UnixMicros(8_000_000);
-        assert_eq!(told, [("client", 10.0, at), ("renderer", 50.0, at)]);
+        let both = |n| [("client", 10.0, second(n)), ("renderer", 50.0, second(n))];
+        assert_eq!(told, [5, 7, 9, 11].map(both).concat());
         for row in &rows {
             assert_eq!((row.source.as_str(), row.cluster.as_str()), (SOURCE, "a"));
-            assert_eq!(row.elapsed_us, Some(5_000_000));
-            // 1.7 s and 4.5 s of processor time by then, a tenth of each.
-            assert_eq!(row.throttled_us, Some(620_000), "of both");
+            assert_eq!(row.elapsed_us, Some(2_000_000));
         }
+        // 2 s and 6 s of processor time by then, a tenth of each.
+        assert_eq!(rows[7].throttled_us, Some(800_000), "of both");
         assert_eq!(
             pass(&mut book, (11_000, 2.0), (13_000, 7.0)),
             [],
@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(book.pass(&[alone(10_000, 1.0)], second(14)), []);
         assert_eq!(book.next_ms, 14_000);
         let rows = book.pass(&[alone(20_000, 2.0)], second(20));
-        assert_eq!(rows.len(), 1, "14 s to 19 s, of the client alone");
+        assert_eq!(rows.len(), 3, "14 s to 20 s, of the client alone");
         let again = |at_ms, cpu_s| read("renderer-2", at_ms, cpu_s);
         assert_eq!(
             book.pass(&[alone(20_000, 2.0), again(22_000, 0.5)], second(23)),
@@ -435,7 +435,7 @@ mod tests {
         );
         let rows = book.pass(&[alone(30_000, 3.0), again(32_000, 1.5)], second(33));
         let times: Vec<u64> = rows.iter().map(|row| row.time_us.0 / 1_000_000).collect();
-        assert_eq!(times, [27, 27]);
+        assert_eq!(times, [24, 24, 26, 26, 28, 28, 30, 30]);
     }
 
     #[test]
