@@ -116,8 +116,16 @@ for pod in json.load(sys.stdin)["items"]:
     labels = {"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]}
     targets = [pod["status"]["podIP"] + ":" + str(port)]
     print("- " + json.dumps({"targets": targets, "labels": labels}))' >"$work/targets.yml"
+# The rules as Prometheus reads them, without the operator's object around.
+PYTHONPATH=target/kube-python python3 -c 'import sys, yaml; print(yaml.safe_dump(yaml.safe_load(sys.stdin)["spec"]))' \
+    <k8s/components/monitoring/rules.yaml >"$work/rules.yml"
+cp k8s/components/monitoring/rules_test.yaml "$work"
+(cd "$work" && promtool check rules rules.yml && promtool test rules rules_test.yaml) >"$work/rules.log" 2>&1 ||
+    fail "the rules: $(cat "$work/rules.log")"
+pass "recording and alert rules do what their tests say"
 cat >"$work/prometheus.yml" <<Y
 global: {scrape_interval: 2s}
+rule_files: [$work/rules.yml]
 scrape_configs: [{job_name: xrbench, file_sd_configs: [{files: [$work/targets.yml]}]}]
 Y
 promtool check config "$work/prometheus.yml" >/dev/null || fail "the configuration of Prometheus"
@@ -127,6 +135,13 @@ nsenter --net=/run/netns/xra prometheus --config.file "$work/prometheus.yml" --s
 prometheus=$!
 sleep 20
 python3 dashboards/check.py "http://$address" || fail "a dashboard shows nothing"
+ask() {
+    python3 -c 'import json, sys, urllib.parse, urllib.request as u
+print(len(json.load(u.urlopen(sys.argv[1] + "/api/v1/query?" + urllib.parse.urlencode({"query": sys.argv[2]})))["data"]["result"]))' \
+        "http://$address" "$1"
+}
+[ "$(ask 'xrbench:latency_seconds:p99_30s')" = 1 ] || fail "the recorded p99 is not there"
+[ "$(ask 'ALERTS{alertstate="firing"}')" = 0 ] || fail "an alert fires although all is well"
 kill "$prometheus"
 pass "every panel of the dashboards has data of a live run"
 a delete --kustomize k8s/overlays/s1-single --wait >/dev/null
