@@ -110,6 +110,13 @@ pub struct Step {
     pub skipped: u32,
 }
 
+impl Step {
+    /// The number of frames that ended with this packet, passed on or not.
+    pub fn frames(&self) -> u32 {
+        u32::from(self.frame.is_some()).saturating_add(self.skipped)
+    }
+}
+
 /// Cuts a feed's packets, in their order, into frames.
 #[derive(Debug)]
 pub struct Assembler {

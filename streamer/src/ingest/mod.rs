@@ -3,6 +3,7 @@
 pub mod body;
 pub mod media_type;
 pub mod mpegts;
+pub mod rate;
 pub mod refusal;
 pub mod routes;
 pub mod rtp;

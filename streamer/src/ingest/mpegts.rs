@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::body::Pieces;
 use super::media_type::TS_PACKET_BYTES;
+use super::rate::Allowance;
 use super::refusal::Refusal;
 use super::rtp::{Sent, refusal};
 use super::ts_bounds::{Beyond, Bounds};
@@ -51,6 +52,8 @@ struct Output {
     holding: Holding,
     assembler: Assembler,
     sent: Sent,
+    /// Frames that no allowance was asked for yet.
+    unpaid_frames: u32,
     /// Added to the demultiplexer's timestamps, which begin anywhere.
     offset: Option<u32>,
     refused: Option<Refusal>,
@@ -122,6 +125,7 @@ pub async fn take(
             holding: Holding::Nothing(Box::new(claim), Handle::current()),
             assembler: Assembler::new(PAYLOAD_TYPE),
             sent: Sent::default(),
+            unpaid_frames: 0,
             offset: None,
             refused: None,
             found: false,
@@ -135,7 +139,7 @@ pub async fn take(
         .0
         .set_state(gst::State::Playing)
         .map_err(|error| Refusal::Machine(error.to_string()))?;
-    let (mut total, mut bounds) = (0_u64, Bounds::default());
+    let (mut total, mut bounds, mut allowance) = (0_u64, Bounds::default(), Allowance::default());
     while let Some(piece) = pieces.next().await? {
         total += piece.len() as u64;
         bounds.push(&piece).map_err(|beyond| match beyond {
@@ -157,6 +161,11 @@ pub async fn take(
             let room = tokio::time::timeout(STUCK, shared.room.notified()).await;
             check(&shared, total)?;
             room.map_err(|_| Refusal::Machine("the demultiplexer is stuck".to_owned()))?;
+        }
+        let frames = std::mem::take(&mut shared.lock().unpaid_frames);
+        let wait = allowance.spend(frames, Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
         }
     }
     finish(running, &source, &shared).await?;
@@ -396,6 +405,7 @@ impl Output {
             .push(&packet)
             .map_err(|error| refusal(error, self.sent.packets))?;
         self.sent.packets += 1;
+        self.unpaid_frames = self.unpaid_frames.saturating_add(step.frames());
         if step.frame.is_some() || step.skipped > 0 {
             self.holding.claim()?;
         }

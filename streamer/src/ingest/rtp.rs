@@ -5,6 +5,7 @@ use std::time::Instant;
 use media::framing::Deframer;
 
 use super::body::Pieces;
+use super::rate::Allowance;
 use super::refusal::Refusal;
 use crate::feed::Claim;
 use crate::feed::assembler::{self, Assembler, MAX_PACKET_BYTES};
@@ -26,7 +27,7 @@ pub async fn take(
 ) -> Result<Sent, Refusal> {
     let mut deframer = Deframer::new(MAX_PACKET_BYTES);
     let mut assembler = Assembler::new(payload_type);
-    let mut sent = Sent::default();
+    let (mut sent, mut allowance) = (Sent::default(), Allowance::default());
     let mut claimed: Option<Claim> = None;
     while let Some(piece) = pieces.next().await? {
         let (now, before, mut bytes) = (Instant::now(), sent.packets, 0);
@@ -42,8 +43,13 @@ pub async fn take(
                 let claim = claimed.insert(claim()?);
                 pieces.end_with(claim.ended());
             }
+            let frames = step.frames();
             if let Some(claim) = &mut claimed {
                 claim.take(step, ingested);
+            }
+            let wait = allowance.spend(frames, Instant::now());
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
             }
             if sent.packets.is_multiple_of(TURN) {
                 tokio::task::yield_now().await;

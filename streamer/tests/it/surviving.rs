@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -142,6 +142,24 @@ fn a_frame_of_countless_packets_is_refused() {
         streamer.metric("xr_streamer_refused_feeds_total{reason=\"too_long\"}"),
         1
     );
+}
+
+/// A feed of very many frames a second is read no faster than the allowance, and loses none of them.
+#[test]
+fn a_flood_of_frames_is_slowed() {
+    const FRAMES: u16 = 3000;
+    let streamer = Streamer::start(&[]);
+    let mut feed = Request::begin(streamer.http, "room", Some(&format!("{RTP}{SETS}")), None);
+    let body: Vec<u8> = (0..FRAMES)
+        .flat_map(|number| packet(number, u32::from(number) * 1500, true, &[0x65, 0x88, 1]))
+        .collect();
+    let began = Instant::now();
+    feed.send(&body).unwrap();
+    let (status, text) = feed.end();
+    assert_eq!(status, 200, "{text}");
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(2400), "{took:?}");
+    streamer.wait_frames("room", u64::from(FRAMES));
 }
 
 /// Frames of many packets wait for a viewer on TCP, and go to it in parts that the RTSP server's stack can hold.
