@@ -11,6 +11,7 @@ pub mod descriptors;
 pub mod drain;
 mod error;
 pub mod exit;
+pub mod exposition;
 pub mod http;
 pub mod latency;
 pub mod logs;

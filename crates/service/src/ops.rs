@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `/live` | 200 while the process can answer at all |
 //! | `/ready` | 200, or 503 and the reason |
-//! | `/metrics` | every metric, as OpenMetrics text |
+//! | `/metrics` | every metric, as Prometheus or OpenMetrics text |
 //! | `/trace?after=N&limit=M&name=S` | a page of crossings as JSON ([`TracePage`](timeline::TracePage)), of one stream |
 //! | `/clock` | the times at which the request came and the answer went ([`ServerTimes`]) |
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -27,12 +27,11 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::args::OPS_ORIGIN;
+use crate::exposition::{self, Form};
 use crate::http::{self, Limits, Problem};
 use crate::process::Process;
 use crate::trace::{MAX_PAGE, TraceRing, Traces};
 use crate::{Readiness, Shutdown, StartError, clock, logs};
-
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What an ops port serves, while it is being put together.
 #[derive(Debug)]
@@ -217,10 +216,20 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    let form = Form::wanted(accept);
     let mut text = String::new();
     match encode(&mut text, &shared.registry) {
-        Ok(()) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Ok(()) => {
+            let head = [
+                (header::CONTENT_TYPE, form.content_type()),
+                (header::VARY, "accept"),
+            ];
+            (head, exposition::write(form, &text)).into_response()
+        }
         Err(error) => Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "metrics cannot be written",
