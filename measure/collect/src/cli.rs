@@ -27,7 +27,9 @@ Examples:
     xr-collector --listen 0.0.0.0:9094 --ops 0.0.0.0:9095 --out /data/collected --scrape phone=phone:9093
   What came of it, at any time:
     xrbench report /data/collected
-  The same from elsewhere, a file at a time, by the ops port:
+  What comes of it now, as a page:
+    xdg-open http://collector:9095/
+  The files from elsewhere, one at a time, by the ops port:
     curl --remote-name http://collector:9095/result/collected/run-1/frames.csv
 
 Each scraped service's clock is compared with ours once a second. A client's clock is known if it is scraped under the name
@@ -126,6 +128,7 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         on_event: Box::new(|_, _, _| {}),
     };
     let collector = Collector::start(start, &mut ops.registry)?;
+    ops.more = ops.more.merge(collector.live().routes(shutdown.clone()));
     let ready = ops.ready.clone();
     let ops = ops.bind(address, &shutdown).await?;
     let scrapers: Vec<_> = args

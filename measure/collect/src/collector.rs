@@ -17,6 +17,7 @@ use tokio::time::{self, MissedTickBehavior};
 
 use super::core::{ClocksKnown, Progress};
 use super::files::Paths;
+use super::live::Live;
 use super::scrape::{Scraper, Target};
 use super::server;
 use super::shared::{Due, OnEvent, Parts, Shared};
@@ -92,6 +93,11 @@ impl Collector {
             server,
             writer,
         })
+    }
+
+    /// The page that shows the collection as it goes.
+    pub fn live(&self) -> &Arc<Live> {
+        self.shared.live()
     }
 
     /// The address that clients post to.

@@ -3,7 +3,7 @@
 //! ```text
 //! client  -- POST /frames/{id} --> reports --\
 //! renderer <-- GET /trace ------- scrape ----+--> core (join) --> files: frames.csv, latency.hlog
-//! streamer <-- GET /trace ------- scrape ----/        \---------> metrics, progress
+//! streamer <-- GET /trace ------- scrape ----/        \---------> metrics, live, progress
 //! ```
 //!
 //! It runs inside `xrbench run`, and by itself as the program xr-collector.
@@ -15,6 +15,7 @@ mod collection;
 mod collector;
 pub mod core;
 pub mod files;
+mod live;
 pub mod metrics;
 pub mod reporter;
 pub mod reports;
@@ -24,6 +25,7 @@ mod shared;
 
 pub use collection::Collection;
 pub use collector::{Collector, MAX_BYTES, Start};
+pub use live::Live;
 pub use shared::OnEvent;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the port, the pulls and the writer share: the state, the files, the metrics, and how far it all got.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use super::core::{ClocksKnown, Core, MAX_ROWS, Progress, Refused, Taken};
 use super::files::{Files, Paths};
+use super::live::Live;
 use super::metrics::Metrics;
 use super::reporter::Reporter;
 use super::scrape::Sink;
@@ -31,6 +33,7 @@ pub(super) struct Shared {
     core: Mutex<Core>,
     files: Mutex<Files>,
     metrics: Metrics,
+    live: Arc<Live>,
     progress: watch::Sender<Progress>,
     failure: watch::Sender<Option<String>>,
     measured_from: Mutex<Option<UnixMicros>>,
@@ -73,6 +76,7 @@ impl Shared {
             files: Mutex::new(Files::create(parts.paths, clock::now())?),
             core: Mutex::new(core),
             metrics: Metrics::register(registry),
+            live: Arc::new(Live::new()),
             progress: watch::Sender::new(Progress::default()),
             failure: watch::Sender::new(None),
             measured_from: Mutex::new(parts.measured_from),
@@ -106,6 +110,10 @@ impl Shared {
     /// Whether `reporter` shows the token that every post needs, where one does.
     pub(super) fn knows(&self, reporter: &Reporter) -> bool {
         self.token.is_none() || self.token == reporter.token
+    }
+
+    pub(super) fn live(&self) -> &Arc<Live> {
+        &self.live
     }
 
     pub(super) fn progress(&self) -> watch::Receiver<Progress> {
@@ -174,6 +182,10 @@ impl Shared {
     ) -> anyhow::Result<()> {
         for row in &rows {
             self.metrics.row(row);
+            self.live.row(row);
+        }
+        if end_interval {
+            self.live.end_second(clock::now());
         }
         let mut unwritten = self.unwritten.lock();
         // While the disk is full, only traces add to them.

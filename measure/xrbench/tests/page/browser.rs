@@ -152,7 +152,11 @@ impl Browser {
 
     /// Opens a file, and awaits its end.
     pub(crate) fn open(&mut self, page: &Path) {
-        let url = format!("file://{}", page.display());
+        self.open_url(&format!("file://{}", page.display()));
+    }
+
+    /// Opens an address, and awaits its end.
+    pub(crate) fn open_url(&mut self, url: &str) {
         self.ask("Page.navigate", &json!({"url": url}));
         self.until(|value| value["method"] == "Page.loadEventFired");
     }

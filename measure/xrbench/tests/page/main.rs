@@ -3,6 +3,7 @@
 
 mod browser;
 mod fixture;
+mod live;
 
 use std::{path::Path, process::Command, time::Instant};
 
