@@ -5,11 +5,13 @@
 #   KUBE_UP     the program that starts clusters, NAME --pods, --load TAR and --down: kube-up in the search path
 #   PROGRAMS    the folder of the programs: target/release
 #   SECONDS_MEASURED    how long each scenario is counted: 20
+#   REPETITIONS         clusters of each kind that are provisioned by a simulated provider: 30
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kube_up=${KUBE_UP:-$(command -v kube-up || true)}
 measured=${SECONDS_MEASURED:-20}
+repetitions=${REPETITIONS:-30}
 work=$(mktemp -d)
 clusters=()
 prometheus=
@@ -74,6 +76,36 @@ for overlay in "${overlays[@]}"; do
 done
 a delete namespace xrbench --wait >/dev/null
 pass "Kubernetes 1.20 accepts what there is"
+
+# Provisioning: templates are accepted whole by an API server that knows Cluster API, and a simulated provider's times come back,
+# also after the program was killed in the middle.
+capi=${kube_up%/*}/../data/crds
+if [ -d "$capi/cluster-api" ]; then
+    for group in cluster-api k3s openstack; do a apply --server-side --filename "$capi/$group" >/dev/null; done
+    a create namespace xrbench-provision >/dev/null
+    cp -r k8s/capi "$work/capi"
+    sed -i "s/^repetitions = .*/repetitions = $repetitions/" "$work/capi/figure-4.toml"
+    provision() { "${PROGRAMS:-target/release}/xrbench" provision "$work/capi/figure-4.toml" --kubeconfig /var/lib/kube-up/xra/admin.kubeconfig "$@"; }
+    for _ in $(seq 100); do a get clusters.v1beta2.cluster.x-k8s.io >/dev/null 2>&1 && break; sleep 0.2; done
+    provision --dry-run | a apply --server-side --dry-run=server --validate=strict --filename - >/dev/null || fail "a template is not accepted"
+    simulated=(--simulate "$work/capi/profile.toml")
+    provision "${simulated[@]}" --out "$work/provision" >"$work/provision.log" 2>&1 &
+    killed=$!
+    sleep 20
+    kill -KILL "$killed"
+    wait "$killed" 2>/dev/null || true
+    [ -n "$(a --namespace xrbench-provision get clusters.v1beta2.cluster.x-k8s.io --output name)" ] || fail "nothing was being provisioned"
+    began=$SECONDS
+    provision "${simulated[@]}" --resume "$work/provision" >"$work/provision.log" 2>&1 || fail "provision: $(tail -5 "$work/provision.log")"
+    python3 k8s/capi/check.py "$work/provision" || fail "the simulated times do not come back"
+    kinds=clusters.v1beta2.cluster.x-k8s.io,machines.v1beta2.cluster.x-k8s.io,machinedeployments.v1beta2.cluster.x-k8s.io
+    kinds+=,kubeadmcontrolplanes,kthreescontrolplanes,openstackclusters,openstackmachinetemplates,kubeadmconfigtemplates,kthreesconfigtemplates
+    provision --clean >/dev/null
+    left=$(a --namespace xrbench-provision get "$kinds" --output name)
+    [ -z "$left" ] || fail "provision left: $left"
+    a delete namespace xrbench-provision --wait >/dev/null
+    pass "$((6 * repetitions)) simulated clusters, the rest of them after a SIGKILL, in $((SECONDS - began)) s"
+fi
 
 # The collector's metrics, and one value of such a page.
 collector() { a get --raw /api/v1/namespaces/xrbench/services/collector:ops/proxy/metrics; }

@@ -34,10 +34,24 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("collect", &["service", "timeline", "result"]),
     ("report", &["settings", "timeline", "result", "stats"]),
     (
+        "provision",
+        &["settings", "timeline", "service", "result", "report"],
+    ),
+    (
         "xrbench",
         &[
-            "settings", "stamp", "timeline", "service", "testbed", "result", "stats", "ocr",
-            "report", "collect", "cluster",
+            "settings",
+            "stamp",
+            "timeline",
+            "service",
+            "testbed",
+            "result",
+            "stats",
+            "ocr",
+            "report",
+            "collect",
+            "cluster",
+            "provision",
         ],
     ),
     (

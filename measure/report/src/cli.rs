@@ -8,7 +8,9 @@ use std::{
 use clap::Args;
 
 use crate::export::{junit, perfdash};
+use crate::provision;
 use result::RunFolder;
+use result::provision::ProvisionFolder;
 
 /// `xrbench report`'s arguments.
 #[derive(Clone, Debug, Args)]
@@ -20,7 +22,7 @@ use result::RunFolder;
 Figures on the terminal are milliseconds; in summary.json microseconds (docs/summary.schema.json).
 Exits 1 when something that was planned was not measured, and with --junit when any case has not passed.")]
 pub struct ReportArgs {
-    /// The folder of a result, as `xrbench run --out DIR` wrote it
+    /// The folder of a result, as `xrbench run --out DIR` or `xrbench provision --out DIR` wrote it
     dir: PathBuf,
     /// Print summary.json instead of the tables
     #[arg(long, env = "XR_JSON")]
@@ -37,6 +39,16 @@ pub struct ReportArgs {
 impl ReportArgs {
     /// Sums the result up, writes its files, and prints.
     pub fn run(self) -> anyhow::Result<()> {
+        let provisioning = ProvisionFolder::new(&self.dir);
+        if provisioning.info_json().exists() {
+            anyhow::ensure!(
+                !self.json && self.perfdash.is_none() && self.junit.is_none(),
+                "{} is of `xrbench provision`: its clusters.csv and transitions.csv are for programs; leave --json, --perfdash and \
+                 --junit out",
+                self.dir.display()
+            );
+            return provision::show(&provisioning, &mut io::stdout().lock());
+        }
         let folder = RunFolder::new(self.dir);
         let summary = crate::write(&folder)?;
         if let Some(path) = &self.perfdash {

@@ -13,6 +13,7 @@ mod frames;
 pub mod kept;
 mod lock;
 pub mod machine;
+pub mod provision;
 mod repetition;
 pub mod rows;
 mod run;

@@ -17,6 +17,7 @@ use crate::run::place::kube::clean::{self, CleanArgs};
 use crate::run::{Interrupted, RunOptions};
 use crate::scenario::File;
 use crate::{calibrate, doctor, lab, run};
+use provision::cli::{ProvisionArgs, Stopped};
 
 /// As a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -56,7 +57,7 @@ pub fn main() -> ExitCode {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.is::<Interrupted>() {
+    if error.is::<Interrupted>() || error.is::<Stopped>() {
         INTERRUPTED
     } else if error.is::<BadInput>() {
         exit::BAD_INPUT
@@ -76,6 +77,7 @@ enum Work {
     Clean(CleanArgs),
     Lab(LabArgs),
     Calibrate(CalibrateArgs),
+    Provision(ProvisionArgs),
     Doctor(DoctorArgs),
 }
 
@@ -109,6 +111,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
         Command::Clean(args) => Work::Clean(args),
         Command::Lab(args) => Work::Lab(args),
         Command::Calibrate(args) => Work::Calibrate(args),
+        Command::Provision(args) => Work::Provision(args),
         Command::Doctor(args) => Work::Doctor(args),
     };
     // Before the first thread: whoever needs a lab runs again in namespaces of its own.
@@ -135,6 +138,10 @@ fn start(command: Command) -> anyhow::Result<u8> {
                 let holds = calibrate::cli::run(args, isolation, shutdown).await?;
                 Ok(if holds { exit::OK } else { exit::START })
             }
+            Work::Provision(args) => {
+                args.run(shutdown).await?;
+                Ok(exit::OK)
+            }
             Work::Doctor(args) => doctor::run(args).await,
         }
     });
@@ -149,7 +156,7 @@ fn terminal_of(work: &Work) -> Option<Terminal> {
         Work::Run(file, options) if run::needs_lab(file, options) => Some(Terminal::Shared),
         Work::Lab(args) if args.command.is_empty() => Some(Terminal::Given),
         Work::Lab(_) | Work::Calibrate(_) => Some(Terminal::Shared),
-        Work::Run(..) | Work::Clean(_) | Work::Doctor(_) => None,
+        Work::Run(..) | Work::Clean(_) | Work::Provision(_) | Work::Doctor(_) => None,
     }
 }
 

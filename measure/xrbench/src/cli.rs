@@ -10,6 +10,7 @@ use crate::run::RunArgs;
 use crate::run::place::kube::clean::CleanArgs;
 use crate::wan::WanLinkArgs;
 use ocr::cli::{OcrArgs, WorkerArgs};
+use provision::cli::ProvisionArgs;
 use report::cli::ReportArgs;
 use report::compare::cli::CompareArgs;
 
@@ -19,6 +20,7 @@ Examples:
   xrbench run scenarios/quick.toml            measure; prints a table, writes a folder
   xrbench lab scenarios/quick.toml            a shell in two clusters on this machine
   xrbench calibrate                           how far this machine's latencies can be believed
+  xrbench provision k8s/capi/figure-4.toml    how long Cluster API takes to bring up clusters
   xrbench report results/one-machine-...      show a result again
   xrbench compare results/before results/now  is the second one worse?
   source <(xrbench completions bash)          completions, for this shell
@@ -36,7 +38,7 @@ pub struct Cli {
         long,
         env = "XR_LOG",
         value_name = "LEVEL",
-        default_value = "warn,xrbench=info,collect=info,ocr=info,report=info",
+        default_value = "warn,xrbench=info,collect=info,ocr=info,report=info,provision=info",
         global = true
     )]
     pub log: Filter,
@@ -62,6 +64,7 @@ pub enum Command {
     Clean(CleanArgs),
     Lab(LabArgs),
     Calibrate(CalibrateArgs),
+    Provision(ProvisionArgs),
     /// Read the stamps of a result's strips, a folder of strips, or a video file, by OCR
     Ocr(OcrArgs),
     /// Read strips for another xrbench
@@ -107,7 +110,7 @@ mod tests {
         let command = Cli::command();
         let log = command.get_arguments().find(|arg| arg.get_id() == "log");
         let shown = log.expect("a flag").get_default_values()[0].to_string_lossy();
-        for own in ["xrbench", "collect", "ocr", "report"] {
+        for own in ["xrbench", "collect", "ocr", "report", "provision"] {
             assert!(shown.contains(&format!("{own}=info")), "{shown}");
         }
         let link = ["xrbench", testbed::wan::link::SUBCOMMAND, "{}"];

@@ -4,6 +4,7 @@
 //! drawing is made twice, wide and narrow, so that a phone gets letters of the same size; the style sheet shows one.
 
 mod axis;
+mod bars;
 mod boxes;
 mod curves;
 mod intervals;
@@ -17,6 +18,7 @@ use plotters::{
 };
 
 pub(super) use axis::Axis;
+pub(super) use bars::{Bar, Bars, bars};
 pub(super) use boxes::{Boxed, Boxes, Column, Line, Mark, boxes};
 pub(super) use curves::{Curve, Curves, curves};
 pub(super) use intervals::{IntervalRow, intervals};

@@ -6,7 +6,7 @@ use crate::charts::Alt;
 
 /// A drawing with what it shows in words.
 #[derive(Debug, Serialize)]
-pub(super) struct Figure {
+pub(crate) struct Figure {
     id: String,
     title: String,
     caption: String,
@@ -15,7 +15,7 @@ pub(super) struct Figure {
 
 impl Figure {
     /// Draws a figure with its words, which screen readers say.
-    pub(super) fn new(
+    pub(crate) fn new(
         alt: Alt,
         caption: String,
         draw: impl FnOnce(&Alt) -> anyhow::Result<String>,

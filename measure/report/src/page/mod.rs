@@ -3,7 +3,7 @@
 mod differences;
 mod distributions;
 mod events;
-mod figure;
+pub(crate) mod figure;
 mod latency;
 mod merged;
 mod over_time;

@@ -7,9 +7,10 @@ use serde::Serialize;
 use crate::text::BLANK;
 
 /// Each template is a page or a part of one.
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("report.html", include_str!("report.html")),
     ("compare.html", include_str!("compare.html")),
+    ("provision.html", include_str!("provision.html")),
     ("style.css", include_str!("style.css")),
     ("parts.html", include_str!("parts.html")),
     ("latency.html", include_str!("latency.html")),
