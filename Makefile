@@ -6,7 +6,7 @@ CARGO ?= cargo
 SCENARIO ?= scenarios/quick.toml
 OUT ?= results/$(basename $(notdir $(SCENARIO)))-$(shell date -u +%Y%m%dT%H%M%SZ)
 
-.PHONY: help run test check bench deps media build fuzz image test-kube
+.PHONY: help run test check bench deps media build fuzz image test-kube soak
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,3 +43,6 @@ image: ## the images of the programs, with sizes, archives and bills of material
 
 test-kube: deps build ## images and manifests on two real clusters of this machine, which are started and taken down
 	scripts/test-kube.sh
+
+soak: deps media ## a thousand SIGKILLs over every program: nothing recorded is lost; half an hour (XR_SOAK_KILLS, XR_SOAK_SEED)
+	XR_SOAK_KILLS=$${XR_SOAK_KILLS:-1000} $(CARGO) test --locked --workspace --test it soak -- --nocapture

@@ -20,5 +20,6 @@ mod labs;
 mod pipeline;
 mod resilience;
 mod run;
+mod soak;
 mod terminal;
 mod tools;

@@ -202,6 +202,14 @@ async fn what_ctrl_c_leaves_can_be_read() {
         (lines.max()? > 60).then_some(())
     })
     .await;
+    // Nobody else goes on with it, or begins another, while it runs.
+    let smoke = smoke();
+    let folder = text(&out);
+    let again = ["run", &smoke, "--out", &folder, "--resume"];
+    let refused = run(binary("xrbench"), &again, PATIENCE).await;
+    refused.refused(64, &["--out", "another process"]);
+    let refused = run(binary("xrbench"), &again[..4], PATIENCE).await;
+    refused.refused(64, &["--out", "another process"]);
     let exit = runner.interrupt(Duration::from_secs(30)).await;
     assert_eq!(exit, Exit::Code(130), "{}", runner.log_tail());
     assert_eq!(json(&out.join("run.json"))["state"], "interrupted");

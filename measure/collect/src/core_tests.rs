@@ -201,7 +201,7 @@ fn nobody_posts_faster_than_a_stream_or_more_than_can_be_written() {
     for n in 0..100 {
         let batch: Vec<_> = (0..1_000).map(|one| report(n * 1_000 + one, one)).collect();
         let taken = core.reports(&name("a"), &Reporter::default(), &batch, ARRIVED);
-        refused = refused.or(taken.err());
+        refused = refused.or_else(|| taken.err());
     }
     assert_eq!(refused, Some(Refused::TooFast));
     // Second pictures of a frame wait for nothing but the disk.

@@ -168,6 +168,7 @@ fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
 #[cfg(test)]
 mod tests {
     use std::io::BufReader;
+    use std::slice;
 
     use result::FrameRows;
     use timeline::frames_csv::{FrameReader, Outcome};
@@ -238,12 +239,12 @@ mod tests {
             let rows = FrameRows::open(&folder).expect("there");
             rows.collect::<Result<Vec<_>, _>>().expect("rows")
         };
-        assert_eq!(read(), [row.clone()]);
+        assert_eq!(read(), slice::from_ref(&row));
         files.write(&mut rows, None).expect("written");
         files.flush().expect("flushed");
-        assert_eq!(read(), [row.clone()]);
+        assert_eq!(read(), slice::from_ref(&row));
         files.write_open(&mut [], None).expect("replaced");
-        assert_eq!(read(), [row.clone()]);
+        assert_eq!(read(), slice::from_ref(&row));
         let left = fs::read_dir(dir.path()).expect("readable").count();
         assert_eq!(left, 2, "frames.csv and latency.hlog");
     }

@@ -21,6 +21,9 @@ use super::run::RunInfo;
 /// What the names of files begin with that are written whole and then renamed.
 pub(super) const PART: &str = ".part-";
 
+/// Repetitions that a result can have. Each is looked for.
+const MAX_REPETITIONS: u64 = 1_000_000;
+
 /// The folder of a result.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
@@ -73,6 +76,12 @@ impl RunFolder {
                 path.display()
             );
         }
+        let repetitions: u64 = info.scenarios.iter().map(|one| u64::from(one.runs)).sum();
+        anyhow::ensure!(
+            repetitions <= MAX_REPETITIONS,
+            "{} has {repetitions} repetitions; no result has more than {MAX_REPETITIONS}",
+            path.display()
+        );
         Ok(info)
     }
 
@@ -83,6 +92,13 @@ impl RunFolder {
             for run in 1..=scenario.runs {
                 let folder = self.repetition(&scenario.name, run);
                 if folder.meta_json().exists() {
+                    let is_inside = inside(&self.root, folder.root())
+                        .with_context(|| format!("cannot find {}", folder.root().display()))?;
+                    anyhow::ensure!(
+                        is_inside,
+                        "{} is a link that leads out of the result: put a copy of that folder in its place",
+                        folder.root().display()
+                    );
                     let meta = folder.meta()?;
                     anyhow::ensure!(
                         meta.scenario == scenario.name && meta.run == run,
@@ -189,6 +205,11 @@ impl RepetitionFolder {
     pub fn meta(&self) -> anyhow::Result<RepetitionMeta> {
         read_json(&self.meta_json())
     }
+}
+
+/// Whether a folder lies in another, wherever links lead.
+fn inside(outer: &Path, inner: &Path) -> io::Result<bool> {
+    Ok(inner.canonicalize()?.starts_with(outer.canonicalize()?))
 }
 
 /// Whether a folder can have this name within another.
@@ -338,6 +359,17 @@ mod tests {
                 assert!(error.contains(&format!("{outside:?}")), "{error}");
             }
         }
+        let many = RunInfo {
+            scenarios: vec![ScenarioInfo {
+                name: "s".into(),
+                runs: u32::MAX,
+                ..ScenarioInfo::default()
+            }],
+            ..RunInfo::default()
+        };
+        write_json(&folder.run_json(), &many).expect("written");
+        let error = folder.info().expect_err("too many").to_string();
+        assert!(error.contains("4294967295 repetitions"), "{error}");
         assert_eq!(says("s", "s"), Ok(()));
         let repetition = folder.repetition("s", 1);
         repetition.create().expect("made");
@@ -349,6 +381,11 @@ mod tests {
         write_json(&repetition.meta_json(), &of_another).expect("written");
         let error = folder.repetitions().expect_err("another's").to_string();
         assert!(error.contains("../outside"), "{error}");
+        let elsewhere = dir.path().join("elsewhere");
+        fs::rename(folder.root().join("s"), &elsewhere).expect("moved");
+        std::os::unix::fs::symlink(&elsewhere, folder.root().join("s")).expect("linked");
+        let error = folder.repetitions().expect_err("a link").to_string();
+        assert!(error.contains("leads out"), "{error}");
     }
 
     #[test]

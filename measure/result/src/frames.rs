@@ -150,14 +150,12 @@ pub fn settle(folder: &RepetitionFolder) -> anyhow::Result<()> {
     let path = folder.frames_csv();
     let (mut rows, mut waiting) = (FrameRows::open(folder)?, Vec::new());
     while let Some(row) = rows.next() {
-        match row {
-            Err(error @ ReadError::Io { .. }) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
-            // What is no row of the file is left as it is, and said by whoever reads the result.
-            Err(_) => {}
-            Ok(row) if rows.rest.is_some() => waiting.push(row),
-            Ok(_) => {}
+        if let Err(error @ ReadError::Io { .. }) = row {
+            return Err(error).with_context(|| format!("cannot read {}", path.display()));
+        }
+        // What is no row of the file is left as it is, and said by whoever reads the result.
+        if rows.rest.is_some() {
+            waiting.extend(row.ok());
         }
     }
     let append = || -> io::Result<()> {

@@ -178,7 +178,7 @@ mod tests {
                 b""
             ]
         );
-        let long = one_event(&[b'x'; 2 * LONGEST_EVENT]).into_owned();
+        let long = one_event(&vec![b'x'; 2 * LONGEST_EVENT]).into_owned();
         assert!(long.len() < LONGEST_EVENT + 64 && long.ends_with(b" bytes more)\n"));
     }
 

@@ -145,7 +145,7 @@ async fn run_on(
         }
     }
     // Held to the end: nobody else writes into it, and it held nothing but a result.
-    let (folder, _lock) = take(folder_of(file, options, started), options)?;
+    let (folder, _lock) = take(&folder_of(file, options, started), options)?;
     let (info, complete) = if options.resume {
         let earlier = resume::earlier(&folder, &understood)?;
         (earlier.info, earlier.complete)
@@ -392,7 +392,7 @@ fn check_points(
 }
 
 /// Takes the folder of the result. A name of our own that another run has got is left to that one.
-fn take(folder: RunFolder, options: &RunOptions) -> anyhow::Result<(RunFolder, FolderLock)> {
+fn take(folder: &RunFolder, options: &RunOptions) -> anyhow::Result<(RunFolder, FolderLock)> {
     let taken = match options {
         RunOptions { resume: true, .. } => folder.go_on().map(|lock| (folder.clone(), lock)),
         RunOptions { out: Some(_), .. } => folder.begin().map(|lock| (folder.clone(), lock)),

@@ -121,6 +121,22 @@ fn an_earlier_result_is_never_overwritten() {
         std::fs::read_to_string(dir.path().join("old/run.json")).expect("there"),
         "{}"
     );
+    // Nor is a folder of other things taken for one, whatever they are called.
+    std::fs::create_dir_all(dir.path().join("other/test/run-1")).expect("made");
+    let precious = dir.path().join("other/summary.json");
+    std::fs::write(&precious, "precious").expect("written");
+    let output = xrbench(
+        dir.path(),
+        &["run", "test.toml", "--bin-dir", ".", "--out", "other"],
+    );
+    assert_eq!(output.status.code(), Some(64), "{}", err(&output));
+    assert!(
+        err(&output).contains("--out") && err(&output).contains("empty"),
+        "{}",
+        err(&output)
+    );
+    let kept = std::fs::read_to_string(precious).expect("there");
+    assert_eq!(kept, "precious");
 }
 
 #[test]
