@@ -96,8 +96,8 @@ fn target(text: &str) -> Result<Target, String> {
 /// The name of the program.
 const PROGRAM: &str = "xr-collector";
 
-/// How often `meta.json` is brought up to date.
-const NOTE_EVERY: Duration = Duration::from_secs(10);
+/// How often `meta.json` is brought up to date, in seconds; each second at first, when it says what the file's frames are of.
+const NOTE_EVERY_S: u32 = 10;
 
 /// How long services may take for the last page of their traces: what is heard by then is written.
 const CATCH_UP: Duration = Duration::from_secs(1);
@@ -147,7 +147,8 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
 
     let progress = collector.progress();
     let mut failure = collector.failure();
-    let mut notes = tokio::time::interval(NOTE_EVERY);
+    let mut notes = tokio::time::interval(Duration::from_secs(1));
+    let mut seconds = 0_u32;
     loop {
         tokio::select! {
             () = shutdown.fired() => break,
@@ -158,7 +159,12 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
             },
             _ = notes.tick() => {
                 let known = *progress.borrow();
-                if known.shown > 0 && let Err(error) = collection.note(&known, &collector.clocks()) {
+                seconds = seconds.saturating_add(u32::from(known.shown > 0));
+                let is_due = seconds <= NOTE_EVERY_S || seconds.is_multiple_of(NOTE_EVERY_S);
+                if known.shown > 0
+                    && is_due
+                    && let Err(error) = collection.note(&known, &collector.clocks())
+                {
                     tracing::warn!("{error:#}");
                 }
             }
