@@ -9,5 +9,8 @@ pub const START: u8 = 1;
 /// What it was given to read cannot be used: `xrbench compare` of folders that hold no results.
 pub const BAD_INPUT: u8 = 3;
 
+/// What was measured does not answer the question: `xrbench compare` of results that are too few or too noisy.
+pub const INCONCLUSIVE: u8 = 4;
+
 /// The command line, the environment or a configuration file is wrong (`EX_USAGE` of `sysexits.h`).
 pub const USAGE: u8 = 64;

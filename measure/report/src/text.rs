@@ -45,8 +45,8 @@ pub(crate) fn probability(p: f64) -> String {
 }
 
 /// The interval of a difference in milliseconds, where there is one.
-pub(crate) fn interval(of: DifferenceUs) -> Option<String> {
-    let [low, high] = of.ci?;
+pub(crate) fn interval(ci: Option<[f64; 2]>) -> Option<String> {
+    let [low, high] = ci?;
     Some(format!("{} to {}", signed_ms(low), signed_ms(high)))
 }
 

@@ -28,15 +28,15 @@ const Z_975: f64 = 1.959_963_985;
 /// Where percentiles lie with 95 % confidence, microseconds, lower and upper end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Intervals {
-    /// The interval of the p50; none below 5 seconds of samples.
+    /// The interval of the p50; none below two runs and 5 seconds of samples.
     pub p50: Option<(i64, i64)>,
-    /// The interval of the p99; none below 5 seconds or 1000 samples.
+    /// The interval of the p99; none below two runs, 5 seconds or 1000 samples.
     pub p99: Option<(i64, i64)>,
 }
 
 /// The intervals of the percentiles of `runs` together. `seed` makes them repeatable.
 ///
-/// With one run the interval is that of this run only: how much the next would differ is not known from it.
+/// One run has none: how much the next would differ is not known from it, however many seconds it has.
 pub fn intervals(runs: &[&[Sample]], seed: u64) -> Intervals {
     let Some(blocks) = Blocks::of(runs) else {
         return Intervals::default();
@@ -60,21 +60,6 @@ pub fn intervals(runs: &[&[Sample]], seed: u64) -> Intervals {
         p50: interval(0),
         p99: interval(1).filter(|_| blocks.ordered.len() >= MIN_P99_SAMPLES),
     }
-}
-
-/// The interval, in microseconds, of the p50 of `other` minus that of `one`, each a single run: from the seconds within them
-/// alone. What differs from run to run is not in it. None below 5 seconds of samples in either.
-pub fn p50_change(one: &[Sample], other: &[Sample], seed: u64) -> Option<(f64, f64)> {
-    let (from, to) = (Blocks::of(&[one])?, Blocks::of(&[other])?);
-    let stretch = from.stretch().max(to.stretch());
-    let (from_middle, from) = from.draws(seed);
-    let (to_middle, to) = to.draws(seed.wrapping_add(1));
-    let middle = to_middle[0] - from_middle[0];
-    let mut drawn: Vec<i64> = from.iter().zip(&to).map(|(a, b)| b[0] - a[0]).collect();
-    drawn.sort_unstable();
-    let (low, high) = middle_95(&drawn)?;
-    let away = |end: i64| middle as f64 + (end - middle) as f64 * stretch;
-    Some((away(low), away(high)))
 }
 
 #[expect(
@@ -122,17 +107,13 @@ impl Blocks {
             }
         }
         blocks.ordered.sort_unstable();
-        (blocks.sizes.len() >= MIN_SECONDS).then_some(blocks)
+        (blocks.runs.len() > 1 && blocks.sizes.len() >= MIN_SECONDS).then_some(blocks)
     }
 
-    /// What few units ask for beyond the drawn interval: units are runs, or, of a single one, its seconds.
+    /// What few runs ask for beyond the drawn interval.
     fn stretch(&self) -> f64 {
-        let units = match self.runs.len() {
-            1 => self.sizes.len(),
-            runs => runs,
-        };
-        let units = units.max(2) as f64;
-        t_975(units - 1.0) / Z_975 * (units / (units - 1.0)).sqrt()
+        let runs = self.runs.len() as f64;
+        t_975(runs - 1.0) / Z_975 * (runs / (runs - 1.0)).sqrt()
     }
 
     /// The p50 and p99 of all samples, and those of each drawing.
@@ -212,15 +193,16 @@ mod tests {
             .collect()
     }
 
-    fn p50(samples: &[Sample], seed: u64) -> Option<(i64, i64)> {
-        intervals(&[samples], seed).p50
+    /// The intervals of samples that `runs` runs share.
+    fn of(samples: &[Sample], runs: usize, seed: u64) -> Intervals {
+        let runs: Vec<&[Sample]> = samples.chunks(samples.len() / runs).collect();
+        intervals(&runs, seed)
     }
 
     #[test]
     fn a_constant_is_certain() {
-        let constant = samples(|_| 8_000, 0, 10);
-        assert_eq!(p50(&constant, 1), Some((8_000, 8_000)));
-        let both = intervals(&[&constant, &samples(|_| 8_000, 90, 10)], 1);
+        let constant = samples(|_| 8_000, 0, 20);
+        let both = of(&constant, 2, 1);
         assert_eq!(both.p50, Some((8_000, 8_000)));
         assert_eq!(both.p99, Some((8_000, 8_000)), "1200 samples");
     }
@@ -228,14 +210,14 @@ mod tests {
     #[test]
     fn it_holds_the_middle_and_is_repeatable() {
         let latency = |frame: u64| 7_000 + i64::try_from(frame * 7_919 % 2_000).expect("small");
-        let noisy = samples(latency, 0, 60);
-        let (low, high) = p50(&noisy, 7).expect("enough");
+        let noisy = samples(latency, 0, 64);
+        let (low, high) = of(&noisy, 8, 7).p50.expect("enough");
         assert!(
             low <= 8_000 && 8_000 <= high && high - low < 200,
             "{low} {high}"
         );
-        assert_eq!(p50(&noisy, 7), Some((low, high)));
-        let (low, high) = intervals(&[&noisy], 7).p99.expect("3600 samples");
+        assert_eq!(of(&noisy, 8, 7).p50, Some((low, high)));
+        let (low, high) = of(&noisy, 8, 7).p99.expect("3840 samples");
         assert!(
             low <= 8_980 && (8_980..9_100).contains(&high),
             "{low} {high}"
@@ -250,7 +232,7 @@ mod tests {
             0,
             21,
         );
-        let (low, high) = p50(&uneven, 3).expect("enough");
+        let (low, high) = of(&uneven, 3, 3).p50.expect("enough");
         assert!(low <= 5_000 && high >= 10_000, "{low} {high}");
     }
 
@@ -275,24 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_of_single_runs_is_found_within_their_seconds() {
-        let noise = |frame: u64| i64::try_from(frame * 7_919 % 500).expect("small");
-        let one = samples(|frame| 8_000 + noise(frame), 0, 20);
-        let other = samples(|frame| 8_400 + noise(frame + 3), 50, 20);
-        let (low, high) = p50_change(&one, &other, 1).expect("enough");
-        assert!(low < 400.0 && 400.0 < high && low > 300.0, "{low} {high}");
-        assert_eq!(p50_change(&one, &other[..60], 1), None, "one second");
+    fn too_little_says_nothing() {
+        assert_eq!(of(&samples(|_| 1, 0, 4), 2, 1), Intervals::default());
+        assert_eq!(intervals(&[], 1), Intervals::default());
+        let few = of(&samples(|_| 1, 0, 10), 2, 1);
+        assert_eq!((few.p50, few.p99), (Some((1, 1)), None), "600 samples");
     }
 
     #[test]
-    fn too_little_says_nothing() {
-        assert_eq!(intervals(&[&samples(|_| 1, 0, 4)], 1), Intervals::default());
-        assert_eq!(intervals(&[], 1), Intervals::default());
-        assert_eq!(
-            intervals(&[&samples(|_| 1, 0, 10)], 1).p99,
-            None,
-            "600 samples"
-        );
+    fn a_single_run_says_nothing_of_the_next() {
+        let long = samples(|frame| i64::from(frame % 7 == 0), 0, 600);
+        assert_eq!(intervals(&[&long], 1), Intervals::default());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod bootstrap;
+mod change;
 mod display;
 mod frames;
 pub mod host;
@@ -21,7 +22,8 @@ use timeline::{
     hist::{Figures, LatencyHistogram},
 };
 
-pub use bootstrap::{Intervals, intervals, p50_change};
+pub use bootstrap::{Intervals, intervals};
+pub use change::{Change, Outcome, Round, above_zero, outcomes};
 pub use display::{Display, FREEZE_US, Freeze, Picture, XR_BOUND_US, long_gaps};
 pub use frames::{FromOcr, FromRows};
 pub use host::Disturbances;
@@ -230,6 +232,8 @@ impl Measured {
 /// Largest gap between a floor's p50 and its parts for the floor to be believed, in microseconds.
 pub const MAX_FLOOR_GAP_US: u64 = 1_000;
 
+#[cfg(test)]
+mod change_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use statrs::distribution::{ContinuousCDF as _, StudentsT};
 use super::{Measured, quantile};
 
 /// No interval is narrower, in microseconds: what a stamp can tell.
-const RESOLUTION_US: f64 = 1.0;
+pub(super) const RESOLUTION_US: f64 = 1.0;
 
 /// Below this many samples the p99 of a run is its largest value, and no p99.
 const MIN_P99_SAMPLES: usize = 200;
@@ -92,7 +92,7 @@ pub struct Estimate {
     pub difference: f64,
     /// The 95 % confidence interval; none with a single pair.
     pub ci: Option<(f64, f64)>,
-    /// Where `ci` is Student's.
+    /// What `ci` is made of.
     student: Option<Student>,
 }
 
@@ -132,16 +132,6 @@ impl Estimate {
         })
     }
 
-    /// With an interval that was found in another way.
-    #[must_use]
-    pub fn with_interval(self, ci: Option<(f64, f64)>) -> Self {
-        Self {
-            ci,
-            student: None,
-            ..self
-        }
-    }
-
     /// Of a figure in microseconds of each pair; none where no pair has it on both sides.
     pub fn of_figure(
         pairs: &[(&RunFigures, &RunFigures)],
@@ -161,14 +151,24 @@ impl Estimate {
     }
 
     /// How probable a difference this far beyond `uncertainty` is where there is none, in either direction: below 0.05 where
-    /// [`Self::is_distinguishable`]. None where the interval is not Student's.
+    /// [`Self::is_distinguishable`]. None with a single pair.
     pub fn p(&self, uncertainty: f64) -> Option<f64> {
-        let Student { error, freedom } = self.student?;
         let beyond = (self.difference.abs() - uncertainty).max(0.0);
+        self.tail(beyond).map(|tail| (2.0 * tail).min(1.0))
+    }
+
+    /// How probable a difference this far above `bound` is where it is `bound` at most. None with a single pair.
+    pub fn p_above(&self, bound: f64) -> Option<f64> {
+        self.tail(self.difference - bound)
+    }
+
+    /// How probable it is to be so far above the truth.
+    fn tail(&self, beyond: f64) -> Option<f64> {
+        let Student { error, freedom } = self.student?;
         if error <= 0.0 {
             return Some(if beyond > 0.0 { 0.0 } else { 1.0 });
         }
-        Some(2.0 * student(freedom).sf(beyond / error))
+        Some(student(freedom).sf(beyond / error))
     }
 }
 

@@ -41,7 +41,7 @@ const MACHINES: [Machine; 3] = [
 ];
 
 /// A normal deviate.
-fn normal(random: &mut fastrand::Rng) -> f64 {
+pub(super) fn normal(random: &mut fastrand::Rng) -> f64 {
     let (one, two) = (random.f64().max(1e-12), random.f64());
     (-2.0 * one.ln()).sqrt() * (std::f64::consts::TAU * two).cos()
 }

@@ -84,9 +84,10 @@ enum Work {
 /// How the later result does, as an exit code.
 const fn code_of_comparison(verdict: Verdict) -> u8 {
     match verdict {
-        Verdict::Same | Verdict::Better => exit::OK,
+        Verdict::Equivalent | Verdict::Better => exit::OK,
         Verdict::Regression => exit::START,
         Verdict::Incomparable => exit::BAD_INPUT,
+        Verdict::Inconclusive => exit::INCONCLUSIVE,
     }
 }
 

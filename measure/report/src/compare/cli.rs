@@ -17,17 +17,19 @@ use crate::export::junit;
   xrbench compare results/before results/after --tolerance 0.5ms --html compare.html
   xrbench compare results/before results/after --json | jq '.scenarios[] | {name, verdict}'
 
-Scenarios are matched by name, repetitions by number. A scenario is a regression if its p50 rises by more than the tolerance
-and the 95 % interval of the difference lies above zero, if it loses more frames (0.5 % of the scheduled), or if fewer of its
-planned repetitions were completed with frames.
+Scenarios are matched by name, rounds by number. What decides is by how much a p50 rose beyond the p50 of its floor, so that a
+machine that became slower is no regression: give scenarios a floor. A scenario is a regression if that rise lies above the
+tolerance, with its 95 % interval corrected for the number of scenarios, if it loses more frames (0.5 % of the scheduled) and
+chance does not explain that, or if fewer of its planned repetitions were completed with frames.
 
-Exit codes: 0 the same or better, 1 a regression, 3 a folder or a scenario that cannot be compared, 64 wrong usage.")]
+Exit codes: 0 equivalent within the tolerance or better, 1 a regression, 3 a folder or a scenario that cannot be compared,
+4 inconclusive: too few repetitions, too much noise, or no floor; 64 wrong usage.")]
 pub struct CompareArgs {
     /// The folder of the earlier result
     a: PathBuf,
     /// The folder of the later result
     b: PathBuf,
-    /// By how much a p50 may rise: a share of A's, or a time
+    /// By how much a p50 may rise beyond its floor's: a share of A's p50, or a time
     #[arg(long, env = "XR_TOLERANCE", value_name = "5%|0.5ms", default_value_t = Tolerance::Percent(5.0))]
     tolerance: Tolerance,
     /// Compare what both have: of results that were not finished too, and without what only the first one has

@@ -6,22 +6,22 @@ use timeline::UnixMicros;
 use super::options::Options;
 use crate::{
     export::junit::{Case, Outcome},
-    summary::{DifferenceUs, LoadedScenario},
+    summary::{LoadedScenario, differences::tenth},
 };
 
 /// Two results against each other.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
-    /// The version of this format, which is the only one so far.
+    /// The version of this format.
     pub schema_version: u32,
     /// The earlier result.
     pub a: Side,
     /// The later result.
     pub b: Side,
-    /// The largest rise of a p50 that is no regression: `5%`, `0.5ms`.
+    /// The largest rise of a p50 beyond its floor's that is no regression: `5%`, `0.5ms`.
     pub tolerance: String,
-    /// The worst verdict of the scenarios; `better` where none is worse and one is better. `incomparable` also where only A has a
-    /// scenario.
+    /// The worst verdict of the scenarios; `better` where all are equivalent or better, and one is better. `incomparable` also
+    /// where only A has a scenario.
     pub verdict: Verdict,
     /// Whether only what both have was asked for.
     pub partial: bool,
@@ -52,24 +52,16 @@ pub struct Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Not told apart, or within the tolerance.
-    Same,
-    /// Faster, and the interval says so.
+    /// Not worse by more than the tolerance.
+    Equivalent,
+    /// Faster.
     Better,
-    /// Slower or less of it, beyond the tolerance, and the interval says so.
+    /// Slower or less of it, beyond the tolerance, and chance does not explain it.
     Regression,
+    /// Measured, and worse beyond the tolerance or not: what was measured does not tell.
+    Inconclusive,
     /// Nothing was measured that could be compared.
     Incomparable,
-}
-
-/// The spread that an interval is made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// The spread from repetition to repetition.
-    Repetitions,
-    /// The spread from second to second within a single repetition: what differs between repetitions is not in the interval.
-    Seconds,
 }
 
 /// The change of a scenario from A to B.
@@ -83,16 +75,16 @@ pub struct Change {
     pub runs_a: Repetitions,
     /// The repetitions of B.
     pub runs_b: Repetitions,
-    /// The spread that the interval of the p50 is made from.
-    pub basis: Basis,
     /// The mean of the p50 of those of A, microseconds.
     pub p50_a_us: Option<f64>,
     /// The mean of the p50 of those of B, microseconds.
     pub p50_b_us: Option<f64>,
-    /// The difference of the p50, B minus A.
-    pub p50_us: Option<DifferenceUs>,
-    /// The difference of the p99, B minus A; null where repetitions have fewer than 200 samples.
-    pub p99_us: Option<DifferenceUs>,
+    /// The change of the p50 as it was measured, microseconds: what the machine did between the two results is in it.
+    pub p50_change_us: Option<f64>,
+    /// The change of the p99, as that of the p50; null where repetitions have fewer than 200 samples.
+    pub p99_change_us: Option<f64>,
+    /// The change of the p50 beyond the floor's; null where no round of both results has a floor.
+    pub own_us: Option<OwnChangeUs>,
     /// Lost frames of A, percent of the scheduled: the mean of the repetitions that were begun. One that showed nothing lost
     /// all of them.
     pub lost_a_percent: Option<f64>,
@@ -100,13 +92,37 @@ pub struct Change {
     pub lost_b_percent: Option<f64>,
     /// The effect size, -1 to 1: how much more often a frame of B took longer than one of A than the other way round.
     pub cliffs_delta: Option<f64>,
-    /// The largest rise of the p50 that is no regression, microseconds.
+    /// The largest rise of the p50 beyond its floor's that is no regression, microseconds.
     pub tolerance_us: Option<f64>,
     pub verdict: Verdict,
     /// The reason of the verdict, in words.
     pub why: String,
     /// Settings that are not alike in the two results.
     pub differs: Vec<String>,
+}
+
+/// The change of a p50 beyond that of its floor: a difference in differences, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct OwnChangeUs {
+    /// Rounds of both results with this scenario and its floor.
+    pub rounds: u32,
+    /// The change of the floor's p50.
+    pub floor: f64,
+    /// The change of the p50, minus that of the floor's.
+    pub difference: f64,
+    /// The 95 % confidence interval, with what the machine's change of speed may explain beside the codec; null with one round.
+    pub ci: Option<[f64; 2]>,
+}
+
+impl From<stats::Change> for OwnChangeUs {
+    fn from(of: stats::Change) -> Self {
+        Self {
+            rounds: of.rounds,
+            floor: tenth(of.floor),
+            difference: tenth(of.mean()),
+            ci: of.interval().map(|(low, high)| [tenth(low), tenth(high)]),
+        }
+    }
 }
 
 /// The repetitions of a scenario, counted.
@@ -145,9 +161,13 @@ impl Comparison {
             name: one.name.clone(),
             seconds: 0.0,
             outcome: match one.verdict {
-                Verdict::Same | Verdict::Better => Outcome::Passed,
+                Verdict::Equivalent | Verdict::Better => Outcome::Passed,
                 Verdict::Regression => Outcome::Failed {
                     kind: "regression",
+                    why: one.why.clone(),
+                },
+                Verdict::Inconclusive => Outcome::Error {
+                    kind: "inconclusive",
                     why: one.why.clone(),
                 },
                 Verdict::Incomparable => Outcome::Error {

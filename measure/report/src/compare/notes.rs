@@ -1,6 +1,6 @@
 //! What a reader must know before trusting a comparison.
 
-use super::comparison::{Basis, Change};
+use super::comparison::Change;
 use crate::summary::{LoadedResult, differences};
 use result::{Pipeline, RunState};
 use stats::{Estimate, pairs};
@@ -24,7 +24,7 @@ pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) ->
         let moved = Estimate::of_figure(&pairs(&of_a, &of_b), |run| Some(run.p50));
         if let Some(moved) = moved.filter(|moved| moved.is_distinguishable(0.0)) {
             notes.push(format!(
-                "the codec alone ({}) moved by {:+.2} ms: the machine or the encoder is not what it was",
+                "the codec alone ({}) moved by {:+.2} ms: the machine or the encoder is not what it was, and no verdict has that",
                 floor.info.name,
                 moved.difference / 1e3
             ));
@@ -56,24 +56,6 @@ pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) ->
                 one.name, of_a.whole, of_a.planned, of_b.whole, of_b.planned, one.pairs
             ));
         }
-        if one.basis == Basis::Seconds {
-            notes.push(format!(
-                "{}: a single repetition; its interval does not know how runs differ from one another",
-                one.name
-            ));
-        }
-        if !one.differs.is_empty() {
-            notes.push(format!(
-                "{}: not like with like, {} differs",
-                one.name,
-                one.differs.join(" and ")
-            ));
-        }
     }
-    notes.push(
-        "two results are of two times: what the machine did in between is in the difference; scenarios of one result are not \
-         subject to that"
-            .into(),
-    );
     notes
 }

@@ -76,7 +76,7 @@ fn sentence(one: &Difference) -> Sentence {
     let of = one.p50_us;
     let (a, b) = (&one.a, &one.b);
     let by = signed_ms(of.difference);
-    let (told, mut text) = match interval(of) {
+    let (told, mut text) = match interval(of.ci) {
         None => (
             false,
             format!("{a} and {b}: {by} ms in a single pair; no interval."),
@@ -99,7 +99,7 @@ fn sentence(one: &Difference) -> Sentence {
         }
     };
     if let Some(carried) = one.carried_us
-        && let Some(ci) = interval(carried)
+        && let Some(ci) = interval(carried.ci)
     {
         let by = signed_ms(carried.difference);
         let sure = if carried.distinguishable {

@@ -105,8 +105,8 @@ fn correct<'a>(figures: impl Iterator<Item = &'a mut DifferenceUs>) {
     }
 }
 
-/// A tenth of a microsecond is already less than a stamp can tell.
-fn tenth(us: f64) -> f64 {
+/// Rounded to a tenth of a microsecond, which is already less than a stamp can tell.
+pub(crate) fn tenth(us: f64) -> f64 {
     let rounded = (us * 10.0).round() / 10.0;
     // Not -0.0.
     rounded + 0.0

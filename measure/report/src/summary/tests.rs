@@ -109,6 +109,34 @@ pub(crate) fn several(root: &std::path::Path, scenarios: &[(&str, &str, u64)]) -
     folder
 }
 
+/// Gives every scenario of [`several`] a floor, which this session's machine makes slower by so many microseconds.
+pub(crate) fn add_floor(folder: &RunFolder, slower_us: u64) {
+    let mut info = folder.info().expect("run.json");
+    for one in &mut info.scenarios {
+        one.floor = Some("floor".into());
+    }
+    info.scenarios.insert(
+        0,
+        ScenarioInfo {
+            name: "floor".into(),
+            pipeline: Pipeline::Floor,
+            runs: 4,
+            ..ScenarioInfo::default()
+        },
+    );
+    write_json(&folder.run_json(), &info).expect("run.json");
+    for run in 1..=4 {
+        let encode_us = 1_500 + u64::from(run) * 700 + slower_us;
+        frames(
+            folder,
+            "floor",
+            Pipeline::Floor,
+            run,
+            [encode_us, 0, 0, 0, 700],
+        );
+    }
+}
+
 fn begin(folder: &RunFolder, name: &str, pipeline: Pipeline, run: u32) -> RepetitionMeta {
     let at = folder.repetition(name, run);
     at.create().expect("folders");
@@ -140,7 +168,14 @@ fn begin(folder: &RunFolder, name: &str, pipeline: Pipeline, run: u32) -> Repeti
     meta
 }
 
-fn frames(folder: &RunFolder, name: &str, pipeline: Pipeline, run: u32, stages_us: [u64; 5]) {
+/// Writes a repetition of 249 frames in ten seconds, each with these stages.
+pub(crate) fn frames(
+    folder: &RunFolder,
+    name: &str,
+    pipeline: Pipeline,
+    run: u32,
+    stages_us: [u64; 5],
+) {
     let meta = begin(folder, name, pipeline, run);
     let at = folder.repetition(name, run);
     let mut writer =

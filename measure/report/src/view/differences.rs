@@ -44,7 +44,7 @@ pub(super) fn differences(summary: &Summary) -> Table {
         rows,
     )
     .number("p50", |one| Some(signed_ms(one.p50_us.difference)))
-    .number("95 % of p50", |one| interval(one.p50_us))
+    .number("95 % of p50", |one| interval(one.p50_us.ci))
     .number("p", |one| one.p50_us.p.map(probability))
     .number("of A", |one| {
         let p50 = summary.scenario(&one.a)?.latency_us?.figures.p50;
@@ -53,7 +53,7 @@ pub(super) fn differences(summary: &Summary) -> Table {
     })
     .unit("%")
     .number("carried p50", |one| Some(signed_ms(one.carried_us?.difference)))
-    .number("95 % of carried", |one| interval(one.carried_us?))
+    .number("95 % of carried", |one| interval(one.carried_us?.ci))
     .number("quiet p50", |one| Some(signed_ms(one.quiet_p50_us?.difference)))
     .detail()
     .number("mean", |one| Some(signed_ms(one.mean_us.difference)))
