@@ -6,7 +6,7 @@ use std::time::Duration;
 use media::encode::EncoderConfig;
 use service::args::Common;
 use service::{ConfigError, TokenArgs};
-use settings::{RendererSettings, Span, VideoSettings};
+use settings::{RendererSettings, Span, ThreadType, VideoSettings};
 
 use crate::feed::FeedUrl;
 
@@ -47,6 +47,15 @@ pub struct Args {
     /// Instead of feeding: encode and decode in this process and write a row for each frame to this CSV file.
     #[arg(long, env = "XR_FLOOR", value_name = "FILE")]
     pub floor: Option<PathBuf>,
+
+    /// Threads of the floor's decoder, as those of the client that it is compared with; 0 takes one a core.
+    #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(0..=64), help_heading = "Floor")]
+    pub decoder_threads: u32,
+
+    /// What the threads of the floor's decoder share.
+    #[arg(long, env = "XR_DECODER_THREAD_TYPE", value_name = "TYPE", default_value_t = ThreadType::Slice, help_heading = "Floor")]
+    pub decoder_thread_type: ThreadType,
 
     /// A file whose pictures fit into so many megabytes is decoded once and looped from memory, which leaves the cores to
     /// the encoder; 0 decodes each round anew. A second of 1280x720 at 25 pictures a second takes 35.

@@ -66,7 +66,12 @@ pub async fn run(
         rows,
         overflowed: false,
     };
-    let decoder = decode::from_access_units(decode::Config::new(clock::now), reader)?;
+    let config = decode::Config {
+        threads: args.decoder_threads,
+        thread_type: args.decoder_thread_type,
+        ..decode::Config::new(clock::now)
+    };
+    let decoder = decode::from_access_units(config, reader)?;
     let entrance = decoder
         .static_pad("sink")
         .context("the decoder has no input")?;

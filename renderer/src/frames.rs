@@ -17,8 +17,10 @@ const DRAIN: Duration = Duration::from_millis(700);
 /// Opens the source in a thread of its own, since it waits for the first picture.
 pub(crate) async fn open(args: &Args) -> anyhow::Result<Source> {
     let (spec, size) = (args.video.source.clone(), args.video.size);
+    let start = args.video.source_start;
     let memory_bytes = u64::from(args.source_memory_mb) * 1_000_000;
-    let opened = tokio::task::spawn_blocking(move || Source::open(&spec, size, memory_bytes)).await;
+    let opened =
+        tokio::task::spawn_blocking(move || Source::open(&spec, size, memory_bytes, start)).await;
     opened
         .context("the source's thread ended early")?
         .with_context(|| format!("cannot open --source {}", args.video.source))

@@ -230,6 +230,7 @@ fn serve(
                 let (tick, late_nanos) = metronome.wait();
                 if tick.skipped > 0 {
                     observer.skipped(tick.skipped, Skip::Encoder);
+                    source.skip(tick.skipped);
                 }
                 if control.stops() {
                     end(head);

@@ -124,10 +124,12 @@ mod tests {
             (width, height) in (320_u32..=4096, 180_u32..=4096),
             (numerator, denominator) in (1_u32..60_000, 1_u32..1002),
             bits in 50_000_u64..=400_000_000,
+            source_start: u64,
         ) {
             let Ok(fps) = FrameRate::new(numerator, denominator) else { return Ok(()) };
             let video = VideoSettings {
                 source: source.parse::<SourceSpec>().unwrap(),
+                source_start,
                 size: VideoSize::new(2 * width, 2 * height).unwrap(),
                 fps,
                 bitrate: Bitrate::new(bits).unwrap(),

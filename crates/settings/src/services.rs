@@ -17,6 +17,15 @@ pub struct VideoSettings {
     #[arg(long, env = "XR_SOURCE", value_name = "SOURCE")]
     pub source: SourceSpec,
 
+    /// Pictures of the source that are passed over before frame 0, which shows the next one.
+    #[arg(
+        long,
+        env = "XR_SOURCE_START",
+        value_name = "PICTURES",
+        default_value_t = 0
+    )]
+    pub source_start: u64,
+
     /// Size of the video in pixels, at least 640x360, both sides even; the source is scaled to it.
     #[arg(long, env = "XR_SIZE", value_name = "WxH", default_value_t = VideoSize::HD)]
     pub size: VideoSize,

@@ -211,6 +211,7 @@ mod tests {
                 generated_us: number * 1_000_000 / 60,
                 latency_us: 8_000 + i64::try_from(number % 3).expect("small"),
                 disturbed: false,
+                frame: None,
             })
             .collect()
     }

@@ -1,6 +1,6 @@
 //! Figures and verdicts in the words that everything shown shares.
 
-use crate::summary::{Difference, DifferenceUs};
+use crate::summary::Difference;
 
 /// A cell without a value.
 pub(crate) const BLANK: &str = "\u{2013}";
@@ -16,8 +16,8 @@ pub(crate) fn ms(us: f64) -> String {
 }
 
 /// Whole microseconds as milliseconds.
-pub(crate) fn whole_ms(us: u64) -> String {
-    ms(us as f64)
+pub(crate) fn whole_ms(us: impl Into<i128>) -> String {
+    ms(us.into() as f64)
 }
 
 /// Two ends in microseconds as milliseconds.

@@ -22,6 +22,41 @@ impl ClockMeta {
     };
 }
 
+/// Two clocks may be apart by so much, microseconds, before a repetition is marked.
+const MAX_OFF_US: u64 = 1_000;
+
+/// Clocks that are slewed faster than this, in parts in a million, mark the second: no discipline does that for long, and a latency of
+/// 100 ms is wrong by 50 us.
+pub const MAX_SLEW_PPM: f64 = 500.0;
+
+/// A service's clock that was compared with xrbench's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockCheck {
+    /// The role of the service.
+    pub source: String,
+    /// When it was asked: `at the start`, `at the end`.
+    pub when: String,
+    /// Its clock minus xrbench's, microseconds.
+    pub offset_us: i64,
+    /// Half the round trip.
+    pub uncertainty_us: u64,
+}
+
+impl ClockCheck {
+    /// How far the two certainly are from being one clock, with its sign, microseconds; 0 within a millisecond.
+    pub fn off_us(&self) -> i64 {
+        let certain = self
+            .offset_us
+            .unsigned_abs()
+            .saturating_sub(self.uncertainty_us);
+        if certain > MAX_OFF_US {
+            certain.cast_signed() * self.offset_us.signum()
+        } else {
+            0
+        }
+    }
+}
+
 /// How far a clock is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -19,7 +19,7 @@ pub mod rows;
 mod run;
 
 pub use calibration::{Calibration, Fit, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step, within_bounds};
-pub use clock::{ClockMeta, ClockSource};
+pub use clock::{ClockCheck, ClockMeta, ClockSource, MAX_SLEW_PPM};
 pub use folder::{
     RepetitionFolder, RunFolder, cannot_write, part_of, read_json, write_atomic, write_json,
 };
@@ -27,8 +27,8 @@ pub use frames::{FrameRows, settle};
 pub use lock::{FolderError, FolderLock};
 pub use machine::Machine;
 pub use repetition::{
-    FabricMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta, TooBig, TunnelBackend,
-    WanBackend, WanMeta,
+    ContentMeta, FabricMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta, TooBig,
+    TunnelBackend, WanBackend, WanMeta,
 };
 pub use run::{PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo};
 pub use settings::{Pipeline, Presentation};

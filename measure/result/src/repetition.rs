@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use settings::Pipeline;
 use timeline::UnixMicros;
 
-use super::clock::ClockMeta;
+use super::clock::{ClockCheck, ClockMeta};
 
 /// The contents of `meta.json`: one repetition. Written when it begins, and again at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct RepetitionMeta {
     pub resources: Option<ResourcesMeta>,
     /// The floor scenario that it is compared with.
     pub floor: Option<String>,
+    /// The stretch of the film that the repetition shows; absent for a source that is no film, and of earlier versions.
+    #[serde(default)]
+    pub content: Option<ContentMeta>,
     /// When the first process was started.
     pub started_us: UnixMicros,
     /// When the client's process was started: first-frame time counts from here.
@@ -62,6 +65,13 @@ pub struct RepetitionMeta {
     pub overloaded_why: Option<String>,
     /// The largest step of the wall clock against the monotonic one that a second of this repetition saw, microseconds.
     pub clock_step_us: i64,
+    /// The largest rate at which the clocks were slewed against the processor's own in a second of this repetition, parts in a
+    /// million. `CLOCK_MONOTONIC` is slewed with the wall clock, so that neither shows it.
+    #[serde(default)]
+    pub clock_slew_ppm: f64,
+    /// Services' clocks against xrbench's, at the start and the end, where all should be one.
+    #[serde(default)]
+    pub clock_checks: Vec<ClockCheck>,
     /// The clocks that times were read from, by source: a service whose trace was pulled, or a client that reported.
     #[serde(default)]
     pub clocks: BTreeMap<String, ClockMeta>,
@@ -79,6 +89,17 @@ pub struct RepetitionMeta {
     pub complete: bool,
     /// What went wrong, where something did.
     pub error: Option<String>,
+}
+
+/// The stretch of a film that every repetition of a round shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentMeta {
+    /// The picture of the film that frame 0 shows: drawn for each round.
+    pub start: u64,
+    /// Its time in the film, microseconds.
+    pub start_us: u64,
+    /// Pictures of the film; after its last one comes its first one.
+    pub pictures: Option<u64>,
 }
 
 /// What connects the clusters of a repetition.
@@ -185,6 +206,12 @@ pub struct ResourcesMeta {
 }
 
 impl RepetitionMeta {
+    /// The largest certain distance of a service's clock from xrbench's, with its sign, microseconds; 0 where none is worth a word.
+    pub fn clock_off_us(&self) -> i64 {
+        let off = self.clock_checks.iter().map(ClockCheck::off_us);
+        off.max_by_key(|us| us.unsigned_abs()).unwrap_or(0)
+    }
+
     /// Seconds over which frames were measured; 0 before the repetition's end.
     pub fn measured_seconds(&self) -> f64 {
         match (self.measured_from_us, self.measured_to_us) {

@@ -189,6 +189,7 @@ mod tests {
                 generated_us: from * 1_000_000 + frame * 1_000_000 / 60,
                 latency_us: latency(frame),
                 disturbed: false,
+                frame: None,
             })
             .collect()
     }

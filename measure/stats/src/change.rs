@@ -6,13 +6,12 @@
 //! Student's interval over these numbers.
 //!
 //! What a scenario does beside the codec may follow the machine as the codec does (a userspace tunnel), or not at all (the delay of
-//! a WAN), and nothing tells which. So the interval is widened by what the machine may explain of that part: by nothing
-//! where the floors are alike, and never so that a slower machine hides behind a faster one.
+//! a WAN), and nothing tells which. So the interval is widened by what the machine may explain or hide of that part, as far as
+//! the floors tell how much slower or faster it became.
 
-use super::{Estimate, holm};
+use super::{Estimate, RESOLUTION_US, holm};
 
-/// How often in 100 comparisons a scenario is called worse by chance, of all scenarios that are compared: 2.5, which is one
-/// side of an interval of 95 %.
+/// One side of an interval of 95 %, for all scenarios that are compared together.
 const ERROR: f64 = 0.025;
 
 /// One round of one result, microseconds.
@@ -24,12 +23,8 @@ pub struct Round {
     pub scenario: f64,
     /// The same figure of its floor.
     pub floor: f64,
-}
-
-impl Round {
-    fn gap(self) -> f64 {
-        self.scenario - self.floor
-    }
+    /// What the scenario takes more than its floor, over the same pictures.
+    pub gap: f64,
 }
 
 /// The change of a scenario beyond that of its floor, from result A to result B, microseconds: positive where B is slower.
@@ -41,8 +36,10 @@ pub struct Change {
     own: Estimate,
     /// The change of the floor: the mean over the rounds.
     pub floor: f64,
-    /// What a slower machine may explain of the change besides; negative for what a faster one may hide.
+    /// What a slower machine may explain of the change besides.
     explained: f64,
+    /// What a faster machine may hide of it.
+    hidden: f64,
 }
 
 impl Change {
@@ -52,21 +49,22 @@ impl Change {
             .iter()
             .filter_map(|one| Some((*one, *b.iter().find(|other| other.run == one.run)?)))
             .collect();
-        let gaps: Vec<f64> = pairs.iter().map(|(a, b)| b.gap() - a.gap()).collect();
-        let own = Estimate::of(&gaps, super::paired::RESOLUTION_US)?;
+        let gaps: Vec<f64> = pairs.iter().map(|(a, b)| b.gap - a.gap).collect();
+        let own = Estimate::of(&gaps, RESOLUTION_US)?;
         let mean =
             |of: fn(&(Round, Round)) -> f64| pairs.iter().map(of).sum::<f64>() / pairs.len() as f64;
-        let (floor_a, floor_b) = (mean(|(a, _)| a.floor), mean(|(_, b)| b.floor));
-        let slower = if floor_a > 0.0 {
-            floor_b / floor_a - 1.0
-        } else {
-            0.0
-        };
+        let floor_a = mean(|(a, _)| a.floor);
+        let floors: Vec<f64> = pairs.iter().map(|(a, b)| b.floor - a.floor).collect();
+        let floor = Estimate::of(&floors, RESOLUTION_US)?;
+        // By so much of itself the machine may have become slower: by what was seen, and by what that is unsure of.
+        let most = |seen: f64| (seen + floor.error().unwrap_or(0.0)).max(0.0) / floor_a.max(1.0);
+        let beside = mean(|(a, _)| a.gap).max(0.0);
         Some(Self {
             rounds: u32::try_from(pairs.len()).unwrap_or(u32::MAX),
             own,
-            floor: floor_b - floor_a,
-            explained: slower * mean(|(a, _)| a.gap()).max(0.0),
+            floor: floor.difference,
+            explained: most(floor.difference) * beside,
+            hidden: most(-floor.difference) * beside,
         })
     }
 
@@ -78,15 +76,12 @@ impl Change {
     /// The interval of 95 %, with what the machine may explain; none with a single round.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let (low, high) = self.own.ci?;
-        Some((
-            low - self.explained.max(0.0),
-            high - self.explained.min(0.0),
-        ))
+        Some((low - self.explained, high + self.hidden))
     }
 
     /// How probable a change this far above `tolerance` is where it is `tolerance` at most; none with a single round.
     fn p_above(&self, tolerance: f64) -> Option<f64> {
-        self.own.p_above(tolerance + self.explained.max(0.0))
+        self.own.p_above(tolerance + self.explained)
     }
 }
 
@@ -106,7 +101,8 @@ pub enum Outcome {
 }
 
 /// The outcome of each change with its tolerance in microseconds. Of all of them together, one that is not slower by more
-/// than its tolerance is called worse in at most 2.5 of 100 comparisons (Holm's correction); a single round never is.
+/// than its tolerance is called worse in at most 5 of 100 comparisons (Holm's correction), however the machine's speed changed; a single
+/// round never is.
 pub fn outcomes(changes: &[(Change, f64)]) -> Vec<Outcome> {
     let p: Vec<f64> = changes
         .iter()
@@ -146,6 +142,7 @@ mod tests {
                 run,
                 scenario: *scenario,
                 floor: *floor,
+                gap: scenario - floor,
             })
             .collect()
     }
@@ -206,6 +203,7 @@ mod tests {
             run: 9,
             scenario: 1.0,
             floor: 1.0,
+            gap: 0.0,
         };
         assert_eq!(Change::of(&rounds(&A), &[other]), None);
     }

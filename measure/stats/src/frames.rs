@@ -1,13 +1,15 @@
 //! From a repetition's rows to its figures: from `frames.csv` where the blocks were read, from the readings of pictures for ffmpeg.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use timeline::{
     ClientName, Point, RtpTimestamp, Stage,
     frames_csv::{FrameRow, Outcome, Phase},
 };
 
-use super::{Counts, Display, Disturbances, Latency, Measured, Picture, Sample, Stages, Window};
+use super::{
+    Content, Counts, Display, Disturbances, Latency, Measured, Picture, Sample, Stages, Window,
+};
 
 /// Counts of a part of the frames, while rows come in.
 #[derive(Debug, Default)]
@@ -68,11 +70,15 @@ pub struct FromRows<'a> {
     window: Window,
     disturbances: Option<&'a Disturbances>,
     collected: bool,
+    content: Content,
     viewers: BTreeMap<Option<ClientName>, Viewer>,
     /// Frames that were stamped: when, and whether in a disturbed second.
     generated: HashMap<RtpTimestamp, (u64, bool)>,
     stages: Stages,
     samples: Vec<Sample>,
+    pictures: BTreeSet<u64>,
+    came: u64,
+    negative: u64,
 }
 
 impl<'a> FromRows<'a> {
@@ -82,11 +88,21 @@ impl<'a> FromRows<'a> {
             window,
             disturbances,
             collected: false,
+            content: Content::default(),
             viewers: BTreeMap::new(),
             generated: HashMap::new(),
             stages: Stages::default(),
             samples: Vec::new(),
+            pictures: BTreeSet::new(),
+            came: 0,
+            negative: 0,
         }
+    }
+
+    /// The stretch of a film that the frames show.
+    #[must_use]
+    pub fn content(self, content: Content) -> Self {
+        Self { content, ..self }
     }
 
     /// Clients came and went as they liked: each is owed the frames from its first to its last.
@@ -127,6 +143,7 @@ impl<'a> FromRows<'a> {
                 .or_insert((at_us, counted_disturbed));
         }
         if row.outcome == Outcome::Lost {
+            self.came += u64::from(at(Point::Received).is_some());
             return;
         }
         let viewer = self.viewer(row);
@@ -186,27 +203,31 @@ impl<'a> FromRows<'a> {
         else {
             return;
         };
+        let frame = row.frame.map(|number| number.0);
+        self.pictures
+            .extend(frame.map(|number| self.content.picture(number)));
         self.samples.push(Sample {
             generated_us: generated.0,
             latency_us,
             disturbed,
+            frame,
         });
-        let mut sum = 0;
-        let mut codec = 0;
+        self.negative += u64::from(latency_us < 0);
+        let (mut codec, mut in_order) = (0, true);
         for (stage, histogram) in Stage::ALL.into_iter().zip(&mut self.stages.histograms) {
             if let Some(stage_us) = row.stage_us(stage) {
                 histogram.record(stage_us);
-                sum += stage_us;
+                in_order &= stage_us >= 0;
                 codec += if stage.is_codec() { stage_us } else { 0 };
             }
         }
+        self.stages.out_of_order += u64::from(!in_order);
         let ends = row.at(Point::Encoded).zip(row.at(Point::Received));
         if let Some((encoded, received)) = ends {
             self.stages.carried.record(received.micros_since(encoded));
         }
         if row.has_every_point() {
             self.stages.complete += 1;
-            self.stages.max_gap_us = self.stages.max_gap_us.max(sum.abs_diff(latency_us));
             self.stages.codec_us += codec;
             self.stages.latency_us += latency_us;
         }
@@ -229,6 +250,9 @@ impl<'a> FromRows<'a> {
         let mut measured = Measured {
             stages: self.stages,
             samples: self.samples,
+            pictures: self.pictures,
+            came: self.came,
+            negative: self.negative,
             ..Measured::default()
         };
         let mut quiet = Latency::default();
@@ -314,6 +338,7 @@ impl FromOcr {
                     generated_us,
                     latency_us: latency.cast_signed(),
                     disturbed,
+                    frame: None,
                 });
             }
         }

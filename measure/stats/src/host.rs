@@ -9,8 +9,13 @@ pub struct Disturbances {
 }
 
 impl Disturbances {
-    /// `spans` in any order; those that overlap count once.
+    /// `spans` in any order; those that overlap count once. One that ends before it begins is of a clock that was set back in it, and
+    /// holds every time between the two.
     pub fn new(mut spans: Vec<Window>) -> Self {
+        for span in &mut spans {
+            let (one, other) = (span.from_us, span.to_us);
+            (span.from_us, span.to_us) = (one.min(other), one.max(other));
+        }
         spans.retain(|span| span.from_us < span.to_us);
         spans.sort_by_key(|span| span.from_us);
         let mut disjoint: Vec<Window> = Vec::new();
@@ -56,6 +61,16 @@ impl Disturbances {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_in_which_the_clock_was_set_back_is_disturbed() {
+        let back = Window {
+            from_us: 2_000_000,
+            to_us: 1_500_000,
+        };
+        let disturbances = Disturbances::new(vec![back]);
+        assert!(disturbances.contains(1_700_000) && !disturbances.contains(1_400_000));
+    }
 
     #[test]
     fn only_marked_seconds_count_and_only_within_the_window() {

@@ -14,7 +14,7 @@ mod paired;
 mod quantile;
 pub mod usage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use timeline::{
@@ -27,7 +27,7 @@ pub use change::{Change, Outcome, Round, above_zero, outcomes};
 pub use display::{Display, FREEZE_US, Freeze, Picture, XR_BOUND_US, long_gaps};
 pub use frames::{FromOcr, FromRows};
 pub use host::Disturbances;
-pub use paired::{Estimate, RunFigures, cliffs_delta, holm, pairs};
+pub use paired::{Estimate, RESOLUTION_US, RunFigures, cliffs_delta, gap, holm, pairs};
 pub use quantile::quantile;
 pub use usage::{ProcessSecond, Usage};
 
@@ -95,6 +95,26 @@ pub struct Sample {
     pub latency_us: i64,
     /// Whether the machine was disturbed in that second.
     pub disturbed: bool,
+    /// Its number; none of ffmpeg's, which have none.
+    pub frame: Option<u32>,
+}
+
+/// The stretch of a film that a repetition shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// The picture of the film that frame 0 shows.
+    pub start: u64,
+    /// Pictures of the film, which follow its last one again; none where nobody counted them.
+    pub pictures: Option<u64>,
+}
+
+impl Content {
+    /// The picture that the frame `number` shows.
+    fn picture(self, number: u32) -> u64 {
+        let place = self.start + u64::from(number);
+        self.pictures
+            .map_or(place, |pictures| place % pictures.max(1))
+    }
 }
 
 /// Frames and their latency.
@@ -126,8 +146,8 @@ pub struct Stages {
     pub carried: LatencyHistogram,
     /// Frames with every point.
     pub complete: u64,
-    /// The largest difference between a complete frame's latency and the sum of its stages, in microseconds.
-    pub max_gap_us: u64,
+    /// Frames that passed a point before the one in front of it: the clocks of the two disagree.
+    pub out_of_order: u64,
     /// Sum over the complete frames, in microseconds.
     codec_us: i64,
     /// Sum over the complete frames, in microseconds.
@@ -151,7 +171,7 @@ impl Stages {
         }
         let _: Result<(), _> = self.carried.merge(&other.carried);
         self.complete += other.complete;
-        self.max_gap_us = self.max_gap_us.max(other.max_gap_us);
+        self.out_of_order += other.out_of_order;
         self.codec_us += other.codec_us;
         self.latency_us += other.latency_us;
     }
@@ -166,10 +186,16 @@ pub struct Measured {
     pub undisturbed: Option<Latency>,
     /// Where the time went; empty for ffmpeg.
     pub stages: Stages,
+    /// Samples that are no latency: frames that were decoded before they were generated, by clocks that disagree.
+    pub negative: u64,
+    /// Lost frames that had come whole to the client.
+    pub came: u64,
     /// Every sample, in the order of generation within a repetition.
     pub samples: Vec<Sample>,
     /// What the clusters used; empty where there are none.
     pub usage: Usage,
+    /// The distinct pictures of the source that the samples are of; empty for ffmpeg, which does not number its frames.
+    pub pictures: BTreeSet<u64>,
     /// The display intervals and freezes; none for ffmpeg, whose strips do not say when they were shown.
     pub display: Option<Display>,
     /// The frames of each client that reported under a name.
@@ -193,7 +219,10 @@ impl Measured {
             _ => None,
         };
         self.stages.merge(&other.stages);
+        self.came += other.came;
+        self.negative += other.negative;
         self.samples.extend(other.samples);
+        self.pictures.extend(other.pictures);
         self.usage.merge(other.usage);
         for (client, frames) in &other.clients {
             self.clients.entry(client.clone()).or_default().add(frames);

@@ -7,15 +7,20 @@
 //! depend on one another. Two scenarios that are alike are called different in at most 5 of 100 cases, which
 //! `validity_tests.rs` tries out.
 
+use std::collections::BTreeMap;
+
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
 use super::{Measured, quantile};
 
 /// No interval is narrower, in microseconds: what a stamp can tell.
-pub(super) const RESOLUTION_US: f64 = 1.0;
+pub const RESOLUTION_US: f64 = 1.0;
 
 /// Below this many samples the p99 of a run is its largest value, and no p99.
 const MIN_P99_SAMPLES: usize = 200;
+
+/// Below this many frames that two repetitions have both, the median of their differences says little.
+const MIN_COMMON_FRAMES: usize = 30;
 
 /// Below this many undisturbed samples a run has no quiet p50.
 const MIN_QUIET_SAMPLES: usize = 30;
@@ -39,6 +44,8 @@ pub struct RunFigures {
     pub lost_percent: f64,
     /// The latencies of the repetition, ascending.
     pub latencies: Vec<i64>,
+    /// The latency of each numbered frame, by number.
+    pub frames: BTreeMap<u32, i64>,
 }
 
 impl RunFigures {
@@ -71,8 +78,27 @@ impl RunFigures {
             carried_p50: measured.stages.carried.figures().map(|of| of.p50 as f64),
             lost_percent: frames.lost as f64 * 100.0 / frames.scheduled.max(1) as f64,
             latencies,
+            frames: measured
+                .samples
+                .iter()
+                .filter_map(|sample| Some((sample.frame?, sample.latency_us)))
+                .collect(),
         })
     }
+}
+
+/// What a repetition took more than the floor of its round, microseconds: the median over the frames of the same number, which show
+/// the same picture at the same place between key frames. Where too few have a number that both have, the difference of the
+/// medians.
+pub fn gap(floor: &RunFigures, scenario: &RunFigures) -> f64 {
+    let numbered = scenario.frames.iter();
+    let mut gaps: Vec<i64> = numbered
+        .filter_map(|(number, latency)| Some(latency - floor.frames.get(number)?))
+        .collect();
+    gaps.sort_unstable();
+    quantile(&gaps, 500)
+        .filter(|_| gaps.len() >= MIN_COMMON_FRAMES)
+        .map_or(scenario.p50 - floor.p50, |us| us as f64)
 }
 
 /// Repetitions of the same number, in the order of the numbers.
@@ -162,6 +188,11 @@ impl Estimate {
         self.tail(self.difference - bound)
     }
 
+    /// The standard error of the difference; none with a single pair.
+    pub fn error(&self) -> Option<f64> {
+        Some(self.student?.error)
+    }
+
     /// How probable it is to be so far above the truth.
     fn tail(&self, beyond: f64) -> Option<f64> {
         let Student { error, freedom } = self.student?;
@@ -248,6 +279,7 @@ mod tests {
             carried_p50: None,
             lost_percent: 0.0,
             latencies: ascending,
+            frames: BTreeMap::new(),
         }
     }
 
@@ -316,6 +348,28 @@ mod tests {
             "only the rounds that both have"
         );
         assert_eq!(Estimate::of_figure(&pairs(&a, &b), |run| run.p99), None);
+    }
+
+    #[test]
+    fn a_floor_is_compared_by_the_pictures_that_both_show() {
+        // Each picture has its own cost; the scenario shows the film ten pictures further on, and takes 700 us more.
+        let cost = |number: u32| 5_000 + i64::from(number) * 10;
+        let of = |from: u32, more: i64| {
+            let numbers = from..from + 120;
+            let latencies: Vec<i64> = numbers.clone().map(|n| cost(n) + more).collect();
+            RunFigures {
+                frames: numbers.zip(latencies.iter().copied()).collect(),
+                ..run(1, &latencies)
+            }
+        };
+        let (floor, scenario) = (of(0, 0), of(10, 700));
+        assert!((gap(&floor, &scenario) - 700.0).abs() < 1e-9);
+        assert!(
+            (scenario.p50 - floor.p50 - 800.0).abs() < 1e-9,
+            "of other pictures"
+        );
+        // Two in common are too few.
+        assert!((gap(&floor, &of(118, 700)) - 1_880.0).abs() < 1e-9);
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn stages_sum_to_the_latency_and_say_what_is_codec() {
     let rows: Vec<_> = (0..600).map(|number| row(number, Outcome::Shown)).collect();
     let measured = measure(&rows, None);
     let stages = &measured.stages;
-    assert_eq!((stages.complete, stages.max_gap_us), (600, 0));
+    assert_eq!((stages.complete, stages.out_of_order), (600, 0));
     let share = stages.codec_share().expect("samples");
     assert!((share - 4_900.0 / 5_500.0).abs() < 1e-9, "{share}");
     let sum: u64 = Stage::ALL
@@ -270,6 +270,63 @@ fn a_client_that_comes_and_goes_is_owed_what_lies_between() {
     );
     assert_eq!(measured.clients["a"].lost, 0);
     assert_eq!(measured.display.expect("pictures").freezes, []);
+}
+
+/// The streamer's clock is 3 ms behind in some frames, and the client's 50 ms in one.
+#[test]
+fn impossible_times_are_counted_and_not_taken_for_none() {
+    let mut rows: Vec<_> = (0..100).map(|number| row(number, Outcome::Shown)).collect();
+    for row in &mut rows[10..15] {
+        let relayed = row.at(Point::Relayed).expect("set").0;
+        row.set(Point::Ingested, UnixMicros(relayed + 3_000));
+    }
+    let generated = rows[40].at(Point::Generated).expect("set").0;
+    rows[40].set(Point::Decoded, UnixMicros(generated - 50_000));
+    let measured = measure(&rows, None);
+    assert_eq!((measured.negative, measured.stages.out_of_order), (1, 6));
+    assert!(
+        measured
+            .samples
+            .iter()
+            .any(|sample| sample.latency_us == -50_000)
+    );
+}
+
+/// Lost on the way is one thing, and come and not shown another.
+#[test]
+fn frames_that_came_and_were_not_shown_are_told_apart() {
+    let mut came = row(7, Outcome::Lost);
+    came.points[Point::Decoded as usize] = None;
+    let mut lost = came.clone();
+    lost.points[Point::Received as usize] = None;
+    lost.rtp_timestamp.0 += 1;
+    let measured = measure(&[row(6, Outcome::Shown), came, lost], None);
+    assert_eq!((measured.came, measured.all.frames.shown), (1, 1));
+}
+
+/// Samples of a short film are many, and its pictures few.
+#[test]
+fn pictures_are_counted_beside_frames() {
+    let film = |start| Content {
+        start,
+        pictures: Some(132),
+    };
+    let of = |numbers: std::ops::Range<u32>, content| {
+        let mut from = FromRows::new(WINDOW, None).content(content);
+        for number in numbers {
+            from.push(&row(number, Outcome::Shown));
+        }
+        from.close(60.0)
+    };
+    assert_eq!(of(37..157, film(0)).pictures.len(), 120);
+    assert_eq!(of(0..600, film(7)).pictures.len(), 132);
+    let mut merged = Measured::default();
+    for _ in 0..12 {
+        merged.merge(of(37..157, film(0)));
+    }
+    assert_eq!((merged.samples.len(), merged.pictures.len()), (1_440, 120));
+    merged.merge(of(37..157, film(100)));
+    assert_eq!(merged.pictures.len(), 132, "another stretch");
 }
 
 /// A renderer that begins anew counts from 0 again: its frames are others.

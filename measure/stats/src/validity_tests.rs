@@ -79,6 +79,7 @@ fn repetition(
                 generated_us: (start + second) * 1_000_000 + frame * 1_000_000 / FRAMES_A_SECOND,
                 latency_us: (level + second_level + frame_level + slow) as i64,
                 disturbed: false,
+                frame: None,
             });
         }
     }

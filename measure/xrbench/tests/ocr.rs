@@ -178,6 +178,7 @@ fn the_clock_that_ffmpeg_draws_is_read_to_the_microsecond() {
         fps: "25".parse().expect("a rate"),
         bitrate_bps: 2_000_000,
         transport: "udp",
+        start_us: 0,
     };
     let filter = |command: &[String]| {
         let at = command

@@ -33,18 +33,26 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens `spec` and waits until its first picture is there, at most ten seconds. A file whose pictures take at most
-    /// `memory_bytes` is decoded once and looped from memory; a longer one is decoded anew in each round.
+    /// Opens `spec` and waits until its first picture is there, at most ten seconds and the time that passing over pictures takes.
+    /// The first `start` pictures are passed over, once. A file whose pictures take at most `memory_bytes` is decoded once and
+    /// looped from memory; a longer one is decoded anew in each round.
     pub fn open(
         spec: &SourceSpec,
         size: VideoSize,
         memory_bytes: u64,
+        start: u64,
     ) -> Result<Self, SourceError> {
-        let pictures = Arc::new(read_ahead::ReadAhead::new(size));
+        let pictures = Arc::new(read_ahead::ReadAhead::new(size, start));
         let pipeline = reader::start(spec, size, &pictures, memory_bytes)?;
         let source = Self { pipeline, pictures };
         source.pictures.wait_for_first(spec)?;
         Ok(source)
+    }
+
+    /// Passes over pictures whose ticks have passed, so that frame numbers go on naming pictures: as many as are ready, but for
+    /// one. A source with a time of its own has passed over them already.
+    pub fn skip(&self, ticks: u64) {
+        self.pictures.skip(ticks);
     }
 
     /// The next picture, if one is ready. It never waits. The buffer belongs to the caller alone.

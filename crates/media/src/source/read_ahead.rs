@@ -17,6 +17,8 @@ const MAX_BYTES: u64 = 64 << 20;
 const MIN_PICTURES: u64 = 4;
 /// How long a source may take until its first picture.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How much longer for each picture that is passed over: a large one's decoding.
+const PASSING: Duration = Duration::from_millis(30);
 
 /// What a source gave when it was asked for its next picture.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub(super) struct ReadAhead {
     /// Signalled at every change.
     changed: Condvar,
     capacity: usize,
+    start: u64,
 }
 
 #[derive(Debug, Default)]
@@ -43,16 +46,23 @@ struct State {
     closed: bool,
     /// The source has a time of its own: only its newest picture counts.
     live: bool,
+    /// Pictures that are still to be passed over before the first one that counts.
+    before: u64,
 }
 
 impl ReadAhead {
-    pub(super) fn new(size: VideoSize) -> Self {
+    /// A queue that passes over its first `start` pictures.
+    pub(super) fn new(size: VideoSize, start: u64) -> Self {
         let bytes = u64::from(size.width()) * u64::from(size.height()) * 3 / 2;
         let fitting = (MAX_BYTES / bytes).max(MIN_PICTURES);
         let capacity =
             usize::try_from(fitting).map_or(MAX_PICTURES, |fitting| fitting.min(MAX_PICTURES));
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                before: start,
+                ..State::default()
+            }),
+            start,
             changed: Condvar::new(),
             capacity,
         }
@@ -65,6 +75,10 @@ impl ReadAhead {
     /// Appends a picture, waiting for room; a live source's older pictures make room instead. False once closed.
     pub(super) fn push(&self, picture: gst::Buffer) -> bool {
         let mut state = self.state.lock();
+        if state.before > 0 {
+            state.before -= 1;
+            return !state.closed;
+        }
         if state.live {
             state.pictures.clear();
         }
@@ -103,6 +117,23 @@ impl ReadAhead {
         Taken::Picture(picture)
     }
 
+    /// Drops the oldest pictures, `count` at most, and never the last that is ready, nor any of a live source.
+    pub(super) fn skip(&self, count: u64) {
+        let mut state = self.state.lock();
+        let ready = state.pictures.len().saturating_sub(1);
+        if !state.live {
+            let count = usize::try_from(count).map_or(ready, |count| count.min(ready));
+            state.pictures.drain(..count);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Pictures that can be taken at once.
+    #[cfg(test)]
+    pub(super) fn ready(&self) -> usize {
+        self.state.lock().pictures.len()
+    }
+
     /// Whether the source has given its last picture.
     #[cfg(test)]
     pub(super) fn is_over(&self) -> bool {
@@ -111,7 +142,9 @@ impl ReadAhead {
 
     /// Waits until a picture is there, or until it is clear that none will be.
     pub(super) fn wait_for_first(&self, spec: &SourceSpec) -> Result<(), SourceError> {
-        let deadline = Instant::now() + PATIENCE;
+        let passing = u32::try_from(self.start).unwrap_or(u32::MAX);
+        let patience = PATIENCE + PASSING.saturating_mul(passing);
+        let deadline = Instant::now() + patience;
         let mut state = self.state.lock();
         loop {
             if !state.pictures.is_empty() {
@@ -119,7 +152,7 @@ impl ReadAhead {
             }
             let silent = || SourceError::Silent {
                 source_name: spec.to_string(),
-                seconds: PATIENCE.as_secs(),
+                seconds: patience.as_secs(),
             };
             if let Some(over) = &state.over {
                 return over.clone().and_then(|()| Err(silent()));

@@ -41,7 +41,7 @@ fn film(folder: &Path, name: &str, frames: u32, mux: &str) -> PathBuf {
 
 fn open(spec: &str) -> Result<Source, SourceError> {
     crate::init().unwrap();
-    Source::open(&spec.parse().unwrap(), size(), 0)
+    Source::open(&spec.parse().unwrap(), size(), 0, 0)
 }
 
 fn next(source: &Source) -> gst::Buffer {
@@ -67,7 +67,7 @@ fn a_film_is_looped_and_every_picture_is_ours_alone() {
     let spec = format!("file:{}", film.display()).parse().unwrap();
     let mut rounds = Vec::new();
     for memory_bytes in [0, 29 * 640 * 360 * 3 / 2, 30 * 640 * 360 * 3 / 2] {
-        let source = Source::open(&spec, size(), memory_bytes).unwrap();
+        let source = Source::open(&spec, size(), memory_bytes, 0).unwrap();
         let mut round = Vec::new();
         for _ in 0..90 {
             let mut picture = next(&source);
@@ -82,6 +82,35 @@ fn a_film_is_looped_and_every_picture_is_ours_alone() {
     }
     assert!(rounds[0].windows(2).all(|pair| pair[0] != pair[1]));
     assert!(rounds.iter().all(|round| *round == rounds[0]));
+}
+
+/// The picture that frame 0 shows is the one that was asked for, and the film's first one comes after its last.
+#[test]
+fn a_film_begins_at_any_of_its_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = film(folder.path(), "film.mp4", 30, "mp4mux");
+    let spec = format!("file:{}", film.display()).parse().unwrap();
+    let pixels = |source: &Source| next(source).map_readable().unwrap().to_vec();
+    let whole = Source::open(&spec, size(), 0, 0).unwrap();
+    let film: Vec<_> = (0..30).map(|_| pixels(&whole)).collect();
+    for (memory_bytes, start) in [(0, 12), (30 * 640 * 360 * 3 / 2, 12), (0, 29), (0, 42)] {
+        let source = Source::open(&spec, size(), memory_bytes, start).unwrap();
+        for number in 0..40 {
+            let picture = (usize::try_from(start).unwrap() + number) % 30;
+            assert!(
+                pixels(&source) == film[picture],
+                "frame {number} from {start}"
+            );
+        }
+    }
+    // A tick that passed has a picture that nobody sees.
+    let source = Source::open(&spec, size(), 0, 0).unwrap();
+    assert!(pixels(&source) == film[0]);
+    while source.pictures.ready() < 4 {
+        std::thread::yield_now();
+    }
+    source.skip(2);
+    assert!(pixels(&source) == film[3]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ struct Run {
 
 fn start(source: &str, config: &EncoderConfig) -> Run {
     media::init().unwrap();
-    let source = Source::open(&source.parse().unwrap(), config.size, 0).unwrap();
+    let source = Source::open(&source.parse().unwrap(), config.size, 0, 0).unwrap();
     let (sender, frames) = channel();
     let (ended_sender, ended) = channel();
     let watcher = Arc::new(Watcher {

@@ -5,7 +5,7 @@ use super::{
     options::Options,
 };
 use crate::summary::{LoadedResult, LoadedRun, LoadedScenario, differences};
-use stats::{Estimate, Outcome, Round, RunFigures, above_zero, cliffs_delta, outcomes, pairs};
+use stats::{Estimate, Outcome, Round, RunFigures, above_zero, cliffs_delta, gap, outcomes, pairs};
 
 /// Frames may be lost more by this much, in percent of the scheduled, before it counts.
 const LOST_TOLERANCE_PERCENT: f64 = 0.5;
@@ -45,6 +45,11 @@ impl Evidence {
         let differs = meta(from)
             .zip(meta(to))
             .map_or_else(Vec::new, |(a, b)| differences::settings(&a, &b));
+        let wrong = [("A", from), ("B", to)].into_iter().find(|(_, of)| {
+            let mut runs = of.runs.iter();
+            runs.any(|run| run.measured.negative > 0 || run.meta.clock_off_us() != 0)
+        });
+        let wrong_clock = wrong.map(|(side, _)| side);
         let change = Change {
             name: name.to_owned(),
             pairs: u32::try_from(pairs.len()).unwrap_or(u32::MAX),
@@ -66,7 +71,7 @@ impl Evidence {
             differs,
         };
         Some(Self {
-            settled: settled(&change, of_a.is_empty(), of_b.is_empty()),
+            settled: settled(&change, [of_a.is_empty(), of_b.is_empty()], wrong_clock),
             change,
             latency: own.zip(tolerance_us),
             lost: lost(from, to),
@@ -75,13 +80,21 @@ impl Evidence {
 }
 
 /// What needs no interval: nothing to compare, not like with like, or repetitions that are missing.
-fn settled(of: &Change, no_a: bool, no_b: bool) -> Option<(Verdict, String)> {
+fn settled(
+    of: &Change,
+    [no_a, no_b]: [bool; 2],
+    wrong_clock: Option<&str>,
+) -> Option<(Verdict, String)> {
     let (a, b) = (of.runs_a, of.runs_b);
     if no_a {
         return Some((Verdict::Incomparable, "no frame was measured in A".into()));
     }
     if no_b {
         return Some((Verdict::Regression, "no frame was measured in B".into()));
+    }
+    if let Some(side) = wrong_clock {
+        let why = format!("the clocks of {side} disagree: its notes say which");
+        return Some((Verdict::Incomparable, why));
     }
     if !of.differs.is_empty() {
         let what = of.differs.join(" and ");
@@ -181,6 +194,7 @@ fn rounds(of: &LoadedResult, scenario: &LoadedScenario, runs: &[RunFigures]) -> 
         run: one.run,
         scenario: one.p50,
         floor: floor.p50,
+        gap: gap(floor, one),
     })
     .collect()
 }

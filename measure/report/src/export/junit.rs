@@ -117,7 +117,10 @@ fn output(one: &ScenarioSummary) -> String {
         let of = latency.figures;
         lines.push(format!(
             "latency in us: p50 {}, p90 {}, p99 {}, max {}",
-            of.p50, of.p90, of.p99, of.max
+            of.p50,
+            of.p90,
+            of.p99.map_or_else(|| "-".to_owned(), |us| us.to_string()),
+            of.max
         ));
     }
     if let Some(freezes) = &one.freezes {

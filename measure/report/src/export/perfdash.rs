@@ -44,15 +44,22 @@ pub fn data(summary: &Summary) -> PerfData {
         };
         if let Some(latency) = &one.latency_us {
             let of = latency.figures;
-            items.push(percentiles([of.p50, of.p90, of.p99], labels("latency")));
+            items.push(percentiles(
+                [Some(of.p50), Some(of.p90), of.p99],
+                labels("latency"),
+            ));
         }
         for (stage, of) in one.stages_us.iter().flatten() {
             let mut labels = labels("stage");
             labels.insert("Stage", stage.clone());
-            items.push(percentiles([of.p50, of.p90, of.p99], labels));
+            let of = [of.p50, of.p90, of.p99].map(|us| i64::try_from(us).ok());
+            items.push(percentiles(of, labels));
         }
         if let Some(of) = &one.floor_us {
-            items.push(percentiles([of.p50, of.p90, of.p99], labels("floor")));
+            items.push(percentiles(
+                [Some(of.p50), Some(of.p90), of.p99],
+                labels("floor"),
+            ));
         }
         items.push(DataItem {
             data: BTreeMap::from([
@@ -85,13 +92,14 @@ pub fn write(path: &Path, summary: &Summary) -> anyhow::Result<()> {
     write_json(path, &data(summary))
 }
 
-/// p50, p90 and p99 in microseconds.
-fn percentiles(of_us: [u64; 3], labels: BTreeMap<&'static str, String>) -> DataItem {
+/// p50, p90 and p99 in microseconds, those that there are.
+fn percentiles(of_us: [Option<i64>; 3], labels: BTreeMap<&'static str, String>) -> DataItem {
     let names = ["Perc50", "Perc90", "Perc99"];
     DataItem {
         data: names
             .into_iter()
-            .zip(of_us.map(|us| us as f64 / 1e3))
+            .zip(of_us)
+            .filter_map(|(name, us)| Some((name, us? as f64 / 1e3)))
             .collect(),
         unit: "ms",
         labels,

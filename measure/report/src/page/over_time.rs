@@ -7,7 +7,7 @@ use super::{figure::Figure, merged::MergedScenario};
 use crate::{
     charts::{self, Alt, OverTime},
     series::{Series, series},
-    summary::LoadedRun,
+    summary::{LoadedRun, MIN_P99_PICTURES},
     text::{ms, percent, whole_ms},
     view::{Class, Row, Table},
 };
@@ -145,7 +145,9 @@ fn runs(name: &str, drawn: &[&LoadedRun], all: &[Series]) -> Table {
     })
     .unit("%")
     .number("p50", |(run, _)| figure(run, |of| of.p50))
-    .number("p99", |(run, _)| figure(run, |of| of.p99))
+    .number("p99", |(run, _)| {
+        figure(run, |of| of.p99).filter(|_| run.measured.samples.len() as u64 >= MIN_P99_PICTURES)
+    })
     .number("max", |(run, _)| figure(run, |of| of.max))
     .number("freezes", |(_, series)| Some(series.gaps.len().to_string()))
     .number("longest freeze", |(_, series)| {

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use timeline::{Stage, hist::Figures};
 
 use super::{
-    Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes, Goodput, LatencyUs,
-    Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs, SUMMARY_VERSION, ScenarioSummary,
-    StageUs, Summary, Undisturbed, UndisturbedFloor, differences,
+    ClockFigures, Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes, Goodput,
+    LatencyUs, Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs, SUMMARY_VERSION,
+    ScenarioSummary, StageUs, Summary, Undisturbed, clocks, differences,
     display::disturbed_seconds,
+    latency::{MIN_P99_PICTURES, pictures},
     load::{LoadedResult, LoadedRun, LoadedScenario},
     network,
     resources::resources,
 };
 use result::{ClockSource, Pipeline};
-use stats::{Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample, Stages, intervals, quantile};
+use stats::{Counts, MAX_FLOOR_GAP_US, Measured, Sample, Stages, quantile};
 
 /// Sums up what was loaded.
 pub fn build(loaded: &LoadedResult) -> Summary {
@@ -35,12 +36,7 @@ pub fn build(loaded: &LoadedResult) -> Summary {
         .filter(|(one, _)| one.info.pipeline != Pipeline::Floor)
         .map(|(one, measured)| {
             let floor = one.info.floor.as_deref().and_then(floor);
-            let mut summary = scenario(
-                one,
-                measured,
-                floor.map(|(floor, of)| (floor.info.name.as_str(), of)),
-                seed,
-            );
+            let mut summary = scenario(one, measured, floor.map(|(floor, of)| (*floor, of)), seed);
             let cores = loaded.info.machine.cores;
             let mut metas = one
                 .runs
@@ -49,6 +45,10 @@ pub fn build(loaded: &LoadedResult) -> Summary {
             let (resources, notes) = resources(&measured.usage, metas.next_back(), cores);
             summary.resources = resources;
             summary.notes.extend(notes);
+            if summary.floor_us.is_some() && !summary.resources.limits.is_empty() {
+                let text = "the floor was measured on the host, without the limits of the clusters";
+                summary.notes.push(Note::new(NoteKind::Floor, text));
+            }
             summary
         })
         .collect();
@@ -85,7 +85,7 @@ fn clock_uncertainty_us(loaded: &LoadedResult) -> u64 {
 fn scenario(
     one: &LoadedScenario,
     measured: &Measured,
-    floor: Option<(&str, &Measured)>,
+    floor: Option<(&LoadedScenario, &Measured)>,
     seed: u64,
 ) -> ScenarioSummary {
     let meta = one
@@ -94,6 +94,8 @@ fn scenario(
         .map(|run| run.meta.clone())
         .unwrap_or_default();
     let ours = !one.info.pipeline.is_reference();
+    let pictures = pictures(one, measured);
+    let metas: Vec<_> = one.runs.iter().map(|run| &run.meta).collect();
     let overloaded = one.runs.iter().any(|run| run.meta.overloaded);
     let ocr = one
         .runs
@@ -119,8 +121,9 @@ fn scenario(
         runs: runs(one),
         measured_s: measured.all.seconds,
         frames: measured.all.frames.into(),
+        pictures: numbered(measured),
         clients: clients(measured),
-        latency_us: latency(&measured.all, &samples(one), seed),
+        latency_us: LatencyUs::of(&samples(one), pictures, seed),
         undisturbed: measured.undisturbed.as_ref().map(|quiet| {
             let of_runs: Vec<Vec<Sample>> = samples(one)
                 .into_iter()
@@ -133,10 +136,10 @@ fn scenario(
             Undisturbed {
                 seconds: quiet.seconds,
                 frames: quiet.frames.into(),
-                latency_us: latency(quiet, &of_runs, seed),
+                latency_us: LatencyUs::of(&of_runs, pictures, seed),
             }
         }),
-        floor_us: floor.and_then(|(name, floor)| floor_beside(name, floor)),
+        floor_us: floor.and_then(|(floor, measured)| FloorUs::beside(one, floor, measured)),
         stages_us: ours.then(|| stages(&measured.stages)),
         carried_us: measured.stages.carried.figures().map(StageUs::from),
         codec_share: measured.stages.codec_share(),
@@ -147,11 +150,21 @@ fn scenario(
         display: DisplayFigures::of(measured),
         goodput: Goodput::of(one, measured),
         disturbed_seconds: disturbed_seconds(one),
+        clocks: ClockFigures::of(&metas, measured.negative),
         overloaded,
         resources: Resources::default(),
         notes: one.runs.iter().flat_map(|run| run.notes.clone()).collect(),
     };
     summary.notes.extend(warnings(&summary, &one.runs));
+    if measured.came > 0 {
+        summary.notes.push(Note::new(
+            NoteKind::Overloaded,
+            format!(
+                "{} frames came whole to the client and were not shown: it was behind the stream, or waited for a key frame",
+                measured.came
+            ),
+        ));
+    }
     summary
 }
 
@@ -198,6 +211,11 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
         );
         notes.push(Note::new(NoteKind::Clock, text));
     }
+    notes.extend(clocks::notes(
+        summary.clocks,
+        summary.latency_us.map_or(0, |of| of.figures.min),
+        summary.points.map_or(0, |points| points.out_of_order),
+    ));
     if summary.ocr.frames == 0 {
         notes.push(Note::new(
             NoteKind::Ocr,
@@ -228,6 +246,7 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
             ),
         ));
     }
+    notes.extend(of_frames(summary));
     if let Some(gap) = summary.floor_us.as_ref().and_then(|floor| floor.codec_gap)
         && gap > MAX_FLOOR_GAP_US
     {
@@ -251,6 +270,25 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
     notes
 }
 
+/// What the frames themselves give reason to say.
+fn of_frames(summary: &ScenarioSummary) -> Vec<Note> {
+    let mut notes = Vec::new();
+    if let Some(latency) = &summary.latency_us
+        && latency.figures.p99.is_none()
+        && summary.frames.shown >= MIN_P99_PICTURES
+    {
+        let pictures = summary.pictures.unwrap_or(0);
+        notes.push(Note::new(
+            NoteKind::Content,
+            format!(
+                "{} frames are {pictures} distinct pictures, too few for a p99: take a longer film, longer repetitions or more of them",
+                summary.frames.shown
+            ),
+        ));
+    }
+    notes
+}
+
 fn floor_alone(one: &LoadedScenario, measured: &Measured, seed: u64) -> FloorSummary {
     let codec_gap_us = measured.codec_gap_us();
     let mut notes: Vec<_> = one.runs.iter().flat_map(|run| run.notes.clone()).collect();
@@ -265,7 +303,8 @@ fn floor_alone(one: &LoadedScenario, measured: &Measured, seed: u64) -> FloorSum
         name: one.info.name.clone(),
         runs: runs(one),
         frames: measured.all.frames.into(),
-        latency_us: latency(&measured.all, &samples(one), seed),
+        pictures: numbered(measured),
+        latency_us: LatencyUs::of(&samples(one), pictures(one, measured), seed),
         // What lies between the two has no length: the floor has one point for the end of one and the start of the other.
         stages_us: stages(&measured.stages)
             .into_iter()
@@ -280,24 +319,10 @@ fn floor_alone(one: &LoadedScenario, measured: &Measured, seed: u64) -> FloorSum
     }
 }
 
-fn floor_beside(name: &str, floor: &Measured) -> Option<FloorUs> {
-    let figures = floor.figures()?;
-    let quiet = floor
-        .undisturbed
-        .as_ref()
-        .and_then(|quiet| quiet.histogram.figures());
-    Some(FloorUs {
-        name: name.to_owned(),
-        count: figures.count,
-        p50: figures.p50,
-        p90: figures.p90,
-        p99: figures.p99,
-        undisturbed: quiet.map(|quiet| UndisturbedFloor {
-            p50: quiet.p50,
-            p99: quiet.p99,
-        }),
-        codec_gap: floor.codec_gap_us(),
-    })
+/// Distinct pictures, where frames are numbered.
+fn numbered(measured: &Measured) -> Option<u64> {
+    let count = measured.pictures.len() as u64;
+    (count > 0).then_some(count)
 }
 
 fn runs(one: &LoadedScenario) -> Runs {
@@ -333,26 +358,6 @@ fn clients(measured: &Measured) -> BTreeMap<String, FrameCounts> {
         .collect()
 }
 
-/// `runs` are the samples of each repetition.
-fn latency(of: &Latency, runs: &[&[Sample]], seed: u64) -> Option<LatencyUs> {
-    let figures = of.histogram.figures()?;
-    let of_95 = intervals(runs, seed);
-    let p99_9 = of.histogram.quantile_us(0.999);
-    Some(LatencyUs {
-        figures,
-        p99_9: p99_9.filter(|_| figures.count >= 1_000),
-        p50_ci: of_95.p50.map(|ci| around(figures.p50, ci)),
-        p99_ci: of_95.p99.map(|ci| around(figures.p99, ci)),
-    })
-}
-
-/// An interval that holds its figure. The figure has the histogram's three digits, rounded up, which at two seconds is two
-/// milliseconds; the interval is of the samples themselves, and may be narrower than that.
-fn around(figure: u64, (low, high): (i64, i64)) -> [i64; 2] {
-    let figure = i64::try_from(figure).unwrap_or(i64::MAX);
-    [low.min(figure), high.max(figure)]
-}
-
 /// The samples of each repetition that measured.
 fn samples(one: &LoadedScenario) -> Vec<&[Sample]> {
     one.runs
@@ -381,7 +386,7 @@ fn points(measured: &Measured) -> Points {
         } else {
             measured.stages.complete as f64 / shown as f64
         },
-        max_gap_us: measured.stages.max_gap_us,
+        out_of_order: measured.stages.out_of_order,
     }
 }
 
@@ -447,19 +452,5 @@ impl From<Counts> for FrameCounts {
             unread: counts.unread,
             duplicate: counts.duplicate,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::around;
-
-    #[test]
-    fn an_interval_holds_its_figure() {
-        assert_eq!(
-            around(2_125_823, (2_123_577, 2_124_292)),
-            [2_123_577, 2_125_823]
-        );
-        assert_eq!(around(5_840, (4_060, 6_891)), [4_060, 6_891]);
     }
 }

@@ -24,6 +24,8 @@ pub enum FindingKind {
     NotRead,
     /// No frame was measured.
     NoSamples,
+    /// Clocks disagree, so that no latency is one.
+    Clocks,
     /// A planned repetition is missing, broke off, or showed nothing.
     Incomplete,
     /// Frames were lost, and every second was disturbed.
@@ -41,6 +43,7 @@ impl FindingKind {
             Self::NotBegun => "not begun",
             Self::NotRead => "not read",
             Self::NoSamples => "no samples",
+            Self::Clocks => "clocks",
             Self::Incomplete => "incomplete",
             Self::Inconclusive => "inconclusive",
             Self::Lost => "lost",
@@ -52,7 +55,7 @@ impl FindingKind {
     pub const fn is_unmeasured(self) -> bool {
         matches!(
             self,
-            Self::NotBegun | Self::NotRead | Self::NoSamples | Self::Incomplete
+            Self::NotBegun | Self::NotRead | Self::NoSamples | Self::Clocks | Self::Incomplete
         )
     }
 }
@@ -102,13 +105,29 @@ impl ScenarioSummary {
         {
             return Some(Finding::new(FindingKind::NotRead, note.text.clone()));
         }
-        Finding::of_repetitions(self.runs, self.latency_us.is_some())
+        self.clocks()
+            .or_else(|| Finding::of_repetitions(self.runs, self.latency_us.is_some()))
             .or_else(|| self.lost())
             .or_else(|| {
                 let text = "the machine was too slow for the reference: its latency grows with the length of the run";
                 self.overloaded
                     .then(|| Finding::new(FindingKind::Overloaded, text))
             })
+    }
+
+    fn clocks(&self) -> Option<Finding> {
+        let text = if self.clocks.negative > 0 {
+            let negative = self.clocks.negative;
+            format!(
+                "{negative} frames were decoded before they were generated: the clocks disagree"
+            )
+        } else if self.clocks.off_us != 0 {
+            let off_ms = self.clocks.off_us as f64 / 1e3;
+            format!("a service's clock was {off_ms:.3} ms from xrbench's, and all should be one")
+        } else {
+            return None;
+        };
+        Some(Finding::new(FindingKind::Clocks, text))
     }
 
     fn lost(&self) -> Option<Finding> {

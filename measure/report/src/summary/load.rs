@@ -3,12 +3,12 @@
 use anyhow::Context as _;
 use timeline::{frames_csv::Phase, hist::Intervals};
 
-use super::{Note, NoteKind, read};
+use super::{Note, NoteKind, clocks, read};
 use result::{
     FrameRows, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, ScenarioInfo,
     rows::{self, Audit, OcrRow},
 };
-use stats::{Disturbances, FromOcr, FromRows, Measured, Window};
+use stats::{Content, Disturbances, FromOcr, FromRows, Measured, Window};
 
 /// A result as its files say, before anything is summed up.
 #[derive(Debug)]
@@ -121,12 +121,8 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
     if let Some(why) = &meta.overloaded_why {
         note(NoteKind::Overloaded, why.clone());
     }
-    if meta.clock_step_us.abs() > 1_000 {
-        let by = meta.clock_step_us;
-        note(
-            NoteKind::Clock,
-            format!("the wall clock stepped by {by} us"),
-        );
+    for text in clocks::of_repetition(&meta) {
+        note(NoteKind::Clock, text);
     }
     if meta.trace_overwritten > 0 {
         let count = meta.trace_overwritten;
@@ -233,7 +229,9 @@ fn from_frames(
     meta: &RepetitionMeta,
 ) -> anyhow::Result<(Measured, Vec<(String, bool)>)> {
     let path = folder.frames_csv();
-    let mut measuring = FromRows::new(window, disturbances).collected(meta.collected);
+    let mut measuring = FromRows::new(window, disturbances)
+        .collected(meta.collected)
+        .content(content(meta));
     if !path.exists() {
         let remark = ("there is no frames.csv".to_owned(), true);
         return Ok((measuring.close(meta.fps), vec![remark]));
@@ -266,6 +264,14 @@ fn from_frames(
         remarks.push((text, true));
     }
     Ok((measuring.close(meta.fps), remarks))
+}
+
+/// The stretch of the film that a repetition shows.
+fn content(meta: &RepetitionMeta) -> Content {
+    meta.content.map_or_else(Content::default, |of| Content {
+        start: of.start,
+        pictures: of.pictures,
+    })
 }
 
 /// Samples in the histograms beside `frames.csv`; 0 where there is no such log, or one that cannot be read.

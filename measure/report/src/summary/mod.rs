@@ -3,9 +3,11 @@
 //! Names say units: `_us` microseconds, `_s` seconds, `_bps` bits a second; shares are from 0 to 1; counts have none.
 
 mod build;
+mod clocks;
 pub(crate) mod differences;
 mod display;
 mod finding;
+mod latency;
 mod load;
 mod network;
 mod note;
@@ -21,14 +23,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use settings::Compare;
-use timeline::{UnixMicros, hist::Figures};
+use timeline::UnixMicros;
 
 use result::{Calibration, FabricMeta, Machine, Pipeline, Presentation, RunState, WanMeta};
 
 pub use build::build;
+pub use clocks::ClockFigures;
 pub use differences::{Difference, DifferenceUs, Setting};
 pub use display::{DisplayFigures, FreezeAt, Freezes, Goodput, JitterUs};
 pub use finding::{Finding, FindingKind, MAX_LOST_SHARE};
+pub use latency::{FloorUs, GapUs, LatencyFigures, LatencyUs, MIN_P99_PICTURES, UndisturbedFloor};
 pub use load::{LoadedResult, LoadedRun, LoadedScenario, load};
 pub use note::{Note, NoteKind};
 pub use paper::{Paper, PaperScenario};
@@ -37,7 +41,7 @@ pub use resources::{FabricProcess, Network, PerCluster, Resources, Spread};
 /// The version of `summary.json` that this program writes. It rises when a reader of the one before could misread it.
 ///
 /// The files that a summary is made from have a version of their own, [`result::RUN_VERSION`].
-pub const SUMMARY_VERSION: u32 = 2;
+pub const SUMMARY_VERSION: u32 = 3;
 
 /// What a result of xrbench says.
 ///
@@ -141,6 +145,9 @@ pub struct ScenarioSummary {
     pub measured_s: f64,
     /// Frames by what became of them, counted once for each client.
     pub frames: FrameCounts,
+    /// Distinct pictures of the source among the shown frames: a looped film shows each again and again. Null for ffmpeg, which
+    /// does not number its frames.
+    pub pictures: Option<u64>,
     /// Frames of each client, by its name; empty where there is one client.
     #[serde(default)]
     pub clients: BTreeMap<String, FrameCounts>,
@@ -170,6 +177,8 @@ pub struct ScenarioSummary {
     pub display: Option<DisplayFigures>,
     /// The frames and the bit rate that arrived.
     pub goodput: Option<Goodput>,
+    /// Whether the clocks that the times are from can be believed.
+    pub clocks: ClockFigures,
     /// Measured seconds in which the machine was disturbed, all repetitions together; null where nobody watched it.
     #[schemars(range(min = 0))]
     pub disturbed_seconds: Option<f64>,
@@ -212,22 +221,6 @@ pub struct FrameCounts {
     pub duplicate: u64,
 }
 
-/// A latency, microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LatencyUs {
-    /// The distribution of the latency.
-    #[serde(flatten)]
-    pub figures: Figures,
-    /// 999 in 1000 samples are at most this; null below 1000 samples.
-    #[serde(default)]
-    pub p99_9: Option<u64>,
-    /// The 95 % confidence interval of the p50 (bootstrap over repetitions and blocks of their seconds); null below five
-    /// seconds.
-    pub p50_ci: Option<[i64; 2]>,
-    /// The 95 % confidence interval of the p99; null below five seconds or 1000 samples.
-    pub p99_ci: Option<[i64; 2]>,
-}
-
 /// Figures without the disturbed seconds.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Undisturbed {
@@ -237,34 +230,6 @@ pub struct Undisturbed {
     pub frames: FrameCounts,
     /// The latency of those frames; null where every second was disturbed.
     pub latency_us: Option<LatencyUs>,
-}
-
-/// A floor, as it stands beside a scenario.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct FloorUs {
-    /// The floor's name.
-    pub name: String,
-    /// Samples, all repetitions merged.
-    pub count: u64,
-    /// The latency that half of the frames do not exceed.
-    pub p50: u64,
-    /// The latency that 90 in 100 frames do not exceed.
-    pub p90: u64,
-    /// The latency that 99 in 100 frames do not exceed.
-    pub p99: u64,
-    /// The floor without disturbed seconds; null where nobody watched the machine.
-    pub undisturbed: Option<UndisturbedFloor>,
-    /// The distance of the floor's p50 from the sum of its encode p50 and decode p50; the floor is believed up to 1000.
-    pub codec_gap: Option<u64>,
-}
-
-/// A floor's figures without the disturbed seconds, microseconds.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct UndisturbedFloor {
-    /// The latency that half of the frames do not exceed.
-    pub p50: u64,
-    /// The latency that 99 in 100 frames do not exceed.
-    pub p99: u64,
 }
 
 /// A stage, microseconds.
@@ -290,8 +255,9 @@ pub struct Points {
     /// The share of those frames among the shown ones, 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     pub complete_share: f64,
-    /// The largest difference between a frame's latency and the sum of its stages, microseconds.
-    pub max_gap_us: u64,
+    /// Shown frames that passed a point before the one in front of it: the clocks of two services disagree, and the stages on both
+    /// sides are wrong.
+    pub out_of_order: u64,
 }
 
 /// Images by what Tesseract made of them.
@@ -316,6 +282,8 @@ pub struct FloorSummary {
     pub runs: Runs,
     /// Frames by what became of them.
     pub frames: FrameCounts,
+    /// Distinct pictures of the source among the frames.
+    pub pictures: Option<u64>,
     /// The latency of the shown frames; null where there is no sample.
     pub latency_us: Option<LatencyUs>,
     /// The stages of the codec by name.

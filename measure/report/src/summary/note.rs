@@ -22,7 +22,7 @@ pub enum NoteKind {
     Files,
     /// Strips were kept and not read yet, so that their frames are unknown.
     NotRead,
-    /// The reference could not keep its own pace.
+    /// The reference could not keep its own pace, or the client not the stream's.
     Overloaded,
     /// The wall clock stepped, or nobody knows how far a clock is from the collector's.
     Clock,
@@ -38,7 +38,9 @@ pub enum NoteKind {
     PacketSize,
     /// Digits and blocks disagree, or nothing compared them.
     Ocr,
-    /// The floor's figures are not to be believed.
+    /// The frames are of few distinct pictures.
+    Content,
+    /// The floor's figures are not to be believed, or are of other limits.
     Floor,
     /// The machine was disturbed by something else.
     Disturbed,

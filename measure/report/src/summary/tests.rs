@@ -13,7 +13,7 @@ use timeline::{
 
 use super::*;
 use result::{
-    Pipeline, RepetitionMeta, RunFolder, RunInfo, ScenarioInfo,
+    Pipeline, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, ScenarioInfo,
     rows::{self, Agreement, OcrRow, RowStatus},
     write_json,
 };
@@ -306,13 +306,16 @@ fn figures_are_of_what_was_measured() {
     );
     let latency = ours.latency_us.expect("samples").figures;
     assert!((2_800..3_340).contains(&latency.p50), "{}", latency.p50);
-    assert!(latency.p99 > 11_000, "{}", latency.p99);
+    assert!(latency.p99 > Some(11_000), "{latency:?}");
+    assert_eq!(ours.pictures, Some(249));
     let quiet = ours.undisturbed.as_ref().expect("watched");
-    assert!(quiet.latency_us.expect("samples").figures.p99 < 4_000);
+    assert!(quiet.latency_us.expect("samples").figures.p99 < Some(4_000));
     assert_eq!(quiet.frames.scheduled, 225);
     let floor = ours.floor_us.as_ref().expect("alternated");
     assert_eq!(floor.count, 3 * 249);
     assert!(floor.p50 < latency.p50 && floor.codec_gap < Some(100));
+    let gap = floor.gap.expect("a round");
+    assert_eq!((gap.rounds, gap.difference, gap.ci), (1, 600.0, None));
     assert_eq!(ours.first_frame_us, Some(120_000));
     assert_eq!(
         (ours.ocr.frames, ours.ocr.compared, ours.ocr.disagree),
@@ -327,6 +330,71 @@ fn figures_are_of_what_was_measured() {
     assert_eq!(summary.comparisons.len(), 1);
     assert!(summary.comparisons[0].p50_ratio > 500.0);
     assert!(summary.check().is_ok());
+}
+
+/// Moves the consumption of every frame by so many microseconds.
+fn move_decoded(at: &RepetitionFolder, by_us: i64) {
+    let rows = fs::read(at.frames_csv()).expect("there");
+    let rows = timeline::frames_csv::FrameReader::new(rows.as_slice()).expect("a header");
+    let mut writer =
+        FrameWriter::begin(File::create(at.frames_csv()).expect("created")).expect("header");
+    for row in rows {
+        let mut row = row.expect("a row");
+        let decoded = row.at(Point::Decoded).expect("set").0;
+        row.set(
+            Point::Decoded,
+            UnixMicros(decoded.saturating_add_signed(by_us)),
+        );
+        writer.write(&row).expect("written");
+    }
+}
+
+/// The client's clock is 50 ms behind: every frame was decoded before it was generated.
+#[test]
+fn impossible_times_are_no_result() {
+    let (summary, dir) = summary();
+    assert!(summary.check().is_ok());
+    let folder = RunFolder::new(dir.path());
+    let at = folder.repetition("ours-udp-360p25", 1);
+    let meta = at.meta().expect("there");
+    move_decoded(&at, -50_000);
+    let summary = build(&load(&folder).expect("a result"));
+    let ours = summary.scenario("ours-udp-360p25").expect("there");
+    assert!(ours.latency_us.expect("samples").figures.p50 < -46_000);
+    assert_eq!(ours.clocks.negative, 249);
+    assert_eq!(ours.points.expect("ours").out_of_order, 249);
+    let finding = ours.finding().expect("no result");
+    assert_eq!(finding.kind, FindingKind::Clocks);
+    assert!(summary.check().is_err());
+    let said = |kind| ours.notes.iter().filter(move |note| note.kind == kind);
+    assert!(said(NoteKind::Clock).any(|note| note.text.contains("before they were generated")));
+
+    // A clock that is off and leaves every time possible.
+    let checked = RepetitionMeta {
+        clock_checks: vec![result::ClockCheck {
+            source: "client".into(),
+            when: "at the end".into(),
+            offset_us: 40_000,
+            uncertainty_us: 120,
+        }],
+        ..meta
+    };
+    write_json(&at.meta_json(), &checked).expect("written");
+    move_decoded(&at, 90_000);
+    let summary = build(&load(&folder).expect("a result"));
+    let ours = summary.scenario("ours-udp-360p25").expect("there");
+    assert_eq!((ours.clocks.negative, ours.clocks.off_us), (0, 39_880));
+    assert_eq!(
+        ours.finding().map(|finding| finding.kind),
+        Some(FindingKind::Clocks)
+    );
+    let mut notes = ours.notes.iter();
+    let said = "the clock of client was 40.000 ± 0.120 ms ahead of xrbench's, at the end";
+    assert!(
+        notes.any(|note| note.text.contains(said)),
+        "{:#?}",
+        ours.notes
+    );
 }
 
 #[test]
@@ -482,7 +550,7 @@ fn scenarios_of_a_result_are_compared_in_pairs() {
         .latency_us
         .expect("samples");
     let [low, high] = p50.p50_ci.expect("forty seconds");
-    let p50 = i64::try_from(p50.figures.p50).expect("small");
+    let p50 = p50.figures.p50;
     assert!(
         low < p50 - 1_000 && p50 + 1_000 < high,
         "runs differ: {low} {high}"

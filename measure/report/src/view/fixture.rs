@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use timeline::{Stage, UnixMicros, hist::Figures};
+use timeline::{Stage, UnixMicros};
 
 use crate::summary::{
-    Comparison, Difference, DifferenceUs, DisplayFigures, FabricProcess, FloorSummary, FloorUs,
-    FrameCounts, Freezes, Goodput, JitterUs, LatencyUs, Network, Note, NoteKind, OcrCounts, Paper,
-    PerCluster, Points, Resources, Runs, ScenarioSummary, Setting, Spread, StageUs, Summary,
-    Undisturbed,
+    ClockFigures, Comparison, Difference, DifferenceUs, DisplayFigures, FabricProcess,
+    FloorSummary, FloorUs, FrameCounts, Freezes, GapUs, Goodput, JitterUs, LatencyFigures,
+    LatencyUs, Network, Note, NoteKind, OcrCounts, Paper, PerCluster, Points, Resources, Runs,
+    ScenarioSummary, Setting, Spread, StageUs, Summary, Undisturbed,
 };
 use result::{
     FabricMeta, Machine, OverlayBackend, Pipeline, RunState, TunnelBackend, WanBackend, WanMeta,
@@ -17,7 +17,7 @@ use result::{
 /// Ours on one host, ours between clusters, ffmpeg without a sample on a machine that is too slow, and a floor.
 pub(crate) fn summary() -> Summary {
     Summary {
-        schema_version: 2,
+        schema_version: 3,
         name: "made up".into(),
         state: RunState::Finished,
         presentation: None,
@@ -36,6 +36,7 @@ pub(crate) fn summary() -> Summary {
             name: "floor".into(),
             runs: runs(3, 3),
             frames: frames(Some(1_000), 1_000),
+            pictures: Some(250),
             latency_us: Some(latency(4_000)),
             stages_us: stages(&[Stage::Encode, Stage::Decode]),
             codec_gap_us: Some(10),
@@ -69,6 +70,7 @@ fn host() -> ScenarioSummary {
         runs: runs(4, 4),
         measured_s: 40.0,
         frames: frames(Some(1_000), 1_000),
+        pictures: Some(250),
         clients: BTreeMap::new(),
         latency_us: Some(latency(8_000)),
         undisturbed: Some(Undisturbed {
@@ -81,7 +83,12 @@ fn host() -> ScenarioSummary {
             count: 300,
             p50: 4_000,
             p90: 4_400,
-            p99: 5_000,
+            p99: Some(5_000),
+            gap: Some(GapUs {
+                rounds: 3,
+                difference: 3_990.0,
+                ci: Some([3_900.0, 4_080.0]),
+            }),
             undisturbed: None,
             codec_gap: Some(10),
         }),
@@ -91,7 +98,7 @@ fn host() -> ScenarioSummary {
         points: Some(Points {
             complete: 998,
             complete_share: 0.998,
-            max_gap_us: 3,
+            out_of_order: 3,
         }),
         ocr: OcrCounts {
             frames: 1_000,
@@ -124,6 +131,7 @@ fn host() -> ScenarioSummary {
             target_bps: None,
         }),
         disturbed_seconds: Some(1.0),
+        clocks: ClockFigures::default(),
         overloaded: false,
         resources: Resources::default(),
         notes: vec![Note::new(NoteKind::Server, "a note of two")],
@@ -233,22 +241,21 @@ const fn frames(generated: Option<u64>, shown: u64) -> FrameCounts {
     }
 }
 
-fn latency(p50: u64) -> LatencyUs {
-    let low = i64::try_from(p50).expect("small");
+const fn latency(p50: i64) -> LatencyUs {
     LatencyUs {
-        figures: Figures {
+        figures: LatencyFigures {
             count: 1_000,
             min: p50 - 1_000,
             p50,
             p90: p50 + 400,
             p95: p50 + 600,
-            p99: p50 + 1_000,
+            p99: Some(p50 + 1_000),
             max: p50 + 9_000,
             mean: p50 as f64,
             stddev: 250.0,
         },
         p99_9: Some(p50 + 2_000),
-        p50_ci: Some([low - 50, low + 60]),
+        p50_ci: Some([p50 - 50, p50 + 60]),
         p99_ci: None,
     }
 }

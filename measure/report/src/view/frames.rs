@@ -10,6 +10,7 @@ use crate::{
 struct Of<'a> {
     runs: Runs,
     frames: FrameCounts,
+    pictures: Option<u64>,
     scenario: Option<&'a ScenarioSummary>,
 }
 
@@ -19,6 +20,7 @@ pub(super) fn frames(summary: &Summary) -> Table {
         let of = Of {
             runs: one.runs,
             frames: one.frames,
+            pictures: one.pictures,
             scenario: Some(one),
         };
         (one.into(), of)
@@ -27,6 +29,7 @@ pub(super) fn frames(summary: &Summary) -> Table {
         let of = Of {
             runs: one.runs,
             frames: one.frames,
+            pictures: one.pictures,
             scenario: None,
         };
         (one.into(), of)
@@ -34,7 +37,8 @@ pub(super) fn frames(summary: &Summary) -> Table {
     let ocr = |of: &Of<'_>| Some(of.scenario?.ocr).filter(|ocr| ocr.frames > 0);
     Table::of(
         "Frames",
-        "Runs: completed repetitions with frames. Lost: scheduled and not shown, frames that were never produced among them. \
+        "Runs: completed repetitions with frames. Pictures: distinct ones of the source among the shown frames. \
+         Lost: scheduled and not shown, frames that were never produced among them. \
          Duplicate: pictures of frames that had been shown before. OCR read: images that Tesseract read. Disagree: images for \
          which digits and blocks say different things. First frame: from the client’s start.",
         "scenario",
@@ -52,6 +56,7 @@ pub(super) fn frames(summary: &Summary) -> Table {
     .number("scheduled", |of| Some(of.frames.scheduled.to_string()))
     .number("generated", |of| Some(of.frames.generated?.to_string()))
     .number("shown", |of| Some(of.frames.shown.to_string()))
+    .number("pictures", |of| Some(of.pictures?.to_string()))
     .number("lost", |of| Some(of.frames.lost.to_string()))
     .number("lost", |of| percent(of.frames.lost, of.frames.scheduled))
     .unit("%")

@@ -27,7 +27,8 @@ pub(super) fn stages(summary: &Summary) -> Table {
     let mut table = Table::of(
         "Stages in milliseconds",
         "p50 / p99 / mean; the means sum to the mean latency. Codec: encode and decode as a part of the latency. All points: \
-         frames for which every point is known. Gap: the largest difference between a frame’s latency and the sum of its stages.",
+         frames for which every point is known. Out of order: frames that passed a point before the one in front of it, by clocks that \
+         disagree.",
         "scenario",
         scenarios.chain(floors),
     );
@@ -45,9 +46,8 @@ pub(super) fn stages(summary: &Summary) -> Table {
             Some(share((*one)?.points?.complete_share))
         })
         .unit("%")
-        .number("gap", |(_, one)| {
-            Some((*one)?.points?.max_gap_us.to_string())
+        .number("out of order", |(_, one)| {
+            Some((*one)?.points?.out_of_order.to_string())
         })
-        .unit("µs")
         .build()
 }

@@ -33,6 +33,9 @@ pub struct HostRow {
     /// How far the wall clock moved against the monotonic one, in microseconds.
     #[serde(default)]
     pub clock_step_us: i64,
+    /// How fast the wall clock and the monotonic one were slewed against the processor's own, in parts in a million.
+    #[serde(default, serialize_with = "hundredths")]
+    pub clock_slew_ppm: f64,
     /// Whether the second counts as disturbed.
     pub disturbed: bool,
     /// The rule that says so; empty for none.

@@ -42,6 +42,8 @@ pub struct Reference<'a> {
     pub bitrate_bps: u64,
     /// How RTP travels: `udp` or `tcp`.
     pub transport: &'a str,
+    /// The time in the film at which it begins, microseconds.
+    pub start_us: u64,
 }
 
 /// The reason why a scenario cannot be run with ffmpeg.
@@ -126,8 +128,9 @@ impl Reference<'_> {
         }
         match self.source.split_once(':') {
             Some(("file", path)) if !path.is_empty() => Ok([
-                words("-re -stream_loop -1 -i").as_slice(),
-                &[path.to_owned()],
+                words("-re -stream_loop -1").as_slice(),
+                &self.start(),
+                &["-i".to_owned(), path.to_owned()],
             ]
             .concat()),
             None if self.source == "test" => Ok([
@@ -139,6 +142,16 @@ impl Reference<'_> {
                 value: self.source.to_owned(),
             }),
         }
+    }
+}
+
+impl Reference<'_> {
+    /// Where in the film it begins; nothing for its start.
+    fn start(&self) -> Vec<String> {
+        if self.start_us == 0 {
+            return Vec::new();
+        }
+        vec!["-ss".to_owned(), format!("{}us", self.start_us)]
     }
 }
 

@@ -11,7 +11,22 @@ fn defaults() -> Reference<'static> {
         fps: "25".parse().expect("a rate"),
         bitrate_bps: 2_000_000,
         transport: "udp",
+        start_us: 0,
     }
+}
+
+#[test]
+fn a_round_begins_where_it_is_drawn() {
+    let reference = Reference {
+        start_us: 1_480_000,
+        ..defaults()
+    };
+    let line = reference.render_command("http://h/feeds/x", Path::new("p"));
+    let line = line.expect("a source that ffmpeg reads").join(" ");
+    assert!(
+        line.contains("-stream_loop -1 -ss 1480000us -i media/"),
+        "{line}"
+    );
 }
 
 fn quoted(command: &[String]) -> String {

@@ -67,6 +67,11 @@ pub fn floor(scenario: &Scenario, folder: &RepetitionFolder) -> Vec<String> {
         display(&folder.frames_csv()),
         "--duration".into(),
         duration.to_string(),
+        format!("--decoder-threads={}", scenario.client.decoder_threads),
+        format!(
+            "--decoder-thread-type={}",
+            scenario.client.decoder_thread_type
+        ),
     ]);
     args
 }
@@ -117,6 +122,7 @@ pub fn reference(
         fps: scenario.fps,
         bitrate_bps: scenario.bitrate.bits_per_second().into(),
         transport: &transport,
+        start_us: scenario.content.map_or(0, |of| of.start_us),
     };
     let [render, play] = progress_files(folder);
     Ok((
@@ -184,7 +190,7 @@ mod tests {
     fn every_option_of_a_scenario_reaches_its_program() {
         let scenario = scenario(
             "fps = \"30000/1001\"\nduration = \"8s\"\nwarmup = \"2s\"\nsize = \"640x360\"\ntransport = \"tcp\"\n\
-             renderer = { gop = 30, rtp_mtu = 900 }\nclient = { latency_ms = 2000, sync = true }\n\
+             renderer = { gop = 30, rtp_mtu = 900 }\nclient = { latency_ms = 2000, sync = true, decoder_threads = 3, decoder_thread_type = \"frame\" }\n\
              streamer = { rtp_sync = true, factory_latency_ms = 200 }\nocr = { max_frames = 100 }",
         );
         let folder = RepetitionFolder::new("/out/s/run-1");
@@ -219,7 +225,9 @@ mod tests {
         assert!(line.contains("--feed http://h:1/feeds/xr"), "{line}");
         let line = floor(&scenario, &folder).join(" ");
         assert!(
-            line.ends_with("--floor /out/s/run-1/frames.csv --duration 10s"),
+            line.ends_with(
+                "--floor /out/s/run-1/frames.csv --duration 10s --decoder-threads=3 --decoder-thread-type=frame"
+            ),
             "{line}"
         );
     }

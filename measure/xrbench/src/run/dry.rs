@@ -9,6 +9,7 @@ use testbed::local::capabilities::Capabilities;
 
 use super::addresses::Addresses;
 use super::commands::{self, Programs};
+use super::content::Contents;
 use super::place::lab_plan::LabCapabilities;
 use super::place::{Means, PlacePlan};
 use super::plan::{Plan, Subject, reading};
@@ -82,6 +83,7 @@ pub(super) fn text(
     out: &RunFolder,
     with_ocr: bool,
 ) -> anyhow::Result<String> {
+    let contents = Contents::of_file(file);
     let total = plan.expected(file, with_ocr).as_secs();
     let mut text = format!(
         "{}: {} repetitions, about {} min {:02} s in all, into {}\n\nin this order (seed {}):\n",
@@ -107,7 +109,9 @@ pub(super) fn text(
             scenario: info.name.clone(),
             run: 1,
         };
-        let subject = plan.subject(file, &slot);
+        let planned = plan.subject(file, &slot);
+        let own = contents.round(planned.settings(), &slot);
+        let subject = planned.showing(&own);
         let settings = subject.settings();
         let compared = info
             .floor
@@ -139,17 +143,17 @@ pub(super) fn json(
     out: &RunFolder,
     with_ocr: bool,
 ) -> anyhow::Result<serde_json::Value> {
+    let contents = Contents::of_file(file);
     let mut scenarios = Vec::new();
     for info in plan.scenarios(file) {
         let slot = result::PlannedRepetition {
             scenario: info.name.clone(),
             run: 1,
         };
-        let lines = command_lines(
-            plan.subject(file, &slot),
-            programs,
-            &out.repetition(&info.name, 1),
-        )?;
+        let planned = plan.subject(file, &slot);
+        let own = contents.round(planned.settings(), &slot);
+        let folder = out.repetition(&info.name, 1);
+        let lines = command_lines(planned.showing(&own), programs, &folder)?;
         let processes: Vec<_> = lines
             .iter()
             .map(|(role, line)| json!({"role": role, "command": line}))

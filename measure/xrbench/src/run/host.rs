@@ -4,6 +4,7 @@
 use std::fs;
 
 use crate::scenario::Disturbed;
+use result::MAX_SLEW_PPM;
 
 /// Processor time since boot in ticks, from `/proc/stat`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,10 +59,11 @@ pub struct Second {
     pub late_us: u64,
     /// By how much the wall clock was set against the monotonic one, in microseconds.
     pub clock_step_us: i64,
+    /// How fast both were slewed against the processor's own clock, in parts in a million: a slew moves both alike.
+    pub clock_slew_ppm: f64,
 }
 
-/// A wall clock that moves by more than this against the monotonic one within a second was set; slewing moves it by at
-/// most half of it.
+/// A wall clock that moves by more than this against the monotonic one within a second was set.
 pub const CLOCK_STEP_US: i64 = 1_000;
 
 impl Second {
@@ -81,7 +83,7 @@ impl Second {
     /// The reason why the second counts as disturbed; none if it does not. A late timer counts only where the timer has
     /// real-time priority: at ours it would be late because of what is measured.
     pub fn disturbed(&self, rule: &Disturbed, timer_is_real_time: bool) -> Option<&'static str> {
-        if self.clock_step_us.abs() > CLOCK_STEP_US {
+        if self.clock_step_us.abs() > CLOCK_STEP_US || self.clock_slew_ppm.abs() > MAX_SLEW_PPM {
             Some("clock")
         } else if self.steal_percent > rule.steal_percent {
             Some("steal")
@@ -155,6 +157,14 @@ mod tests {
         assert_eq!(
             Second {
                 clock_step_us: -5_000,
+                ..quiet
+            }
+            .disturbed(&rule, true),
+            Some("clock")
+        );
+        assert_eq!(
+            Second {
+                clock_slew_ppm: -900.0,
                 ..quiet
             }
             .disturbed(&rule, true),

@@ -9,7 +9,9 @@
 
 pub mod addresses;
 pub mod cli;
+mod clocks;
 pub mod commands;
+mod content;
 mod course;
 mod dry;
 pub mod events;

@@ -10,10 +10,10 @@ use testbed::{Ready, Spec};
 use tokio::net::TcpStream;
 
 use super::addresses::{Addresses, FEED, ListenAddresses, announced};
-use super::commands;
 use super::faults::Action;
 use super::place::{Fault, Place, PlacePlan, READY, Setup, Workload};
 use super::repetition::{Repetition, Stopped};
+use super::{clocks, commands};
 use collect::Collector;
 use collect::scrape::{Scraper, Target};
 
@@ -169,6 +169,29 @@ impl Pipeline {
         Ok(format!("http://{http}/feeds"))
     }
 
+    /// Compares the clock of each program of ours with ours, where all should be one.
+    pub(super) async fn check_clocks(&self, repetition: &mut Repetition<'_>, when: &str) {
+        if !self.place.shares_our_clock() {
+            return;
+        }
+        for (role, workload) in &self.running {
+            // Another server than ours has no such port, and the client may not have said yet where its own is.
+            let said = tokio::time::timeout(LOOK, workload.ready()).await;
+            let Some(ops) = said.ok().and_then(Result::ok).and_then(|said| {
+                let ops = announced(&said, "ops", *role).ok()?;
+                self.place.address_of(*role, &ops).ok()
+            }) else {
+                continue;
+            };
+            let check = clocks::check(*role, ops, when).await;
+            if let Some(off) = check.as_ref().filter(|check| check.off_us() != 0) {
+                let detail = format!("{} us from ours {when}", off.offset_us);
+                repetition.events.now("clock off", role.as_str(), &detail);
+            }
+            repetition.meta.clock_checks.extend(check);
+        }
+    }
+
     /// Does what the scenario asks for on purpose.
     pub(super) async fn act(
         &mut self,
@@ -217,6 +240,9 @@ impl Pipeline {
 
     /// Ends who ends first on this place; then what the services saw is pulled; then the others end.
     pub(super) async fn end_programs(&mut self, repetition: &mut Repetition<'_>) {
+        if repetition.meta.pipeline == result::Pipeline::Ours {
+            self.check_clocks(repetition, "at the end").await;
+        }
         if let Some(first) = self.running.remove(&self.place.ends_first()) {
             repetition.terminate(&first).await;
             self.ended.push(first);

@@ -68,6 +68,8 @@ async fn measure(
         return Err(Stopped::Failed(no_first_frame(patience, &running)));
     };
     repetition.meta.first_frame_us = first.first_shown;
+    pipeline.check_clocks(repetition, "at the start").await;
+    let running = pipeline.running();
     shown.step("warming up");
     repetition.pass(scenario.warmup.0, &running).await?;
 

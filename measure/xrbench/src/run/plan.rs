@@ -1,13 +1,13 @@
 //! Which repetition follows which: pure, drawn from the file's seed.
 //!
-//! Repetitions of different scenarios are interleaved, so that a machine that gets slower does so for all of them. A
-//! floor's repetitions are spread between those of the pipelines that are compared with it, and never beside one.
+//! Round follows round, and each has every scenario and every floor once, in an order that is drawn anew: a machine that gets
+//! slower does so for all of them, and what is compared was measured minutes apart. Repetition k of anything is of round k.
 
 use std::time::Duration;
 
 use crate::scenario::{File, Scenario};
 use result::{Pipeline, PlannedRepetition, ScenarioInfo};
-use settings::RendererSettings;
+use settings::{ClientSettings, RendererSettings};
 
 /// Images, each of two lines, that one core reads in a second, measured; for the expected time only.
 const IMAGES_PER_CORE_SECOND: f64 = 30.0;
@@ -43,25 +43,17 @@ impl Plan {
     pub fn new(file: &File) -> Self {
         let (floors, floor_of) = floors(&file.scenario);
         let mut random = fastrand::Rng::with_seed(file.seed);
-        let mut groups: Vec<Vec<PlannedRepetition>> = Vec::new();
-        let names: Vec<Option<&str>> = floors
+        let members: Vec<(&str, u32)> = floors
             .iter()
-            .map(|floor| Some(floor.name.as_str()))
-            .chain([None])
+            .map(|floor| (floor.name.as_str(), floor.like.runs))
+            .chain(
+                file.scenario
+                    .iter()
+                    .map(|one| (one.name.as_str(), one.runs)),
+            )
             .collect();
-        for name in names {
-            let members: Vec<&Scenario> = (file.scenario.iter().zip(&floor_of))
-                .filter(|(_, floor)| floor.as_deref() == name)
-                .map(|(scenario, _)| scenario)
-                .collect();
-            let pipelines = rounds(&members, &mut random);
-            let floor = floors
-                .iter()
-                .find(|floor| Some(floor.name.as_str()) == name);
-            groups.push(alternate(pipelines, floor));
-        }
         Self {
-            order: interleave(groups, &mut random),
+            order: rounds(&members, &mut random),
             floors,
             floor_of,
         }
@@ -133,6 +125,14 @@ impl Plan {
 }
 
 impl<'a> Subject<'a> {
+    /// The same with the settings of one round.
+    pub fn showing<'b>(&self, own: &'b FloorRun) -> Subject<'b> {
+        match self {
+            Self::Pipeline(_) => Subject::Pipeline(&own.like),
+            Self::Floor(_) => Subject::Floor(own),
+        }
+    }
+
     /// The settings: those of the scenario, or of the one that a floor is like.
     pub const fn settings(&self) -> &'a Scenario {
         match self {
@@ -181,12 +181,13 @@ fn strips_of(scenario: &Scenario) -> f64 {
 /// Two scenarios share a floor where the codec does the same work in both.
 fn same_codec(one: &Scenario, other: &Scenario) -> bool {
     let encoder = |of: &RendererSettings| (of.encoder, of.preset, of.tune, of.gop, of.threads);
+    let decoder = |of: &ClientSettings| (of.decoder_threads, of.decoder_thread_type);
     (one.size, one.fps, &one.source) == (other.size, other.fps, &other.source)
         // The reference has an encoder of its own: it is compared with what ours could do at that size.
         && (one.pipeline.is_reference()
             || other.pipeline.is_reference()
-            || (one.bitrate, encoder(&one.renderer), one.client.decoder_threads)
-                == (other.bitrate, encoder(&other.renderer), other.client.decoder_threads))
+            || (one.bitrate, encoder(&one.renderer), decoder(&one.client))
+                == (other.bitrate, encoder(&other.renderer), decoder(&other.client)))
 }
 
 fn floors(scenarios: &[Scenario]) -> (Vec<FloorRun>, Vec<Option<String>>) {
@@ -200,7 +201,11 @@ fn floors(scenarios: &[Scenario]) -> (Vec<FloorRun>, Vec<Option<String>>) {
         let Some(asked) = scenario.floor else {
             continue;
         };
-        if asked.runs == 0 {
+        let (runs, duration) = (
+            asked.runs.unwrap_or(scenario.runs),
+            asked.duration.unwrap_or(scenario.duration),
+        );
+        if runs == 0 {
             continue;
         }
         let at = floors
@@ -220,87 +225,34 @@ fn floors(scenarios: &[Scenario]) -> (Vec<FloorRun>, Vec<Option<String>>) {
                 };
                 let like = Scenario {
                     runs: 0,
-                    duration: asked.duration,
+                    duration,
                     ..scenario.clone()
                 };
                 floors.push(FloorRun { name, like });
                 floors.len() - 1
             });
         let like = &mut floors[at].like;
-        like.runs = like.runs.max(asked.runs);
-        like.duration = like.duration.max(asked.duration);
+        like.runs = like.runs.max(runs);
+        like.duration = like.duration.max(duration);
         floor_of[index] = Some(floors[at].name.clone());
     }
     (floors, floor_of)
 }
 
-/// Round by round, each scenario once a round, in an order that is drawn anew for each.
-fn rounds(members: &[&Scenario], random: &mut fastrand::Rng) -> Vec<PlannedRepetition> {
-    let most = members
-        .iter()
-        .map(|scenario| scenario.runs)
-        .max()
-        .unwrap_or(0);
+/// Round by round, each member once a round while it has repetitions left, in an order that is drawn anew for each.
+fn rounds(members: &[(&str, u32)], random: &mut fastrand::Rng) -> Vec<PlannedRepetition> {
+    let most = members.iter().map(|(_, runs)| *runs).max().unwrap_or(0);
     let mut slots = Vec::new();
     for run in 1..=most {
-        let mut round: Vec<&&Scenario> = members
-            .iter()
-            .filter(|scenario| run <= scenario.runs)
-            .collect();
+        let mut round: Vec<&(&str, u32)> =
+            members.iter().filter(|(_, runs)| run <= *runs).collect();
         random.shuffle(&mut round);
-        slots.extend(round.iter().map(|scenario| PlannedRepetition {
-            scenario: scenario.name.clone(),
+        slots.extend(round.iter().map(|(scenario, _)| PlannedRepetition {
+            scenario: (*scenario).to_owned(),
             run,
         }));
     }
     slots
-}
-
-/// Puts the floor's repetitions between the pipelines', evenly, and one before all of them.
-fn alternate(
-    pipelines: Vec<PlannedRepetition>,
-    floor: Option<&FloorRun>,
-) -> Vec<PlannedRepetition> {
-    let Some(floor) = floor else { return pipelines };
-    let (runs, count) = (floor.like.runs as usize, pipelines.len());
-    let before = |run: usize| run * count.max(1) / runs;
-    let mut slots = Vec::new();
-    let mut next = 0;
-    let mut put = |slots: &mut Vec<PlannedRepetition>, up_to: usize| {
-        while next < runs && before(next) <= up_to {
-            next += 1;
-            slots.push(PlannedRepetition {
-                scenario: floor.name.clone(),
-                run: u32::try_from(next).unwrap_or(u32::MAX),
-            });
-        }
-    };
-    for (at, pipeline) in pipelines.into_iter().enumerate() {
-        put(&mut slots, at);
-        slots.push(pipeline);
-    }
-    put(&mut slots, usize::MAX);
-    slots
-}
-
-/// Merges groups so that each is spread over the whole run; inside a group the order stays.
-fn interleave(
-    groups: Vec<Vec<PlannedRepetition>>,
-    random: &mut fastrand::Rng,
-) -> Vec<PlannedRepetition> {
-    let mut placed: Vec<(f64, usize, PlannedRepetition)> = Vec::new();
-    for (index, group) in groups.into_iter().enumerate() {
-        let shift = random.f64();
-        let step = 1.0 / group.len().max(1) as f64;
-        placed.extend(
-            group
-                .into_iter()
-                .enumerate()
-                .map(|(at, slot)| ((at as f64 + shift) * step, index, slot)),
-        );
-    }
-    placed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    placed.into_iter().map(|(_, _, slot)| slot).collect()
 }
 
 #[cfg(test)]

@@ -135,6 +135,7 @@ impl<'a> Repetition<'a> {
             transport,
             server,
             floor,
+            content: scenario.content,
             started_us: clock::now(),
             ..RepetitionMeta::default()
         };
@@ -314,6 +315,7 @@ impl<'a> Repetition<'a> {
             .cloned()
             .unwrap_or_else(|_| Seconds::default());
         self.meta.clock_step_us = seconds.clock_step_us;
+        self.meta.clock_slew_ppm = seconds.clock_slew_ppm;
         // What was cut short was measured for that much less.
         if self.meta.measured_to_us.is_some_and(|to| to > now) {
             self.meta.measured_to_us = Some(now);

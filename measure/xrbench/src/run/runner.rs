@@ -12,6 +12,7 @@ use testbed::local::isolate::Isolation;
 use timeline::UnixMicros;
 
 use super::commands::Programs;
+use super::content::Contents;
 use super::place::Means;
 use super::place::kube::{self, KubeArgs, KubeTarget};
 use super::place::lab_plan::{self, LabCapabilities};
@@ -182,6 +183,7 @@ async fn run_on(
             capabilities,
             clusters,
         },
+        contents: Contents::of_file(file),
     };
     run.whole(info).await?;
     Ok(folder)
@@ -216,6 +218,7 @@ struct Run<'a> {
     /// Repetitions that an earlier run completed.
     complete: Vec<PlannedRepetition>,
     means: Means,
+    contents: Contents,
 }
 
 impl Run<'_> {
@@ -274,7 +277,9 @@ impl Run<'_> {
             }
             let name = format!("{} repetition {}", slot.scenario, slot.run);
             progress.begin(format!("{}/{} {name}", number + 1, self.plan.order.len()));
-            let subject = self.plan.subject(self.file, slot);
+            let planned = self.plan.subject(self.file, slot);
+            let own = self.contents.round(planned.settings(), slot);
+            let subject = planned.showing(&own);
             resume::set_aside(self.folder, slot)?;
             let folder = self.folder.repetition(&slot.scenario, slot.run);
             match course::run(

@@ -13,6 +13,8 @@ use settings::{
     StreamerSettings, Transport, VideoSettings, VideoSize,
 };
 
+use result::ContentMeta;
+
 pub use check::CheckError;
 pub use load::{Overrides, load, parse};
 pub use network::{DirectionKeys, Distribution, Fabric, Fault, Service, Victim, WanKeys};
@@ -157,6 +159,9 @@ pub struct Scenario {
     pub clients: u32,
     /// The strips that are kept for OCR.
     pub ocr: Ocr,
+    /// The stretch of the film that a repetition shows. No key: it is drawn for each round.
+    #[serde(skip)]
+    pub content: Option<ContentMeta>,
 }
 
 impl Default for Scenario {
@@ -187,6 +192,7 @@ impl Default for Scenario {
             client: ClientSettings::default(),
             clients: 1,
             ocr: Ocr::default(),
+            content: None,
         }
     }
 }
@@ -199,6 +205,7 @@ impl Scenario {
             size: self.size,
             fps: self.fps,
             bitrate: self.bitrate,
+            source_start: self.content.map_or(0, |of| of.start),
         }
     }
 
@@ -215,22 +222,13 @@ impl Scenario {
 }
 
 /// The codec alone, in one process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Floor {
-    /// Repetitions of the floor.
-    pub runs: u32,
-    /// The measured time of each repetition.
-    pub duration: Span,
-}
-
-impl Default for Floor {
-    fn default() -> Self {
-        Self {
-            runs: 3,
-            duration: Span::seconds(10),
-        }
-    }
+    /// Repetitions of the floor, one in each round; absent for as many as the scenario has.
+    pub runs: Option<u32>,
+    /// The measured time of each repetition; absent for the scenario's.
+    pub duration: Option<Span>,
 }
 
 /// The strips that are kept for OCR.

@@ -59,17 +59,27 @@ impl Rows {
 }
 
 /// The seconds of a repetition, and which of them were disturbed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seconds {
-    /// From, to, and whether it was disturbed; in order of time.
+    /// From, to, and whether it was disturbed; in order of time, unless the clock was set back.
     spans: Vec<(UnixMicros, UnixMicros, bool)>,
     /// The largest step of the wall clock, in microseconds.
     pub clock_step_us: i64,
+    /// The largest slew of the clocks, in parts in a million.
+    pub clock_slew_ppm: f64,
 }
 
 impl Seconds {
     /// Whether the second that holds `at` was disturbed; nothing where no second holds it.
     pub fn disturbed(&self, at: UnixMicros) -> Option<bool> {
+        if !self.spans.is_sorted_by_key(|(from, _, _)| *from) {
+            // Several seconds may hold it, and the one in which the clock was set back ends before it begins.
+            let holding = self.spans.iter().filter(|(from, to, _)| {
+                let (first, last) = (*from.min(to), *from.max(to));
+                first <= at && at < last
+            });
+            return holding.map(|(_, _, disturbed)| *disturbed).max();
+        }
         let after = self.spans.partition_point(|(from, _, _)| *from <= at);
         let (_, to, disturbed) = *self.spans.get(after.checked_sub(1)?)?;
         (at < to).then_some(disturbed)
@@ -168,17 +178,52 @@ impl Sampler {
 struct Reading {
     wall: UnixMicros,
     steady: Instant,
+    /// The processor's own clock, which nobody slews, since an instant of its own.
+    raw: Duration,
     cpu: CpuTicks,
 }
 
 impl Reading {
     fn now() -> Self {
+        let (steady, raw) = at_once();
         Self {
             wall: clock::now(),
-            steady: Instant::now(),
+            steady,
+            raw,
             cpu: CpuTicks::now(),
         }
     }
+}
+
+/// The monotonic and the raw clock, read with so little between them that it does not count.
+fn at_once() -> (Instant, Duration) {
+    let mut closest = None;
+    for _ in 0..8 {
+        let (before, raw, after) = (Instant::now(), raw_clock(), Instant::now());
+        let apart = after.saturating_duration_since(before);
+        if closest.is_none_or(|(least, _, _)| apart < least) {
+            closest = Some((apart, before + apart / 2, raw));
+        }
+        if apart < Duration::from_micros(5) {
+            break;
+        }
+    }
+    let (_, steady, raw) = closest.expect("it was read eight times");
+    (steady, raw)
+}
+
+fn raw_clock() -> Duration {
+    let time = nix::time::ClockId::CLOCK_MONOTONIC_RAW.now();
+    time.map_or(Duration::ZERO, Duration::from)
+}
+
+/// How much faster than `raw` the clock ran that says `steady`, in parts in a million; 0 of less than half a second, which tells
+/// nothing.
+fn slew_ppm(steady: Duration, raw: Duration) -> f64 {
+    if raw < SECOND / 2 {
+        return 0.0;
+    }
+    (steady.as_secs_f64() / raw.as_secs_f64() - 1.0) * 1e6
 }
 
 struct Sampling {
@@ -203,6 +248,7 @@ impl Sampling {
         second.late_us = self.timer.take_worst_us();
         let steady_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
         second.clock_step_us = now.wall.micros_since(from.wall) - steady_us;
+        second.clock_slew_ppm = slew_ppm(elapsed, now.raw.saturating_sub(from.raw));
         let why = second.disturbed(&self.rule, self.timer.is_real_time());
         if second.clock_step_us.abs() > CLOCK_STEP_US {
             let detail = format!(
@@ -218,6 +264,9 @@ impl Sampling {
         if second.clock_step_us.abs() > seconds.clock_step_us.abs() {
             seconds.clock_step_us = second.clock_step_us;
         }
+        if second.clock_slew_ppm.abs() > seconds.clock_slew_ppm.abs() {
+            seconds.clock_slew_ppm = second.clock_slew_ppm;
+        }
         seconds.spans.push((from.wall, now.wall, why.is_some()));
         drop(seconds);
         self.host.write(&HostRow {
@@ -230,6 +279,7 @@ impl Sampling {
             late_us: second.late_us,
             late_counts: self.timer.is_real_time(),
             clock_step_us: second.clock_step_us,
+            clock_slew_ppm: second.clock_slew_ppm,
             disturbed: why.is_some(),
             why: why.unwrap_or_default().to_owned(),
         })?;

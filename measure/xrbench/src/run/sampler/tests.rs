@@ -16,7 +16,7 @@ fn an_instant_finds_its_second() {
             (us(20), us(30), true),
             (us(40), us(50), false),
         ],
-        clock_step_us: 0,
+        ..Seconds::default()
     };
     let found: Vec<_> = [5, 10, 19, 20, 29, 35, 45, 50]
         .map(|at| seconds.disturbed(us(at)))
@@ -32,6 +32,39 @@ fn an_instant_finds_its_second() {
         None,
     ];
     assert_eq!(found, expected);
+}
+
+/// Two seconds on, one and a half back, and on: what came in the second of the step is of a disturbed one, whenever it says it was.
+#[test]
+fn a_clock_that_was_set_back_leaves_no_quiet_second_where_it_was() {
+    let us = UnixMicros;
+    let seconds = Seconds {
+        spans: vec![
+            (us(100), us(200), false),
+            (us(200), us(150), true),
+            (us(150), us(250), false),
+            (us(250), us(350), false),
+        ],
+        ..Seconds::default()
+    };
+    let found = [120, 160, 240, 300].map(|at| seconds.disturbed(us(at)));
+    assert_eq!(found, [Some(false), Some(true), Some(false), Some(false)]);
+}
+
+#[test]
+fn a_slew_is_seen_against_the_clock_that_nobody_slews() {
+    let second = Duration::from_secs(1);
+    let slewed = slew_ppm(second + Duration::from_millis(83), second);
+    assert!((slewed - 83_000.0).abs() < 1.0, "{slewed}");
+    assert!(
+        slew_ppm(Duration::from_millis(9), Duration::from_millis(8)).abs() < 1e-9,
+        "too short"
+    );
+    let (before, raw) = at_once();
+    std::thread::sleep(Duration::from_millis(600));
+    let (after, later) = at_once();
+    let ours = slew_ppm(after - before, later.saturating_sub(raw));
+    assert!(ours.abs() < result::MAX_SLEW_PPM, "{ours} ppm");
 }
 
 #[test]
