@@ -1,8 +1,8 @@
 //! A feed of MPEG-TS: demultiplexed and cut into RTP packets, then like any other.
 //!
 //! MPEG-TS ends a picture only where the next begins, so it is a frame late by its nature. Nothing more is added: each
-//! PES packet is taken for one picture, as every common multiplexer writes them, where a parser would wait for yet
-//! another one to be sure.
+//! PES packet is one picture, as every common multiplexer writes them, where a parser would wait for yet another one to be
+//! sure. A PES packet that is anything else is refused: its pictures would be torn, or taken for one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use media::h264::Pictures;
 use parking_lot::{Mutex, MutexGuard};
 use timeline::RtpTimestamp;
 use tokio::runtime::Handle;
@@ -280,6 +281,7 @@ fn build(shared: &Arc<Shared>) -> Result<(Running, gst_app::AppSrc), media::Erro
     running.0.add_many(elements)?;
     source.link(&demux)?;
     gst::Element::link_many([&setter, &pay, sink.upcast_ref()])?;
+    expect_pictures(&setter, shared);
     follow_streams(&demux, &setter, shared);
     let failed = Arc::downgrade(shared);
     if let Some(bus) = running.0.bus() {
@@ -297,6 +299,30 @@ fn build(shared: &Arc<Shared>) -> Result<(Running, gst_app::AppSrc), media::Erro
         });
     }
     Ok((running, source))
+}
+
+/// Refuses a stream whose PES packets are not one picture each.
+fn expect_pictures(setter: &gst::Element, shared: &Arc<Shared>) {
+    let Some(pad) = setter.static_pad("sink") else {
+        return;
+    };
+    let shared = Arc::downgrade(shared);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let pes = info.buffer().and_then(|buffer| buffer.map_readable().ok());
+        let why = pes.and_then(|pes| match media::h264::pictures(&pes) {
+            Pictures {
+                begun: 1,
+                continues: false,
+            } => None,
+            Pictures { begun: 2.., .. } => Some("several pictures"),
+            _ => Some("a part of a picture"),
+        });
+        if let (Some(why), Some(shared)) = (why, shared.upgrade()) {
+            shared.refuse(Refusal::NoPicture(why));
+            return gst::PadProbeReturn::Drop;
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// Links the first H.264 stream, and notes what else there is.

@@ -43,6 +43,9 @@ pub enum Refusal {
     /// The MPEG-TS carries no H.264.
     #[error("the MPEG-TS carries {0}, and no H.264 video")]
     Codec(String),
+    /// A PES packet of the MPEG-TS is not one picture.
+    #[error("a PES packet of the MPEG-TS holds {0}")]
+    NoPicture(&'static str),
     /// The body is not what its media type says.
     #[error("after {packets} good packets: {why}")]
     Garbage {
@@ -97,7 +100,7 @@ impl Refusal {
             Self::Full(_) => Refused::full,
             Self::Unauthorised(_) => Refused::token,
             Self::MediaType(_) | Self::Unrecognised(_) => Refused::media_type,
-            Self::Codec(_) => Refused::codec,
+            Self::Codec(_) | Self::NoPicture(_) => Refused::codec,
             Self::Garbage { .. } => Refused::garbage,
             Self::Cut { .. } => Refused::cut,
             Self::TooLong(_) | Self::FrameTooLong(_) | Self::Endless(_) => Refused::too_long,
@@ -142,6 +145,12 @@ impl Refusal {
                 "not a stream that can be relayed",
                 "Send H.264: as RTP in RFC 4571 framing with Content-Type: application/x-rtp-stream; encoding-name=H264, \
                  or as MPEG-TS with Content-Type: video/mp2t (ffmpeg: -c:v libx264 -f mpegts).",
+            ),
+            Self::NoPicture(_) => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "a PES packet is not one picture",
+                "Use a multiplexer that writes each picture into one PES packet, as ffmpeg (-f mpegts) and GStreamer's \
+                 mpegtsmux do, or send RTP.",
             ),
             Self::Garbage { .. } => (
                 StatusCode::BAD_REQUEST,

@@ -185,6 +185,48 @@ fn a_picture_of_mpegts_ends() {
     refused(request, &body, 413, "a picture of more than");
 }
 
+/// Two pictures in each PES packet would be one frame, and halves of pictures would be two.
+#[test]
+fn a_pes_packet_of_mpegts_is_one_picture() {
+    let streamer = Streamer::start(&[]);
+    let output = Command::new("ffmpeg")
+        .args([
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc=size=320x240:rate=25",
+            "-t",
+            "2",
+        ])
+        .args([
+            "-c:v",
+            "libx264",
+            "-tune",
+            "zerolatency",
+            "-f",
+            "mpegts",
+            "-",
+        ])
+        .output()
+        .unwrap();
+    let whole = output.stdout;
+    let mut request = Request::begin(streamer.http, "whole", Some("video/mp2t"), None);
+    request.send(&whole).unwrap();
+    assert_eq!(request.end().0, 200);
+    let mut joined = whole;
+    let begins = joined
+        .chunks_mut(188)
+        .filter(|packet| packet[1] & 0x5f == 0x41 && packet[2] == 0);
+    for packet in begins.skip(1).step_by(2) {
+        // Where the second of two pictures begins nothing says that one does.
+        packet[1] &= !0x40;
+    }
+    let request = Request::begin(streamer.http, "joined", Some("video/mp2t"), None);
+    refused(request, &joined, 415, "several pictures");
+}
+
 /// MPEG-TS with another codec, from a real multiplexer.
 #[test]
 fn other_codecs_in_mpegts_are_named() {
