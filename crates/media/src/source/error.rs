@@ -11,7 +11,18 @@ pub enum SourceError {
         /// What the system says.
         cause: String,
     },
-    /// The file has sound and no picture.
+    /// The file has several videos, and nobody says which is the film.
+    #[error(
+        "'{path}' has {count} video streams ({streams}): keep the one that is the film, as by \
+         ffmpeg -i '{path}' -map 0:v:1 -c copy film.mkv, and name that file"
+    )]
+    SeveralVideos {
+        path: String,
+        count: usize,
+        /// The size and rate of each.
+        streams: String,
+    },
+    /// The file has no video.
     #[error(
         "{path} has no video, only {streams}; name a file with a video stream (ffprobe lists them)"
     )]

@@ -1,5 +1,5 @@
-//! Which streams a file holds: the first video is linked, the others are not even decoded, and what was found explains a
-//! file that gives no pictures.
+//! Which streams a file holds: its video is linked, the others are not even decoded, and what was found explains a file
+//! that gives no pictures. One with several videos is refused: a picture before the film would be taken for it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::error::SourceError;
 use super::read_ahead::ReadAhead;
 
-/// Links the first video stream into `entrance` when it shows up; other streams are not even decoded.
+/// Links the video stream into `entrance` when it shows up; other streams are not even decoded.
 pub(super) fn link_video(
     decode: &gst::Element,
     path: &Path,
@@ -34,15 +34,25 @@ pub(super) fn link_video(
         None
     });
     let (noted, into) = (streams.clone(), entrance.downgrade());
+    let (refused, file) = (Arc::clone(pictures), path.display().to_string());
     decode.connect_pad_added(move |_, pad| {
-        let kind = pad
-            .current_caps()
-            .and_then(|caps| media_type(&caps))
-            .unwrap_or_default();
+        let caps = pad.current_caps();
+        let kind = caps.as_ref().and_then(media_type).unwrap_or_default();
         if kind != "video/x-raw" {
             noted.0.lock().others.push(kind);
             return;
         }
+        let mut found = noted.0.lock();
+        found.videos.extend(caps.as_ref().and_then(described));
+        if found.videos.len() > 1 {
+            refused.end(Err(SourceError::SeveralVideos {
+                path: file.clone(),
+                count: found.videos.len(),
+                streams: found.videos.join(", "),
+            }));
+            return;
+        }
+        drop(found);
         let Some(sink) = into
             .upgrade()
             .and_then(|entrance| entrance.static_pad("sink"))
@@ -72,6 +82,8 @@ pub(super) struct Streams(Arc<Mutex<Found>>);
 #[derive(Debug, Default)]
 struct Found {
     linked: bool,
+    /// Size and rate of each video.
+    videos: Vec<String>,
     /// Media types without a decoder.
     undecoded: Vec<String>,
     /// Media types that are no video.
@@ -120,4 +132,15 @@ fn is_other(kind: &str) -> bool {
 
 fn media_type(caps: &gst::Caps) -> Option<String> {
     Some(caps.structure(0)?.name().to_string())
+}
+
+/// The size and rate of raw video.
+fn described(caps: &gst::Caps) -> Option<String> {
+    let of = caps.structure(0)?;
+    let (width, height) = (of.get::<i32>("width").ok()?, of.get::<i32>("height").ok()?);
+    let rate = of.get::<gst::Fraction>("framerate").ok();
+    Some(match rate.filter(|rate| rate.numer() > 0) {
+        Some(rate) => format!("{width}x{height} at {}/{}", rate.numer(), rate.denom()),
+        None => format!("{width}x{height}"),
+    })
 }

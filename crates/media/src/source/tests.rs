@@ -203,6 +203,26 @@ fn wrong_files_are_refused_with_cause_and_remedy() {
     }
 }
 
+/// A title card before the film: which of the two is meant is not ours to guess.
+#[test]
+fn a_picture_before_the_film_is_not_taken_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("still-first.mkv");
+    make(&format!(
+        "videotestsrc num-buffers=1 ! video/x-raw,width=320,height=240,framerate=25/1 ! jpegenc ! matroskamux name=mux \
+         ! filesink location={} videotestsrc num-buffers=30 ! video/x-raw,width=640,height=360,framerate=25/1 ! x264enc \
+         ! h264parse ! mux.",
+        path.display()
+    ));
+    let text = open(&format!("file:{}", path.display()))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("2 video streams") && text.contains("640x360"),
+        "{text}"
+    );
+}
+
 #[test]
 fn wrong_launch_lines_are_refused_with_cause_and_remedy() {
     for (line, cause) in [

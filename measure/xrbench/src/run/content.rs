@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use serde::Deserialize;
+use service::ConfigError;
 use settings::SourceSpec;
 
 use super::plan::FloorRun;
@@ -33,7 +34,10 @@ struct Film {
 
 impl Contents {
     /// Counts the pictures of each film. One that cannot be counted is shown from its start in every round, which is said.
-    pub(super) fn of_file(file: &File) -> Self {
+    ///
+    /// # Errors
+    /// A film of several videos: renderer and ffmpeg might take different ones.
+    pub(super) fn of_file(file: &File) -> Result<Self, ConfigError> {
         let mut films = BTreeMap::new();
         for scenario in &file.scenario {
             let SourceSpec::File(path) = &scenario.source else {
@@ -43,8 +47,16 @@ impl Contents {
                 continue;
             }
             match Film::count(path) {
-                Ok(film) => {
+                Ok(Counted::Film(film)) => {
                     films.insert(path.clone(), film);
+                }
+                Ok(Counted::Several(streams)) => {
+                    let why = format!("it has several video streams: {}", streams.join(", "));
+                    let remedy =
+                        "Keep the one that is the film: ffmpeg -i FILE -map 0:v:1 -c copy film.mkv";
+                    let origin = format!("scenario {}.source", scenario.name);
+                    let source = scenario.source.to_string();
+                    return Err(ConfigError::new(origin, source, why, remedy));
                 }
                 Err(error) => tracing::warn!(
                     film = %path.display(),
@@ -53,10 +65,10 @@ impl Contents {
                 ),
             }
         }
-        Self {
+        Ok(Self {
             seed: file.seed,
             films,
-        }
+        })
     }
 
     /// The settings of a repetition, with what its round shows.
@@ -96,17 +108,28 @@ struct Probed {
 
 #[derive(Deserialize)]
 struct Stream {
+    codec_name: String,
+    width: u32,
+    height: u32,
     avg_frame_rate: String,
     nb_read_packets: String,
 }
 
+/// What a file turned out to be.
+#[derive(Debug)]
+enum Counted {
+    Film(Film),
+    /// Several videos, described.
+    Several(Vec<String>),
+}
+
 impl Film {
-    fn count(path: &Path) -> anyhow::Result<Self> {
+    fn count(path: &Path) -> anyhow::Result<Counted> {
         let output = Command::new("ffprobe")
-            .args(["-v", "error", "-select_streams", "V:0", "-count_packets"])
+            .args(["-v", "error", "-select_streams", "V", "-count_packets"])
             .args([
                 "-show_entries",
-                "stream=nb_read_packets,avg_frame_rate",
+                "stream=codec_name,width,height,nb_read_packets,avg_frame_rate",
                 "-of",
                 "json",
             ])
@@ -118,16 +141,26 @@ impl Film {
         Self::parse(&output.stdout)
     }
 
-    fn parse(json: &[u8]) -> anyhow::Result<Self> {
+    fn parse(json: &[u8]) -> anyhow::Result<Counted> {
         let probed: Probed = serde_json::from_slice(json).context("ffprobe prints no JSON")?;
         let stream = probed.streams.first().context("it has no video")?;
+        if probed.streams.len() > 1 {
+            let streams = probed.streams.iter().map(|one| {
+                let (codec, pictures) = (&one.codec_name, &one.nb_read_packets);
+                format!(
+                    "{codec} {}x{} of {pictures} pictures",
+                    one.width, one.height
+                )
+            });
+            return Ok(Counted::Several(streams.collect()));
+        }
         let rate = stream.avg_frame_rate.split_once('/');
         let rate = rate.and_then(|(of, each)| Some((of.parse().ok()?, each.parse().ok()?)));
         let pictures = stream.nb_read_packets.parse().ok();
         match (pictures, rate) {
             (Some(pictures), Some((of, each))) if pictures > 0 && of > 0 && each > 0 => {
                 let rate = (of, each);
-                Ok(Self { pictures, rate })
+                Ok(Counted::Film(Self { pictures, rate }))
             }
             _ => anyhow::bail!(
                 "ffprobe says {} pictures at {} a second",
@@ -142,11 +175,14 @@ impl Film {
 mod tests {
     use super::*;
 
+    const STREAM: &str = r#"{"programs": [], "streams": [{"codec_name": "h264", "width": 1280, "height": 720,
+        "avg_frame_rate": "25/1", "nb_read_packets": "132"}]}"#;
+
     fn contents(seed: u64) -> Contents {
-        let film = Film::parse(
-            br#"{"programs": [], "streams": [{"avg_frame_rate": "25/1", "nb_read_packets": "132"}]}"#,
-        );
-        let film = film.expect("a film");
+        let film = Film::parse(STREAM.as_bytes());
+        let Ok(Counted::Film(film)) = film else {
+            panic!("{film:?}");
+        };
         let films = [("film.mp4".into(), film)].into();
         Contents { seed, films }
     }
@@ -193,12 +229,28 @@ mod tests {
     }
 
     #[test]
+    fn a_still_before_the_film_is_told_from_it() {
+        let still = r#"{"codec_name": "mjpeg", "width": 320, "height": 240, "avg_frame_rate": "25/1", "nb_read_packets": "1"}, "#;
+        let both = STREAM.replace("[{\"codec", &format!("[{still}{{\"codec"));
+        let Ok(Counted::Several(streams)) = Film::parse(both.as_bytes()) else {
+            panic!("two of them");
+        };
+        assert_eq!(
+            streams,
+            [
+                "mjpeg 320x240 of 1 pictures",
+                "h264 1280x720 of 132 pictures"
+            ]
+        );
+    }
+
+    #[test]
     fn a_film_without_a_count_is_none() {
         for wrong in [
             "{",
             r#"{"streams": []}"#,
-            r#"{"streams": [{"avg_frame_rate": "0/0", "nb_read_packets": "9"}]}"#,
-            r#"{"streams": [{"avg_frame_rate": "25/1", "nb_read_packets": "N/A"}]}"#,
+            &STREAM.replace("25/1", "0/0"),
+            &STREAM.replace("132", "N/A"),
         ] {
             assert!(Film::parse(wrong.as_bytes()).is_err(), "{wrong}");
         }

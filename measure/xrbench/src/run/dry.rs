@@ -83,7 +83,7 @@ pub(super) fn text(
     out: &RunFolder,
     with_ocr: bool,
 ) -> anyhow::Result<String> {
-    let contents = Contents::of_file(file);
+    let contents = Contents::of_file(file)?;
     let total = plan.expected(file, with_ocr).as_secs();
     let mut text = format!(
         "{}: {} repetitions, about {} min {:02} s in all, into {}\n\nin this order (seed {}):\n",
@@ -143,7 +143,7 @@ pub(super) fn json(
     out: &RunFolder,
     with_ocr: bool,
 ) -> anyhow::Result<serde_json::Value> {
-    let contents = Contents::of_file(file);
+    let contents = Contents::of_file(file)?;
     let mut scenarios = Vec::new();
     for info in plan.scenarios(file) {
         let slot = result::PlannedRepetition {

@@ -126,6 +126,7 @@ async fn run_on(
     shutdown: Shutdown,
     started: UnixMicros,
 ) -> anyhow::Result<RunFolder> {
+    let contents = Contents::of_file(file)?;
     let understood =
         serde_json::to_value(file).context("cannot put the scenario file into JSON")?;
     let plan = Plan::new(file);
@@ -183,7 +184,7 @@ async fn run_on(
             capabilities,
             clusters,
         },
-        contents: Contents::of_file(file),
+        contents,
     };
     run.whole(info).await?;
     Ok(folder)
