@@ -270,7 +270,7 @@ fn sum_up(
 
 fn per_picture(metrics: &Metrics, frames: FramesOut) -> Option<f64> {
     let counts = frames.counts;
-    let pictures = counts.shown + counts.unread + counts.duplicate;
+    let pictures = counts.shown + counts.unread + counts.damaged + counts.duplicate;
     (pictures > 0).then(|| metrics.player_ns.get() as f64 / 1e3 / pictures as f64)
 }
 

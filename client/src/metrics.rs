@@ -10,6 +10,9 @@ use service::latency;
 
 use crate::track::Verdict;
 
+/// The outcome of frames that were not decoded because they were behind the stream.
+const BEHIND: &str = "behind";
+
 /// What became of things that go through a bounded queue.
 #[derive(Clone, Debug, Default)]
 pub struct Fates {
@@ -68,13 +71,14 @@ impl Metrics {
     /// Registers every metric.
     pub fn register(registry: &mut Registry) -> Self {
         let frames = Family::<Outcome, Counter>::default();
-        for outcome in ["shown", "unread", "duplicate", "missing"] {
+        for outcome in ["shown", "unread", "damaged", "duplicate", "missing", BEHIND] {
             // Made now, so that a dashboard sees a zero and not a hole.
             drop(frames.get_or_create(&Outcome { outcome }));
         }
         registry.register(
             "xr_client_frames",
-            "Frames by outcome; a missing one is a gap in the frame numbers, whoever made it",
+            "Frames by outcome; a missing one is a gap in the frame numbers, whoever made it, and those that were behind and not \
+             decoded are missing too",
             frames.clone(),
         );
 
@@ -163,11 +167,26 @@ impl Metrics {
         }
     }
 
+    /// Counts a frame that was behind the stream and is not decoded.
+    pub fn frame_behind(&self) {
+        self.frames
+            .get_or_create(&Outcome { outcome: BEHIND })
+            .inc();
+    }
+
+    /// Frames that were behind the stream and not decoded.
+    pub fn behind(&self) -> u64 {
+        self.frames
+            .get_or_create(&Outcome { outcome: BEHIND })
+            .get()
+    }
+
     /// Counts a picture by its verdict.
     pub fn frame(&self, verdict: Verdict) {
         let outcome = match verdict {
             Verdict::Shown => "shown",
             Verdict::Unread => "unread",
+            Verdict::Damaged => "damaged",
             Verdict::Duplicate => "duplicate",
         };
         self.frames.get_or_create(&Outcome { outcome }).inc();

@@ -108,9 +108,13 @@ impl Player {
     pub fn picture(&mut self, picture: &Picture<'_>) {
         let begun = thread_cpu_ns();
         let luma = picture.luma();
-        let reading = luma.as_ref().map_or(Reading::Unread, read);
-        let verdict = self.judge(reading);
         let origin = picture.origin;
+        let reading = match &luma {
+            _ if origin.is_some_and(|origin| origin.damaged) => Reading::Damaged,
+            Some(luma) => read(luma),
+            None => Reading::Unread,
+        };
+        let verdict = self.judge(reading);
         let of_packets = origin.map(|origin| origin.rtp_timestamp);
         let rtp_timestamp = self.key(of_packets, reading, verdict);
         self.trace
@@ -160,7 +164,7 @@ impl Player {
     ) -> RtpTimestamp {
         let of_stamp = match reading {
             Reading::Read { generated, .. } => Some(RtpTimestamp::from_generated(generated)),
-            Reading::Unread => None,
+            Reading::Unread | Reading::Damaged => None,
         };
         let (Some(packets), Some(stamp)) = (of_packets, of_stamp) else {
             return of_packets.or(of_stamp).unwrap_or_default();
@@ -221,7 +225,7 @@ impl Player {
                 }
                 Some(report.decoded.micros_since(generated))
             }
-            Reading::Unread => None,
+            Reading::Unread | Reading::Damaged => None,
         };
         self.totals.add(verdict, latency_us);
         self.played.last = Some(report.decoded);
@@ -242,6 +246,7 @@ impl Player {
         FramesOut {
             counts: self.totals.counts(),
             missing_numbers: self.tracker.missing(),
+            behind: self.metrics.behind(),
             renderer_restarts: self.tracker.restarts(),
         }
     }
@@ -276,7 +281,7 @@ fn read(luma: &Plane<'_>) -> Reading {
 fn consumption(reading: Reading, decoded: UnixMicros) -> Stamp {
     let frame = match reading {
         Reading::Read { frame, .. } => frame.0,
-        Reading::Unread => UNKNOWN_FRAME,
+        Reading::Unread | Reading::Damaged => UNKNOWN_FRAME,
     };
     Stamp {
         frame,

@@ -231,6 +231,20 @@ impl Observer for Watcher {
         }
     }
 
+    fn dropped(&mut self, ask: bool) {
+        if self.metrics.behind() == 0 {
+            tracing::warn!(
+                "this machine is too slow for the stream, or the client was stopped: frames that are more than three intervals \
+                 behind are not decoded, up to the next key frame, and counted; take a smaller size or rate, or more \
+                 --decoder-threads"
+            );
+        }
+        self.metrics.frame_behind();
+        if ask && self.feedback.picture_lost() {
+            self.metrics.picture_losses_told.inc();
+        }
+    }
+
     fn picture(&mut self, picture: &Picture<'_>) {
         if !self.closed.load(Ordering::Acquire) {
             self.player.lock().picture(picture);

@@ -26,6 +26,8 @@ pub struct Counts {
     pub shown: u64,
     /// Pictures whose stamp could not be read.
     pub unread: u64,
+    /// Pictures of which packets never came.
+    pub damaged: u64,
     /// Pictures that had been shown before.
     pub duplicate: u64,
     /// Shown frames whose stamp lies after the clock: the two hosts' clocks disagree. They are no samples.
@@ -37,6 +39,7 @@ impl Totals {
     pub fn add(&mut self, verdict: Verdict, latency_us: Option<i64>) {
         match verdict {
             Verdict::Unread => self.counts.unread += 1,
+            Verdict::Damaged => self.counts.damaged += 1,
             Verdict::Duplicate => self.counts.duplicate += 1,
             Verdict::Shown => {
                 self.counts.shown += 1;
@@ -108,6 +111,8 @@ pub struct FramesOut {
     pub counts: Counts,
     /// Numbers missing between the first and the last frame shown.
     pub missing_numbers: u64,
+    /// Frames that came and were not decoded, because the client was behind the stream: their numbers are missing.
+    pub behind: u64,
     /// How often the renderer began to count again.
     pub renderer_restarts: u64,
 }
@@ -166,7 +171,14 @@ impl Summary {
         };
         row("frames shown", frames.counts.shown.to_string());
         row("frame numbers missing", frames.missing_numbers.to_string());
+        if frames.behind > 0 {
+            row(
+                "frames not decoded",
+                format!("{}: the client was behind", frames.behind),
+            );
+        }
         row("frames unread", frames.counts.unread.to_string());
+        row("frames damaged", frames.counts.damaged.to_string());
         row("frames repeated", frames.counts.duplicate.to_string());
         if frames.counts.negative > 0 {
             row(
@@ -258,6 +270,7 @@ mod tests {
             Counts {
                 shown: 2,
                 unread: 1,
+                damaged: 0,
                 duplicate: 1,
                 negative: 1
             }

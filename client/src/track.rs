@@ -16,6 +16,8 @@ pub enum Verdict {
     Duplicate,
     /// The stamp could not be read: never a sample.
     Unread,
+    /// Packets of the picture never came: never a sample, whatever its stamp says.
+    Damaged,
 }
 
 /// A follower of frame numbers. Numbers that a renderer skipped or the network lost are missing until they appear.
@@ -30,8 +32,10 @@ pub struct Tracker {
 impl Tracker {
     /// Judges the next picture.
     pub fn judge(&mut self, reading: Reading) -> Verdict {
-        let Reading::Read { frame, generated } = reading else {
-            return Verdict::Unread;
+        let (frame, generated) = match reading {
+            Reading::Read { frame, generated } => (frame, generated),
+            Reading::Unread => return Verdict::Unread,
+            Reading::Damaged => return Verdict::Damaged,
         };
         if self.recent.contains(&(frame, generated)) {
             return Verdict::Duplicate;

@@ -25,7 +25,7 @@ impl Selection {
     /// Whether the next picture's strip is kept.
     pub fn take(&mut self, reading: Reading) -> bool {
         let left = match reading {
-            Reading::Unread => &mut self.unread_left,
+            Reading::Unread | Reading::Damaged => &mut self.unread_left,
             Reading::Read { .. } => {
                 self.read_seen += 1;
                 if !(self.read_seen - 1).is_multiple_of(self.every) {

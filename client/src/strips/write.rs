@@ -202,7 +202,7 @@ impl Files {
                     "{file},{image},{sequence},{rtp},{frame},{generated},{decoded},read"
                 )
             }
-            Reading::Unread => writeln!(
+            Reading::Unread | Reading::Damaged => writeln!(
                 self.index,
                 "{file},{image},{sequence},{rtp},,,{decoded},unread"
             ),

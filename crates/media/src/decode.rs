@@ -11,6 +11,8 @@
 //!   element chooses by itself when its source is not live.
 //! - `output-corrupt` is off: nothing is shown before the first key frame. After a loss pictures go on, concealed, as
 //!   any player shows them. Whoever observes the packets asks the sender for a key frame.
+//! - A frame that is too far behind the stream is not decoded (`live.rs`): nothing else in front of a decoder bounds
+//!   how far a viewer falls behind.
 //! - The clock is read first thing at the last place where a picture may have waited; everything else comes after.
 //! - A picture belongs to the decoder, which still predicts from it: [`Picture`] lends it for reading only.
 //! - What identifies a picture travels with it as a [`gst::ReferenceTimestampMeta`], not by its place in a queue, so
@@ -19,6 +21,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -28,7 +31,8 @@ use parking_lot::Mutex;
 use settings::ThreadType;
 use timeline::{RtpTimestamp, UnixMicros};
 
-use crate::{Error, element, rtp};
+use crate::live::{Fate, Live};
+use crate::{Error, element, h264, rtp};
 
 /// Access units whose packets were seen and whose picture may still come: far more than a depayloader holds.
 const TAGS: usize = 64;
@@ -66,6 +70,8 @@ pub struct Arrival {
     pub sequence: u16,
     /// The last packet of its frame.
     pub marker: bool,
+    /// Whether a picture begins in it.
+    pub begins: bool,
     /// When it left the transport.
     pub at: UnixMicros,
 }
@@ -76,6 +82,8 @@ pub struct Origin {
     pub rtp_timestamp: RtpTimestamp,
     /// When the marker packet left the transport; none if it was lost.
     pub received: Option<UnixMicros>,
+    /// Whether packets of it never came.
+    pub damaged: bool,
 }
 
 /// A decoded picture, lent for reading.
@@ -108,6 +116,11 @@ pub trait Observer: Send {
         let _ = arrival;
     }
 
+    /// A frame that is behind the stream will not be decoded; `ask` says that a key frame is wanted.
+    fn dropped(&mut self, ask: bool) {
+        let _ = ask;
+    }
+
     /// A picture was decoded.
     fn picture(&mut self, picture: &Picture<'_>);
 }
@@ -118,7 +131,7 @@ type Shared = Arc<Mutex<dyn Observer>>;
 pub fn from_rtp(config: Config, observer: impl Observer + 'static) -> Result<gst::Bin, Error> {
     let observer: Shared = Arc::new(Mutex::new(observer));
     let depay = element("rtph264depay")?;
-    tag_access_units(&depay, &observer, config.clock)?;
+    tag_access_units(&depay, &observer, config)?;
     // In a byte stream the depayloader takes every parameter set for the start of a picture, and some payloaders repeat
     // them before each slice of a key frame: it would cut such pictures apart. In this form it takes them out.
     let units = element("capsfilter")?;
@@ -208,11 +221,8 @@ fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, Error> {
 }
 
 /// Reports packets, and writes on each access unit which packets it was made of.
-fn tag_access_units(
-    depay: &gst::Element,
-    observer: &Shared,
-    clock: fn() -> UnixMicros,
-) -> Result<(), Error> {
+fn tag_access_units(depay: &gst::Element, observer: &Shared, config: Config) -> Result<(), Error> {
+    let clock = config.clock;
     let tags = Arc::new(Mutex::new(Tags::default()));
 
     let (of_packets, told) = (Arc::clone(&tags), Arc::clone(observer));
@@ -237,26 +247,46 @@ fn tag_access_units(
         },
     );
 
+    // Who waits for presentation times lets frames wait on purpose.
+    let live = (!config.sync).then(|| Mutex::new(Live::default()));
+    let (begun, told) = (Instant::now(), Arc::clone(observer));
     pad(depay, "src")?.add_probe(
         gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
         move |_, info| {
             let tags = tags.lock();
+            // Whether it is to be decoded.
             let tag = |buffer: &mut gst::BufferRef| {
-                if let Some(origin) = tags.origin(buffer.pts()) {
-                    write_origin(buffer, origin);
+                let Some(origin) = tags.origin(buffer.pts()) else {
+                    return true;
+                };
+                let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+                let now_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+                let fate = live
+                    .as_ref()
+                    .map(|live| live.lock().frame(origin.rtp_timestamp, is_key, now_us));
+                if let Some(Fate::Drop { ask }) = fate {
+                    told.lock().dropped(ask);
+                    return false;
                 }
+                write_origin(buffer, origin);
+                true
             };
-            match &mut info.data {
+            let keep = match &mut info.data {
                 Some(gst::PadProbeData::Buffer(buffer)) => tag(buffer.make_mut()),
                 Some(gst::PadProbeData::BufferList(list)) => {
                     list.make_mut().foreach_mut(|mut buffer, _| {
-                        tag(buffer.make_mut());
-                        std::ops::ControlFlow::Continue(Some(buffer))
+                        let keep = tag(buffer.make_mut());
+                        std::ops::ControlFlow::Continue(keep.then_some(buffer))
                     });
+                    true
                 }
-                _ => {}
+                _ => true,
+            };
+            if keep {
+                gst::PadProbeReturn::Ok
+            } else {
+                gst::PadProbeReturn::Drop
             }
-            gst::PadProbeReturn::Ok
         },
     );
     Ok(())
@@ -269,6 +299,7 @@ fn arrival(buffer: &gst::BufferRef, at: UnixMicros) -> Option<Arrival> {
         rtp_timestamp: packet.timestamp(),
         sequence: packet.sequence(),
         marker: packet.marker(),
+        begins: h264::starts_picture(packet.payload()),
         at,
     })
 }
@@ -320,46 +351,67 @@ fn observe(
 
 /// Packets by presentation time: all packets of one frame have the same, and so has their access unit.
 #[derive(Debug, Default)]
-struct Tags(VecDeque<(Option<gst::ClockTime>, Origin)>);
+struct Tags {
+    frames: VecDeque<(Option<gst::ClockTime>, Origin)>,
+    last: Option<Arrival>,
+}
 
 impl Tags {
     fn packet(&mut self, pts: Option<gst::ClockTime>, arrival: Arrival) {
         let received = arrival.marker.then_some(arrival.at);
+        let mut damaged = false;
+        if let Some(last) = self.last.replace(arrival) {
+            let step = arrival.sequence.wrapping_sub(last.sequence);
+            // The jitter buffer has put them in order: a step back is a sender that began anew.
+            if (2..0x8000).contains(&step) {
+                let is_same = last.rtp_timestamp == arrival.rtp_timestamp;
+                damaged = is_same || !arrival.begins;
+                if let Some((_, origin)) = self.frames.back_mut() {
+                    origin.damaged |= is_same || !last.marker;
+                }
+            }
+        }
         let known = self
-            .0
+            .frames
             .iter_mut()
             .rev()
             .find(|(_, origin)| origin.rtp_timestamp == arrival.rtp_timestamp);
         if let Some((_, origin)) = known {
             origin.received = origin.received.or(received);
+            origin.damaged |= damaged;
             return;
         }
-        if self.0.len() == TAGS {
-            self.0.pop_front();
+        if self.frames.len() == TAGS {
+            self.frames.pop_front();
         }
         let rtp_timestamp = arrival.rtp_timestamp;
-        self.0.push_back((
+        self.frames.push_back((
             pts,
             Origin {
                 rtp_timestamp,
                 received,
+                damaged,
             },
         ));
     }
 
     fn origin(&self, pts: Option<gst::ClockTime>) -> Option<Origin> {
         pts?;
-        let known = self.0.iter().rev().find(|(of, _)| *of == pts)?;
+        let known = self.frames.iter().rev().find(|(of, _)| *of == pts)?;
         Some(known.1)
     }
 }
+
+/// Set in the time of the meta where packets of the picture never came.
+const DAMAGED: u64 = 1 << 32;
 
 /// Names the clock of the meta: the RTP timestamp stands in its time, the arrival of the marker packet in its duration.
 static REFERENCE: LazyLock<gst::Caps> =
     LazyLock::new(|| gst::Caps::builder("timestamp/x-xrbench-rtp").build());
 
 fn write_origin(buffer: &mut gst::BufferRef, origin: Origin) {
-    let timestamp = gst::ClockTime::from_nseconds(u64::from(origin.rtp_timestamp.0));
+    let damaged = if origin.damaged { DAMAGED } else { 0 };
+    let timestamp = gst::ClockTime::from_nseconds(u64::from(origin.rtp_timestamp.0) | damaged);
     let received = origin
         .received
         .map(|at| gst::ClockTime::from_nseconds(at.0));
@@ -370,9 +422,11 @@ fn read_origin(buffer: &gst::BufferRef) -> Option<Origin> {
     let meta = buffer
         .iter_meta::<gst::ReferenceTimestampMeta>()
         .find(|meta| meta.reference() == REFERENCE.as_ref())?;
+    let time = meta.timestamp().nseconds();
     Some(Origin {
-        rtp_timestamp: RtpTimestamp(u32::try_from(meta.timestamp().nseconds()).ok()?),
+        rtp_timestamp: RtpTimestamp(u32::try_from(time & !DAMAGED).ok()?),
         received: meta.duration().map(|at| UnixMicros(at.nseconds())),
+        damaged: time & DAMAGED != 0,
     })
 }
 

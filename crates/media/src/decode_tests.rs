@@ -124,7 +124,8 @@ fn each_picture_knows_its_packets() {
             origin,
             Some(Origin {
                 rtp_timestamp: last.rtp_timestamp,
-                received: Some(UnixMicros(42))
+                received: Some(UnixMicros(42)),
+                damaged: false,
             })
         );
     }
@@ -158,11 +159,45 @@ fn a_picture_with_full_colour_is_converted() {
 }
 
 #[test]
+fn a_picture_of_which_packets_never_came_is_damaged() {
+    // Of three frames of four packets each, these are lost; the frames that are damaged.
+    let cases: [(&[u16], [bool; 3]); 6] = [
+        (&[], [false, false, false]),
+        (&[5], [false, true, false]),
+        (&[7], [false, true, false]),
+        (&[4], [false, true, false]),
+        (&[3, 4], [true, true, false]),
+        (&[4, 5, 6, 7], [false, false, false]),
+    ];
+    for (lost, damaged) in cases {
+        let mut tags = Tags::default();
+        let pts = |frame: u16| Some(gst::ClockTime::from_mseconds(u64::from(frame)));
+        for sequence in (0..12_u16).filter(|sequence| !lost.contains(sequence)) {
+            let frame = sequence / 4;
+            let arrival = Arrival {
+                rtp_timestamp: RtpTimestamp(u32::from(frame) * 3_600),
+                sequence,
+                marker: sequence % 4 == 3,
+                begins: sequence % 4 == 0,
+                at: UnixMicros(42),
+            };
+            tags.packet(pts(frame), arrival);
+        }
+        for (frame, damaged) in (0..).zip(damaged) {
+            let origin = tags.origin(pts(frame));
+            let is_damaged = origin.is_some_and(|origin| origin.damaged);
+            assert_eq!(is_damaged, damaged, "frame {frame} without {lost:?}");
+        }
+    }
+}
+
+#[test]
 fn a_lost_marker_leaves_the_arrival_unknown() {
     let arrival = |timestamp, marker, at| Arrival {
         rtp_timestamp: RtpTimestamp(timestamp),
         sequence: 0,
         marker,
+        begins: true,
         at: UnixMicros(at),
     };
     let pts = |frame| Some(gst::ClockTime::from_mseconds(frame));
@@ -176,7 +211,8 @@ fn a_lost_marker_leaves_the_arrival_unknown() {
         origin(2),
         Some(Origin {
             rtp_timestamp: RtpTimestamp(180),
-            received: Some(UnixMicros(30))
+            received: Some(UnixMicros(30)),
+            damaged: false,
         })
     );
     assert_eq!(origin(3), None);

@@ -14,6 +14,7 @@ pub mod encode;
 pub mod framing;
 pub mod generate;
 pub mod h264;
+mod live;
 pub mod pace;
 pub mod packets;
 pub mod producer;

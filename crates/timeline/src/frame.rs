@@ -17,6 +17,8 @@ pub enum Reading {
     },
     /// The blocks could not be read, or their check failed: never a sample.
     Unread,
+    /// Packets of the picture never came: it is torn, whatever its stamp says, and never a sample.
+    Damaged,
 }
 
 /// One picture, shown by the client.

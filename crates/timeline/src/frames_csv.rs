@@ -40,6 +40,8 @@ pub enum Outcome {
     Shown,
     /// Shown, but its stamp could not be read: never a sample.
     Unread,
+    /// Shown, but packets of it never came: a torn picture, never a sample.
+    Damaged,
     /// A picture of a frame that had been shown before.
     Duplicate,
     /// Generated, but no picture of it was reported.
@@ -47,13 +49,20 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 4] = [Self::Shown, Self::Unread, Self::Duplicate, Self::Lost];
+    const ALL: [Self; 5] = [
+        Self::Shown,
+        Self::Unread,
+        Self::Damaged,
+        Self::Duplicate,
+        Self::Lost,
+    ];
 
     /// The word in the file, and the label of metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Shown => "shown",
             Self::Unread => "unread",
+            Self::Damaged => "damaged",
             Self::Duplicate => "duplicate",
             Self::Lost => "lost",
         }
@@ -120,10 +129,14 @@ impl FrameRow {
     /// What the client alone knows.
     pub fn from_report(report: &FrameReport) -> Self {
         let mut row = Self::new(report.rtp_timestamp, Outcome::Unread);
-        if let Reading::Read { frame, generated } = report.reading {
-            row.frame = Some(frame);
-            row.outcome = Outcome::Shown;
-            row.set(Point::Generated, generated);
+        match report.reading {
+            Reading::Read { frame, generated } => {
+                row.frame = Some(frame);
+                row.outcome = Outcome::Shown;
+                row.set(Point::Generated, generated);
+            }
+            Reading::Unread => {}
+            Reading::Damaged => row.outcome = Outcome::Damaged,
         }
         row.points[Point::Received as usize] = report.received;
         row.set(Point::Decoded, report.decoded);

@@ -317,7 +317,7 @@ impl Core {
 fn key(report: &FrameReport) -> RtpTimestamp {
     match report.reading {
         Reading::Read { generated, .. } => RtpTimestamp::from_generated(generated),
-        Reading::Unread => report.rtp_timestamp,
+        Reading::Unread | Reading::Damaged => report.rtp_timestamp,
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
 struct Part {
     shown: u64,
     unread: u64,
+    damaged: u64,
     duplicate: u64,
     histogram: timeline::hist::LatencyHistogram,
 }
@@ -35,6 +36,7 @@ impl Part {
                 shown: self.shown,
                 lost: scheduled.saturating_sub(self.shown),
                 unread: self.unread,
+                damaged: self.damaged,
                 duplicate: self.duplicate,
             },
             histogram: self.histogram,
@@ -167,10 +169,12 @@ impl<'a> FromRows<'a> {
                 }
                 Outcome::Shown | Outcome::Duplicate => part.duplicate += 1,
                 Outcome::Unread => part.unread += 1,
+                Outcome::Damaged => part.damaged += 1,
                 Outcome::Lost => {}
             }
         }
-        self.picture(row, true, !fresh && row.outcome != Outcome::Unread);
+        let is_known = matches!(row.outcome, Outcome::Shown | Outcome::Duplicate);
+        self.picture(row, true, !fresh && is_known);
         if fresh {
             self.sample(row, disturbed);
         }

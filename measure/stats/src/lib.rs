@@ -65,6 +65,8 @@ pub struct Counts {
     pub lost: u64,
     /// Pictures whose stamp could not be read or was not believed.
     pub unread: u64,
+    /// Pictures of which packets never came.
+    pub damaged: u64,
     /// Pictures of frames that had been shown before.
     pub duplicate: u64,
 }
@@ -82,6 +84,7 @@ impl Counts {
         self.shown += other.shown;
         self.lost += other.lost;
         self.unread += other.unread;
+        self.damaged += other.damaged;
         self.duplicate += other.duplicate;
     }
 }

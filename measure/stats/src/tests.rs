@@ -44,6 +44,7 @@ fn frames_are_counted_by_what_became_of_them() {
     rows.remove(17);
     rows[20] = row(21, Outcome::Lost);
     rows[30] = row(31, Outcome::Unread);
+    rows[35] = row(36, Outcome::Damaged);
     rows.push(row(40, Outcome::Duplicate));
     rows.push(row(41, Outcome::Shown));
     let mut warmup = row(0, Outcome::Shown);
@@ -59,13 +60,14 @@ fn frames_are_counted_by_what_became_of_them() {
         Counts {
             scheduled: 600,
             generated: Some(599),
-            shown: 597,
-            lost: 3,
+            shown: 596,
+            lost: 4,
             unread: 1,
+            damaged: 1,
             duplicate: 2,
         }
     );
-    assert_eq!(measured.samples.len(), 597);
+    assert_eq!(measured.samples.len(), 596);
     assert!(measured.undisturbed.is_none(), "nobody watched");
 }
 
@@ -180,6 +182,7 @@ fn ffmpeg_is_known_from_its_clock_alone() {
             shown: 250,
             lost: 0,
             unread: 2,
+            damaged: 0,
             duplicate: 1,
         }
     );
@@ -208,8 +211,8 @@ proptest! {
 
     /// Whatever rows come, the counts fit together.
     #[test]
-    fn counts_fit_together(rows in prop::collection::vec((0..700_u32, 0..4_usize), 0..300)) {
-        let outcomes = [Outcome::Shown, Outcome::Unread, Outcome::Duplicate, Outcome::Lost];
+    fn counts_fit_together(rows in prop::collection::vec((0..700_u32, 0..5_usize), 0..300)) {
+        let outcomes = [Outcome::Shown, Outcome::Unread, Outcome::Damaged, Outcome::Duplicate, Outcome::Lost];
         let rows: Vec<_> = rows.into_iter().map(|(number, outcome)| row(number, outcomes[outcome])).collect();
         let measured = measure(&rows, None);
         let frames = measured.all.frames;

@@ -109,8 +109,12 @@ fn output(one: &ScenarioSummary) -> String {
     let mut lines = vec![
         repetitions,
         format!(
-            "frames: {} shown, {} lost of {} scheduled, {} unread",
-            one.frames.shown, one.frames.lost, one.frames.scheduled, one.frames.unread
+            "frames: {} shown, {} lost of {} scheduled, {} unread, {} damaged",
+            one.frames.shown,
+            one.frames.lost,
+            one.frames.scheduled,
+            one.frames.unread,
+            one.frames.damaged
         ),
     ];
     if let Some(latency) = &one.latency_us {

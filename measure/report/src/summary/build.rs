@@ -273,6 +273,16 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
 /// What the frames themselves give reason to say.
 fn of_frames(summary: &ScenarioSummary) -> Vec<Note> {
     let mut notes = Vec::new();
+    if summary.frames.damaged > 0 {
+        notes.push(Note::new(
+            NoteKind::Buffers,
+            format!(
+                "packets of {} shown pictures never came: they are torn, and count as lost. The network dropped them, or a full \
+                 receive buffer did: `xrbench doctor` says whether the system allows too small ones",
+                summary.frames.damaged
+            ),
+        ));
+    }
     if let Some(latency) = &summary.latency_us
         && latency.figures.p99.is_none()
         && summary.frames.shown >= MIN_P99_PICTURES
@@ -450,6 +460,7 @@ impl From<Counts> for FrameCounts {
             shown: counts.shown,
             lost: counts.lost,
             unread: counts.unread,
+            damaged: counts.damaged,
             duplicate: counts.duplicate,
         }
     }

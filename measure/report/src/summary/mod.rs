@@ -217,6 +217,8 @@ pub struct FrameCounts {
     pub lost: u64,
     /// Pictures whose stamp could not be read.
     pub unread: u64,
+    /// Pictures of which packets never came: torn, never a sample, and lost.
+    pub damaged: u64,
     /// Pictures of frames that had been shown before.
     pub duplicate: u64,
 }

@@ -50,7 +50,7 @@ pub enum NoteKind {
     Oversubscribed,
     /// A limit held a cluster's processors back.
     Throttled,
-    /// Datagrams found a full receive buffer.
+    /// Datagrams found a full receive buffer, or were lost on the way.
     Buffers,
     /// Controllers or limits of control groups were not to be had.
     ControlGroups,

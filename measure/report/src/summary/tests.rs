@@ -397,6 +397,35 @@ fn impossible_times_are_no_result() {
     );
 }
 
+/// Interrupted after eight seconds: nobody waited for what was on its way.
+#[test]
+fn an_interrupted_repetition_ends_with_the_last_frame_that_was_shown() {
+    let (_, dir) = summary();
+    let folder = RunFolder::new(dir.path());
+    let at = folder.repetition("ours-udp-360p25", 1);
+    let text = fs::read_to_string(at.frames_csv()).expect("there");
+    let mut shown = 0;
+    let rows = text.lines().map(|line| {
+        shown += 1;
+        if shown > 200 {
+            line.replace(",shown,", ",lost,")
+        } else {
+            line.to_owned()
+        }
+    });
+    let rows: Vec<String> = rows.collect();
+    fs::write(at.frames_csv(), rows.join("\n") + "\n").expect("written");
+    let meta = RepetitionMeta {
+        measured_to_us: Some(UnixMicros(START + 9 * SECOND)),
+        complete: false,
+        ..at.meta().expect("there")
+    };
+    write_json(&at.meta_json(), &meta).expect("meta.json");
+    let summary = build(&load(&folder).expect("a result"));
+    let ours = summary.scenario("ours-udp-360p25").expect("there").frames;
+    assert_eq!((ours.scheduled, ours.shown, ours.lost), (200, 199, 1));
+}
+
 #[test]
 fn what_clusters_used_fits_the_schema_too() {
     let dir = tempfile::tempdir().expect("a temporary folder");

@@ -237,6 +237,7 @@ const fn frames(generated: Option<u64>, shown: u64) -> FrameCounts {
         shown,
         lost: 1_000 - shown,
         unread: 0,
+        damaged: 2,
         duplicate: 5,
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn frames(summary: &Summary) -> Table {
         "Frames",
         "Runs: completed repetitions with frames. Pictures: distinct ones of the source among the shown frames. \
          Lost: scheduled and not shown, frames that were never produced among them. \
-         Duplicate: pictures of frames that had been shown before. OCR read: images that Tesseract read. Disagree: images for \
+         Damaged: pictures of which packets never came. Duplicate: pictures of frames that had been shown before. OCR read: images that Tesseract read. Disagree: images for \
          which digits and blocks say different things. First frame: from the client’s start.",
         "scenario",
         scenarios.chain(floors),
@@ -53,6 +53,7 @@ pub(super) fn frames(summary: &Summary) -> Table {
         })
     })
     .number("seconds", |of| Some(format!("{:.0}", of.scenario?.measured_s)))
+    .detail()
     .number("scheduled", |of| Some(of.frames.scheduled.to_string()))
     .number("generated", |of| Some(of.frames.generated?.to_string()))
     .number("shown", |of| Some(of.frames.shown.to_string()))
@@ -61,7 +62,9 @@ pub(super) fn frames(summary: &Summary) -> Table {
     .number("lost", |of| percent(of.frames.lost, of.frames.scheduled))
     .unit("%")
     .number("unread", |of| Some(of.frames.unread.to_string()))
+    .number("damaged", |of| Some(of.frames.damaged.to_string()))
     .number("duplicate", |of| Some(of.frames.duplicate.to_string()))
+    .detail()
     .number("OCR read", |of| {
         let ocr = ocr(of)?;
         let read = ocr.frames.saturating_sub(ocr.unread);
