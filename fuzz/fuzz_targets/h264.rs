@@ -15,6 +15,8 @@ fuzz_target!(|payload: &[u8]| {
         }
     }
     let _ = h264::starts_key_frame(payload);
+    let _ = h264::starts_picture(payload);
+    assert!(h264::pictures(payload).begun <= payload.len());
     let mut sets = ParameterSets::default();
     assert_eq!(sets.learn(payload), sets != ParameterSets::default());
     if sets.complete() {

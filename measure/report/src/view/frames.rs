@@ -53,7 +53,6 @@ pub(super) fn frames(summary: &Summary) -> Table {
         })
     })
     .number("seconds", |of| Some(format!("{:.0}", of.scenario?.measured_s)))
-    .detail()
     .number("scheduled", |of| Some(of.frames.scheduled.to_string()))
     .number("generated", |of| Some(of.frames.generated?.to_string()))
     .number("shown", |of| Some(of.frames.shown.to_string()))
@@ -64,7 +63,6 @@ pub(super) fn frames(summary: &Summary) -> Table {
     .number("unread", |of| Some(of.frames.unread.to_string()))
     .number("damaged", |of| Some(of.frames.damaged.to_string()))
     .number("duplicate", |of| Some(of.frames.duplicate.to_string()))
-    .detail()
     .number("OCR read", |of| {
         let ocr = ocr(of)?;
         let read = ocr.frames.saturating_sub(ocr.unread);

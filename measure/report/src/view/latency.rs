@@ -94,10 +94,8 @@ pub(super) fn latency(summary: &Summary) -> Table {
     })
     .number("quiet p50", |of| Some(whole_ms(of.quiet()?.p50)))
     .number("quiet p99", |of| of.quiet()?.p99.map(whole_ms))
-    .detail()
     .number("floor p50", |of| Some(whole_ms(of.floor()?.p50)))
     .number("floor p99", |of| of.floor()?.p99.map(whole_ms))
-    .detail()
     .number("above floor", |of| Some(signed_ms(of.floor()?.gap?.difference)))
     .number("95 % of that", |of| interval(of.floor()?.gap?.ci))
     .number("paper p50", |of| {
