@@ -1,7 +1,12 @@
 //! Reads a result's repetitions into figures, one file at a time.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
-use timeline::{frames_csv::Phase, hist::Intervals};
+use timeline::{
+    frames_csv::{Outcome, Phase},
+    hist::Intervals,
+};
 
 use super::{Note, NoteKind, clocks, read};
 use result::{
@@ -190,28 +195,36 @@ fn measured_rows(rows: &[OcrRow], window: Option<Window>) -> Vec<OcrRow> {
         .collect()
 }
 
-/// Ends the window of a repetition that was cut off with its last known generation time.
+/// Ends the window of a repetition that was not completed with the generation of the last frame that was shown: nobody waited for
+/// those that were on their way.
 fn close(
     window: Window,
     folder: &RepetitionFolder,
     meta: &RepetitionMeta,
     rows: &[OcrRow],
 ) -> Window {
-    if window.to_us != u64::MAX {
+    if meta.complete {
         return window;
     }
+    let interval = Duration::try_from_secs_f64(1.0 / meta.fps).unwrap_or_default();
+    let interval_us = u64::try_from(interval.as_micros()).unwrap_or(0);
     let last = if meta.pipeline.is_reference() {
         rows.iter().filter_map(|row| row.generated_us).max()
     } else {
         FrameRows::open(folder).ok().and_then(|frames| {
             frames
                 .filter_map(Result::ok)
+                .filter(|row| row.outcome == Outcome::Shown)
                 .filter_map(|row| row.at(timeline::Point::Generated).map(|at| at.0))
                 .max()
         })
     };
     Window {
-        to_us: last.map_or(window.from_us, |last| (last + 1).max(window.from_us)),
+        to_us: last
+            .map_or(window.from_us, |last| {
+                (last + interval_us).max(window.from_us)
+            })
+            .min(window.to_us),
         ..window
     }
 }
