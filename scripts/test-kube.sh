@@ -86,7 +86,13 @@ if [ -d "$capi/cluster-api" ]; then
     cp -r k8s/capi "$work/capi"
     sed -i "s/^repetitions = .*/repetitions = $repetitions/" "$work/capi/figure-4.toml"
     provision() { "${PROGRAMS:-target/release}/xrbench" provision "$work/capi/figure-4.toml" --kubeconfig /var/lib/kube-up/xra/admin.kubeconfig "$@"; }
-    for _ in $(seq 100); do a get clusters.v1beta2.cluster.x-k8s.io >/dev/null 2>&1 && break; sleep 0.2; done
+    a wait --for=condition=Established --timeout 60s crd --all >/dev/null
+    served() { a get --raw "/apis/$1" 2>/dev/null | grep -q "\"$2\""; }
+    for _ in $(seq 300); do
+        served cluster.x-k8s.io/v1beta2 MachineDeployment && served controlplane.cluster.x-k8s.io/v1beta2 KThreesControlPlane &&
+            served infrastructure.cluster.x-k8s.io/v1beta1 OpenStackMachineTemplate && break
+        sleep 0.2
+    done
     provision --dry-run | a apply --server-side --dry-run=server --validate=strict --filename - >/dev/null || fail "a template is not accepted"
     simulated=(--simulate "$work/capi/profile.toml")
     provision "${simulated[@]}" --out "$work/provision" >"$work/provision.log" 2>&1 &
