@@ -1,7 +1,7 @@
 //! The crate against a real API server with nodes: waits that end, waits that cannot, preflight, and what is deleted.
 //!
-//! `make test-kube` runs it: XR_TEST_KUBECONFIG names the kubeconfig of a cluster, whose nodes have the images, and
-//! XR_TEST_LIQO the folder of Liqo's definitions. It takes the arguments of a test program.
+//! `make test-kube` runs it: `XR_TEST_KUBECONFIG` names the kubeconfig of a cluster, whose nodes have the images, and
+//! `XR_TEST_LIQO` the folder of Liqo's definitions. It takes the arguments of a test program.
 
 mod preflight;
 mod waits;

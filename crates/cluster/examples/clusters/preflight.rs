@@ -131,7 +131,20 @@ pub(super) async fn image() {
     assert!(told(&found).contains("image xrbench/renderer:never"));
 }
 
-/// Liqo itself cannot be had here; its definitions can, from the folder that XR_TEST_LIQO names.
+/// Says what Liqo would say of the namespace. kubectl has a flag for that which older ones lack; the API has always had the path.
+fn set_phase(namespace: &str, phase: &str) {
+    let at = format!(
+        "/apis/offloading.liqo.io/v1beta1/namespaces/{namespace}/namespaceoffloadings/offloading"
+    );
+    let text = kubectl(&["get", "--raw", &at], "");
+    let mut there: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    there["status"] = serde_json::json!({"offloadingPhase": phase});
+    let status = format!("{at}/status");
+    let args = ["replace", "--raw", &status, "--filename", "-"];
+    kubectl(&args, &there.to_string());
+}
+
+/// Liqo itself cannot be had here; its definitions can, from the folder that `XR_TEST_LIQO` names.
 pub(super) async fn liqo() {
     let crds =
         std::env::var("XR_TEST_LIQO").expect("XR_TEST_LIQO names the folder of Liqo's definitions");
@@ -181,28 +194,7 @@ pub(super) async fn liqo() {
     place.apply(&object).await;
     let objects = Objects::parse(&object).expect("an object");
     let object = objects.in_order().next().expect("one");
-    let phase = |phase: &str| {
-        let patch = format!("{{\"status\": {{\"offloadingPhase\": \"{phase}\"}}}}");
-        let at = format!(
-            "/apis/offloading.liqo.io/v1beta1/namespaces/{}/namespaceoffloadings/offloading",
-            place.namespace
-        );
-        // kubectl of these years patches a status by a flag that older ones lack; the API has always had the path.
-        let mut there: serde_json::Value =
-            serde_json::from_str(&kubectl(&["get", "--raw", &at], "")).expect("JSON");
-        let patch: serde_json::Value = serde_json::from_str(&patch).expect("JSON");
-        there["status"] = patch["status"].clone();
-        kubectl(
-            &[
-                "replace",
-                "--raw",
-                &format!("{at}/status"),
-                "--filename",
-                "-",
-            ],
-            &there.to_string(),
-        );
-    };
+    let phase = |phase: &str| set_phase(&place.namespace, phase);
     let field = "status.offloadingPhase";
     let wait = |limit| cluster.field(object, field, "Ready", &["SomeFailed", "AllFailed"], limit);
     let late = wait(Duration::from_secs(1))

@@ -33,7 +33,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const BACK: Duration = Duration::from_secs(20);
 
 /// How long the last rows may take to come once every program has ended.
-const LAST: Duration = Duration::from_secs(60);
+const LAST: Duration = Duration::from_mins(1);
 
 /// Without a new row for so long, what still waits in the collector are frames that nobody will show.
 const QUIET: Duration = Duration::from_secs(5);

@@ -16,6 +16,7 @@ mod limits;
 mod plan;
 mod pods;
 mod prepared;
+mod reach;
 mod target;
 mod usage;
 

@@ -21,7 +21,7 @@ use crate::run::events::Events;
 use result::RepetitionFolder;
 
 /// How long pods may take to be ready; an image may have to be pulled, and a client is ready once it has shown a frame.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_mins(2);
 
 /// How long pods may take to begin to end once they are told to.
 const GRACE: Duration = Duration::from_secs(10);

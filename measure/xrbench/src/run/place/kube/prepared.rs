@@ -116,7 +116,7 @@ impl KubePlan {
     }
 }
 
-/// Where renderer and client find the streamer: what the overlay's ConfigMap says, and nobody else.
+/// Where renderer and client find the streamer: what the overlay's `ConfigMap` says, and nobody else.
 fn addresses(near: &Objects) -> anyhow::Result<Addresses> {
     let name = |object: &&Value| {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
