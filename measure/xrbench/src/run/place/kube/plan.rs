@@ -80,16 +80,13 @@ pub(in crate::run) struct KubePlan {
     pub(super) fabric: Fabric,
     pub(super) clients: u32,
     /// The transport of RTP: the scenario's, unless that cannot work here.
-    pub(in crate::run::place) transport: Transport,
+    pub(crate) transport: Transport,
     transport_why: Option<String>,
 }
 
 impl KubePlan {
     /// Plans a scenario.
-    pub(in crate::run::place) fn new(
-        scenario: &Scenario,
-        target: &Arc<KubeTarget>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn new(scenario: &Scenario, target: &Arc<KubeTarget>) -> anyhow::Result<Self> {
         let layout = check(scenario)?;
         let cannot = layout.b.is_some() && scenario.transport == Transport::Udp;
         let why =
@@ -110,7 +107,7 @@ impl KubePlan {
     }
 
     /// Where each program listens in its pod.
-    pub(in crate::run::place) fn listen() -> ListenAddresses {
+    pub(crate) fn listen() -> ListenAddresses {
         let any = |port: u16| format!("0.0.0.0:{port}");
         ListenAddresses {
             http: any(FEED_PORT),
@@ -121,7 +118,7 @@ impl KubePlan {
     }
 
     /// What is known before anything is applied.
-    pub(in crate::run::place) fn meta(&self) -> PlaceMeta {
+    pub(crate) fn meta(&self) -> PlaceMeta {
         let two = self.layout.b.is_some() || self.layout.offloading.is_some();
         let fabric = FabricMeta {
             name: match self.fabric {

@@ -153,24 +153,24 @@ impl Pods {
         });
     }
 
-    pub(in crate::run::place) fn role(&self) -> &str {
+    pub(crate) fn role(&self) -> &str {
         self.role.as_str()
     }
 
-    pub(in crate::run::place) fn command_line(&self) -> Vec<String> {
+    pub(crate) fn command_line(&self) -> Vec<String> {
         self.command.clone()
     }
 
-    pub(in crate::run::place) const fn started_at(&self) -> UnixMicros {
+    pub(crate) const fn started_at(&self) -> UnixMicros {
         self.started_at
     }
 
-    pub(in crate::run::place) fn log(&self) -> &Path {
+    pub(crate) fn log(&self) -> &Path {
         &self.log
     }
 
     /// The last lines of the first pod's log, as far as it was followed.
-    pub(in crate::run::place) fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().rev().take(TAIL_LINES).collect();
@@ -178,7 +178,7 @@ impl Pods {
     }
 
     /// Waits until every pod is ready; what a process would say in its ready line is what the manifests say.
-    pub(in crate::run::place) async fn ready(&self) -> anyhow::Result<Ready> {
+    pub(crate) async fn ready(&self) -> anyhow::Result<Ready> {
         let mut state = self.state.clone();
         let known = state
             .wait_for(|state| !matches!(state, State::Starting))
@@ -193,7 +193,7 @@ impl Pods {
     }
 
     /// Waits until a pod ends, or cannot start, and tells how.
-    pub(in crate::run::place) async fn exited(&self) -> String {
+    pub(crate) async fn exited(&self) -> String {
         let mut state = self.state.clone();
         let known = state
             .wait_for(|state| matches!(state, State::Ended(_)))
@@ -205,7 +205,7 @@ impl Pods {
     }
 
     /// Ends the pods, each with the grace that its manifest gives it. That they are gone is awaited with their namespace.
-    pub(in crate::run::place) async fn terminate(&self) -> String {
+    pub(crate) async fn terminate(&self) -> String {
         let ended = async {
             for name in &self.names {
                 self.cluster.stop(&self.namespace, name).await?;
@@ -221,7 +221,7 @@ impl Pods {
     }
 
     /// Kills the first pod of the role.
-    pub(in crate::run::place) async fn kill(&mut self) -> anyhow::Result<String> {
+    pub(crate) async fn kill(&mut self) -> anyhow::Result<String> {
         let State::Running(pods) = self.state.borrow().clone() else {
             anyhow::bail!("{} is to be killed, but does not run", self.role);
         };
@@ -233,7 +233,7 @@ impl Pods {
     }
 
     /// Waits for the pod that comes in a killed one's place.
-    pub(in crate::run::place) async fn restart(mut self) -> anyhow::Result<Self> {
+    pub(crate) async fn restart(mut self) -> anyhow::Result<Self> {
         self.started_at = clock::now();
         self.follow();
         self.ready().await?;
