@@ -54,8 +54,8 @@ impl Posts {
 pub struct Uploader(JoinHandle<()>);
 
 impl Uploader {
-    /// Starts sending to `collector` under the name `id`, with `token` if there is one. Whether the collector answers is logged
-    /// at once.
+    /// Starts sending to `collector` under the name `id`, with `token` if there is one, and logs at once whether the
+    /// collector answers.
     pub fn start(
         collector: &str,
         id: &str,
@@ -133,7 +133,7 @@ struct Answer {
     why: String,
 }
 
-/// What became of a post.
+/// The collector's answer to a post of reports.
 enum Verdict {
     /// The collector has it, but for what it left out.
     Taken(Answer),

@@ -25,7 +25,7 @@ const THROTTLED: &str = "container_cpu_cfs_throttled_seconds_total";
 pub struct Page(BTreeMap<String, Reading>);
 
 impl Page {
-    /// Reads a page.
+    /// Reads a page of the kubelet's cAdvisor metrics.
     pub fn parse(text: &str) -> Self {
         let mut page = Self::default();
         for line in text.lines() {

@@ -15,7 +15,7 @@ pub struct Fault {
     pub field: String,
     /// The fault, with the value that was found.
     pub why: String,
-    /// What would be right.
+    /// The remedy, as a whole sentence.
     pub remedy: String,
 }
 

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// As much of a file is asked for at a time.
 const PART_BYTES: u64 = 4 << 20;
 
-/// A port of a pod.
+/// A connection to a port of a pod, forwarded by the API server and opened anew when it breaks.
 pub struct Forward {
     cluster: Cluster,
     api: Api<Pod>,
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Forward {
 }
 
 impl Forward {
-    /// A port of a pod; nothing is opened yet.
+    /// Names a port of a pod, and opens nothing before the first request.
     pub fn new(cluster: &Cluster, namespace: &str, pod: &str, port: u16) -> Self {
         Self {
             cluster: cluster.clone(),

@@ -22,7 +22,7 @@ pub(crate) struct Trouble {
     pub(crate) field: String,
     /// The trouble, in the cluster's words.
     pub(crate) why: String,
-    /// What would be right.
+    /// The remedy, as a whole sentence.
     pub(crate) remedy: String,
     /// The name of the pod; none where it is the workload's own.
     pub(crate) pod: Option<String>,
