@@ -6,6 +6,7 @@
 #   PROGRAMS    the folder of the programs: target/release
 #   SECONDS_MEASURED    how long each scenario is counted: 20
 #   REPETITIONS         clusters of each kind that are provisioned by a simulated provider: 30
+#   MEDIANS_PERCENT     how far the medians of their steps may be off what the provider was told: 1
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -103,7 +104,7 @@ if [ -d "$capi/cluster-api" ]; then
     [ -n "$(a --namespace xrbench-provision get clusters.v1beta2.cluster.x-k8s.io --output name)" ] || fail "nothing was being provisioned"
     began=$SECONDS
     provision "${simulated[@]}" --resume "$work/provision" >"$work/provision.log" 2>&1 || fail "provision: $(tail -5 "$work/provision.log")"
-    python3 k8s/capi/check.py "$work/provision" || fail "the simulated times do not come back"
+    python3 k8s/capi/check.py "$work/provision" "${MEDIANS_PERCENT:-1}" || fail "the simulated times do not come back"
     kinds=clusters.v1beta2.cluster.x-k8s.io,machines.v1beta2.cluster.x-k8s.io,machinedeployments.v1beta2.cluster.x-k8s.io
     kinds+=,kubeadmcontrolplanes,kthreescontrolplanes,openstackclusters,openstackmachinetemplates,kubeadmconfigtemplates,kthreesconfigtemplates
     provision --clean >/dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""check.py RESULT: every step of a simulated experiment has the median that its profile states, within 1 %. A step's expected median is
-that of the strata of which each repetition has one. Prints the worst steps, and ends with 1 if one does not hold."""
+"""check.py RESULT [PERCENT]: every step of a simulated experiment has the median that its profile states, within 1 % or PERCENT, which a
+machine that does other work at the same time may need. A step's expected median is that of the strata of which each repetition has one. Prints the worst steps, and ends with 1 if one does not hold."""
 import csv
 import json
 import math
@@ -28,6 +28,7 @@ def nearest_rank(values):
 
 def main():
     folder = pathlib.Path(sys.argv[1])
+    percent = float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
     info = json.loads((folder / "provision.json").read_text())
     profile = tomllib.loads(info["simulated"]["profile"])
     cells = {(one["distribution"], one["nodes"]): one for one in profile["cell"]}
@@ -58,7 +59,7 @@ def main():
     for error, cell, name, expected in off[:3]:
         print(f"{cell[0]}, {cell[1]} nodes, {name}: {100 * error:+.2f} % of {expected:.2f} s")
     print(f"{len(off)} medians, the worst {100 * abs(off[0][0]):.2f} % off")
-    sys.exit(abs(off[0][0]) > 0.01)
+    sys.exit(100 * abs(off[0][0]) > percent)
 
 
 main()

@@ -12,6 +12,7 @@ use result::provision::{
 };
 use result::{RunState, read_json, rows, write_json};
 use service::Shutdown;
+use tokio::time::MissedTickBehavior;
 
 use crate::clean;
 use crate::management::Management;
@@ -20,6 +21,9 @@ use crate::one::{Provisioned, Provisioning};
 use crate::preflight;
 use crate::simulate::{Profile, Simulation};
 use crate::template::Templates;
+
+/// The least time between the starts of two clusters: what is applied for one does not stand in a queue behind the others.
+const START_SPACING: Duration = Duration::from_millis(100);
 
 /// How long what is left may take to go after Ctrl-C.
 const CLEANING: Duration = Duration::from_mins(1);
@@ -240,8 +244,12 @@ async fn provision_all(
         .collect();
     let progress = Progress::new(done.len() + planned.len(), done.len());
     let parallel = record.info.parallel;
+    let mut starts = tokio::time::interval(START_SPACING);
+    starts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let starts = futures::stream::poll_fn(move |context| starts.poll_tick(context).map(Some));
     let mut all = futures::stream::iter(&planned)
-        .map(|planned| provision_one(matrix, templates, management, &id, planned, limit))
+        .zip(starts)
+        .map(|(planned, _)| provision_one(matrix, templates, management, &id, planned, limit))
         .buffer_unordered(parallel);
     while let Some(one) = all.next().await {
         let one = one?;
