@@ -28,6 +28,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         "client",
         &["settings", "stamp", "timeline", "media", "service"],
     ),
+    ("lisp", &["settings", "timeline", "service", "cluster"]),
     ("result", &["settings", "timeline"]),
     ("stats", &["timeline"]),
     ("ocr", &["stamp", "result", "stats"]),
