@@ -1,3 +1,5 @@
 //! LISP between clusters: a service keeps one address wherever its pods run (RFC 9300, RFC 9301, RFC 9437).
 //!
 //! The messages, tables and state machines know no socket and no clock: time is an argument of theirs. Programs stand around them.
+
+pub mod data;
