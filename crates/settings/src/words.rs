@@ -123,6 +123,23 @@ impl Transport {
     }
 }
 
+/// How a QUIC server finds out how much the path takes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Display, Serialize, Deserialize,
+)]
+#[value(rename_all = "lower")]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Congestion {
+    /// RFC 9438: sends less after each loss, whatever the cause.
+    #[default]
+    Cubic,
+    /// RFC 9002: as Cubic, and slower to send more again.
+    NewReno,
+    /// Measures rate and round trip, and takes a single loss for nothing.
+    Bbr,
+}
+
 /// The name of a cluster.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Display, Serialize, Deserialize,
@@ -253,6 +270,7 @@ mod tests {
         );
         assert_eq!(words::<Compare>(), ["steps", "paper"]);
         assert_eq!(words::<Transport>(), ["udp", "tcp"]);
+        assert_eq!(words::<Congestion>(), ["cubic", "newreno", "bbr"]);
         assert_eq!(words::<ClusterName>(), ["a", "b"]);
         assert_eq!(
             words::<Encoder>(),
