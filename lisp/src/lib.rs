@@ -2,4 +2,7 @@
 //!
 //! The messages, tables and state machines know no socket and no clock: time is an argument of theirs. Programs stand around them.
 
+pub mod bench;
+pub mod cli;
 pub mod data;
+pub mod xtr;

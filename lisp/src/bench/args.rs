@@ -1,0 +1,72 @@
+//! The command line of `xr-lisp bench`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use service::args::Common;
+
+use super::contender::Contender;
+
+/// Measures the data plane beside no tunnel, Open Overlay Router and wireguard-go.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BenchArgs {
+    /// What is measured
+    #[command(subcommand)]
+    pub(crate) what: What,
+    /// Arguments of every program.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What is measured.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(crate) enum What {
+    /// Throughput, packets, processor time and latency of the tunnel; as root, with iperf3, ethtool, oor, wg and wireguard-go
+    Data(DataArgs),
+    /// Answers every UDP datagram, until it is ended; `data` starts it where a far end is
+    #[command(hide = true)]
+    Echo {
+        /// Where it listens
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+    /// Sends a UDP datagram, waits for it to come back, and sends the next; prints the round trips
+    #[command(hide = true)]
+    Ping {
+        /// Who answers
+        #[arg(long)]
+        to: SocketAddr,
+        /// How many
+        #[arg(long)]
+        count: usize,
+    },
+}
+
+/// What `xr-lisp bench data` is told.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DataArgs {
+    /// Folder of the raw data, data.csv and latency.csv; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = "bench-lisp")]
+    pub out: PathBuf,
+    /// Repetitions, each with every contender
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub repetitions: u16,
+    /// Lengths of Ethernet frames, in bytes
+    #[arg(long, value_name = "BYTES", value_delimiter = ',', default_values_t = [256, 512, 1024, 1280, 1518], value_parser = clap::value_parser!(u16).range(128..=1518))]
+    pub sizes: Vec<u16>,
+    /// Who is measured
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_enum, default_values_t = Contender::ALL)]
+    pub contenders: Vec<Contender>,
+    /// Seconds of each measurement
+    #[arg(long, value_name = "S", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=600))]
+    pub seconds: u16,
+    /// TCP streams of each measurement
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub streams: u16,
+    /// Round trips of each measurement of latency
+    #[arg(long, value_name = "N", default_value_t = 5000)]
+    pub pings: usize,
+    /// Only latency, no throughput
+    #[arg(long)]
+    pub only_latency: bool,
+}

@@ -1,0 +1,185 @@
+//! Who is measured: how a tunnel between the two routers is made, and how it is known to be up.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::ground::{Ground, Running};
+use super::pingpong;
+
+/// How long a tunnel may take to carry its first packet.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A way from the client to the pod.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub(crate) enum Contender {
+    /// Routes, without a tunnel
+    Plain,
+    /// Our tunnel router, packets one by one
+    Single,
+    /// Our tunnel router, with every offload that the system has
+    Offload,
+    /// Open Overlay Router
+    Oor,
+    /// wireguard-go
+    WireguardGo,
+}
+
+impl Contender {
+    /// Everyone.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Plain,
+        Self::Single,
+        Self::Offload,
+        Self::Oor,
+        Self::WireguardGo,
+    ];
+
+    /// The word for it.
+    pub(crate) fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// Makes the way. It lasts as long as what is returned.
+    pub(crate) fn start(self, ground: &Ground, folder: &Path) -> anyhow::Result<Vec<Running>> {
+        let mut running = match self {
+            Self::Plain => {
+                ground.configure("a", "route add 10.96.0.0/24 via 10.0.0.2\n")?;
+                ground.configure("b", "route add 192.168.1.0/24 via 10.0.0.1\n")?;
+                Vec::new()
+            }
+            Self::Single => ours(ground, "off")?,
+            Self::Offload => ours(ground, "auto")?,
+            Self::Oor => oor(ground, folder)?,
+            Self::WireguardGo => wireguard_go(ground, folder)?,
+        };
+        let start = Instant::now();
+        while pingpong::in_ground(ground, 1).is_err() {
+            if running.iter_mut().any(Running::has_ended) {
+                bail!("{} has ended by itself", self.name());
+            }
+            if start.elapsed() > PATIENCE {
+                bail!(
+                    "{} carries nothing after {} s",
+                    self.name(),
+                    PATIENCE.as_secs()
+                );
+            }
+        }
+        Ok(running)
+    }
+}
+
+fn ours(ground: &Ground, offloads: &str) -> anyhow::Result<Vec<Running>> {
+    let program = std::env::current_exe()?;
+    let program = program.to_str().context("our own path is text")?;
+    let start = |place, locator, endpoint, map| {
+        let args = [
+            "xtr",
+            "--locator",
+            locator,
+            "--endpoint",
+            endpoint,
+            "--map",
+            map,
+            "--offloads",
+            offloads,
+            "--ops",
+            "127.0.0.1:0",
+        ];
+        ground.start(place, program, &args)
+    };
+    Ok(vec![
+        start("a", "10.0.0.1", "192.168.1.0/24", "10.96.0.0/24=10.0.0.2")?,
+        start("b", "10.0.0.2", "10.96.0.0/24", "192.168.1.0/24=10.0.0.1")?,
+    ])
+}
+
+fn oor(ground: &Ground, folder: &Path) -> anyhow::Result<Vec<Running>> {
+    let mut running = Vec::new();
+    for (place, endpoints, others, locator) in [
+        ("a", "192.168.1.0/24", "10.96.0.0/24", "10.0.0.2"),
+        ("b", "10.96.0.0/24", "192.168.1.0/24", "10.0.0.1"),
+    ] {
+        // Nobody answers at the addresses of the mapping system: the mapping is given.
+        let text = format!(
+            "debug = 0\nmap-request-retries = 2\noperating-mode = xTR\nencapsulation = LISP\n\
+             rloc-probing {{\n rloc-probe-interval = 0\n}}\n\
+             map-resolver = {{ 10.0.0.250 }}\n\
+             map-server {{\n address = 10.0.0.250\n key-type = 1\n key = secret\n proxy-reply = on\n}}\n\
+             database-mapping {{\n eid-prefix = {endpoints}\n iid = 0\n ttl = 10\n\
+             rloc-iface {{\n interface = wan\n ip_version = 4\n priority = 1\n weight = 100\n }}\n}}\n\
+             static-map-cache {{\n eid-prefix = {others}\n iid = 0\n\
+             rloc-address {{\n address = {locator}\n priority = 1\n weight = 100\n }}\n}}\n"
+        );
+        let file = folder.join(format!("oor-{place}.conf"));
+        std::fs::write(&file, text)?;
+        running.push(ground.start(
+            place,
+            "oor",
+            &["-f", file.to_str().context("the folder's name is text")?],
+        )?);
+    }
+    Ok(running)
+}
+
+fn wireguard_go(ground: &Ground, folder: &Path) -> anyhow::Result<Vec<Running>> {
+    let ends = [
+        ("a", "xrwga", "10.96.0.0/24", "10.0.0.2:51820"),
+        ("b", "xrwgb", "192.168.1.0/24", "10.0.0.1:51820"),
+    ];
+    let mut running = Vec::new();
+    let mut keys = Vec::new();
+    for (place, ..) in ends {
+        let file = folder.join(format!("wireguard-{place}.key"));
+        std::fs::write(&file, ground.call(place, "wg", &["genkey"])?)?;
+        let shell = format!("wg pubkey < {}", file.display());
+        keys.push((
+            file,
+            ground.call(place, "sh", &["-c", &shell])?.trim().to_owned(),
+        ));
+    }
+    for (end, (place, device, others, endpoint)) in ends.into_iter().enumerate() {
+        // It would say that the kernel has WireGuard, and end, if it were not told to run in the foreground all the same.
+        let mut program = ground.start(
+            place,
+            "env",
+            &["WG_PROCESS_FOREGROUND=1", "wireguard-go", "-f", device],
+        )?;
+        let start = Instant::now();
+        while ground.call(place, "wg", &["show", device]).is_err() {
+            if program.has_ended() || start.elapsed() > PATIENCE {
+                bail!("wireguard-go has made no device");
+            }
+            sleep(Duration::from_millis(20));
+        }
+        running.push(program);
+        let (own, other) = (&keys[end].0, &keys[1 - end].1);
+        let own = own.to_str().context("the folder's name is text")?;
+        let args = [
+            "set",
+            device,
+            "listen-port",
+            "51820",
+            "private-key",
+            own,
+            "peer",
+            other,
+            "endpoint",
+            endpoint,
+            "allowed-ips",
+            others,
+        ];
+        ground.call(place, "wg", &args)?;
+        ground.configure(
+            place,
+            &format!("link set {device} mtu 1420 up\nroute add {others} dev {device}\n"),
+        )?;
+    }
+    Ok(running)
+}

@@ -1,0 +1,155 @@
+//! The order of a measurement, and its files.
+
+use std::fs::File;
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use service::Shutdown;
+
+use super::args::{BenchArgs, DataArgs, What};
+use super::contender::Contender;
+use super::ground::Ground;
+use super::load;
+use super::pingpong;
+use super::table::{self, Cell, Latencies, Throughputs, median};
+
+/// Where load goes: the place, its address, and its word in the tables.
+const TARGETS: [(&str, &str, &str); 2] = [("b", "10.96.0.1", "host"), ("pod", "10.96.0.10", "pod")];
+
+/// Measures, until the end or a signal.
+pub async fn run(args: BenchArgs, shutdown: Shutdown) -> anyhow::Result<()> {
+    let work = tokio::task::spawn_blocking(move || match args.what {
+        What::Data(args) => data(&args, &shutdown),
+        What::Echo { listen } => pingpong::echo(listen),
+        What::Ping { to, count } => pingpong::ping(to, count),
+    });
+    work.await?
+}
+
+fn data(args: &DataArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let create = |name: &str, head: &str| {
+        let path = args.out.join(name);
+        let mut file =
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        file.write_all(head.as_bytes())?;
+        anyhow::Ok(file)
+    };
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
+    let folder = args.out.canonicalize()?;
+    let mut data = create("data.csv", table::DATA_HEAD)?;
+    let mut latency = create("latency.csv", table::LATENCY_HEAD)?;
+    let (mut throughputs, mut latencies) = (Throughputs::new(), Latencies::new());
+    for repetition in 1..=args.repetitions {
+        let mut plain_us = None;
+        for contender in order(&args.contenders, repetition) {
+            if shutdown.has_fired() {
+                break;
+            }
+            tracing::info!(repetition, contender = contender.name(), "measuring");
+            for offloads in [false, true] {
+                let ground = Ground::make(offloads)?;
+                let _tunnel = contender.start(&ground, &folder)?;
+                if !offloads {
+                    let (p50, p99) = round_trips(&ground, args.pings)?;
+                    // The plain way comes first in each repetition, so that what others add is against the same minute.
+                    let plain = *plain_us.get_or_insert(p50);
+                    let added = (p50 - plain) / 2.0;
+                    let row = format!(
+                        "{repetition},{},{p50:.1},{p99:.1},{added:.1}\n",
+                        contender.name()
+                    );
+                    latency.write_all(row.as_bytes())?;
+                    latencies.entry(contender).or_default().push(added);
+                }
+                if args.only_latency {
+                    break;
+                }
+                // Links with offloads carry packets of any length: one length is enough.
+                let longest = args.sizes.iter().max().copied();
+                let sizes = args
+                    .sizes
+                    .iter()
+                    .copied()
+                    .filter(|size| !offloads || Some(*size) == longest);
+                for frame in sizes {
+                    for (place, address, target) in TARGETS {
+                        if shutdown.has_fired() {
+                            break;
+                        }
+                        let found =
+                            load::run(&ground, place, address, frame, args.seconds, args.streams)?;
+                        let cell = Cell {
+                            offloads,
+                            target,
+                            frame,
+                            contender,
+                        };
+                        data.write_all(table::data_row(repetition, &cell, &found).as_bytes())?;
+                        throughputs.entry(cell).or_default().push(found);
+                    }
+                }
+            }
+        }
+    }
+    let text = format!(
+        "{}\n{}",
+        table::throughput(&throughputs),
+        table::latency(&latencies)
+    );
+    std::fs::write(args.out.join("tables.txt"), &text)?;
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// The contenders of a repetition: the plain way first, as all others are compared with it, and the others in turn.
+fn order(all: &[Contender], repetition: u16) -> Vec<Contender> {
+    let plain = all
+        .iter()
+        .copied()
+        .filter(|contender| *contender == Contender::Plain);
+    let mut others: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|contender| *contender != Contender::Plain)
+        .collect();
+    if !others.is_empty() {
+        let turn = usize::from(repetition) % others.len();
+        others.rotate_left(turn);
+    }
+    plain.chain(others).collect()
+}
+
+/// p50 and p99 of round trips from the client to the pod, in microseconds.
+fn round_trips(ground: &Ground, count: usize) -> anyhow::Result<(f64, f64)> {
+    let mut trips = pingpong::in_ground(ground, count)?;
+    trips.sort_by(f64::total_cmp);
+    let p99 = trips
+        .get(trips.len() * 99 / 100)
+        .copied()
+        .unwrap_or_default();
+    Ok((median(&trips), p99))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everyone_is_first_behind_the_plain_way_in_turn() {
+        let seconds: Vec<_> = (0..4)
+            .map(|repetition| order(&Contender::ALL, repetition)[1])
+            .collect();
+        assert_eq!(
+            seconds,
+            [
+                Contender::Single,
+                Contender::Offload,
+                Contender::Oor,
+                Contender::WireguardGo
+            ]
+        );
+        assert!((0..9).all(|repetition| order(&Contender::ALL, repetition)[0] == Contender::Plain));
+    }
+}

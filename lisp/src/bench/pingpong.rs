@@ -1,0 +1,92 @@
+//! One datagram there and back, again and again: what a packet's way takes.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::ground::{Ground, Running};
+
+/// Bytes of a datagram.
+const BYTES: usize = 200;
+
+/// How long a datagram may stay away before it counts as lost.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Answers every datagram. It ends when it is killed.
+pub(crate) fn echo(listen: SocketAddr) -> anyhow::Result<()> {
+    let socket = UdpSocket::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let (bytes, from) = socket.recv_from(&mut buffer)?;
+        socket.send_to(&buffer[..bytes], from)?;
+    }
+}
+
+/// Prints the round trips of `count` datagrams, in nanoseconds, one after the other.
+pub(crate) fn ping(to: SocketAddr, count: usize) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    for trip in trips(to, count)? {
+        writeln!(stdout, "{trip}")?;
+    }
+    Ok(())
+}
+
+/// The round trips of `count` datagrams from the client to the pod, in microseconds.
+pub(crate) fn in_ground(ground: &Ground, count: usize) -> anyhow::Result<Vec<f64>> {
+    let program = std::env::current_exe()?;
+    let program = program.to_str().context("our own path is text")?;
+    let address = "10.96.0.10:7";
+    let _echo: Running = ground.start("pod", program, &["bench", "echo", "--listen", address])?;
+    let count = count.to_string();
+    let printed = ground.call(
+        "client",
+        program,
+        &["bench", "ping", "--to", address, "--count", &count],
+    )?;
+    let nanoseconds = printed.lines().map(str::parse::<f64>);
+    let trips: Result<Vec<_>, _> = nanoseconds.map(|ns| ns.map(|ns| ns / 1e3)).collect();
+    trips.context("round trips are numbers")
+}
+
+fn trips(to: SocketAddr, count: usize) -> anyhow::Result<Vec<u64>> {
+    let any: SocketAddr = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse()?;
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(to)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let mut trips = Vec::with_capacity(count);
+    let mut lost = 0;
+    // The first finds caches cold and is not counted.
+    for number in 0..=count as u64 {
+        let start = Instant::now();
+        if comes_back(&socket, number) {
+            trips.push(u64::try_from(start.elapsed().as_nanos())?);
+        } else {
+            lost += 1;
+        }
+        if lost > 10 {
+            bail!("{lost} datagrams of {number} did not come back from {to}");
+        }
+    }
+    trips.drain(..1);
+    Ok(trips)
+}
+
+/// Sends the datagram of this number and waits for its answer, past answers to those that were given up.
+fn comes_back(socket: &UdpSocket, number: u64) -> bool {
+    let mut sent = [0; BYTES];
+    sent[..8].copy_from_slice(&number.to_be_bytes());
+    let mut came = [0; BYTES];
+    // The far end may not listen yet, which the system says here.
+    if socket.send(&sent).is_err() {
+        return false;
+    }
+    loop {
+        match socket.recv(&mut came) {
+            Ok(length) if came[..length] == sent[..] => return true,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+}

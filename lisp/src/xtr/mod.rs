@@ -1,0 +1,21 @@
+//! The tunnel router: packets out of a TUN device into UDP 4341, and back.
+//!
+//! Two threads for each queue, one for each way, move packets in batches and share nothing but the [forwarding
+//! table](forwarding), which is exchanged as a whole while they run. Whoever knows mappings fills it.
+
+mod args;
+mod count;
+mod device;
+mod egress;
+mod forwarding;
+mod ingress;
+mod launch;
+mod mmsg;
+mod privileges;
+mod sender;
+mod sockets;
+mod static_map;
+
+pub use args::XtrArgs;
+pub use forwarding::Forwarding;
+pub use launch::run;
