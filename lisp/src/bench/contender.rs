@@ -6,11 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use super::ends::{self, A, B, PATIENCE};
 use super::ground::{Ground, Running};
-use super::pingpong;
-
-/// How long a tunnel may take to carry its first packet.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A way from the client to the pod.
 #[derive(
@@ -53,79 +50,17 @@ impl Contender {
                 ground.configure("b", "route add 192.168.1.0/24 via 10.0.0.1\n")?;
                 Vec::new()
             }
-            Self::Single => ours(ground, "off")?,
-            Self::Offload => ours(ground, "auto")?,
-            Self::Oor => oor(ground, folder)?,
+            Self::Single => vec![
+                ends::ours(ground, A, &["--offloads", "off"])?,
+                ends::ours(ground, B, &["--offloads", "off"])?,
+            ],
+            Self::Offload => vec![ends::ours(ground, A, &[])?, ends::ours(ground, B, &[])?],
+            Self::Oor => vec![ends::oor(ground, A, folder)?, ends::oor(ground, B, folder)?],
             Self::WireguardGo => wireguard_go(ground, folder)?,
         };
-        let start = Instant::now();
-        while pingpong::in_ground(ground, 1).is_err() {
-            if running.iter_mut().any(Running::has_ended) {
-                bail!("{} has ended by itself", self.name());
-            }
-            if start.elapsed() > PATIENCE {
-                bail!(
-                    "{} carries nothing after {} s",
-                    self.name(),
-                    PATIENCE.as_secs()
-                );
-            }
-        }
+        ends::await_carried(ground, &mut running)?;
         Ok(running)
     }
-}
-
-fn ours(ground: &Ground, offloads: &str) -> anyhow::Result<Vec<Running>> {
-    let program = std::env::current_exe()?;
-    let program = program.to_str().context("our own path is text")?;
-    let start = |place, locator, endpoint, map| {
-        let args = [
-            "xtr",
-            "--locator",
-            locator,
-            "--endpoint",
-            endpoint,
-            "--map",
-            map,
-            "--offloads",
-            offloads,
-            "--ops",
-            "127.0.0.1:0",
-        ];
-        ground.start(place, program, &args)
-    };
-    Ok(vec![
-        start("a", "10.0.0.1", "192.168.1.0/24", "10.96.0.0/24=10.0.0.2")?,
-        start("b", "10.0.0.2", "10.96.0.0/24", "192.168.1.0/24=10.0.0.1")?,
-    ])
-}
-
-fn oor(ground: &Ground, folder: &Path) -> anyhow::Result<Vec<Running>> {
-    let mut running = Vec::new();
-    for (place, endpoints, others, locator) in [
-        ("a", "192.168.1.0/24", "10.96.0.0/24", "10.0.0.2"),
-        ("b", "10.96.0.0/24", "192.168.1.0/24", "10.0.0.1"),
-    ] {
-        // Nobody answers at the addresses of the mapping system: the mapping is given.
-        let text = format!(
-            "debug = 0\nmap-request-retries = 2\noperating-mode = xTR\nencapsulation = LISP\n\
-             rloc-probing {{\n rloc-probe-interval = 0\n}}\n\
-             map-resolver = {{ 10.0.0.250 }}\n\
-             map-server {{\n address = 10.0.0.250\n key-type = 1\n key = secret\n proxy-reply = on\n}}\n\
-             database-mapping {{\n eid-prefix = {endpoints}\n iid = 0\n ttl = 10\n\
-             rloc-iface {{\n interface = wan\n ip_version = 4\n priority = 1\n weight = 100\n }}\n}}\n\
-             static-map-cache {{\n eid-prefix = {others}\n iid = 0\n\
-             rloc-address {{\n address = {locator}\n priority = 1\n weight = 100\n }}\n}}\n"
-        );
-        let file = folder.join(format!("oor-{place}.conf"));
-        std::fs::write(&file, text)?;
-        running.push(ground.start(
-            place,
-            "oor",
-            &["-f", file.to_str().context("the folder's name is text")?],
-        )?);
-    }
-    Ok(running)
 }
 
 fn wireguard_go(ground: &Ground, folder: &Path) -> anyhow::Result<Vec<Running>> {

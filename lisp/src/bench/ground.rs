@@ -5,12 +5,18 @@
 //! ```
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+/// How long a program may take to listen.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The places, in the order in which they are made.
-pub(crate) const PLACES: [&str; 5] = ["client", "a", "core", "b", "pod"];
+pub const PLACES: [&str; 5] = ["client", "a", "core", "b", "pod"];
 
 /// Every interface, with its place. `ip` takes the short names `a` and `br` for words of its own.
 const INTERFACES: [(&str, &str); 8] = [
@@ -26,15 +32,18 @@ const INTERFACES: [(&str, &str); 8] = [
 
 /// Namespaces and links.
 #[derive(Debug)]
-pub(crate) struct Ground {
+pub struct Ground {
     id: u32,
+    program: PathBuf,
 }
 
 impl Ground {
-    /// Makes namespaces and links; with offloads off, no link of them merges or segments packets.
-    pub(crate) fn make(offloads: bool) -> anyhow::Result<Self> {
+    /// Makes namespaces and links; with offloads off, no link of them merges or segments packets. `program` is xr-lisp. One
+    /// process can have one at a time.
+    pub fn make(offloads: bool, program: PathBuf) -> anyhow::Result<Self> {
         let ground = Self {
             id: std::process::id(),
+            program,
         };
         ground.remove();
         let name = |place: &str| ground.name(place);
@@ -106,15 +115,20 @@ impl Ground {
         format!("xrlisp{}-{place}", self.id)
     }
 
+    /// The path of xr-lisp.
+    pub fn program(&self) -> anyhow::Result<&str> {
+        self.program.to_str().context("the path of xr-lisp is text")
+    }
+
     /// A program that will run in a place.
-    pub(crate) fn command(&self, place: &str, program: &str) -> Command {
+    pub fn command(&self, place: &str, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name(place), program]);
         command
     }
 
     /// Runs a program in a place and returns what it printed.
-    pub(crate) fn call(&self, place: &str, program: &str, args: &[&str]) -> anyhow::Result<String> {
+    pub fn call(&self, place: &str, program: &str, args: &[&str]) -> anyhow::Result<String> {
         let output = self
             .command(place, program)
             .args(args)
@@ -134,12 +148,7 @@ impl Ground {
     }
 
     /// Starts a program in a place; it ends with what is returned.
-    pub(crate) fn start(
-        &self,
-        place: &str,
-        program: &str,
-        args: &[&str],
-    ) -> anyhow::Result<Running> {
+    pub fn start(&self, place: &str, program: &str, args: &[&str]) -> anyhow::Result<Running> {
         let mut command = self.command(place, program);
         command
             .args(args)
@@ -152,8 +161,24 @@ impl Ground {
         Ok(Running(child))
     }
 
+    /// Waits until somebody listens on a port in a place; `protocol` is the option of `ss`: `-t` or `-u`.
+    pub fn await_listener(&self, place: &str, protocol: &str, port: &str) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let filter = format!("sport = :{port}");
+        while self
+            .call(place, "ss", &["-Hln", protocol, &filter])?
+            .is_empty()
+        {
+            if start.elapsed() > PATIENCE {
+                bail!("nobody listens on port {port} in {place}");
+            }
+            sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
     /// Adds what `ip -batch` reads, in a place.
-    pub(crate) fn configure(&self, place: &str, lines: &str) -> anyhow::Result<()> {
+    pub fn configure(&self, place: &str, lines: &str) -> anyhow::Result<()> {
         batch(Some(&self.name(place)), lines)
     }
 
@@ -176,11 +201,11 @@ impl Drop for Ground {
 
 /// A program that ends with this value.
 #[derive(Debug)]
-pub(crate) struct Running(Child);
+pub struct Running(Child);
 
 impl Running {
     /// Whether the program has ended already.
-    pub(crate) fn has_ended(&mut self) -> bool {
+    pub fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
 }

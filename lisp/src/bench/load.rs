@@ -1,7 +1,6 @@
 //! Load on the way, and what it took: iperf3's throughput, packets on the wire, processor time.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -49,7 +48,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<Throughput> {
     let _server: Running =
         ground.start(place, "iperf3", &["-s", "-1", "-p", PORT, "-B", address])?;
-    wait_for_listener(ground, place)?;
+    ground.await_listener(place, "-t", PORT)?;
     let before = (frames(ground)?, busy_ticks()?, Instant::now());
     let printed = ground.call(
         "client",
@@ -79,20 +78,6 @@ pub(crate) fn run(
         cores: ticks / ticks_s()? / elapsed_s,
         retransmits: sums["sum_sent"]["retransmits"].as_f64().unwrap_or(0.0),
     })
-}
-
-fn wait_for_listener(ground: &Ground, place: &str) -> anyhow::Result<()> {
-    let start = Instant::now();
-    while ground
-        .call(place, "ss", &["-Hltn", &format!("sport = :{PORT}")])?
-        .is_empty()
-    {
-        if start.elapsed() > Duration::from_secs(5) {
-            bail!("iperf3 does not listen in {place}");
-        }
-        sleep(Duration::from_millis(10));
-    }
-    Ok(())
 }
 
 /// Frames that came in and went out at one side of the network between the routers.

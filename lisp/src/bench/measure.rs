@@ -48,7 +48,7 @@ fn data(args: &DataArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
             }
             tracing::info!(repetition, contender = contender.name(), "measuring");
             for offloads in [false, true] {
-                let ground = Ground::make(offloads)?;
+                let ground = Ground::make(offloads, std::env::current_exe()?)?;
                 let _tunnel = contender.start(&ground, &folder)?;
                 if !offloads {
                     let (p50, p99) = round_trips(&ground, args.pings)?;

@@ -5,10 +5,11 @@
 
 mod args;
 mod contender;
-mod ground;
+pub mod ends;
+pub mod ground;
 mod load;
 mod measure;
-mod pingpong;
+pub mod pingpong;
 mod table;
 
 pub use args::BenchArgs;

@@ -1,7 +1,7 @@
 //! The tunnel router: packets out of a TUN device into UDP 4341, and back.
 //!
-//! Two threads for each queue, one for each way, move packets in batches and share nothing but the [forwarding
-//! table](forwarding), which is exchanged as a whole while they run. Whoever knows mappings fills it.
+//! Two threads for each queue, one for each way, move packets in batches and share nothing but the
+//! forwarding table, which is exchanged as a whole while they run. Whoever knows mappings fills it.
 
 mod args;
 mod count;

@@ -1,0 +1,101 @@
+//! The two ends of a tunnel of LISP on the [ground](super::ground): ours, or Open Overlay Router, in any pairing.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::ground::{Ground, Running};
+use super::pingpong;
+
+/// How long a tunnel may take to carry its first packet.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One end: its place, locator and endpoints, and the other's.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    place: &'static str,
+    locator: &'static str,
+    endpoints: &'static str,
+    other_locator: &'static str,
+    other_endpoints: &'static str,
+}
+
+/// The end of the client.
+pub const A: End = End {
+    place: "a",
+    locator: "10.0.0.1",
+    endpoints: "192.168.1.0/24",
+    other_locator: "10.0.0.2",
+    other_endpoints: "10.96.0.0/24",
+};
+
+/// The end of the pod.
+pub const B: End = End {
+    place: "b",
+    locator: A.other_locator,
+    endpoints: A.other_endpoints,
+    other_locator: A.locator,
+    other_endpoints: A.endpoints,
+};
+
+/// Our tunnel router, with these arguments more.
+pub fn ours(ground: &Ground, end: End, more: &[&str]) -> anyhow::Result<Running> {
+    let map = format!("{}={}", end.other_endpoints, end.other_locator);
+    let args = [
+        "xtr",
+        "--locator",
+        end.locator,
+        "--endpoint",
+        end.endpoints,
+        "--map",
+        &map,
+    ];
+    let all: Vec<_> = args
+        .iter()
+        .chain(&["--ops", "127.0.0.1:9096"])
+        .chain(more)
+        .copied()
+        .collect();
+    ground.start(end.place, ground.program()?, &all)
+}
+
+/// Open Overlay Router, with the mapping in its configuration, which is written into `folder`.
+pub fn oor(ground: &Ground, end: End, folder: &Path) -> anyhow::Result<Running> {
+    let End {
+        place,
+        endpoints,
+        other_locator,
+        other_endpoints,
+        ..
+    } = end;
+    // Nobody answers at the addresses of the mapping system: the mapping is given.
+    let text = format!(
+        "debug = 0\nmap-request-retries = 2\noperating-mode = xTR\nencapsulation = LISP\n\
+         rloc-probing {{\n rloc-probe-interval = 0\n}}\n\
+         map-resolver = {{ 10.0.0.250 }}\n\
+         map-server {{\n address = 10.0.0.250\n key-type = 1\n key = secret\n proxy-reply = on\n}}\n\
+         database-mapping {{\n eid-prefix = {endpoints}\n iid = 0\n ttl = 10\n\
+         rloc-iface {{\n interface = wan\n ip_version = 4\n priority = 1\n weight = 100\n }}\n}}\n\
+         static-map-cache {{\n eid-prefix = {other_endpoints}\n iid = 0\n\
+         rloc-address {{\n address = {other_locator}\n priority = 1\n weight = 100\n }}\n}}\n"
+    );
+    let file = folder.join(format!("oor-{place}.conf"));
+    std::fs::write(&file, text)?;
+    let file = file.to_str().context("the folder's name is text")?;
+    ground.start(place, "oor", &["-f", file])
+}
+
+/// Waits until a datagram comes back from the pod through the tunnel.
+pub fn await_carried(ground: &Ground, running: &mut [Running]) -> anyhow::Result<()> {
+    let start = Instant::now();
+    while let Err(error) = pingpong::in_ground(ground, 1) {
+        if running.iter_mut().any(Running::has_ended) {
+            bail!("a program of the tunnel has ended by itself");
+        }
+        if start.elapsed() > PATIENCE {
+            return Err(error.context("nothing is carried"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! The tunnel router between namespaces of this kernel, with itself and with Open Overlay Router at the other end; as root.
+//!
+//! One test, because a process has one ground at a time.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use lisp::bench::ends::{A, B, await_carried, oor, ours};
+use lisp::bench::ground::{Ground, Running};
+use lisp::bench::pingpong;
+
+/// Round trips that are made through each tunnel.
+const TRIPS: usize = 20;
+
+fn ground() -> Ground {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_xr-lisp"));
+    Ground::make(false, program).expect("namespaces, as root, with iproute2 and ethtool")
+}
+
+/// The value of a metric of our tunnel router in a place; the sum of those whose labels have `label`.
+fn metric(ground: &Ground, place: &str, name: &str, label: &str) -> f64 {
+    let metrics = ["-s", "http://127.0.0.1:9096/metrics"];
+    // One that has not started yet has counted nothing.
+    let text = ground.call(place, "curl", &metrics).unwrap_or_default();
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with(name) && line.contains(label));
+    lines
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
+/// Captures both ways between the routers while `work` runs, and returns the file.
+fn captured(ground: &Ground, folder: &Path, work: impl FnOnce()) -> PathBuf {
+    let file = folder.join("tunnel.pcap");
+    let path = file.to_str().unwrap().to_owned();
+    let args = ["-i", "to-a", "-U", "--immediate-mode", "-w", &path, "udp"];
+    let _capture: Running = ground.start("core", "tcpdump", &args).unwrap();
+    let start = Instant::now();
+    // The header of the file is written once packets are being captured.
+    while std::fs::metadata(&file).map_or(0, |file| file.len()) < 24 {
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "tcpdump captures nothing"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    work();
+    file
+}
+
+fn tshark(file: &Path, args: &[&str]) -> Vec<String> {
+    let output = std::process::Command::new("tshark")
+        .args(["-r", file.to_str().unwrap()])
+        .args(args)
+        .output()
+        .expect("tshark is installed");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// tshark finds nothing wrong with what was sent, and the fields of every packet are what RFC 9300 asks for.
+fn is_as_the_rfc_says(file: &Path, instance: &str) {
+    // The captured link computes checksums by itself: where the system makes the outer header, it has none yet.
+    let wrong = "_ws.malformed || _ws.expert.severity>=6291456 || icmp";
+    let said = [
+        "-Y",
+        wrong,
+        "-T",
+        "fields",
+        "-e",
+        "_ws.expert.message",
+        "-e",
+        "_ws.col.Info",
+    ];
+    assert_eq!(tshark(file, &said), Vec::<String>::new());
+    let mut args = vec![
+        "-Y",
+        "lisp-data && udp.dstport==7",
+        "-T",
+        "fields",
+        "-E",
+        "separator=;",
+    ];
+    for field in [
+        "ip.ttl",
+        "ip.dsfield",
+        "ip.flags.df",
+        "udp.srcport",
+        "udp.checksum",
+        "lisp-data.iid",
+    ] {
+        args.extend(["-e", field]);
+    }
+    let packets = tshark(file, &args);
+    assert!(packets.len() >= TRIPS, "{packets:?}");
+    for packet in &packets {
+        let fields: Vec<_> = packet.split(';').collect();
+        let same = |field: &str| {
+            let mut values = field.split(',');
+            let first = values.next().unwrap().to_owned();
+            assert!(
+                values.all(|value| value == first),
+                "outer and inner differ in {packet}"
+            );
+            first
+        };
+        // The client's packet has passed one router: the tunnel router itself.
+        assert_eq!(
+            (same(fields[0]), same(fields[1])),
+            ("63".to_owned(), "0x00".to_owned())
+        );
+        assert!(
+            fields[2].starts_with('1') || fields[2].starts_with("True"),
+            "{packet}"
+        );
+        let port: u16 = fields[3].split(',').next().unwrap().parse().unwrap();
+        assert!(port >= 0x8000, "{packet}");
+        let has_checksum = !fields[4].starts_with("0x0000,");
+        assert_eq!(has_checksum, instance == "7", "{packet}");
+        assert_eq!(fields[5], instance, "{packet}");
+    }
+}
+
+#[test]
+fn packets_are_carried_between_any_two_tunnel_routers() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (more, instance) in [
+        (["--offloads", "off"].as_slice(), ""),
+        (&["--instance", "7", "--queues", "2"], "7"),
+    ] {
+        let ground = ground();
+        let mut ends = [
+            ours(&ground, A, more).unwrap(),
+            ours(&ground, B, more).unwrap(),
+        ];
+        await_carried(&ground, &mut ends).unwrap();
+        let file = captured(&ground, folder, || {
+            assert_eq!(pingpong::in_ground(&ground, TRIPS).unwrap().len(), TRIPS);
+        });
+        is_as_the_rfc_says(&file, instance);
+        assert!(metric(&ground, "b", "xr_lisp_data_packets_total", "in") >= TRIPS as f64);
+        assert!(metric(&ground, "b", "xr_lisp_data_dropped_total", "way=\"in\"").abs() < 1.0);
+    }
+
+    // Open Overlay Router at either end.
+    let ground = ground();
+    let mut ends = [
+        ours(&ground, A, &[]).unwrap(),
+        oor(&ground, B, folder).unwrap(),
+    ];
+    await_carried(&ground, &mut ends).unwrap();
+    pingpong::in_ground(&ground, TRIPS).unwrap();
+    drop(ends);
+    drop(ground);
+    let ground = self::ground();
+    let mut ends = [
+        oor(&ground, A, folder).unwrap(),
+        ours(&ground, B, &[]).unwrap(),
+    ];
+    await_carried(&ground, &mut ends).unwrap();
+    pingpong::in_ground(&ground, TRIPS).unwrap();
+    assert!(metric(&ground, "b", "xr_lisp_data_packets_total", "in") >= TRIPS as f64);
+    drop(ends);
+
+    // Another instance's packets go nowhere.
+    drop(ground);
+    let ground = self::ground();
+    let ends = [
+        ours(&ground, A, &["--instance", "8"]).unwrap(),
+        ours(&ground, B, &[]).unwrap(),
+    ];
+    let start = Instant::now();
+    let refused = || {
+        metric(
+            &ground,
+            "b",
+            "xr_lisp_data_dropped_total",
+            "reason=\"instance\"",
+        )
+    };
+    while refused() < 1.0 {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        let _ = pingpong::in_ground(&ground, 1);
+    }
+    assert!(metric(&ground, "b", "xr_lisp_data_packets_total", "way=\"in\"").abs() < 1.0);
+    drop(ends);
+}
