@@ -2,7 +2,19 @@
 //!
 //! The messages, tables and state machines know no socket and no clock: time is an argument of theirs. Programs stand around them.
 
+pub mod auth;
 pub mod bench;
 pub mod cli;
 pub mod data;
+pub mod edge;
+pub mod eid;
+pub mod eid_map;
+pub mod mapping;
+pub mod pace;
+pub mod ports;
+pub mod server;
+pub mod transmit;
+pub mod wire;
+#[cfg(test)]
+mod world;
 pub mod xtr;

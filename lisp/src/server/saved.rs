@@ -1,0 +1,43 @@
+//! What a Map-Server keeps over a restart: nonces, where xTRs are, and who subscribed.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::eid::Eid;
+use crate::wire::Identity;
+
+/// The last Map-Register of an xTR with a key.
+///
+/// "A Map-Server MUST track and save in persistent storage the last nonce received for each ETR xTR-ID and key pair" (RFC 9301
+/// section 5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedNonce {
+    pub identity: Identity,
+    pub key_id: u8,
+    pub nonce: u64,
+    /// Where the xTR was.
+    pub address: IpAddr,
+    /// An EID prefix that it had registered.
+    pub eid: Eid,
+}
+
+/// A subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedSubscription {
+    pub eid: Eid,
+    pub identity: Identity,
+    pub itr_rlocs: Vec<IpAddr>,
+    pub nonce: u64,
+    /// How long it was to live at most, in seconds.
+    pub lifetime_s: u64,
+    /// It has ended: the nonce alone is kept.
+    pub ended: bool,
+}
+
+/// What has changed since it was saved last, or everything that was saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SavedState {
+    pub nonces: Vec<SavedNonce>,
+    pub subscriptions: Vec<SavedSubscription>,
+}

@@ -1,0 +1,474 @@
+//! Subscriptions (RFC 9437): who is told of changes, with which nonce, and what has not been acknowledged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::saved::SavedSubscription;
+use crate::eid::Eid;
+use crate::eid_map::EidMap;
+use crate::pace::Recent;
+use crate::wire::Identity;
+
+/// When a Map-Notify is sent again, after the time before: "retransmit up to 3 times at 3-second intervals" and then with the
+/// interval doubled each time (RFC 9301 section 5.7).
+const INTERVALS: [Duration; 6] = [
+    Duration::from_secs(3),
+    Duration::from_secs(3),
+    Duration::from_secs(3),
+    Duration::from_secs(6),
+    Duration::from_secs(12),
+    Duration::from_secs(24),
+];
+
+/// How long a subscription lives that was never acknowledged. Nobody has shown yet that it is there at all.
+const UNCONFIRMED: Duration = Duration::from_secs(15);
+
+/// How long the nonce of a subscription is kept after its end.
+const NONCE_KEPT: Duration = Duration::from_hours(24);
+
+/// How long an acknowledgement shows that an xTR is at an address.
+const CONFIRMATION: Duration = Duration::from_hours(24);
+
+/// Map-Notifies that one subscription has outstanding; of more, the changes are sent once.
+const MOST_PENDING: usize = 256;
+
+/// What is added to a nonce that was saved: more than were used since.
+const RESTORED_JUMP: u64 = 1 << 20;
+
+#[derive(Clone, Debug)]
+struct Pending {
+    nonce: u64,
+    payload: Vec<u8>,
+    attempt: usize,
+    due: Instant,
+}
+
+#[derive(Clone, Debug)]
+struct Subscription {
+    site: u64,
+    itr_rlocs: Vec<IpAddr>,
+    nonce: u64,
+    lifetime: Duration,
+    ends: Instant,
+    ended: bool,
+    confirmed: bool,
+    /// By the EID prefix of the change.
+    pending: BTreeMap<Eid, Pending>,
+    /// When it is to be looked at next.
+    timer: Instant,
+}
+
+/// What a subscriber is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The EID prefix that it subscribed to.
+    pub(super) subscribed: Eid,
+    pub(super) identity: Identity,
+    pub(super) site: u64,
+    /// The nonce to send.
+    pub(super) nonce: u64,
+}
+
+/// What is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// The same again.
+    Resend(IpAddr, Vec<u8>),
+    /// Nobody acknowledged: the subscription is gone, and its xTR is told so once.
+    GaveUp(IpAddr, Target),
+}
+
+/// Why there is no subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotSubscribed {
+    Replay { last: u64 },
+    Full,
+}
+
+/// Every subscription.
+#[derive(Debug)]
+pub(super) struct Subscriptions {
+    most: usize,
+    most_each: usize,
+    by_eid: EidMap<BTreeMap<Identity, Subscription>>,
+    each: BTreeMap<Identity, usize>,
+    total: usize,
+    timers: BTreeSet<(Instant, Eid, Identity)>,
+    confirmed: Recent<(Identity, IpAddr), ()>,
+    changed: BTreeSet<(Eid, Identity)>,
+}
+
+impl Subscriptions {
+    pub(super) fn new(most: usize, most_each: usize) -> Self {
+        Self {
+            most,
+            most_each,
+            by_eid: EidMap::default(),
+            each: BTreeMap::new(),
+            total: 0,
+            timers: BTreeSet::new(),
+            confirmed: Recent::new(most, CONFIRMATION),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    fn get(&self, eid: &Eid, identity: Identity) -> Option<&Subscription> {
+        self.by_eid.get(eid)?.get(&identity)
+    }
+
+    fn get_mut(&mut self, eid: &Eid, identity: Identity) -> Option<&mut Subscription> {
+        self.by_eid.get_mut(eid)?.get_mut(&identity)
+    }
+
+    /// Takes in or renews a subscription: "Any state that is already present regarding ITR-RLOCs and/or nonce for the same
+    /// xTR-ID MUST be overwritten" (RFC 9437 section 5).
+    pub(super) fn subscribe(
+        &mut self,
+        eid: Eid,
+        identity: Identity,
+        itr_rlocs: Vec<IpAddr>,
+        nonce: u64,
+        lifetime: Duration,
+        now: Instant,
+    ) -> Result<(), NotSubscribed> {
+        let known = self.get(&eid, identity);
+        // "MUST verify that the nonce in the Map-Request is greater than the stored nonce (if any)".
+        if let Some(known) = known
+            && nonce <= known.nonce
+        {
+            return Err(NotSubscribed::Replay { last: known.nonce });
+        }
+        let each = self.each.get(&identity).copied().unwrap_or(0);
+        if known.is_none() && (self.total >= self.most || each >= self.most_each) {
+            return Err(NotSubscribed::Full);
+        }
+        let is_known_there = itr_rlocs
+            .iter()
+            .any(|rloc| self.confirmed.get(&(identity, *rloc), now).is_some());
+        let ends = now
+            + if is_known_there {
+                lifetime
+            } else {
+                UNCONFIRMED
+            };
+        self.put(
+            eid,
+            identity,
+            Subscription {
+                site: identity.site_id,
+                itr_rlocs,
+                nonce,
+                lifetime,
+                ends,
+                ended: false,
+                confirmed: is_known_there,
+                pending: BTreeMap::new(),
+                timer: ends,
+            },
+        );
+        Ok(())
+    }
+
+    fn put(&mut self, eid: Eid, identity: Identity, new: Subscription) {
+        self.drop_timer(&eid, identity);
+        self.timers.insert((new.timer, eid, identity));
+        let before = self.by_eid.get_or_default(eid).insert(identity, new);
+        if before.is_none() {
+            self.total += 1;
+            *self.each.entry(identity).or_default() += 1;
+        }
+        self.changed.insert((eid, identity));
+    }
+
+    fn drop_timer(&mut self, eid: &Eid, identity: Identity) {
+        if let Some(known) = self.get(eid, identity) {
+            let timer = (known.timer, *eid, identity);
+            self.timers.remove(&timer);
+        }
+    }
+
+    /// Sets the timer to what is due first.
+    fn set_timer(&mut self, eid: &Eid, identity: Identity) {
+        self.drop_timer(eid, identity);
+        let Some(known) = self.get_mut(eid, identity) else {
+            return;
+        };
+        let pending = known.pending.values().map(|pending| pending.due);
+        known.timer = pending.chain([known.ends]).min().unwrap_or(known.ends);
+        let timer = known.timer;
+        self.timers.insert((timer, *eid, identity));
+    }
+
+    /// Ends a subscription, and keeps its nonce: "the Map-Server SHOULD keep the last nonce seen" (RFC 9437 section 5).
+    /// True where there was one.
+    pub(super) fn end(&mut self, eid: &Eid, identity: Identity, nonce: u64, now: Instant) -> bool {
+        let Some(known) = self.get_mut(eid, identity) else {
+            return false;
+        };
+        let was_alive = !known.ended;
+        known.ended = true;
+        known.nonce = known.nonce.max(nonce);
+        known.pending.clear();
+        known.ends = now + NONCE_KEPT;
+        self.changed.insert((*eid, identity));
+        self.set_timer(eid, identity);
+        was_alive
+    }
+
+    /// The nonce that is stored.
+    pub(super) fn nonce(&self, eid: &Eid, identity: Identity) -> Option<u64> {
+        self.get(eid, identity).map(|known| known.nonce)
+    }
+
+    /// Whoever is told of a change of `eid`: of the subscriptions that an xTR has, the one with the longest prefix. Each has its
+    /// nonce moved on: "increments the nonce by one every time it sends a Map-Notify as publication" (RFC 9437 section 6).
+    pub(super) fn targets(&mut self, eid: &Eid) -> Vec<Target> {
+        let mut subscribed = BTreeMap::new();
+        for (prefix, subscriptions) in self.by_eid.covering(eid) {
+            let alive = subscriptions.iter().filter(|(_, one)| !one.ended);
+            subscribed.extend(alive.map(|(identity, _)| (*identity, prefix)));
+        }
+        let mut targets = Vec::new();
+        for (identity, prefix) in subscribed {
+            let Some(known) = self.get_mut(&prefix, identity) else {
+                continue;
+            };
+            known.nonce = known.nonce.wrapping_add(1);
+            targets.push(Target {
+                subscribed: prefix,
+                identity,
+                site: known.site,
+                nonce: known.nonce,
+            });
+            self.changed.insert((prefix, identity));
+        }
+        targets
+    }
+
+    /// A Map-Notify about `eid` is sent to the target; its address. It is sent again until it is acknowledged, if the xTR has
+    /// ever acknowledged anything there.
+    pub(super) fn sent(
+        &mut self,
+        target: &Target,
+        eid: Eid,
+        payload: &[u8],
+        now: Instant,
+    ) -> Option<IpAddr> {
+        let known = self.get_mut(&target.subscribed, target.identity)?;
+        let address = *known.itr_rlocs.first()?;
+        if known.pending.len() < MOST_PENDING || known.pending.contains_key(&eid) {
+            let first = if known.confirmed {
+                now + INTERVALS[0]
+            } else {
+                known.ends
+            };
+            known.pending.insert(
+                eid,
+                Pending {
+                    nonce: target.nonce,
+                    payload: payload.to_vec(),
+                    attempt: 0,
+                    due: first,
+                },
+            );
+            self.set_timer(&target.subscribed, target.identity);
+        }
+        Some(address)
+    }
+
+    /// Who could have acknowledged `nonce` of a change of `eid` from `source`: the subscription.
+    pub(super) fn awaited(&self, eid: &Eid, nonce: u64, source: IpAddr) -> Option<(Eid, Identity)> {
+        let covering = self.by_eid.covering(eid);
+        let mut all = covering.flat_map(|(prefix, found)| {
+            found
+                .iter()
+                .map(move |(identity, one)| (prefix, *identity, one))
+        });
+        all.find(|(_, _, one)| {
+            one.itr_rlocs.contains(&source)
+                && one
+                    .pending
+                    .get(eid)
+                    .is_some_and(|pending| pending.nonce == nonce)
+        })
+        .map(|(prefix, identity, _)| (prefix, identity))
+    }
+
+    /// An acknowledgement that was awaited has come.
+    pub(super) fn acknowledged(
+        &mut self,
+        subscribed: &Eid,
+        identity: Identity,
+        eid: &Eid,
+        source: IpAddr,
+        now: Instant,
+    ) {
+        if let Some(known) = self.get_mut(subscribed, identity) {
+            known.pending.remove(eid);
+            if !known.confirmed {
+                known.confirmed = true;
+                known.ends = now + known.lifetime;
+                for pending in known.pending.values_mut() {
+                    pending.due = now + INTERVALS[0];
+                }
+            }
+            self.set_timer(subscribed, identity);
+        }
+        self.confirmed.insert((identity, source), (), now);
+    }
+
+    /// What is due by now.
+    pub(super) fn on_time(&mut self, now: Instant) -> Vec<Due> {
+        let mut all = Vec::new();
+        while let Some((due, eid, identity)) = self.timers.first().copied() {
+            if due > now {
+                break;
+            }
+            self.look_at(&eid, identity, now, &mut all);
+        }
+        all
+    }
+
+    fn look_at(&mut self, eid: &Eid, identity: Identity, now: Instant, all: &mut Vec<Due>) {
+        let Some(known) = self.get_mut(eid, identity) else {
+            return;
+        };
+        if known.ends <= now {
+            if known.ended {
+                self.forget(eid, identity);
+            } else {
+                self.end(eid, identity, 0, now);
+            }
+            return;
+        }
+        let rlocs = known.itr_rlocs.clone();
+        let mut gave_up = None;
+        for pending in known
+            .pending
+            .values_mut()
+            .filter(|pending| pending.due <= now)
+        {
+            pending.attempt += 1;
+            // "it can try sending the Map-Notify to a different ITR-RLOC": each time to the next.
+            let Some(address) = rlocs.get(pending.attempt % rlocs.len().max(1)) else {
+                continue;
+            };
+            match INTERVALS.get(pending.attempt) {
+                Some(interval) => {
+                    pending.due = now + *interval;
+                    all.push(Due::Resend(*address, pending.payload.clone()));
+                }
+                None => gave_up = Some((*address, pending.nonce)),
+            }
+        }
+        match gave_up {
+            Some((address, nonce)) => {
+                let site = known.site;
+                self.end(eid, identity, 0, now);
+                let target = Target {
+                    subscribed: *eid,
+                    identity,
+                    site,
+                    nonce,
+                };
+                all.push(Due::GaveUp(address, target));
+            }
+            None => self.set_timer(eid, identity),
+        }
+    }
+
+    fn forget(&mut self, eid: &Eid, identity: Identity) {
+        self.drop_timer(eid, identity);
+        let Some(all) = self.by_eid.get_mut(eid) else {
+            return;
+        };
+        if all.remove(&identity).is_some() {
+            self.total -= 1;
+            if let Some(each) = self.each.get_mut(&identity) {
+                *each -= 1;
+                if *each == 0 {
+                    self.each.remove(&identity);
+                }
+            }
+        }
+        if self.by_eid.get(eid).is_some_and(BTreeMap::is_empty) {
+            self.by_eid.remove(eid);
+        }
+    }
+
+    pub(super) fn next_time(&self) -> Option<Instant> {
+        self.timers.first().map(|(due, ..)| *due)
+    }
+
+    /// EID prefixes that somebody has subscribed to.
+    pub(super) fn eids(&self) -> Vec<Eid> {
+        let alive = |all: &BTreeMap<Identity, Subscription>| all.values().any(|one| !one.ended);
+        let eids = self.by_eid.iter().filter(|(_, all)| alive(all));
+        eids.map(|(eid, _)| eid).collect()
+    }
+
+    /// Subscriptions that live.
+    pub(super) fn alive(&self) -> usize {
+        let all = self.by_eid.iter().flat_map(|(_, all)| all.values());
+        all.filter(|one| !one.ended).count()
+    }
+
+    /// Who has subscribed to exactly this prefix, and where they are.
+    pub(super) fn of(&self, eid: &Eid) -> Vec<(Identity, Vec<IpAddr>)> {
+        let all = self.by_eid.get(eid).into_iter().flatten();
+        all.filter(|(_, one)| !one.ended)
+            .map(|(identity, one)| (*identity, one.itr_rlocs.clone()))
+            .collect()
+    }
+
+    /// What has changed since this was called last, at most so much of it.
+    pub(super) fn take_changed(&mut self, most: usize) -> Vec<SavedSubscription> {
+        let mut saved = Vec::new();
+        while saved.len() < most
+            && let Some((eid, identity)) = self.changed.pop_first()
+        {
+            let Some(known) = self.get(&eid, identity) else {
+                continue;
+            };
+            saved.push(SavedSubscription {
+                eid,
+                identity,
+                itr_rlocs: known.itr_rlocs.clone(),
+                nonce: known.nonce,
+                lifetime_s: known.lifetime.as_secs(),
+                ended: known.ended,
+            });
+        }
+        saved
+    }
+
+    /// Takes in what was saved. The nonces that were used after that are jumped over.
+    pub(super) fn restore(&mut self, saved: SavedSubscription, now: Instant) {
+        let lifetime = Duration::from_secs(saved.lifetime_s).min(NONCE_KEPT);
+        let ends = now + if saved.ended { NONCE_KEPT } else { lifetime };
+        if self.total >= self.most {
+            return;
+        }
+        for rloc in &saved.itr_rlocs {
+            self.confirmed.insert((saved.identity, *rloc), (), now);
+        }
+        self.put(
+            saved.eid,
+            saved.identity,
+            Subscription {
+                site: saved.identity.site_id,
+                itr_rlocs: saved.itr_rlocs,
+                nonce: saved
+                    .nonce
+                    .saturating_add(if saved.ended { 0 } else { RESTORED_JUMP }),
+                lifetime,
+                ends,
+                ended: saved.ended,
+                confirmed: true,
+                pending: BTreeMap::new(),
+                timer: ends,
+            },
+        );
+    }
+}
