@@ -124,6 +124,7 @@ frames() {
     for deployment in renderer client collector; do
         a --namespace xrbench rollout status --timeout 90s deployment/$deployment >/dev/null || {
             a --namespace xrbench get pods >&2
+            a --namespace xrbench get events --sort-by .lastTimestamp | tail -20 >&2
             a --namespace xrbench logs --tail 5 deployment/$deployment >&2
             fail "$name: $deployment is not ready"
         }

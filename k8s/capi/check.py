@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""check.py RESULT [PERCENT]: every step of a simulated experiment has the median that its profile states, within 1 % or PERCENT, which a
-machine that does other work at the same time may need. A step's expected median is that of the strata of which each repetition has one. Prints the worst steps, and ends with 1 if one does not hold."""
+"""check.py RESULT [PERCENT]: every step of a simulated experiment has the median that its profile states, within 1 %, or within PERCENT on
+a machine that does other work at the same time. A step's expected median is that of the strata of which each repetition has one.
+Prints the worst steps, and ends with 1 if one does not hold."""
 import csv
 import json
 import math

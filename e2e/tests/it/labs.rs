@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::{Finished, Sandbox, binary, run};
+use e2e::{Finished, Sandbox, binary, free_address, run, until};
 use serde_json::Value;
 
 use crate::run::{assert_valid, json};
@@ -113,6 +113,47 @@ async fn every_fabric_carries_the_video_and_says_what_served_it() {
     }
     let translated = scenario(&summary, "translated");
     assert_nothing_lost(translated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_in_a_lab_is_watched_from_outside() {
+    let sandbox = Sandbox::new();
+    let address = free_address();
+    let open = format!("--open={address}");
+    let file = "[[scenario]]\nname = \"near\"\nfabric = \"single\"\ntransport = \"udp\"\n";
+    let watch = async {
+        let get = async |path: &str| reqwest::get(format!("http://{address}{path}")).await.ok();
+        let page = until("the page", RUN_PATIENCE, async || get("/").await).await;
+        let page = page.text().await.expect("the page");
+        let events = get("/seconds").await.expect("the events");
+        // They end with the run.
+        (page, events.text().await.expect("the events to their end"))
+    };
+    let args = [open.as_str()];
+    let (ended, (page, events)) = tokio::join!(measure(&sandbox, file, &args), watch);
+    assert!(
+        ended.stderr.contains(&format!("http://{address}/")),
+        "{}",
+        ended.stderr
+    );
+    ended.well();
+    assert!(page.contains("<h2>Scenarios</h2>"), "{page}");
+    let told: Vec<Value> = events
+        .lines()
+        .filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+        .collect();
+    let last = told.last().expect("an event");
+    let how = last["run"]["ended"].as_str().unwrap_or_default();
+    assert!(how.contains("result is in"), "{last}");
+    let near = &last["run"]["scenarios"][0];
+    assert_eq!(near["scenario"], "near", "{last}");
+    let shown = near["frames"]["shown"].as_u64();
+    assert!(
+        shown > Some(60),
+        "three seconds and a half at 30 a second: {last}"
+    );
+    let used = |one: &Value| one["used"].to_string().contains("\"client\"");
+    assert!(told.iter().any(used), "{events}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,7 +279,7 @@ async fn a_run_that_was_stopped_goes_on() {
         .spawn()
         .expect("started");
     let first = sandbox.path("out/s/run-1/meta.json");
-    e2e::until("the first repetition", RUN_PATIENCE, async || {
+    until("the first repetition", RUN_PATIENCE, async || {
         let meta = std::fs::read_to_string(&first).ok()?;
         meta.contains("\"complete\": true").then_some(())
     })

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,7 +17,7 @@ use tower_http::services::ServeDir;
 
 use super::files::Paths;
 use super::scrape::{Scraper, Target};
-use super::{Collection, Collector, MAX_BYTES, Start};
+use super::{Collection, Collector, Live, MAX_BYTES, Start};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -115,6 +116,7 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         // Nobody will say more of a frame than its client.
         limits.patience = Duration::ZERO;
     }
+    let live = Arc::<Live>::default();
     let start = Start {
         listen: args.listen,
         origin: "--listen (XR_LISTEN)".to_owned(),
@@ -125,10 +127,11 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         token,
         reported: collection.reported_before(),
         max_bytes: args.max_bytes,
+        live: Arc::clone(&live),
         on_event: Box::new(|_, _, _| {}),
     };
     let collector = Collector::start(start, &mut ops.registry)?;
-    ops.more = ops.more.merge(collector.live().routes(shutdown.clone()));
+    ops.more = ops.more.merge(live.routes(shutdown.clone()));
     let ready = ops.ready.clone();
     let ops = ops.bind(address, &shutdown).await?;
     let scrapers: Vec<_> = args
@@ -158,6 +161,7 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
                 None => ready.set_ready(),
             },
             _ = notes.tick() => {
+                live.end_second(clock::now());
                 let known = *progress.borrow();
                 seconds = seconds.saturating_add(u32::from(known.shown > 0));
                 let is_due = seconds <= NOTE_EVERY_S || seconds.is_multiple_of(NOTE_EVERY_S);

@@ -48,6 +48,8 @@ pub struct Start {
     pub reported: VecDeque<(ClientName, RtpTimestamp)>,
     /// How long `frames.csv` may grow, in bytes.
     pub max_bytes: u64,
+    /// The page that is told of every frame.
+    pub live: Arc<Live>,
     /// Receiver of the collector's events.
     pub on_event: OnEvent,
 }
@@ -80,6 +82,7 @@ impl Collector {
             token: start.token,
             reported: start.reported,
             max_bytes: start.max_bytes,
+            live: start.live,
         };
         let shared = Arc::new(Shared::new(parts, registry)?);
         let stop = Shutdown::new();
@@ -93,11 +96,6 @@ impl Collector {
             server,
             writer,
         })
-    }
-
-    /// The page that shows the collection as it goes.
-    pub fn live(&self) -> &Arc<Live> {
-        self.shared.live()
     }
 
     /// The address that clients post to.

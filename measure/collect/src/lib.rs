@@ -25,7 +25,7 @@ mod shared;
 
 pub use collection::Collection;
 pub use collector::{Collector, MAX_BYTES, Start};
-pub use live::Live;
+pub use live::{Live, Used};
 pub use shared::OnEvent;
 
 #[cfg(test)]

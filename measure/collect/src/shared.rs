@@ -65,6 +65,7 @@ pub(super) struct Parts {
     pub(super) token: Option<Secret>,
     pub(super) reported: VecDeque<(ClientName, RtpTimestamp)>,
     pub(super) max_bytes: u64,
+    pub(super) live: Arc<Live>,
 }
 
 impl Shared {
@@ -76,7 +77,7 @@ impl Shared {
             files: Mutex::new(Files::create(parts.paths, clock::now())?),
             core: Mutex::new(core),
             metrics: Metrics::register(registry),
-            live: Arc::new(Live::new()),
+            live: parts.live,
             progress: watch::Sender::new(Progress::default()),
             failure: watch::Sender::new(None),
             measured_from: Mutex::new(parts.measured_from),
@@ -110,10 +111,6 @@ impl Shared {
     /// Whether `reporter` shows the token that every post needs, where one does.
     pub(super) fn knows(&self, reporter: &Reporter) -> bool {
         self.token.is_none() || self.token == reporter.token
-    }
-
-    pub(super) fn live(&self) -> &Arc<Live> {
-        &self.live
     }
 
     pub(super) fn progress(&self) -> watch::Receiver<Progress> {
@@ -183,9 +180,6 @@ impl Shared {
         for row in &rows {
             self.metrics.row(row);
             self.live.row(row);
-        }
-        if end_interval {
-            self.live.end_second(clock::now());
         }
         let mut unwritten = self.unwritten.lock();
         // While the disk is full, only traces add to them.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -40,6 +41,7 @@ fn settings(dir: &Path, frames: &Path) -> Start {
         token: None,
         reported: VecDeque::new(),
         max_bytes: MAX_BYTES,
+        live: Arc::default(),
         on_event: Box::new(|_, _, _| {}),
     }
 }
@@ -296,6 +298,7 @@ async fn a_result_that_is_full_takes_no_more() {
     let frames = dir.path().join("frames.csv");
     let start = Start {
         max_bytes: 10_000,
+        live: Arc::default(),
         limits: Limits {
             patience: std::time::Duration::ZERO,
             ..Limits::default()

@@ -1,6 +1,7 @@
 //! From `main` to the exit code.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::cli::{Cli, Command};
 use crate::doctor::DoctorArgs;
 use crate::lab::LabArgs;
 use crate::run::place::kube::clean::{self, CleanArgs};
-use crate::run::{Interrupted, RunOptions};
+use crate::run::{Entry, Interrupted, RunOptions, page};
 use crate::scenario::File;
 use crate::{calibrate, doctor, lab, run};
 use provision::cli::{ProvisionArgs, Stopped};
@@ -116,11 +117,18 @@ fn start(command: Command) -> anyhow::Result<u8> {
         Command::Doctor(args) => Work::Doctor(args),
     };
     // Before the first thread: whoever needs a lab runs again in namespaces of its own.
-    let isolation = match terminal_of(&work) {
-        None => None,
-        Some(terminal) => match isolate::enter(terminal)? {
+    let page = || page_of(&work).map(page::listen).transpose();
+    let entry = match terminal_of(&work) {
+        None => Entry {
+            isolation: None,
+            page: page()?,
+        },
+        Some(terminal) => match isolate::enter(terminal, page)? {
             Entered::Ended(code) => return Ok(code),
-            Entered::Inside(isolation) => Some(isolation),
+            Entered::Inside(isolation, page) => Entry {
+                isolation: Some(isolation),
+                page,
+            },
         },
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -130,13 +138,13 @@ fn start(command: Command) -> anyhow::Result<u8> {
         let shutdown = Shutdown::from_signals()?;
         match work {
             Work::Run(file, options) => {
-                run::run(&file, &options, isolation, shutdown).await?;
+                run::run(&file, &options, entry, shutdown).await?;
                 Ok(exit::OK)
             }
             Work::Clean(args) => clean::run(args).await.map(|()| exit::OK),
             Work::Lab(args) => lab::run(args, shutdown).await,
             Work::Calibrate(args) => {
-                let holds = calibrate::cli::run(args, isolation, shutdown).await?;
+                let holds = calibrate::cli::run(args, entry.isolation, shutdown).await?;
                 Ok(if holds { exit::OK } else { exit::START })
             }
             Work::Provision(args) => {
@@ -149,6 +157,14 @@ fn start(command: Command) -> anyhow::Result<u8> {
     // Strips that are being read when somebody presses Ctrl-C are left.
     runtime.shutdown_timeout(Duration::from_millis(300));
     result
+}
+
+/// The address of the page that shows the work.
+const fn page_of(work: &Work) -> Option<SocketAddr> {
+    match work {
+        Work::Run(_, options) => options.open,
+        _ => None,
+    }
 }
 
 /// What a command that needs namespaces of its own does with the terminal.

@@ -20,9 +20,9 @@ fn main() -> ExitCode {
         let arguments = Arguments::from_args();
         return libtest_mimic::run(&arguments, trials()).exit_code();
     };
-    match isolate::enter(Terminal::Shared) {
+    match isolate::enter(Terminal::Shared, || Ok(None)) {
         Ok(Entered::Ended(code)) => ExitCode::from(code),
-        Ok(Entered::Inside(_)) => {
+        Ok(Entered::Inside(..)) => {
             acts::play(&act);
             ExitCode::SUCCESS
         }

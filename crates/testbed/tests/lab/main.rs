@@ -18,9 +18,9 @@ fn main() -> ExitCode {
     let Ok(act) = std::env::var(ACT) else {
         return outside::run();
     };
-    match isolate::enter(Terminal::Shared) {
+    match isolate::enter(Terminal::Shared, || Ok(None)) {
         Ok(Entered::Ended(code)) => ExitCode::from(code),
-        Ok(Entered::Inside(isolation)) => acts::play(&act, isolation),
+        Ok(Entered::Inside(isolation, _)) => acts::play(&act, isolation),
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(70)

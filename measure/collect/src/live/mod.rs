@@ -1,4 +1,5 @@
-//! A page that shows a collection as it goes, for whoever has no Grafana: latency, frames and stages, second by second.
+//! A page that shows a collection or a run as it goes, for whoever has no Grafana: latency, frames and stages second by second,
+//! and in a run its scenarios and what its processes use.
 //!
 //! `GET /` is the page, one file that loads nothing else; `GET /seconds` are server-sent events: first the seconds that are kept,
 //! then each new one.
@@ -23,6 +24,8 @@ use tokio::sync::broadcast;
 
 use self::seconds::Seconds;
 
+pub use self::seconds::Used;
+
 const PAGE: &str = include_str!("page.html");
 
 /// Seconds that a browser may be behind before it is told everything anew.
@@ -35,24 +38,42 @@ pub struct Live {
     news: broadcast::Sender<Arc<str>>,
 }
 
-impl Live {
-    pub(super) fn new() -> Self {
+impl Default for Live {
+    fn default() -> Self {
         Self {
             seconds: Mutex::default(),
             news: broadcast::Sender::new(BEHIND),
         }
     }
+}
 
+impl Live {
     /// Takes a frame whose way is known.
-    pub(super) fn row(&self, row: &FrameRow) {
+    pub fn row(&self, row: &FrameRow) {
         self.seconds.lock().row(row);
     }
 
     /// Ends a second.
-    pub(super) fn end_second(&self, now: UnixMicros) {
+    pub fn end_second(&self, now: UnixMicros) {
         let second = self.seconds.lock().end(now);
         // Nobody need be looking.
         let _ = self.news.send(second.into());
+    }
+
+    /// Tells that a repetition of `scenario` begins; `now` is the same in words, with its place in the run.
+    pub fn begin(&self, scenario: &str, now: String) {
+        self.seconds.lock().begin(scenario, now);
+    }
+
+    /// Tells the processor time and memory of the last second.
+    pub fn used(&self, used: Vec<Used>) {
+        self.seconds.lock().used(used);
+    }
+
+    /// Tells how the run ended.
+    pub fn end_run(&self, now: UnixMicros, how: String) {
+        self.seconds.lock().end_run(how);
+        self.end_second(now);
     }
 
     /// The page's routes, which end with `shutdown`.
@@ -78,7 +99,7 @@ impl Live {
     /// The seconds that are kept, and a receiver of those to come.
     fn all(&self) -> (Arc<str>, broadcast::Receiver<Arc<str>>) {
         // Under the lock, so that no second is in both or in neither.
-        let seconds = self.seconds.lock();
+        let mut seconds = self.seconds.lock();
         (seconds.all().into(), self.news.subscribe())
     }
 }
@@ -86,14 +107,21 @@ impl Live {
 async fn events(
     State((live, shutdown)): State<(Arc<Live>, Shutdown)>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let told = stream::unfold(
-        (live, None),
-        async |(live, receiver): (Arc<Live>, Option<broadcast::Receiver<Arc<str>>>)| {
-            let Some(mut receiver) = receiver else {
+    let told = stream::unfold((live, None), move |(live, receiver)| {
+        let shutdown = shutdown.clone();
+        async move {
+            let Some(receiver) = receiver else {
                 let (all, receiver) = live.all();
                 return Some((("all", all), (live, Some(receiver))));
             };
-            match receiver.recv().await {
+            let mut receiver: broadcast::Receiver<Arc<str>> = receiver;
+            let news = tokio::select! {
+                biased;
+                // What was said before the end is still told.
+                news = receiver.recv() => news,
+                () = shutdown.fired() => return None,
+            };
+            match news {
                 Ok(second) => Some((("second", second), (live, Some(receiver)))),
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     let (all, receiver) = live.all();
@@ -101,9 +129,8 @@ async fn events(
                 }
                 Err(broadcast::error::RecvError::Closed) => None,
             }
-        },
-    );
+        }
+    });
     let events = told.map(|(kind, text)| Ok(Event::default().event(kind).data(&*text)));
-    let until = async move { shutdown.fired().await };
-    Sse::new(events.take_until(Box::pin(until))).keep_alive(KeepAlive::default())
+    Sse::new(events).keep_alive(KeepAlive::default())
 }

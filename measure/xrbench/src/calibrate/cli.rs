@@ -9,7 +9,7 @@ use settings::{Bitrate, ClusterName, RendererSettings, Span, VideoSize};
 use testbed::local::isolate::Isolation;
 
 use super::conclude;
-use crate::run::{self, Print, RunOptions};
+use crate::run::{self, Entry, Print, RunOptions};
 use crate::scenario::{CheckError, DirectionKeys, Fabric, File, Ocr, Scenario, Service, WanKeys};
 use result::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, kept};
 
@@ -117,6 +117,7 @@ impl CalibrateArgs {
             bin_dir: self.bin_dir.clone(),
             kube: None,
             read_strips: false,
+            open: None,
             print: Print::Nothing,
         }
     }
@@ -128,7 +129,11 @@ pub async fn run(
     isolation: Option<Isolation>,
     shutdown: Shutdown,
 ) -> anyhow::Result<bool> {
-    let folder = run::run(&args.file()?, &args.options(), isolation, shutdown).await?;
+    let entry = Entry {
+        isolation,
+        page: None,
+    };
+    let folder = run::run(&args.file()?, &args.options(), entry, shutdown).await?;
     let (calibration, machine) = conclude(&folder).context("cannot conclude the calibration")?;
     let kept = kept::keep(&machine, &calibration);
     let mut out = std::io::stdout().lock();

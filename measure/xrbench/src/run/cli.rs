@@ -1,5 +1,6 @@
 //! `xrbench run`'s command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::place::kube::KubeArgs;
@@ -10,7 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   xrbench run scenarios/one-machine.toml                     six minutes; the table is printed, the rest is in results/
   xrbench run scenarios/one-machine.toml --only ours-udp-720p60 --set duration=10s --set runs=1
-  xrbench run scenarios/ladder.toml --out results/ladder
+  xrbench run scenarios/ladder.toml --out results/ladder --open     and be shown in a browser how it goes
   xrbench run scenarios/paper.toml --out results/paper --resume      go on with a run that was stopped
   xrbench run scenarios/quick.toml --only s2-liqo-local --pcap wan-a what the WAN carries, beside every frame
   xrbench run scenarios/smoke.toml --dry-run                 every command line, and how long it would take
@@ -79,6 +80,17 @@ pub struct RunArgs {
     /// The clusters of `--place kube`.
     #[command(flatten)]
     pub kube: KubeArgs,
+    /// Show the run in a browser as it goes, at this address [default: a free port of 127.0.0.1]
+    #[arg(
+        long,
+        env = "XR_OPEN",
+        value_name = "ADDR:PORT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "127.0.0.1:0",
+        value_parser = service::args::listen_address
+    )]
+    pub open: Option<SocketAddr>,
     /// Leave the strips unread; `xrbench ocr DIR` reads them later
     #[arg(long, env = "XR_NO_OCR")]
     pub no_ocr: bool,
@@ -104,6 +116,7 @@ impl RunArgs {
             bin_dir: self.bin_dir,
             kube: (self.place == PlaceWord::Kube).then_some(self.kube),
             read_strips: !self.no_ocr,
+            open: self.open,
             print: if self.json { Print::Json } else { Print::Table },
         }
     }

@@ -20,6 +20,7 @@ pub mod finish;
 mod floor;
 pub mod host;
 pub mod machine;
+pub mod page;
 mod pipeline;
 mod pipeline_run;
 pub mod place;
@@ -36,4 +37,4 @@ mod strips;
 pub mod timer;
 
 pub use cli::RunArgs;
-pub use runner::{Interrupted, Print, RunOptions, needs_lab, print_plan, run};
+pub use runner::{Entry, Interrupted, Print, RunOptions, needs_lab, print_plan, run};

@@ -2,8 +2,10 @@
 //! it comes to it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use collect::Live;
 use futures::future::select_all;
 use service::{Secret, Shutdown, clock};
 use testbed::resources::Sample;
@@ -66,6 +68,8 @@ pub struct RunContext<'a> {
     pub seed: u64,
     /// The points at which packets are captured.
     pub pcap: &'a [String],
+    /// The page that shows the run as it goes.
+    pub live: Arc<Live>,
 }
 
 /// A repetition at work.
@@ -114,7 +118,7 @@ impl<'a> Repetition<'a> {
         } else {
             context.disturbed
         };
-        let sampler = Sampler::start(&folder, rule, events.clone())?;
+        let sampler = Sampler::start(&folder, rule, events.clone(), Arc::clone(&context.live))?;
         let (pipeline, transport, server) = match subject {
             Subject::Pipeline(scenario) => (
                 scenario.pipeline,

@@ -2,6 +2,7 @@
 //! streamed here.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use timeline::UnixMicros;
@@ -27,7 +28,7 @@ impl Reports {
     pub(super) fn start(repetition: &mut Repetition<'_>, place: &Place) -> anyhow::Result<Self> {
         let events = repetition.events.clone();
         let reports = match place {
-            Place::Kube(kube) => Self::Pod(kube.follow()?),
+            Place::Kube(kube) => Self::Pod(kube.follow(&repetition.context.live)?),
             Place::Host(_) | Place::Lab(_) => {
                 let start = Start {
                     listen: place.collector(),
@@ -39,6 +40,7 @@ impl Reports {
                     token: Some(repetition.token.clone()),
                     reported: VecDeque::new(),
                     max_bytes: MAX_BYTES,
+                    live: Arc::clone(&repetition.context.live),
                     on_event: Box::new(move |what, whom, detail| events.now(what, whom, detail)),
                 };
                 // Nobody scrapes a run; xr-collector serves the same metrics.

@@ -1,10 +1,12 @@
 //! A whole run, from the scenario file to the table.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use collect::Live;
 use service::{ConfigError, Shutdown, clock};
 use settings::SourceSpec;
 use testbed::local::capabilities::Capabilities;
@@ -13,6 +15,7 @@ use timeline::UnixMicros;
 
 use super::commands::Programs;
 use super::content::Contents;
+use super::page::Page;
 use super::place::Means;
 use super::place::kube::{self, KubeArgs, KubeTarget};
 use super::place::lab_plan::{self, LabCapabilities};
@@ -51,8 +54,19 @@ pub struct RunOptions {
     pub kube: Option<KubeArgs>,
     /// Whether the strips are read at the end.
     pub read_strips: bool,
+    /// The address at which browsers are shown the run.
+    pub open: Option<SocketAddr>,
     /// What is printed at the end.
     pub print: Print,
+}
+
+/// What was made before a run begins.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// The namespaces that this process is in.
+    pub isolation: Option<Isolation>,
+    /// The port on which browsers are shown the run.
+    pub page: Option<TcpListener>,
 }
 
 /// What a run prints at its end.
@@ -95,20 +109,59 @@ pub fn print_plan(file: &File, options: &RunOptions) -> anyhow::Result<()> {
 pub async fn run(
     file: &File,
     options: &RunOptions,
+    entry: Entry,
+    shutdown: Shutdown,
+) -> anyhow::Result<RunFolder> {
+    let page = entry.page.map(Page::serve).transpose()?;
+    let live = page
+        .as_ref()
+        .map_or_else(Arc::default, |page| Arc::clone(page.live()));
+    let result = run_somewhere(file, options, entry.isolation, &live, shutdown).await;
+    if let Some(page) = page {
+        let how = match &result {
+            Ok(folder) => format!(
+                "The run is over; its result is in {}.",
+                folder.root().display()
+            ),
+            Err(error) => format!("The run has ended: {error:#}."),
+        };
+        page.end(how).await;
+    }
+    result
+}
+
+async fn run_somewhere(
+    file: &File,
+    options: &RunOptions,
     isolation: Option<Isolation>,
+    live: &Arc<Live>,
     shutdown: Shutdown,
 ) -> anyhow::Result<RunFolder> {
     let started = clock::now();
     let Some(args) = &options.kube else {
         let programs = programs::find(options.bin_dir.as_deref())?;
         check_sources(file)?;
-        return run_on(file, options, isolation, None, &programs, shutdown, started).await;
+        let capabilities = match isolation {
+            None => None,
+            Some(isolation) => {
+                let (found, own) = (Capabilities::detect(), programs::own()?);
+                Some(LabCapabilities::of(&found, &own, isolation.guard))
+            }
+        };
+        let means = Means {
+            capabilities,
+            clusters: None,
+        };
+        return run_on(file, options, means, live, &programs, shutdown, started).await;
     };
     let programs = programs::expected(None);
     let file = kube::adapted(file);
     let target = KubeTarget::reach(&file, args, started).await?;
-    let on = Some(Arc::clone(&target));
-    let result = run_on(&file, options, None, on, &programs, shutdown, started).await;
+    let means = Means {
+        capabilities: None,
+        clusters: Some(Arc::clone(&target)),
+    };
+    let result = run_on(&file, options, means, live, &programs, shutdown, started).await;
     // Whatever a repetition could not delete, because it was interrupted for one.
     let removed = target.remove().await;
     let folder = result?;
@@ -120,8 +173,8 @@ pub async fn run(
 async fn run_on(
     file: &File,
     options: &RunOptions,
-    isolation: Option<Isolation>,
-    clusters: Option<Arc<KubeTarget>>,
+    means: Means,
+    live: &Arc<Live>,
     programs: &Programs,
     shutdown: Shutdown,
     started: UnixMicros,
@@ -130,14 +183,7 @@ async fn run_on(
     let understood =
         serde_json::to_value(file).context("cannot put the scenario file into JSON")?;
     let plan = Plan::new(file);
-    let capabilities = match isolation {
-        None => None,
-        Some(isolation) => {
-            let (found, own) = (Capabilities::detect(), programs::own()?);
-            Some(LabCapabilities::of(&found, &own, isolation.guard))
-        }
-    };
-    match (&capabilities, options.pcap.first()) {
+    match (&means.capabilities, options.pcap.first()) {
         (Some(capabilities), _) => check_points(file, capabilities, &options.pcap)?,
         (None, None) => {}
         (None, Some(point)) => {
@@ -163,9 +209,9 @@ async fn run_on(
             seed: file.seed,
             order: plan.order.clone(),
             scenarios: plan.scenarios(file),
-            versions: versions(programs, clusters.as_deref()).await,
+            versions: versions(programs, means.clusters.as_deref()).await,
             // How far this machine's latencies can be believed says nothing of others'.
-            calibration: kept::kept(&machine).filter(|_| clusters.is_none()),
+            calibration: kept::kept(&machine).filter(|_| means.clusters.is_none()),
             machine,
             command: std::env::args().collect(),
             ..RunInfo::default()
@@ -180,11 +226,9 @@ async fn run_on(
         options,
         shutdown: &shutdown,
         complete,
-        means: Means {
-            capabilities,
-            clusters,
-        },
+        means,
         contents,
+        live,
     };
     run.whole(info).await?;
     Ok(folder)
@@ -220,6 +264,7 @@ struct Run<'a> {
     complete: Vec<PlannedRepetition>,
     means: Means,
     contents: Contents,
+    live: &'a Arc<Live>,
 }
 
 impl Run<'_> {
@@ -270,6 +315,7 @@ impl Run<'_> {
             means: self.means.clone(),
             seed: self.file.seed,
             pcap: &self.options.pcap,
+            live: Arc::clone(self.live),
         };
         let mut failures = Vec::new();
         for (number, slot) in self.plan.order.iter().enumerate() {
@@ -277,7 +323,9 @@ impl Run<'_> {
                 continue;
             }
             let name = format!("{} repetition {}", slot.scenario, slot.run);
-            progress.begin(format!("{}/{} {name}", number + 1, self.plan.order.len()));
+            let now = format!("{}/{} {name}", number + 1, self.plan.order.len());
+            self.live.begin(&slot.scenario, now.clone());
+            progress.begin(now);
             let planned = self.plan.subject(self.file, slot);
             let own = self.contents.round(planned.settings(), slot);
             let subject = planned.showing(&own);

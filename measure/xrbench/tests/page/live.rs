@@ -1,9 +1,10 @@
 //! The collector's page, as its readers meet it while frames come in.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use collect::{Collector, MAX_BYTES, Start, files::Paths};
+use collect::{Collector, Live, MAX_BYTES, Start, Used, files::Paths};
 use result::RepetitionFolder;
 use service::Shutdown;
 use service::ops::{Ops, OpsServer};
@@ -44,6 +45,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 async fn start(dir: &Path, shutdown: &Shutdown) -> (Collector, OpsServer) {
     let repetition = RepetitionFolder::new(dir);
     repetition.create().expect("a folder");
+    let live = Arc::<Live>::default();
     let start = Start {
         listen: ([127, 0, 0, 1], 0).into(),
         origin: "--listen".into(),
@@ -57,11 +59,28 @@ async fn start(dir: &Path, shutdown: &Shutdown) -> (Collector, OpsServer) {
         token: None,
         reported: [].into(),
         max_bytes: MAX_BYTES,
+        live: Arc::clone(&live),
         on_event: Box::new(|_, _, _| {}),
     };
     let mut ops = Ops::new("test");
     let collector = Collector::start(start, &mut ops.registry).expect("a collector");
-    ops.more = collector.live().routes(shutdown.clone());
+    ops.more = live.routes(shutdown.clone());
+    live.begin("s1-single", "3/48 s1-single repetition 2".to_owned());
+    live.used(vec![Used {
+        role: "client".to_owned(),
+        cpu_percent: 12.34,
+        memory_bytes: Some(40 << 20),
+    }]);
+    let until = shutdown.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                () = until.fired() => return,
+                _ = ticks.tick() => live.end_second(service::clock::now()),
+            }
+        }
+    });
     let ops = ops.bind(([127, 0, 0, 1], 0).into(), shutdown).await;
     (collector, ops.expect("a port"))
 }
@@ -95,12 +114,13 @@ fn a_collection_is_seen_as_it_goes() {
     browser.open_url(&page);
     let begun = Instant::now();
     // The page shows each second when it is told of it; one look at all of it, since the next second may be empty.
-    let looked = "(id => [id('p50'), id('lost'), id('outcomes')].map(e => e.textContent).concat(
+    let looked = "(id => [id('p50'), id('lost'), id('outcomes'), id('now'), id('scenarios'), id('used')].map(e => e.textContent).concat(
         document.querySelectorAll('#chart path').length, seconds.length))(id => document.getElementById(id))";
     let expected = |seen: &serde_json::Value| {
         let text = |place: usize| seen[place].as_str().unwrap_or_default();
         let shows = text(0) == "7.00" && text(1) == "0.00 %" && text(2).starts_with("shown");
-        shows && seen[3] == 2
+        let of_run = text(3).starts_with("3/48") && text(4).starts_with("s1-single7.007.00");
+        shows && of_run && text(5) == "client12.340.0" && seen[6] == 2
     };
     let mut second = serde_json::Value::Null;
     loop {
@@ -109,8 +129,8 @@ fn a_collection_is_seen_as_it_goes() {
             break;
         }
         assert!(begun.elapsed() < PATIENCE, "{seen}");
-        if seen[4] != second {
-            second = seen[4].clone();
+        if seen[7] != second {
+            second = seen[7].clone();
             send();
         }
     }

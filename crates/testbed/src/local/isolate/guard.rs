@@ -1,7 +1,8 @@
 //! The guard: makes the namespaces, passes signals on, waits, and hands the terminal back.
 
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -16,17 +17,21 @@ use super::init::{self, Failed, Orders};
 use super::isolation::{Isolation, Terminal};
 use super::reaper;
 
-/// Makes the namespaces, runs the program again in them, and returns its exit code.
-pub(super) fn run(terminal: Terminal) -> Result<u8, EnterError> {
+/// Makes the namespaces, runs the program again in them, and returns its exit code. The runner inherits `listener`.
+pub(super) fn run(terminal: Terminal, listener: Option<TcpListener>) -> Result<u8, EnterError> {
     let old_mask = signals()
         .thread_swap_mask(SigmaskHow::SIG_BLOCK)
         .map_err(io::Error::from)?;
-    let done = guarded(terminal, old_mask);
+    let done = guarded(terminal, listener, old_mask);
     old_mask.thread_set_mask().map_err(io::Error::from)?;
     done
 }
 
-fn guarded(terminal: Terminal, mask: SigSet) -> Result<u8, EnterError> {
+fn guarded(
+    terminal: Terminal,
+    listener: Option<TcpListener>,
+    mask: SigSet,
+) -> Result<u8, EnterError> {
     let guard = getpid().as_raw().cast_unsigned();
     let (life, held) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
     let reaper = reaper::start(guard, &life)?;
@@ -37,8 +42,12 @@ fn guarded(terminal: Terminal, mask: SigSet) -> Result<u8, EnterError> {
         held: &held,
         mask,
         terminal: give,
+        listener: listener.as_ref(),
     };
-    let code = attempt.first_that_works().map(|init| {
+    let started = attempt.first_that_works();
+    // Its end is the runner's: then nobody answers there.
+    drop(listener);
+    let code = started.map(|init| {
         let code = attend(init, Some(init));
         // Exit codes have eight bits.
         u8::try_from(code & 0xff).unwrap_or(u8::MAX)
@@ -62,6 +71,7 @@ struct Attempt<'a> {
     held: &'a OwnedFd,
     mask: SigSet,
     terminal: bool,
+    listener: Option<&'a TcpListener>,
 }
 
 impl Attempt<'_> {
@@ -115,6 +125,7 @@ impl Attempt<'_> {
                 report,
                 mask: self.mask,
                 terminal: self.terminal,
+                listener: self.listener.map(AsRawFd::as_raw_fd),
             }),
             Ok(Some(init)) => init,
         };

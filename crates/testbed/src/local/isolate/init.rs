@@ -6,10 +6,11 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt as _;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{ForkResult, Pid, execve, fork, getpid, setpgid, tcsetpgrp, write};
@@ -34,6 +35,8 @@ pub(super) struct Orders {
     pub(super) mask: SigSet,
     /// The terminal is handed to the runner.
     pub(super) terminal: bool,
+    /// The port outside that the runner inherits.
+    pub(super) listener: Option<RawFd>,
 }
 
 /// A failed step, as it travels to the guard.
@@ -147,7 +150,14 @@ fn become_runner(orders: &Orders) -> Result<std::convert::Infallible, Failed> {
     let args = std::env::args_os()
         .map(text)
         .collect::<Result<Vec<_>, _>>()?;
-    let marker = orders.isolation.marker(me.as_raw().cast_unsigned());
+    if let Some(listener) = orders.listener {
+        #[expect(unsafe_code, reason = "the owner is the guard's")]
+        // SAFETY: this process has a copy of the guard's, which nothing here closes before the exec.
+        let listener = unsafe { BorrowedFd::borrow_raw(listener) };
+        fcntl(listener, FcntlArg::F_SETFD(FdFlag::empty())).map_err(&start)?;
+    }
+    let pid = me.as_raw().cast_unsigned();
+    let marker = orders.isolation.marker(pid, orders.listener);
     let env = std::env::vars_os()
         .filter(|(name, _)| name != MARKER)
         .map(|(mut line, value)| {

@@ -1,6 +1,7 @@
 //! Which isolation was got, and how the program that runs again learns of it.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::RawFd;
 
 /// The bridge in the runner's network namespace that connects it with every pod.
 pub const MANAGEMENT_BRIDGE: &str = "mgmt";
@@ -38,33 +39,36 @@ pub struct Isolation {
 }
 
 /// Who the caller is after [`super::enter`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Entered {
-    /// The runner, inside: go on.
-    Inside(Isolation),
+    /// The runner, inside: go on. With the port outside that was asked for.
+    Inside(Isolation, Option<TcpListener>),
     /// The guard, outside, and the runner has ended: exit with this code, which is the runner's, or 128 + the signal's
     /// number.
     Ended(u8),
 }
 
 impl Isolation {
-    /// The marker's value for the process of this number.
-    pub(super) fn marker(self, pid: u32) -> String {
+    /// The marker's value for the process of this number, which inherits `listener`.
+    pub(super) fn marker(self, pid: u32, listener: Option<RawFd>) -> String {
         let [user, own] = [self.user_namespace, self.pid_namespace].map(u8::from);
-        format!("{pid},{},{user},{own}", self.guard)
+        let listener = listener.map_or_else(String::new, |fd| format!(",{fd}"));
+        format!("{pid},{},{user},{own}{listener}", self.guard)
     }
 
-    /// Reads a marker, if it was made for the process of this number: those whom the runner starts inherit the variable
-    /// and are not meant.
-    pub(super) fn parse(marker: &str, pid: u32) -> Option<Self> {
+    /// Reads a marker, with the number of the inherited listener, if it was made for the process of this number: those whom
+    /// the runner starts inherit the variable and are not meant.
+    pub(super) fn parse(marker: &str, pid: u32) -> Option<(Self, Option<RawFd>)> {
         let mut fields = marker.split(',').map(str::parse::<u32>);
         let mut next = || fields.next()?.ok();
         let (meant, guard, user, own) = (next()?, next()?, next()?, next()?);
-        (meant == pid).then_some(Self {
+        let isolation = Self {
             user_namespace: user == 1,
             pid_namespace: own == 1,
             guard,
-        })
+        };
+        let listener = next().and_then(|fd| RawFd::try_from(fd).ok());
+        (meant == pid).then_some((isolation, listener))
     }
 }
 
@@ -79,13 +83,15 @@ mod tests {
             pid_namespace: false,
             guard: 4242,
         };
-        let marker = isolation.marker(2);
-        assert_eq!(Isolation::parse(&marker, 2), Some(isolation));
+        let marker = isolation.marker(2, None);
+        assert_eq!(Isolation::parse(&marker, 2), Some((isolation, None)));
         assert_eq!(
             Isolation::parse(&marker, 3),
             None,
             "a child of the runner inherits it"
         );
+        let marker = isolation.marker(2, Some(7));
+        assert_eq!(Isolation::parse(&marker, 2), Some((isolation, Some(7))));
         assert_eq!(Isolation::parse("", 2), None);
         assert_eq!(Isolation::parse("2,x", 2), None);
     }

@@ -23,7 +23,12 @@ pub use isolation::{
     Entered, Isolation, MANAGEMENT_ADDRESS, MANAGEMENT_BRIDGE, MANAGEMENT_PREFIX, Terminal,
 };
 
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+
 use isolation::MARKER;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 /// What lets an ordinary user make namespaces here, as far as the kernel's settings tell.
 pub fn namespaces_remedy() -> &'static str {
@@ -32,16 +37,34 @@ pub fn namespaces_remedy() -> &'static str {
 
 /// Runs the calling program again in namespaces of its own. To be called at the start of `main`, before any thread.
 ///
-/// The runner is root there, has `lo` and [`MANAGEMENT_BRIDGE`], and no other way to any network.
-pub fn enter(terminal: Terminal) -> Result<Entered, EnterError> {
+/// The runner is root there, has `lo` and [`MANAGEMENT_BRIDGE`], and no other way to any network than the port that `outside`
+/// may open: it is called before the namespaces are made, and a socket stays where it was made.
+pub fn enter(
+    terminal: Terminal,
+    outside: impl FnOnce() -> io::Result<Option<TcpListener>>,
+) -> Result<Entered, EnterError> {
     let marker = std::env::var(MARKER).unwrap_or_default();
-    if let Some(isolation) = Isolation::parse(&marker, std::process::id()) {
+    if let Some((isolation, listener)) = Isolation::parse(&marker, std::process::id()) {
+        let listener = listener.map(|fd| {
+            #[expect(
+                unsafe_code,
+                reason = "a number is all that an exec leaves of a descriptor"
+            )]
+            // SAFETY: the marker is for this process, and says what init left open for it; nobody has taken it yet.
+            unsafe {
+                OwnedFd::from_raw_fd(fd)
+            }
+        });
+        if let Some(listener) = &listener {
+            // It is for the runner alone.
+            fcntl(listener, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(io::Error::from)?;
+        }
         inside::prepare()?;
-        return Ok(Entered::Inside(isolation));
+        return Ok(Entered::Inside(isolation, listener.map(TcpListener::from)));
     }
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads != 1 {
         return Err(EnterError::Threads { threads });
     }
-    guard::run(terminal).map(Entered::Ended)
+    guard::run(terminal, outside()?).map(Entered::Ended)
 }

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use collect::{Live, Used};
 use parking_lot::Mutex;
 use service::clock;
 use testbed::cgroup::Group;
@@ -92,6 +93,7 @@ impl Sampler {
         folder: &RepetitionFolder,
         rule: Disturbed,
         events: Events,
+        live: Arc<Live>,
     ) -> anyhow::Result<Self> {
         let timer = LateTimer::start().context("cannot start the timer's thread")?;
         let resources = Writer::create(&folder.resources_csv())?;
@@ -113,6 +115,7 @@ impl Sampler {
                     timer,
                     rule,
                     events,
+                    live,
                     processes: Processes::default(),
                     last,
                 };
@@ -233,6 +236,7 @@ struct Sampling {
     timer: LateTimer,
     rule: Disturbed,
     events: Events,
+    live: Arc<Live>,
     processes: Processes,
     last: Reading,
 }
@@ -291,7 +295,6 @@ impl Sampling {
         let ended = std::mem::take(&mut *self.shared.ended.lock());
         let mut running: Vec<Watched> = self.shared.watched.lock().values().cloned().collect();
         running.push(Watched::ourselves());
-        let mut ours = 0;
         let last = ended
             .iter()
             .map(|(of, used)| self.processes.ended(of, used, at, elapsed));
@@ -301,13 +304,18 @@ impl Sampling {
                 .iter()
                 .filter_map(|of| self.processes.running(of, at, elapsed)),
         );
-        for line in lines {
-            ours += line.ticks;
-            self.resources.write(&line.row)?;
+        let ours = lines.iter().map(|line| line.ticks).sum::<u64>();
+        let mut rows: Vec<_> = lines.into_iter().map(|line| line.row).collect();
+        rows.append(&mut self.shared.rows.0.lock());
+        for row in &rows {
+            self.resources.write(row)?;
         }
-        for row in std::mem::take(&mut *self.shared.rows.0.lock()) {
-            self.resources.write(&row)?;
-        }
+        let used = rows.into_iter().map(|row| Used {
+            role: row.role,
+            cpu_percent: row.cpu_percent,
+            memory_bytes: row.memory_bytes.or(row.rss_bytes),
+        });
+        self.live.used(used.collect());
         self.resources.flush()?;
         Ok(ours)
     }

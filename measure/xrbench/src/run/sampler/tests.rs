@@ -72,7 +72,8 @@ fn a_repetition_is_sampled_to_its_last_moment() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let folder = RepetitionFolder::new(dir.path());
     let events = Events::create(&folder.events_csv()).expect("created");
-    let sampler = Sampler::start(&folder, Disturbed::default(), events).expect("started");
+    let sampler =
+        Sampler::start(&folder, Disturbed::default(), events, Arc::default()).expect("started");
     let mut child = std::process::Command::new("sleep")
         .arg("1000")
         .spawn()
@@ -160,7 +161,8 @@ fn clusters_are_counted_from_the_place_that_is_said() {
                 .expect("started")
         });
     let events = Events::create(&folder.events_csv()).expect("created");
-    let sampler = Sampler::start(&folder, Disturbed::default(), events).expect("started");
+    let sampler =
+        Sampler::start(&folder, Disturbed::default(), events, Arc::default()).expect("started");
     for ((role, child), group) in ["renderer", "streamer", "wan"]
         .iter()
         .zip(&children)

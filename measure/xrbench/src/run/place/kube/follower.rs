@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cluster::{Cluster, Fault, Forward};
+use collect::Live;
 use collect::core::{ClocksKnown, Progress};
 use result::{RepetitionFolder, RepetitionMeta, RunInfo, cannot_write};
 use service::clock;
@@ -55,6 +56,7 @@ impl Follower {
         namespace: &str,
         folder: &RepetitionFolder,
         events: Events,
+        live: Arc<Live>,
     ) -> anyhow::Result<Self> {
         let (tell, progress) = watch::channel(Progress::default());
         let (fail, failure) = watch::channel(None);
@@ -69,6 +71,7 @@ impl Follower {
             known: Progress::default(),
             tell,
             events,
+            live,
             offset_us: Arc::clone(&offset_us),
             surest_us: u64::MAX,
             was_reached: true,
@@ -135,6 +138,7 @@ struct Following {
     known: Progress,
     tell: watch::Sender<Progress>,
     events: Events,
+    live: Arc<Live>,
     offset_us: Arc<AtomicI64>,
     /// The least uncertainty that an exchange of times had.
     surest_us: u64,
@@ -185,6 +189,7 @@ impl Following {
                 for bytes in new {
                     for row in self.rows.take(&bytes)? {
                         note(&mut self.known, &row);
+                        self.live.row(&row);
                     }
                 }
                 self.tell.send_replace(self.known);

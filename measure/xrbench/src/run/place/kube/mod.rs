@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use collect::Live;
 use parking_lot::Mutex;
 use serde_json::Value;
 use settings::{ClusterName, Role};
@@ -125,7 +126,7 @@ impl KubePlace {
     }
 
     /// Streams the collector's result into the folder of the repetition, from now on.
-    pub(in crate::run) fn follow(&self) -> anyhow::Result<Follower> {
+    pub(in crate::run) fn follow(&self, live: &Arc<Live>) -> anyhow::Result<Follower> {
         let target = &self.plan.target;
         let a = target.cluster(ClusterName::A)?;
         Follower::start(
@@ -133,6 +134,7 @@ impl KubePlace {
             &self.plan.namespace,
             &self.logs,
             self.events.clone(),
+            Arc::clone(live),
         )
     }
 
