@@ -1,13 +1,11 @@
 //! The tunnel router between namespaces of this kernel, with itself and with Open Overlay Router at the other end; as root.
-//!
-//! One test, because a process has one ground at a time.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lisp::bench::ends::{A, B, await_carried, oor, ours};
+use lisp::bench::ends::{A, B, await_carried, oor, oor_map_server, ours, ours_registered};
 use lisp::bench::ground::{Ground, Running};
 use lisp::bench::pingpong;
 
@@ -193,4 +191,53 @@ fn packets_are_carried_between_any_two_tunnel_routers() {
     }
     assert!(metric(&ground, "b", "xr_lisp_data_packets_total", "way=\"in\"").abs() < 1.0);
     drop(ends);
+}
+
+#[test]
+fn mappings_come_from_open_overlay_router_as_map_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let ground = ground();
+    let _server = oor_map_server(&ground, folder).unwrap();
+    let file = captured(&ground, folder, || {
+        let end = |end, name: &str| {
+            let key = folder.join(name);
+            std::fs::write(&key, name).unwrap();
+            let more = ["--key-id", "0", "--key-algorithm", "sha1", "--probe-s", "1"];
+            ours_registered(&ground, end, &key, &more).unwrap()
+        };
+        let mut ends = [end(A, "a"), end(B, "b")];
+        await_carried(&ground, &mut ends).unwrap();
+        assert_eq!(pingpong::in_ground(&ground, TRIPS).unwrap().len(), TRIPS);
+        let start = Instant::now();
+        // A locator that answers its probes stays, and its round trip is known.
+        while metric(&ground, "a", "xr_lisp_xtr_round_trip_seconds", "10.0.0.2") <= 0.0 {
+            assert!(
+                start.elapsed() < Duration::from_secs(5),
+                "no probe is answered"
+            );
+        }
+    });
+    let wrong = "_ws.malformed || _ws.expert.severity>=6291456";
+    let said = [
+        "-o",
+        "udp.check_checksum:FALSE",
+        "-Y",
+        wrong,
+        "-T",
+        "fields",
+        "-e",
+        "_ws.expert.message",
+    ];
+    assert_eq!(tshark(&file, &said), Vec::<String>::new());
+    let types = tshark(&file, &["-Y", "lisp", "-T", "fields", "-e", "lisp.type"]);
+    // Map-Request, Map-Reply, Map-Register, Map-Notify, and the request within another message.
+    for kind in ["1", "2", "3", "4", "8"] {
+        assert!(
+            types
+                .iter()
+                .any(|found| found.split(',').any(|one| one == kind)),
+            "{types:?}"
+        );
+    }
 }

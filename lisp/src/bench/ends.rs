@@ -11,6 +11,9 @@ use super::pingpong;
 /// How long a tunnel may take to carry its first packet.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The address of the core, where a Map-Server is.
+pub const MAP_SERVER: &str = "10.0.0.254";
+
 /// One end: its place, locator and endpoints, and the other's.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
@@ -58,6 +61,55 @@ pub fn ours(ground: &Ground, end: End, more: &[&str]) -> anyhow::Result<Running>
         .copied()
         .collect();
     ground.start(end.place, ground.program()?, &all)
+}
+
+/// Our tunnel router, which registers its endpoints at the Map-Server of the core, with these arguments more.
+pub fn ours_registered(
+    ground: &Ground,
+    end: End,
+    key: &Path,
+    more: &[&str],
+) -> anyhow::Result<Running> {
+    let key = key.to_str().context("the folder's name is text")?;
+    let args = [
+        ["xtr", "--ops", "127.0.0.1:9096"].as_slice(),
+        &[
+            "--locator",
+            end.locator,
+            "--endpoint",
+            end.endpoints,
+            "--route",
+            end.other_endpoints,
+        ],
+        &[
+            "--map-server",
+            MAP_SERVER,
+            "--key-file",
+            key,
+            "--register",
+            end.endpoints,
+        ],
+        more,
+    ];
+    ground.start(end.place, ground.program()?, &args.concat())
+}
+
+/// Open Overlay Router as Map-Server of both ends, in the core; each end's secret is the name of its place.
+pub fn oor_map_server(ground: &Ground, folder: &Path) -> anyhow::Result<Running> {
+    let mut text = String::from("debug = 0\noperating-mode = MS\ncontrol-iface = lan\n");
+    for end in [A, B] {
+        text += &format!(
+            "lisp-site {{\n eid-prefix = {}\n key-type = 1\n key = {}\n iid = 0\n\
+             accept-more-specifics = true\n proxy-reply = true\n}}\n",
+            end.endpoints, end.place
+        );
+    }
+    let file = folder.join("oor-map-server.conf");
+    std::fs::write(&file, text)?;
+    let file = file.to_str().context("the folder's name is text")?;
+    let server = ground.start("core", "oor", &["-f", file])?;
+    ground.await_listener("core", "-u", "4342")?;
+    Ok(server)
 }
 
 /// Open Overlay Router, with the mapping in its configuration, which is written into `folder`.

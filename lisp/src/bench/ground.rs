@@ -7,10 +7,14 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+
+/// Grounds that this process has made.
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// How long a program may take to listen.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,16 +37,16 @@ const INTERFACES: [(&str, &str); 8] = [
 /// Namespaces and links.
 #[derive(Debug)]
 pub struct Ground {
-    id: u32,
+    /// The process, and how many grounds it had made before.
+    id: (u32, u32),
     program: PathBuf,
 }
 
 impl Ground {
-    /// Makes namespaces and links; with offloads off, no link of them merges or segments packets. `program` is xr-lisp. One
-    /// process can have one at a time.
+    /// Makes namespaces and links; with offloads off, no link of them merges or segments packets. `program` is xr-lisp.
     pub fn make(offloads: bool, program: PathBuf) -> anyhow::Result<Self> {
         let ground = Self {
-            id: std::process::id(),
+            id: (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed)),
             program,
         };
         ground.remove();
@@ -112,7 +116,8 @@ impl Ground {
     }
 
     fn name(&self, place: &str) -> String {
-        format!("xrlisp{}-{place}", self.id)
+        let (process, number) = self.id;
+        format!("xrlisp{process}-{number}-{place}")
     }
 
     /// The path of xr-lisp.

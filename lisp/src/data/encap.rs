@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::packet::Packet;
 use super::table::{Path, Table};
 use super::tos;
+use crate::mapping::choose;
 
 /// The first of the ports that flows are spread over; 14 bits lie above it (RFC 6335, dynamic ports).
 const FIRST_PORT: u16 = 0xc000;
@@ -56,7 +57,9 @@ pub fn locator(table: &Table, inner: &Packet) -> Result<IpAddr, NotSent> {
         return Err(NotSent::Expired);
     }
     match table.path(inner.destination) {
-        Some(Path::Tunnel(choice)) => choice.of(inner.flow).ok_or(NotSent::NoLocator),
+        Some(Path::Tunnel(locators)) => choose(locators, inner.flow)
+            .map(|locator| locator.address)
+            .ok_or(NotSent::NoLocator),
         Some(Path::Drop) => Err(NotSent::Denied),
         Some(Path::Natively) => Err(NotSent::Native),
         None => Err(NotSent::NoMapping),

@@ -1,8 +1,5 @@
 //! The eight bytes between the outer UDP header and the inner packet (RFC 9300, 5.3).
 
-/// The UDP port of encapsulated packets.
-pub const PORT: u16 = 4341;
-
 /// Length of the header.
 pub const HEADER_BYTES: usize = 8;
 

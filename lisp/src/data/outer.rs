@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::checksum;
 use super::encap::Outer;
-use super::header::{self, HEADER_BYTES};
+use super::header::HEADER_BYTES;
 use super::packet::{IPV4_BYTES, IPV6_BYTES};
+use crate::ports::DATA_PORT;
 
 /// Length of a UDP header.
 pub const UDP_BYTES: usize = 8;
@@ -50,7 +51,7 @@ pub fn write(
         _ => return None,
     }
     udp[..2].copy_from_slice(&outer.source_port.to_be_bytes());
-    udp[2..4].copy_from_slice(&header::PORT.to_be_bytes());
+    udp[2..4].copy_from_slice(&DATA_PORT.to_be_bytes());
     udp[4..6].copy_from_slice(&udp_bytes.to_be_bytes());
     udp[6..].fill(0);
     Some(overhead_bytes(to) - HEADER_BYTES)

@@ -10,8 +10,9 @@ use super::header::{HEADER_BYTES, Header, HeaderError, MAX_24, Tag};
 use super::mtu::{Fit, fit, longest_inner, split};
 use super::outer::{HEADROOM_BYTES, overhead_bytes, write};
 use super::packet::{self, Packet};
-use super::table::{Choice, Locator, NEVER, Path, Table};
+use super::table::{Path, Table};
 use super::{checksum, icmp, tos};
+use crate::wire::Locator;
 
 const A: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 7);
 const B: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
@@ -161,25 +162,10 @@ proptest! {
         let fewest = payload.len().div_ceil((longest - 20 - options.len()) / 8 * 8);
         prop_assert_eq!(lengths.len(), fewest);
     }
-
-    #[test]
-    fn weights_are_shares(weights in proptest::collection::vec(any::<u8>(), 1..5), flow in any::<u32>()) {
-        let locators: Vec<_> = (1..).zip(&weights).map(|(number, &weight)| up(number, 1, weight)).collect();
-        let choice = Choice::new(&locators);
-        let chosen = choice.of(flow).unwrap();
-        let number = locators.iter().position(|locator| locator.address == chosen).unwrap();
-        let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
-        prop_assert!(total == 0 || weights[number] > 0);
-    }
 }
 
-fn up(number: u8, priority: u8, weight: u8) -> Locator {
-    Locator {
-        address: Ipv4Addr::new(10, 0, 0, number).into(),
-        priority,
-        weight,
-        is_up: true,
-    }
+fn up(number: u8) -> Locator {
+    Locator::new([10, 0, 0, number].into(), 1, 1)
 }
 
 #[test]
@@ -400,39 +386,15 @@ fn senders_of_big_packets_are_told_and_nobody_else() {
 }
 
 #[test]
-fn the_best_locators_share_flows_by_weight() {
-    let shares = |locators: &[Locator]| {
-        let choice = Choice::new(locators);
-        let mut counts = [0; 5];
-        for step in 0..1000_u32 {
-            if let Some(IpAddr::V4(address)) = choice.of(step * (u32::MAX / 1000)) {
-                counts[usize::from(address.octets()[3])] += 1;
-            }
-        }
-        counts.map(|count| (count + 5) / 10)
-    };
-    let down = Locator {
-        is_up: false,
-        ..up(4, 0, 1)
-    };
-    let set = [up(1, 1, 30), up(2, 1, 70), up(3, 2, 100), down];
-    assert_eq!(shares(&set), [0, 30, 70, 0, 0]);
-    assert_eq!(shares(&[up(1, 1, 0), up(2, 1, 0)]), [0, 50, 50, 0, 0]);
-    assert_eq!(shares(&[up(1, 1, 0), up(2, 1, 9)]), [0, 0, 100, 0, 0]);
-    assert_eq!(shares(&[up(1, NEVER, 1), down]), [0; 5]);
-    assert_eq!(shares(&[]), [0; 5]);
-}
-
-#[test]
 fn the_longest_prefix_decides() {
     let net = |text: &str| text.parse().unwrap();
-    let tunnel = |number| Path::Tunnel(Choice::new(&[up(number, 1, 1)]));
+    let tunnel = |number| Path::Tunnel(vec![up(number)]);
     let mut table = Table::new([
         (net("10.96.0.0/16"), tunnel(1)),
         (net("10.96.0.10/32"), tunnel(2)),
         (net("10.96.1.0/24"), Path::Drop),
         (net("10.0.0.0/8"), Path::Natively),
-        (net("10.96.2.0/24"), Path::Tunnel(Choice::default())),
+        (net("10.96.2.0/24"), Path::Tunnel(vec![])),
         (net("2001:db8:2::/48"), tunnel(3)),
     ]);
     let to = |table: &Table, destination: [u8; 4]| {

@@ -9,6 +9,7 @@ use service::args::Common;
 use crate::data::header::MAX_24;
 use crate::data::mtu::{MIN_LINK_BYTES, longest_inner};
 
+use super::mapping_args::MappingArgs;
 use super::static_map::{StaticMapping, mapping};
 
 const EXAMPLES: &str = "\
@@ -18,13 +19,16 @@ Examples:
       --map 10.96.0.0/16=10.0.0.11@1/70,10.0.0.12@1/30
   The tunnel router of one of the clusters:
     xr-lisp xtr --locator 10.0.0.11 --endpoint 10.96.0.0/16 --map 192.168.1.1=10.0.0.1
+  Both with a Map-Server, which knows where things are, and says so when that changes:
+    xr-lisp xtr --locator 10.0.0.1 --endpoint 192.168.1.1/32 --address 192.168.1.1/32 --route 10.96.0.0/16 \\
+      --map-server 10.0.0.9 --key-file key --site 3 --register 192.168.1.1/32
 
 It needs CAP_NET_ADMIN, CAP_NET_RAW and /dev/net/tun to start, and gives up every right once it has opened what it needs.";
 
 /// Carries packets between endpoints through tunnels to other tunnel routers (LISP, RFC 9300).
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-#[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9096")))]
+#[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9097")))]
 pub struct XtrArgs {
     /// Address of this tunnel router that others send to; one of each family
     #[arg(
@@ -89,6 +93,10 @@ pub struct XtrArgs {
     #[arg(long, env = "XR_USER", value_name = "UID", default_value_t = 65_534)]
     pub(crate) user: u32,
 
+    /// The mapping system.
+    #[command(flatten)]
+    pub(crate) mapping: MappingArgs,
+
     /// Arguments of every program.
     #[command(flatten)]
     pub common: Common,
@@ -127,6 +135,20 @@ impl XtrArgs {
                 &*self.device,
                 "no name for an interface",
                 "Give 1 to 15 letters and digits.",
+            ));
+        }
+        let outside = |prefix: &&IpNet| {
+            !self
+                .endpoints
+                .iter()
+                .any(|endpoint| endpoint.contains(*prefix))
+        };
+        if let Some(prefix) = self.mapping.register.iter().find(outside) {
+            return Err(ConfigError::new(
+                "--register (XR_REGISTER)",
+                prefix.to_string(),
+                "it is in no prefix of --endpoint, so that its packets would be dropped here",
+                "Register what lies within --endpoint (XR_ENDPOINT).",
             ));
         }
         Ok(())

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use arc_swap::{ArcSwap, Cache};
 use ipnet::IpNet;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::data::header::Header;
 use crate::data::table::Table;
@@ -50,13 +50,13 @@ impl Settings {
 #[derive(Clone, Debug)]
 pub struct Forwarding {
     table: Arc<ArcSwap<Table>>,
-    missed: SyncSender<IpAddr>,
+    missed: Sender<IpAddr>,
 }
 
 impl Forwarding {
     /// A table in use, and the destinations that will be missed in it.
     pub fn new(table: Table) -> (Self, Receiver<IpAddr>) {
-        let (missed, misses) = sync_channel(MISSES);
+        let (missed, misses) = channel(MISSES);
         let table = Arc::new(ArcSwap::from_pointee(table));
         (Self { table, missed }, misses)
     }

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::data::table::Table;
 
 use super::args::{Offloads, XtrArgs};
+use super::control::ControlPlane;
 use super::count::{Count, Counts, Tally, Way};
 use super::device::{Device, Wanted};
 use super::egress::Egress;
@@ -195,12 +196,15 @@ pub async fn run(args: XtrArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let address = args.common.ops.context("--ops has a default")?;
     let mappings = args.mappings.iter().cloned();
     let table = Table::new(mappings.map(|mapping| (mapping.prefix, mapping.path)));
-    // A tunnel router whose mappings are all given asks nobody about others.
-    let (forwarding, _) = Forwarding::new(table);
+    let (forwarding, misses) = Forwarding::new(table);
+    let control = ControlPlane::open(&args, &forwarding)?;
     let opened = open(&args, &forwarding)?;
     let mut ops = Ops::new(PROGRAM);
     ops.registry
         .register_collector(Box::new(Counts(opened.counts.0.clone())));
+    if let Some(control) = &control {
+        ops.registry.register_collector(Box::new(control.metrics()));
+    }
     let modes = opened.modes.clone();
     ops.registry.register(
         "xr_lisp_data_mode",
@@ -221,10 +225,17 @@ pub async fn run(args: XtrArgs, shutdown: Shutdown) -> anyhow::Result<()> {
             ("device", args.device.clone()),
         ],
     );
+    // A tunnel router whose mappings are all given asks nobody about others.
+    let control = control.map(|control| tokio::spawn(control.run(misses, shutdown.clone())));
     let result = tokio::select! {
         () = shutdown.fired() => Ok(()),
         error = failure.recv() => Err(error.unwrap_or_else(|| anyhow::anyhow!("the threads are gone"))),
     };
+    if let (Some(control), Ok(())) = (control, &result) {
+        control
+            .await
+            .context("the control plane of the tunnel router")?;
+    }
     running.end();
     let (out, back) = (
         opened.counts.total(Way::Out, Count::Packets),

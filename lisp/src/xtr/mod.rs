@@ -1,17 +1,21 @@
 //! The tunnel router: packets out of a TUN device into UDP 4341, and back.
 //!
 //! Two threads for each queue, one for each way, move packets in batches and share nothing but the
-//! forwarding table, which is exchanged as a whole while they run. Whoever knows mappings fills it.
+//! forwarding table, which is exchanged as a whole while they run. What is
+//! in it comes from the command line, and from the control machine.
 
 mod args;
+mod control;
 mod count;
 mod device;
 mod egress;
 mod forwarding;
 mod ingress;
 mod launch;
+mod mapping_args;
 mod mmsg;
 mod privileges;
+mod probing;
 mod sender;
 mod sockets;
 mod static_map;

@@ -11,8 +11,9 @@ use socket2::Socket;
 
 use crate::data::decap::Seen;
 use crate::data::encap::Outer;
-use crate::data::header::{HEADER_BYTES, PORT};
+use crate::data::header::HEADER_BYTES;
 use crate::data::outer::{self, HEADROOM_BYTES};
+use crate::ports::DATA_PORT;
 
 use super::count::{Count, Tally};
 use super::mmsg::{self, Message};
@@ -175,7 +176,7 @@ fn send_segments(
         let messages: Vec<_> = mine
             .iter()
             .map(|group| Message {
-                to: SocketAddr::new(group.to, PORT),
+                to: SocketAddr::new(group.to, DATA_PORT),
                 parts: &group.parts,
                 outer: Some(group.outer),
                 segment: (group.parts.len() > 1)
@@ -249,7 +250,7 @@ fn send_one_by_one(socket: &Socket, group: &Group<'_>, tally: &mut Tally) {
         .parts
         .chunks(1)
         .map(|parts| Message {
-            to: SocketAddr::new(group.to, PORT),
+            to: SocketAddr::new(group.to, DATA_PORT),
             parts,
             outer: Some(group.outer),
             segment: None,

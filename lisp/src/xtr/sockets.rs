@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use nix::libc;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::data::header::PORT;
+use crate::ports::DATA_PORT;
 
 use super::mmsg::set_option;
 
@@ -24,7 +24,7 @@ pub(crate) fn receiver(
     is_shared: bool,
     merges: bool,
 ) -> io::Result<(Socket, bool)> {
-    let address = SocketAddr::new(locator, PORT);
+    let address = SocketAddr::new(locator, DATA_PORT);
     let socket = Socket::new(
         Domain::for_address(address),
         Type::DGRAM,

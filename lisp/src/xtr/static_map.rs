@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::data::table::{Choice, Locator, Path};
+use crate::data::table::Path;
+use crate::wire::Locator;
 
 /// One mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ fn read(text: &str) -> Option<StaticMapping> {
         "native" => Path::Natively,
         list => {
             let locators: Option<Vec<_>> = list.split(',').map(locator).collect();
-            Path::Tunnel(Choice::new(&locators?))
+            Path::Tunnel(locators?)
         }
     };
     Some(StaticMapping { prefix, path })
@@ -44,12 +45,8 @@ fn read(text: &str) -> Option<StaticMapping> {
 fn locator(text: &str) -> Option<Locator> {
     let (address, numbers) = text.split_once('@').unwrap_or((text, "1/100"));
     let (priority, weight) = numbers.split_once('/')?;
-    Some(Locator {
-        address: address.parse().ok()?,
-        priority: priority.parse().ok()?,
-        weight: weight.parse().ok()?,
-        is_up: true,
-    })
+    let (priority, weight) = (priority.parse().ok()?, weight.parse().ok()?);
+    Some(Locator::new(address.parse().ok()?, priority, weight))
 }
 
 #[cfg(test)]
@@ -60,14 +57,14 @@ mod tests {
     fn mappings_are_read_or_taught() {
         let read = mapping("10.96.3.0/16=10.0.0.11@1/70,10.0.0.12@1/30,2001:db8::1@2/0").unwrap();
         assert_eq!(read.prefix.to_string(), "10.96.0.0/16");
-        let Path::Tunnel(choice) = &read.path else {
+        let Path::Tunnel(locators) = &read.path else {
             panic!("{read:?}");
         };
-        let addresses: Vec<_> = choice
-            .addresses()
-            .map(|address| address.to_string())
+        let addresses: Vec<_> = locators
+            .iter()
+            .map(|locator| locator.address.to_string())
             .collect();
-        assert_eq!(addresses, ["10.0.0.11", "10.0.0.12"]);
+        assert_eq!(addresses, ["10.0.0.11", "10.0.0.12", "2001:db8::1"]);
         assert_eq!(
             mapping("10.96.0.10=10.0.0.1").unwrap().prefix.to_string(),
             "10.96.0.10/32"

@@ -1,0 +1,369 @@
+//! The control port of the tunnel router: the [control machine](crate::edge) with sockets, a clock, probes, and the forwarding table
+//! that comes of what it knows.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use futures::future::select_all;
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+use service::{Shutdown, StartError, clock};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc::Receiver;
+
+use crate::data::table::{Path, Table};
+use crate::edge::{Control, Event};
+use crate::eid::{Eid, InstanceId};
+use crate::mapping::Mapping;
+use crate::ports::CONTROL_PORT;
+use crate::transmit::Transmit;
+use crate::wire::{
+    Action, Locator, MAX_MESSAGE_BYTES, MapRequest, Message, ReplyFlags, RequestFlags,
+};
+
+use super::args::XtrArgs;
+use super::forwarding::Forwarding;
+use super::probing::Probing;
+
+/// Datagrams that are taken before what they led to is sent.
+const AT_ONCE: usize = 64;
+
+/// How often the machine is looked at though nothing is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long withdrawals may take at the end.
+const WITHDRAWING: Duration = Duration::from_millis(500);
+
+/// Minutes that what is registered may be used without being asked for again.
+const TTL_MINUTES: u32 = 1440;
+
+/// What others see of a control plane.
+#[derive(Debug, Default)]
+struct Seen {
+    counts: BTreeMap<&'static str, u64>,
+    round_trips: BTreeMap<IpAddr, Duration>,
+}
+
+/// What a control plane has done, at `/metrics`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ControlMetrics(Arc<Mutex<Seen>>);
+
+impl Collector for ControlMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let seen = self.0.lock();
+        let help = "What the control plane of the tunnel router did, and what it ignored";
+        let name = "xr_lisp_xtr_control";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (what, count) in &seen.counts {
+            let labels = [("what", *what)];
+            ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+        }
+        let (name, help) = ("xr_lisp_xtr_round_trip", "Of the last probe of a locator");
+        let unit = Some(&Unit::Seconds);
+        let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for (locator, took) in &seen.round_trips {
+            let labels = [("locator", locator.to_string())];
+            ConstGauge::new(took.as_secs_f64()).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a control plane waits for.
+enum Happened {
+    /// Something is due.
+    Time,
+    /// This socket has a datagram.
+    Readable(usize),
+    /// A packet for this destination has no mapping.
+    Missed(IpAddr),
+}
+
+/// A control plane that has its sockets.
+pub(crate) struct ControlPlane {
+    sockets: Vec<(IpAddr, UdpSocket)>,
+    control: Control,
+    probing: Option<Probing>,
+    instance: InstanceId,
+    locators: Vec<IpAddr>,
+    forwarding: Forwarding,
+    /// Mappings that were given, below those that are learnt.
+    given: Table,
+    learnt: BTreeMap<Eid, Arc<Mapping>>,
+    seen: ControlMetrics,
+}
+
+impl ControlPlane {
+    /// Binds the control port; none when no Map-Server is named.
+    pub(crate) fn open(args: &XtrArgs, forwarding: &Forwarding) -> anyhow::Result<Option<Self>> {
+        let Some(config) = args.mapping.edge(&args.locators)? else {
+            return Ok(None);
+        };
+        let bind = |&locator: &IpAddr| {
+            let address = SocketAddr::new(locator, CONTROL_PORT);
+            let bound = std::net::UdpSocket::bind(address).and_then(|socket| {
+                socket.set_nonblocking(true)?;
+                UdpSocket::from_std(socket)
+            });
+            let failed =
+                |source| StartError::from_listen(address, "--locator (XR_LOCATOR)", source);
+            bound.map(|socket| (locator, socket)).map_err(failed)
+        };
+        let sockets = args.locators.iter().map(bind).collect::<Result<_, _>>()?;
+        let now = Instant::now();
+        let random = Box::new(random);
+        let mut control = Control::new(config, clock::now().0.saturating_mul(1000), random, now);
+        let instance = InstanceId::try_from(args.instance).context("--instance has 24 bits")?;
+        let mapping = &args.mapping;
+        for &prefix in &mapping.register {
+            let ours = args.locators.iter();
+            let ours = ours.map(|locator| Locator::new(*locator, mapping.priority, mapping.weight));
+            let eid = Eid::new(instance, prefix);
+            control.register(eid, TTL_MINUTES, ours.collect(), now);
+        }
+        Ok(Some(Self {
+            sockets,
+            control,
+            probing: mapping.probe_interval().map(Probing::new),
+            instance,
+            locators: args.locators.clone(),
+            forwarding: forwarding.clone(),
+            given: (*forwarding.current()).clone(),
+            learnt: BTreeMap::new(),
+            seen: ControlMetrics::default(),
+        }))
+    }
+
+    /// What it has done, for others to read.
+    pub(crate) fn metrics(&self) -> ControlMetrics {
+        self.seen.clone()
+    }
+
+    /// Registers, asks, subscribes, answers and probes until the shutdown, and then withdraws what was registered.
+    pub(crate) async fn run(mut self, mut misses: Receiver<IpAddr>, shutdown: Shutdown) {
+        let mut buffer = vec![0; MAX_MESSAGE_BYTES + 1];
+        while !shutdown.has_fired() {
+            self.step(&mut misses, &mut buffer, &shutdown.clone()).await;
+        }
+        let registered: Vec<_> = self
+            .control
+            .registered()
+            .map(|(record, _)| record.eid)
+            .collect();
+        for eid in registered {
+            self.control.withdraw(&eid, Instant::now());
+        }
+        let withdrawn = async {
+            while self.control.registered().next().is_some() {
+                self.step(&mut misses, &mut buffer, &Shutdown::new()).await;
+            }
+        };
+        // What cannot be withdrawn now ends by itself at the Map-Server.
+        let _ = tokio::time::timeout(WITHDRAWING, withdrawn).await;
+    }
+
+    /// Sends what is to be sent, waits for the next that happens, and takes it.
+    async fn step(&mut self, misses: &mut Receiver<IpAddr>, buffer: &mut [u8], until: &Shutdown) {
+        self.apply(Instant::now());
+        self.send_all().await;
+        let probing = self.probing.as_ref().and_then(Probing::next_time);
+        let next = [self.control.next_time(), probing]
+            .into_iter()
+            .flatten()
+            .min();
+        let next = next.unwrap_or_else(|| Instant::now() + LOOK);
+        let readable = select_all(
+            self.sockets
+                .iter()
+                .map(|(_, socket)| Box::pin(socket.readable())),
+        );
+        let happened = tokio::select! {
+            () = until.fired() => return,
+            () = tokio::time::sleep_until(next.into()) => Happened::Time,
+            (result, index, _) = readable => match result {
+                Ok(()) => Happened::Readable(index),
+                Err(error) => {
+                    tracing::warn!("the control port: {error}");
+                    Happened::Time
+                }
+            },
+            Some(destination) = misses.recv() => Happened::Missed(destination),
+        };
+        match happened {
+            Happened::Time => {}
+            Happened::Readable(index) => self.take(index, buffer),
+            Happened::Missed(destination) => {
+                let host = Eid::host(self.instance, destination);
+                self.control.want(host, Instant::now());
+            }
+        }
+        let now = Instant::now();
+        if self.control.next_time().is_some_and(|next| next <= now) {
+            self.control.on_time(now);
+        }
+        self.probe(now).await;
+    }
+
+    fn take(&mut self, index: usize, buffer: &mut [u8]) {
+        for _ in 0..AT_ONCE {
+            let (length, source) = match self.sockets[index].1.try_recv_from(buffer) {
+                Ok(received) => received,
+                Err(error) => {
+                    // ICMP of an earlier datagram of ours comes back as an error here.
+                    if error.kind() != io::ErrorKind::WouldBlock {
+                        tracing::debug!("the control port: {error}");
+                    }
+                    return;
+                }
+            };
+            let now = Instant::now();
+            let bytes = &buffer[..length];
+            if let Some(was_down) = self.answer_to_probe(bytes, now) {
+                if was_down {
+                    self.install(now);
+                }
+            } else if let Err(ignored) = self.control.handle(source, bytes, now) {
+                tracing::debug!(%source, "ignored: {ignored}");
+            }
+        }
+    }
+
+    /// Whether these bytes are the answer to a probe of ours, and its locator was down.
+    fn answer_to_probe(&mut self, bytes: &[u8], now: Instant) -> Option<bool> {
+        let probing = self.probing.as_mut()?;
+        match Message::parse(bytes) {
+            Ok(Message::Reply(reply)) if reply.flags.contains(ReplyFlags::PROBE) => {
+                probing.answered(reply.nonce, now)
+            }
+            _ => None,
+        }
+    }
+
+    async fn probe(&mut self, now: Instant) {
+        let Some(probing) = &mut self.probing else {
+            return;
+        };
+        let (probes, has_changed) = probing.on_time(now, random);
+        for probe in probes {
+            let mut request = MapRequest::new(probe.nonce, probe.eid, self.locators.clone());
+            request.flags |= RequestFlags::PROBE;
+            let to = SocketAddr::new(probe.locator, CONTROL_PORT);
+            let payload = request.encode();
+            send(&self.sockets, &Transmit { to, payload }).await;
+        }
+        if has_changed {
+            self.install(now);
+        }
+    }
+
+    async fn send_all(&mut self) {
+        while let Some(transmit) = self.control.poll_transmit() {
+            send(&self.sockets, &transmit).await;
+        }
+        let mut seen = self.seen.0.lock();
+        seen.counts.clone_from(self.control.counts());
+        if let Some(probing) = &self.probing {
+            seen.round_trips = probing.round_trips().collect();
+        }
+    }
+
+    /// Takes what the machine has learnt into the forwarding table.
+    fn apply(&mut self, now: Instant) {
+        let mut has_changed = false;
+        while let Some(event) = self.control.poll_event() {
+            match event {
+                Event::Mapping(mapping) => {
+                    tracing::info!(eid = %mapping.eid, locators = mapping.locators.len(), "mapping");
+                    self.learnt.insert(mapping.eid, mapping);
+                    has_changed = true;
+                }
+                Event::Gone(eid) => has_changed |= self.learnt.remove(&eid).is_some(),
+                Event::Registered { eid, took } => {
+                    tracing::info!(%eid, took_ms = took.as_millis(), "registered");
+                }
+                Event::Withdrawn(eid) => tracing::info!(%eid, "withdrawn"),
+                Event::Refused(eid) => {
+                    tracing::warn!(%eid, "the Map-Server refused the registration");
+                }
+            }
+        }
+        if has_changed {
+            self.install(now);
+        }
+    }
+
+    /// Puts a new forwarding table in place.
+    fn install(&mut self, now: Instant) {
+        if let Some(probing) = &mut self.probing {
+            let ours = &self.locators;
+            let used = self.learnt.values().flat_map(|mapping| {
+                let locators = mapping
+                    .locators
+                    .iter()
+                    .filter(|locator| locator.is_usable());
+                locators.map(|locator| (locator.address, mapping.eid))
+            });
+            probing.set(used.filter(|(locator, _)| !ours.contains(locator)), now);
+        }
+        let is_up = |locator| {
+            self.probing
+                .as_ref()
+                .is_none_or(|probing| probing.is_up(locator))
+        };
+        let mut table = self.given.clone();
+        for (eid, mapping) in &self.learnt {
+            if let Some(path) = path(mapping, is_up) {
+                table.set(eid.prefix(), path);
+            }
+        }
+        self.forwarding.set(table);
+    }
+}
+
+/// Sends a datagram from the socket of its family.
+async fn send(sockets: &[(IpAddr, UdpSocket)], transmit: &Transmit) {
+    let is_same = |(locator, _): &&(IpAddr, _)| locator.is_ipv4() == transmit.to.is_ipv4();
+    let Some((_, socket)) = sockets.iter().find(is_same) else {
+        tracing::debug!(to = %transmit.to, "no locator of this family");
+        return;
+    };
+    // Whatever is lost is tried again.
+    if let Err(error) = socket.send_to(&transmit.payload, transmit.to).await {
+        tracing::debug!(to = %transmit.to, "cannot send: {error}");
+    }
+}
+
+/// What is done with packets for a mapping; none when the next packet is to ask again.
+fn path(mapping: &Mapping, is_up: impl Fn(IpAddr) -> bool) -> Option<Path> {
+    if mapping.locators.is_empty() {
+        return match mapping.action {
+            Action::SendMapRequest => None,
+            Action::NativelyForward => Some(Path::Natively),
+            _ => Some(Path::Drop),
+        };
+    }
+    let answers = |locator: &&Locator| is_up(locator.address);
+    let locators: Vec<_> = mapping.locators.iter().filter(answers).copied().collect();
+    // When none answers, what was registered is still the best that is known.
+    let locators = if locators.is_empty() {
+        mapping.locators.clone()
+    } else {
+        locators
+    };
+    Some(Path::Tunnel(locators))
+}
+
+/// A number from the system, which nobody can guess.
+fn random() -> u64 {
+    // It fails only before the kernel's generator is ready, long before programs run; a nonce of the clock is then unique at least.
+    getrandom::u64().unwrap_or_else(|_| clock::now().0)
+}
