@@ -4,6 +4,7 @@ use service::Shutdown;
 use service::args::Common;
 
 use crate::bench::{self, BenchArgs};
+use crate::control::{self, ControlArgs, ShowArgs};
 use crate::xtr::{self, XtrArgs};
 
 /// LISP between clusters: a service keeps one address wherever its pods run.
@@ -16,6 +17,8 @@ pub struct Cli {
 
 #[derive(Clone, Debug, clap::Subcommand)]
 enum Command {
+    Control(Box<ControlArgs>),
+    Show(ShowArgs),
     Xtr(XtrArgs),
     Bench(BenchArgs),
 }
@@ -24,6 +27,8 @@ impl Cli {
     /// The arguments that every program has.
     pub fn common(&self) -> &Common {
         match &self.command {
+            Command::Control(args) => &args.common,
+            Command::Show(args) => &args.common,
             Command::Xtr(args) => &args.common,
             Command::Bench(args) => &args.common,
         }
@@ -33,6 +38,8 @@ impl Cli {
 /// Runs the part that was asked for.
 pub async fn run(cli: Cli, shutdown: Shutdown) -> anyhow::Result<()> {
     match cli.command {
+        Command::Control(args) => control::run(*args, shutdown).await,
+        Command::Show(args) => control::show(args).await,
         Command::Xtr(args) => xtr::run(args, shutdown).await,
         Command::Bench(args) => bench::run(args, shutdown).await,
     }

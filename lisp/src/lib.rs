@@ -5,6 +5,7 @@
 pub mod auth;
 pub mod bench;
 pub mod cli;
+pub mod control;
 pub mod data;
 pub mod edge;
 pub mod eid;
@@ -13,6 +14,7 @@ pub mod mapping;
 pub mod pace;
 pub mod ports;
 pub mod server;
+pub mod services;
 pub mod transmit;
 pub mod wire;
 #[cfg(test)]

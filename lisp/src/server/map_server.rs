@@ -544,9 +544,11 @@ impl MapServer {
                 });
             }
         }
+        let (subscriptions, gone) = self.subscriptions.take_changed(most);
         SavedState {
             nonces,
-            subscriptions: self.subscriptions.take_changed(most),
+            subscriptions,
+            gone,
         }
     }
 

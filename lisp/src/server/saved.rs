@@ -40,4 +40,6 @@ pub struct SavedSubscription {
 pub struct SavedState {
     pub nonces: Vec<SavedNonce>,
     pub subscriptions: Vec<SavedSubscription>,
+    /// Subscriptions of which nothing is to be kept any longer.
+    pub gone: Vec<(Eid, Identity)>,
 }

@@ -24,6 +24,9 @@ const INTERVALS: [Duration; 6] = [
 /// How long a subscription lives that was never acknowledged. Nobody has shown yet that it is there at all.
 const UNCONFIRMED: Duration = Duration::from_secs(15);
 
+/// The part of all subscriptions that may be such, as a divisor: whoever makes them up leaves room for the others.
+const UNCONFIRMED_PART: usize = 4;
+
 /// How long the nonce of a subscription is kept after its end.
 const NONCE_KEPT: Duration = Duration::from_hours(24);
 
@@ -53,6 +56,8 @@ struct Subscription {
     ends: Instant,
     ended: bool,
     confirmed: bool,
+    /// It was handed out to be saved.
+    saved: bool,
     /// By the EID prefix of the change.
     pending: BTreeMap<Eid, Pending>,
     /// When it is to be looked at next.
@@ -94,6 +99,7 @@ pub(super) struct Subscriptions {
     by_eid: EidMap<BTreeMap<Identity, Subscription>>,
     each: BTreeMap<Identity, usize>,
     total: usize,
+    unconfirmed: usize,
     timers: BTreeSet<(Instant, Eid, Identity)>,
     confirmed: Recent<(Identity, IpAddr), ()>,
     changed: BTreeSet<(Eid, Identity)>,
@@ -107,6 +113,7 @@ impl Subscriptions {
             by_eid: EidMap::default(),
             each: BTreeMap::new(),
             total: 0,
+            unconfirmed: 0,
             timers: BTreeSet::new(),
             confirmed: Recent::new(most, CONFIRMATION),
             changed: BTreeSet::new(),
@@ -139,6 +146,7 @@ impl Subscriptions {
         {
             return Err(NotSubscribed::Replay { last: known.nonce });
         }
+        let was_saved = known.is_some_and(|known| known.saved);
         let each = self.each.get(&identity).copied().unwrap_or(0);
         if known.is_none() && (self.total >= self.most || each >= self.most_each) {
             return Err(NotSubscribed::Full);
@@ -146,12 +154,15 @@ impl Subscriptions {
         let is_known_there = itr_rlocs
             .iter()
             .any(|rloc| self.confirmed.get(&(identity, *rloc), now).is_some());
-        let ends = now
-            + if is_known_there {
-                lifetime
-            } else {
-                UNCONFIRMED
-            };
+        if !is_known_there && self.unconfirmed >= self.most / UNCONFIRMED_PART {
+            return Err(NotSubscribed::Full);
+        }
+        let lives = if is_known_there {
+            lifetime
+        } else {
+            UNCONFIRMED
+        };
+        let ends = now + lives;
         self.put(
             eid,
             identity,
@@ -163,6 +174,7 @@ impl Subscriptions {
                 ends,
                 ended: false,
                 confirmed: is_known_there,
+                saved: was_saved,
                 pending: BTreeMap::new(),
                 timer: ends,
             },
@@ -173,7 +185,9 @@ impl Subscriptions {
     fn put(&mut self, eid: Eid, identity: Identity, new: Subscription) {
         self.drop_timer(&eid, identity);
         self.timers.insert((new.timer, eid, identity));
+        self.unconfirmed += usize::from(!new.confirmed);
         let before = self.by_eid.get_or_default(eid).insert(identity, new);
+        self.unconfirmed -= usize::from(before.as_ref().is_some_and(|before| !before.confirmed));
         if before.is_none() {
             self.total += 1;
             *self.each.entry(identity).or_default() += 1;
@@ -304,9 +318,11 @@ impl Subscriptions {
         source: IpAddr,
         now: Instant,
     ) {
+        let mut is_first = false;
         if let Some(known) = self.get_mut(subscribed, identity) {
             known.pending.remove(eid);
             if !known.confirmed {
+                is_first = true;
                 known.confirmed = true;
                 known.ends = now + known.lifetime;
                 for pending in known.pending.values_mut() {
@@ -314,6 +330,10 @@ impl Subscriptions {
                 }
             }
             self.set_timer(subscribed, identity);
+        }
+        if is_first {
+            self.unconfirmed -= 1;
+            self.changed.insert((*subscribed, identity));
         }
         self.confirmed.insert((identity, source), (), now);
     }
@@ -335,7 +355,8 @@ impl Subscriptions {
             return;
         };
         if known.ends <= now {
-            if known.ended {
+            // Of one that nobody ever confirmed, there is no nonce to be replayed.
+            if known.ended || !known.confirmed {
                 self.forget(eid, identity);
             } else {
                 self.end(eid, identity, 0, now);
@@ -383,8 +404,12 @@ impl Subscriptions {
         let Some(all) = self.by_eid.get_mut(eid) else {
             return;
         };
-        if all.remove(&identity).is_some() {
+        if let Some(gone) = all.remove(&identity) {
             self.total -= 1;
+            self.unconfirmed -= usize::from(!gone.confirmed);
+            if gone.saved {
+                self.changed.insert((*eid, identity));
+            }
             if let Some(each) = self.each.get_mut(&identity) {
                 *each -= 1;
                 if *each == 0 {
@@ -422,15 +447,23 @@ impl Subscriptions {
             .collect()
     }
 
-    /// What has changed since this was called last, at most so much of it.
-    pub(super) fn take_changed(&mut self, most: usize) -> Vec<SavedSubscription> {
-        let mut saved = Vec::new();
-        while saved.len() < most
+    /// What has changed since this was called last, at most so much of it, and what is gone. Nothing of those that nobody has confirmed.
+    pub(super) fn take_changed(
+        &mut self,
+        most: usize,
+    ) -> (Vec<SavedSubscription>, Vec<(Eid, Identity)>) {
+        let (mut saved, mut gone) = (Vec::new(), Vec::new());
+        while saved.len() + gone.len() < most
             && let Some((eid, identity)) = self.changed.pop_first()
         {
-            let Some(known) = self.get(&eid, identity) else {
+            let Some(known) = self.get_mut(&eid, identity) else {
+                gone.push((eid, identity));
                 continue;
             };
+            if !known.confirmed {
+                continue;
+            }
+            known.saved = true;
             saved.push(SavedSubscription {
                 eid,
                 identity,
@@ -440,7 +473,7 @@ impl Subscriptions {
                 ended: known.ended,
             });
         }
-        saved
+        (saved, gone)
     }
 
     /// Takes in what was saved. The nonces that were used after that are jumped over.
@@ -466,6 +499,7 @@ impl Subscriptions {
                 ends,
                 ended: saved.ended,
                 confirmed: true,
+                saved: true,
                 pending: BTreeMap::new(),
                 timer: ends,
             },

@@ -250,7 +250,7 @@ fn subscriptions_are_replayed_in_vain_bounded_and_ended() {
 
     let mut config = server_config();
     config.limits.subscriptions_each = 3;
-    config.limits.subscriptions = 5;
+    config.limits.subscriptions = 20;
     config.sites.get_mut(&1).unwrap().prefixes = vec![eid("10.112.0.0/16")];
     let mut server = MapServer::new(config, 1, world.now);
     let records = (0..8)
@@ -266,8 +266,16 @@ fn subscriptions_are_replayed_in_vain_bounded_and_ended() {
         request.identity = Some(Identity { xtr_id, site_id: 3 });
         let _ = server.handle(from(13), &request.encode(), world.now);
     }
+    // Three of the one, two of the other: a quarter of all.
     assert_eq!(server.sizes()[1], ("subscriptions", 5));
     assert_eq!(server.counts()["full"], 11);
+    assert_eq!(
+        server.take_saved(100).subscriptions,
+        [],
+        "nobody confirmed one"
+    );
+    server.on_time(world.now + Duration::from_secs(15));
+    assert_eq!(server.sizes()[1], ("subscriptions", 0));
 }
 
 #[test]
@@ -486,7 +494,14 @@ fn a_restart_loses_no_nonce_and_no_subscriber_and_calls_the_xtrs_back() {
         .payload
         .clone();
     let saved = world.server.take_saved(usize::MAX);
-    assert_eq!((saved.nonces.len(), saved.subscriptions.len()), (1, 1));
+    assert_eq!(
+        (
+            saved.nonces.len(),
+            saved.subscriptions.len(),
+            saved.gone.len()
+        ),
+        (1, 1, 0)
+    );
     assert_eq!(world.server.take_saved(usize::MAX), SavedState::default());
 
     let mut server = MapServer::new(server_config(), 2, world.now);
@@ -512,6 +527,7 @@ fn a_restart_loses_no_nonce_and_no_subscriber_and_calls_the_xtrs_back() {
     // One whose cluster does not come back is taken from those who subscribed.
     let saved = SavedState {
         nonces: vec![],
+        gone: vec![],
         subscriptions: vec![SavedSubscription {
             eid: eid(SERVICE),
             identity: Identity {
