@@ -4,6 +4,8 @@
 //! cargo run --release -p lisp --example capacity
 //! cargo run --release -p lisp --example capacity -- 127.0.0.1:4342      # 5000 Map-Requests a second for 10 s
 //! ```
+//!
+//! The one that runs has a site with the id 1, the key 1 `secret`, and the prefix 10.112.0.0/16.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #![expect(clippy::unwrap_used, reason = "an example that cannot go on panics")]
@@ -31,6 +33,7 @@ const REQUESTS: u32 = 200_000;
 /// What is asked of a control plane that runs.
 const PER_SECOND: u32 = 5_000;
 const SECONDS: u32 = 10;
+const SERVICES: usize = 10_000;
 
 fn service(number: usize) -> Eid {
     let number = u32::try_from(number).unwrap();
@@ -60,38 +63,48 @@ fn server(now: Instant) -> MapServer {
     MapServer::new(config, 1, now)
 }
 
+/// The Map-Registers of a cluster's services, in messages of the length that is sent.
+fn registers(site_id: u64, services: usize, nonce: &mut u64) -> impl Iterator<Item = Vec<u8>> {
+    let key = Key::new(1, Algorithm::Sha256, SECRET);
+    let rloc = rloc(site_id);
+    let numbers: Vec<_> = (0..services).collect();
+    let chunks: Vec<Vec<usize>> = numbers.chunks(RECORDS).map(<[_]>::to_vec).collect();
+    let first = *nonce;
+    *nonce += chunks.len() as u64;
+    (first..).zip(chunks).map(move |(nonce, numbers)| {
+        let record =
+            |number: &usize| Record::new(service(*number), 60, vec![Locator::new(rloc, 1, 100)]);
+        let flags = RegisterFlags::PROXY_REPLY | RegisterFlags::MERGE | RegisterFlags::WANT_NOTIFY;
+        let message = Signed {
+            kind: SignedKind::Register(flags),
+            nonce,
+            records: numbers.iter().map(record).collect(),
+            identity: Some(Identity {
+                xtr_id: site_id.into(),
+                site_id,
+            }),
+        };
+        message.encode(&key)
+    })
+}
+
+fn rloc(site_id: u64) -> IpAddr {
+    IpAddr::from([10, 0, 1, u8::try_from(site_id).unwrap()])
+}
+
 /// Registers services from every cluster; how long a record takes.
 fn register(server: &mut MapServer, services: usize, nonce: &mut u64, now: Instant) -> Duration {
-    let key = Key::new(1, Algorithm::Sha256, SECRET);
-    let mut messages = Vec::new();
+    let mut took = Duration::ZERO;
     for site_id in 1..=CLUSTERS {
-        let rloc = IpAddr::from([10, 0, 1, u8::try_from(site_id).unwrap()]);
-        let numbers: Vec<_> = (0..services).collect();
-        for numbers in numbers.chunks(RECORDS) {
-            *nonce += 1;
-            let record = |number: &usize| {
-                Record::new(service(*number), 60, vec![Locator::new(rloc, 1, 100)])
-            };
-            let flags =
-                RegisterFlags::PROXY_REPLY | RegisterFlags::MERGE | RegisterFlags::WANT_NOTIFY;
-            let message = Signed {
-                kind: SignedKind::Register(flags),
-                nonce: *nonce,
-                records: numbers.iter().map(record).collect(),
-                identity: Some(Identity {
-                    xtr_id: site_id.into(),
-                    site_id,
-                }),
-            };
-            messages.push((SocketAddr::new(rloc, CONTROL_PORT), message.encode(&key)));
+        let source = SocketAddr::new(rloc(site_id), CONTROL_PORT);
+        for message in registers(site_id, services, nonce) {
+            let begun = Instant::now();
+            server.handle(source, &message, now).unwrap();
+            while server.poll_transmit().is_some() {}
+            took += begun.elapsed();
         }
     }
-    let begun = Instant::now();
-    for (source, message) in &messages {
-        server.handle(*source, message, now).unwrap();
-        while server.poll_transmit().is_some() {}
-    }
-    begun.elapsed() / u32::try_from(services).unwrap() / u32::try_from(CLUSTERS).unwrap()
+    took / u32::try_from(services).unwrap() / u32::try_from(CLUSTERS).unwrap()
 }
 
 fn request(nonce: u64, eid: Eid, itr: IpAddr, port: u16) -> Vec<u8> {
@@ -135,30 +148,35 @@ fn resident_kib() -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-fn alone() {
+/// One line: a process of its own, so that its memory is the Map-Server's.
+fn alone(services: usize) {
+    let now = Instant::now();
+    let before = resident_kib();
+    let mut server = server(now);
+    let mut nonce = 0;
+    let first = register(&mut server, services, &mut nonce, now);
+    let kib = resident_kib().saturating_sub(before);
+    let later = now + Duration::from_mins(1);
+    let again = register(&mut server, services, &mut nonce, later);
+    let one = ask(&mut server, services, later);
+    let us = |duration: Duration| duration.as_secs_f64() * 1e6;
+    println!(
+        "{services:>8} x {CLUSTERS}  {:>16.2}  {:>15.2}  {:>10.2}  {:>10.0}  {kib}",
+        us(first),
+        us(again),
+        us(one),
+        1.0 / one.as_secs_f64()
+    );
+}
+
+fn growth() {
     println!("services x clusters  us/record  us/record again  us/request  requests/s  KiB");
-    for services in [1_000, 2_500, 5_000, 10_000] {
-        let now = Instant::now();
-        let before = resident_kib();
-        let mut server = server(now);
-        let mut nonce = 0;
-        let first = register(&mut server, services, &mut nonce, now);
-        let again = register(
-            &mut server,
-            services,
-            &mut nonce,
-            now + Duration::from_mins(1),
-        );
-        let kib = resident_kib().saturating_sub(before);
-        let one = ask(&mut server, services, now + Duration::from_mins(1));
-        let us = |duration: Duration| duration.as_secs_f64() * 1e6;
-        println!(
-            "{services:>8} x {CLUSTERS}  {:>16.2}  {:>15.2}  {:>10.2}  {:>10.0}  {kib}",
-            us(first),
-            us(again),
-            us(one),
-            1.0 / one.as_secs_f64()
-        );
+    for services in ["1000", "2500", "5000", "10000"] {
+        let program = std::env::current_exe().unwrap();
+        let status = std::process::Command::new(program)
+            .args(["alone", services])
+            .status();
+        assert!(status.unwrap().success());
     }
 }
 
@@ -170,6 +188,12 @@ fn against(server: SocketAddr) {
         socket
     };
     let sockets: Vec<_> = (101..=104).map(bind).collect();
+    // Above that of every run before.
+    let mut nonce = service::clock::now().0 * 1_000;
+    for message in registers(1, SERVICES, &mut nonce) {
+        sockets[0].send_to(&message, server).unwrap();
+        std::thread::sleep(Duration::from_micros(200));
+    }
     let interval = Duration::from_secs(1) / PER_SECOND;
     let total = PER_SECOND * SECONDS;
     let begun = Instant::now();
@@ -192,11 +216,13 @@ fn against(server: SocketAddr) {
             take(&sent_at);
             std::hint::spin_loop();
         }
-        let socket = &sockets[number as usize % sockets.len()];
+        // Another ITR each time that a service comes round again: one and the same would be answered once in 3 s.
+        let place = number as usize;
+        let socket = &sockets[(place + place / SERVICES) % sockets.len()];
         let itr = socket.local_addr().unwrap();
         let message = request(
             number.into(),
-            service(number as usize),
+            service(place % SERVICES),
             itr.ip(),
             itr.port(),
         );
@@ -217,12 +243,14 @@ fn against(server: SocketAddr) {
 }
 
 fn main() {
-    match std::env::args().nth(1) {
-        Some(server) => against(
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match &arguments[..] {
+        [] => growth(),
+        [alone, services] if alone == "alone" => self::alone(services.parse().unwrap()),
+        [server, ..] => against(
             server
                 .parse()
                 .expect("the address of a control plane's control port"),
         ),
-        None => alone(),
     }
 }

@@ -21,7 +21,7 @@ docs/lisp.md has the file's keys, the API, and who may reach which port.";
 /// Map-Server, Map-Resolver, and the management of service addresses.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-#[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9096")))]
+#[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9097")))]
 pub struct ControlArgs {
     /// File with sites, keys, pools and policies; docs/lisp.md has its keys
     #[arg(long, env = "XR_LISP_CONFIG", value_name = "FILE")]

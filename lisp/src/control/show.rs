@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, clap::Args)]
 pub struct ShowArgs {
     /// Ops port of the control plane
-    #[arg(long, env = "XR_LISP_CONTROL_OPS", value_name = "ADDR:PORT", default_value = "127.0.0.1:9096", value_parser = listen_address)]
+    #[arg(long, env = "XR_LISP_CONTROL_OPS", value_name = "ADDR:PORT", default_value = "127.0.0.1:9097", value_parser = listen_address)]
     from: SocketAddr,
     /// As JSON, for programs
     #[arg(long)]

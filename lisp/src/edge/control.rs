@@ -198,8 +198,7 @@ impl Control {
 
     /// Withdraws what was registered for a prefix.
     pub fn withdraw(&mut self, eid: &Eid, now: Instant) {
-        let known = self.locals.iter().find(|(record, _)| record.eid == *eid);
-        let Some(mut record) = known.map(|(record, _)| record.clone()) else {
+        let Some(mut record) = self.locals.get(eid).cloned() else {
             self.events.push_back(Event::Withdrawn(*eid));
             return;
         };

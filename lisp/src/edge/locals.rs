@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::eid::Eid;
+use crate::eid_map::EidMap;
 use crate::wire::Record;
 
 /// "Map-Register messages are sent periodically from an ETR to a Map-Server with a suggested interval between messages of one
@@ -48,7 +49,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Locals {
     most_bytes: usize,
-    all: BTreeMap<Eid, Local>,
+    all: EidMap<Local>,
     due: BTreeSet<(Instant, Eid)>,
     batches: BTreeMap<u64, Batch>,
     nonce: u64,
@@ -56,10 +57,10 @@ pub(super) struct Locals {
 
 impl Locals {
     /// `nonce` is above every one that this xTR ever used with its key; `most_bytes` are the records of a message.
-    pub(super) const fn new(nonce: u64, most_bytes: usize) -> Self {
+    pub(super) fn new(nonce: u64, most_bytes: usize) -> Self {
         Self {
             most_bytes,
-            all: BTreeMap::new(),
+            all: EidMap::default(),
             due: BTreeSet::new(),
             batches: BTreeMap::new(),
             nonce,
@@ -99,7 +100,7 @@ impl Locals {
 
     /// Everything is to be registered again.
     pub(super) fn all_again(&mut self, now: Instant) {
-        let eids: Vec<_> = self.all.keys().copied().collect();
+        let eids: Vec<_> = self.all.iter().map(|(eid, _)| eid).collect();
         self.batches.clear();
         for eid in eids {
             self.unschedule(&eid);
@@ -109,9 +110,8 @@ impl Locals {
 
     /// The record of this prefix, or of the longest one around it.
     pub(super) fn covering(&self, eid: &Eid) -> Option<&Record> {
-        let all = self.all.values().map(|local| &local.record);
-        all.filter(|record| record.ttl_minutes > 0 && record.eid.contains(eid))
-            .max_by_key(|record| record.eid.prefix().prefix_len())
+        let all = self.all.covering(eid).map(|(_, local)| &local.record);
+        all.filter(|record| record.ttl_minutes > 0).last()
     }
 
     /// What is to be sent by now: records with the nonce of their message.
@@ -232,6 +232,11 @@ impl Locals {
         Some(answers)
     }
 
+    /// The record of exactly this prefix.
+    pub(super) fn get(&self, eid: &Eid) -> Option<&Record> {
+        self.all.get(eid).map(|local| &local.record)
+    }
+
     pub(super) fn next_time(&self) -> Option<Instant> {
         let late = self.batches.values().map(|batch| batch.due).min();
         let due = self.due.first().map(|(due, _)| *due);
@@ -241,7 +246,7 @@ impl Locals {
     /// Every prefix, and whether the Map-Server has it.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Record, bool)> {
         self.all
-            .values()
-            .map(|local| (&local.record, local.acknowledged))
+            .iter()
+            .map(|(_, local)| (&local.record, local.acknowledged))
     }
 }

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod datagrams;
 mod kill;
+mod namespaces;
 mod oor;
 mod process;
 mod program;
+mod together;
 mod tshark;
 mod xtr;
