@@ -359,6 +359,12 @@ impl Control {
     }
 
     fn learn(&mut self, record: &Record, now: Instant) {
+        // What has no locators is a prefix that "does not match any EID-Prefix known to exist" (RFC 9301 section 8.4): whatever is
+        // known within it was lost on its way to us.
+        if record.locators.is_empty() {
+            let gone = self.cache.remove_within(&record.eid);
+            self.events.extend(gone.into_iter().map(Event::Gone));
+        }
         let before = self.cache.remove(&record.eid);
         match self.cache.insert(record, now) {
             Some(mapping) => self.events.push_back(Event::Mapping(mapping)),

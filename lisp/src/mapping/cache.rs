@@ -94,6 +94,16 @@ impl MapCache {
         Some(mapping)
     }
 
+    /// Removes every mapping within the prefix, but not the one of exactly this prefix; their prefixes.
+    pub fn remove_within(&mut self, eid: &Eid) -> Vec<Eid> {
+        let within = self.entries.within(eid).map(|(found, _)| found);
+        let within: Vec<_> = within.filter(|found| found != eid).collect();
+        for found in &within {
+            self.remove(found);
+        }
+        within
+    }
+
     /// Removes what has ended.
     pub fn expire(&mut self, now: Instant) -> Vec<Arc<Mapping>> {
         let mut ended = Vec::new();
@@ -158,6 +168,11 @@ mod tests {
         );
         assert!(cache.insert(&record("10.0.0.0/8", 0), at(61)).is_none());
         assert!(cache.is_empty() && cache.next_end().is_none());
+        cache.insert(&record("10.0.0.0/8", 2), begun).unwrap();
+        cache.insert(&record("10.1.0.0/16", 2), begun).unwrap();
+        cache.insert(&record("11.0.0.0/8", 2), begun).unwrap();
+        let within = cache.remove_within(&"10.0.0.0/8".parse().unwrap());
+        assert_eq!((within.len(), cache.len()), (1, 2));
         let open = cache
             .insert(&record("10.0.0.0/8", TTL_OPEN), begun)
             .unwrap();

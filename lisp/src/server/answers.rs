@@ -238,6 +238,11 @@ impl MapServer {
                 return self.reply(source, to, request, &[found], usize::MAX, now);
             }
         }
+        // It is told by this one from now on: nonces of the other, for what is not there any more, would be replays to it.
+        if query.eid != eid {
+            self.subscriptions
+                .end(&query.eid, identity, request.nonce, now);
+        }
         self.count("subscribed");
         for rloc in &request.itr_rlocs {
             self.solicitations.forget(&eid, *rloc);

@@ -174,6 +174,23 @@ fn a_publication_that_is_lost_is_sent_again_and_an_xtr_that_is_gone_is_given_up(
 }
 
 #[test]
+fn a_withdrawal_that_is_lost_is_made_up_for_by_asking() {
+    let mut world = World::new();
+    world.register(1, SERVICE, 1);
+    world.want(3, SERVICE);
+    world.lose.insert((SERVER, rloc(13)), 1);
+    let now = world.now;
+    world.edge(1).withdraw(&eid(SERVICE), now);
+    world.want(3, SERVICE);
+    assert_eq!(world.route(3, SERVICE), Some(rloc(11)), "both were lost");
+    world.advance(Duration::from_secs(2));
+    assert_eq!(world.route(3, SERVICE), None);
+    world.register(2, SERVICE, 1);
+    assert_eq!(world.route(3, SERVICE), Some(rloc(12)));
+    assert_eq!(world.counted_by(3, "replay"), 0);
+}
+
+#[test]
 fn nobody_is_sent_more_than_one_datagram_before_it_has_shown_itself() {
     let mut world = World::new();
     world.register(1, SERVICE, 1);
