@@ -5,7 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lisp::bench::ends::{A, B, await_carried, oor, oor_map_server, ours, ours_registered};
+use lisp::bench::ends::{
+    A, B, C, MAP_SERVER, await_carried, oor, oor_map_server, ours, ours_registered,
+};
 use lisp::bench::ground::{Ground, Running};
 use lisp::bench::pingpong;
 
@@ -204,11 +206,15 @@ fn mappings_come_from_open_overlay_router_as_map_server() {
             let key = folder.join(name);
             std::fs::write(&key, name).unwrap();
             let more = ["--key-id", "0", "--key-algorithm", "sha1", "--probe-s", "1"];
-            ours_registered(&ground, end, &key, &more).unwrap()
+            ours_registered(&ground, end, MAP_SERVER, &key, &more).unwrap()
         };
         let mut ends = [end(A, "a"), end(B, "b")];
         await_carried(&ground, &mut ends).unwrap();
         assert_eq!(pingpong::in_ground(&ground, TRIPS).unwrap().len(), TRIPS);
+        // The first packet waited for its mapping at each end.
+        for place in ["a", "b"] {
+            assert!(metric(&ground, place, "xr_lisp_data_dropped_total", "no_mapping").abs() < 1.0);
+        }
         let start = Instant::now();
         // A locator that answers its probes stays, and its round trip is known.
         while metric(&ground, "a", "xr_lisp_xtr_round_trip_seconds", "10.0.0.2") <= 0.0 {
@@ -240,4 +246,114 @@ fn mappings_come_from_open_overlay_router_as_map_server() {
             "{types:?}"
         );
     }
+}
+
+/// One round trip from the client to the address of the pod, wherever that is.
+fn comes_back(ground: &Ground) -> bool {
+    let program = ground.program().unwrap();
+    let args = [
+        "bench",
+        "ping",
+        "--to",
+        "10.96.0.10:7",
+        "--count",
+        "1",
+        "--patience-ms",
+        "20",
+    ];
+    ground
+        .call("client", program, &args)
+        .is_ok_and(|trips| !trips.is_empty())
+}
+
+#[test]
+fn a_service_moves_when_its_tunnel_router_ends_and_comes_back() {
+    const SERVER: &str = "10.0.0.250";
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let ground = ground();
+    let key = folder.join("key");
+    std::fs::write(&key, "secret").unwrap();
+    let mut config = format!(
+        "address = \"{SERVER}\"\n[[pool]]\nname = \"default\"\nprefix = \"10.112.0.0/16\"\n"
+    );
+    for (id, prefix) in [
+        (1, "192.168.1.0/24"),
+        (2, "10.96.0.0/24"),
+        (3, "10.96.0.0/24"),
+    ] {
+        config += &format!(
+            "[[site]]\nid = {id}\nname = \"site-{id}\"\nkey = [{{ id = 1, file = {key:?} }}]\nprefixes = [{prefix:?}]\n"
+        );
+    }
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let (file, store, token) = (
+        folder.join("lisp.toml"),
+        folder.join("store"),
+        folder.join("token"),
+    );
+    std::fs::write(&file, config).unwrap();
+    std::fs::write(&token, "a-token-that-nobody-else-has").unwrap();
+    let places = "address add 10.0.0.250/24 dev lan\naddress add 10.96.0.10/32 dev lo\n";
+    ground.configure("core", places).unwrap();
+    let args = [
+        "control",
+        "--config",
+        &text(&file),
+        "--store",
+        &text(&store),
+        "--token-file",
+        &text(&token),
+    ];
+    let listen = ["--listen", "10.0.0.250:4342", "--ops", "127.0.0.1:9095"];
+    let program = ground.program().unwrap();
+    let _server = ground
+        .start("core", program, &[args.as_slice(), &listen].concat())
+        .unwrap();
+    ground.await_listener("core", "-u", "4342").unwrap();
+    let _echoes = ["pod", "core"].map(|place| {
+        let echo = ground
+            .start(
+                place,
+                program,
+                &["bench", "echo", "--listen", "10.96.0.10:7"],
+            )
+            .unwrap();
+        ground.await_listener(place, "-u", "7").unwrap();
+        echo
+    });
+    let end = |end, site, priority| {
+        let more = ["--site", site, "--priority", priority];
+        ours_registered(&ground, end, SERVER, &key, &more).unwrap()
+    };
+    let (_a, b, _c) = (end(A, "1", "1"), end(B, "2", "1"), end(C, "3", "2"));
+    let received = |place| metric(&ground, place, "xr_lisp_data_packets_total", "way=\"in\"");
+    let until = |what: &str, mut is_so: Box<dyn FnMut() -> bool + '_>| {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < Duration::from_secs(10), "{what}");
+        }
+        start.elapsed()
+    };
+    until(
+        "nothing arrives at b",
+        Box::new(|| comes_back(&ground) && received("b") >= 1.0),
+    );
+    // What is registered is withdrawn and published before the program has ended.
+    let start = Instant::now();
+    b.end().unwrap();
+    let ended = start.elapsed();
+    let moved = until(
+        "nothing comes back from c",
+        Box::new(|| comes_back(&ground)),
+    );
+    eprintln!("ended in {ended:?}, and something came back {moved:?} later");
+    let before = received("core");
+    assert!(before >= 1.0 && comes_back(&ground) && received("core") > before);
+    // The better one is back.
+    let _b = end(B, "2", "1");
+    until(
+        "nothing arrives at b again",
+        Box::new(|| comes_back(&ground) && received("b") >= 1.0),
+    );
 }

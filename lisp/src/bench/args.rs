@@ -39,6 +39,9 @@ pub(crate) enum What {
         /// How many
         #[arg(long)]
         count: usize,
+        /// After how long one counts as lost, in milliseconds
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+        patience_ms: u32,
     },
 }
 

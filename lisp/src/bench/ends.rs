@@ -63,10 +63,18 @@ pub fn ours(ground: &Ground, end: End, more: &[&str]) -> anyhow::Result<Running>
     ground.start(end.place, ground.program()?, &all)
 }
 
-/// Our tunnel router, which registers its endpoints at the Map-Server of the core, with these arguments more.
+/// A second place of the pod's endpoints: the core, whose Map-Server then has another address.
+pub const C: End = End {
+    place: "core",
+    locator: MAP_SERVER,
+    ..B
+};
+
+/// Our tunnel router, which registers its endpoints at a Map-Server, with these arguments more.
 pub fn ours_registered(
     ground: &Ground,
     end: End,
+    map_server: &str,
     key: &Path,
     more: &[&str],
 ) -> anyhow::Result<Running> {
@@ -83,7 +91,7 @@ pub fn ours_registered(
         ],
         &[
             "--map-server",
-            MAP_SERVER,
+            map_server,
             "--key-file",
             key,
             "--register",

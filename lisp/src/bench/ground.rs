@@ -215,6 +215,16 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Asks the program to end, and waits until it has.
+    pub fn end(mut self) -> anyhow::Result<()> {
+        let process = nix::unistd::Pid::from_raw(i32::try_from(self.0.id())?);
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM)?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         // `ip netns exec` becomes the program, so that this is the program itself. One that has ended cannot be killed.

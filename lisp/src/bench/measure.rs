@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use service::Shutdown;
@@ -21,7 +22,11 @@ pub async fn run(args: BenchArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let work = tokio::task::spawn_blocking(move || match args.what {
         What::Data(args) => data(&args, &shutdown),
         What::Echo { listen } => pingpong::echo(listen),
-        What::Ping { to, count } => pingpong::ping(to, count),
+        What::Ping {
+            to,
+            count,
+            patience_ms,
+        } => pingpong::ping(to, count, Duration::from_millis(patience_ms.into())),
     });
     work.await?
 }
@@ -77,8 +82,16 @@ fn data(args: &DataArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
                         if shutdown.has_fired() {
                             break;
                         }
-                        let found =
-                            load::run(&ground, place, address, frame, args.seconds, args.streams)?;
+                        let (seconds, streams) = (args.seconds, args.streams);
+                        let found = load::run(&ground, place, address, frame, seconds, streams);
+                        let found = match found {
+                            Ok(found) => found,
+                            Err(error) => {
+                                let contender = contender.name();
+                                tracing::warn!(contender, frame, target, "left out: {error:#}");
+                                continue;
+                            }
+                        };
                         let cell = Cell {
                             offloads,
                             target,
@@ -86,7 +99,10 @@ fn data(args: &DataArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
                             contender,
                         };
                         data.write_all(table::data_row(repetition, &cell, &found).as_bytes())?;
-                        throughputs.entry(cell).or_default().push(found);
+                        throughputs
+                            .entry(cell)
+                            .or_default()
+                            .insert(repetition, found);
                     }
                 }
             }

@@ -11,9 +11,6 @@ use super::ground::{Ground, Running};
 /// Bytes of a datagram.
 const BYTES: usize = 200;
 
-/// How long a datagram may stay away before it counts as lost.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// Answers every datagram. It ends when it is killed.
 pub fn echo(listen: SocketAddr) -> anyhow::Result<()> {
     let socket = UdpSocket::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
@@ -25,9 +22,9 @@ pub fn echo(listen: SocketAddr) -> anyhow::Result<()> {
 }
 
 /// Prints the round trips of `count` datagrams, in nanoseconds, one after the other.
-pub fn ping(to: SocketAddr, count: usize) -> anyhow::Result<()> {
+pub fn ping(to: SocketAddr, count: usize, patience: Duration) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    for trip in trips(to, count)? {
+    for trip in trips(to, count, patience)? {
         writeln!(stdout, "{trip}")?;
     }
     Ok(())
@@ -50,11 +47,11 @@ pub fn in_ground(ground: &Ground, count: usize) -> anyhow::Result<Vec<f64>> {
     trips.context("round trips are numbers")
 }
 
-fn trips(to: SocketAddr, count: usize) -> anyhow::Result<Vec<u64>> {
+fn trips(to: SocketAddr, count: usize, patience: Duration) -> anyhow::Result<Vec<u64>> {
     let any: SocketAddr = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }.parse()?;
     let socket = UdpSocket::bind(any)?;
     socket.connect(to)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(patience))?;
     let mut trips = Vec::with_capacity(count);
     let mut lost = 0;
     // The first finds caches cold and is not counted.

@@ -18,8 +18,11 @@ pub(crate) struct Cell {
     pub contender: Contender,
 }
 
-/// Throughput of every repetition, by cell.
-pub(crate) type Throughputs = BTreeMap<Cell, Vec<Throughput>>;
+/// Throughput by cell and repetition; a repetition whose load did not come to an end is missing.
+pub(crate) type Throughputs = BTreeMap<Cell, Runs>;
+
+/// Throughput by repetition.
+pub(crate) type Runs = BTreeMap<u16, Throughput>;
 
 /// Latency of every repetition: the median added to a packet's way, in microseconds, by contender.
 pub(crate) type Latencies = BTreeMap<Contender, Vec<f64>>;
@@ -39,18 +42,19 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 /// The table of throughput: a row for each cell, with the ratios within repetitions to those who have to be beaten.
 pub(crate) fn throughput(all: &Throughputs) -> String {
     let mut text = String::from(
-        "links      to    frame  contender        Mbit/s   packets/s  cores   of plain     of oor  of wireguard-go\n",
+        "links      to    frame  contender       runs   Mbit/s   packets/s  cores   of plain     of oor  of wireguard-go\n",
     );
     for (cell, runs) in all {
         let of =
-            |field: fn(&Throughput) -> f64| median(&runs.iter().map(field).collect::<Vec<_>>());
+            |field: fn(&Throughput) -> f64| median(&runs.values().map(field).collect::<Vec<_>>());
         let ratio = |contender| ratio(runs, all.get(&Cell { contender, ..*cell }));
         text += &format!(
-            "{:<9}  {:<4}  {:>5}  {:<14}  {:>7.0}  {:>10.0}  {:>5.2}  {:>9}  {:>9}  {:>15}\n",
+            "{:<9}  {:<4}  {:>5}  {:<14}  {:>4}  {:>7.0}  {:>10.0}  {:>5.2}  {:>9}  {:>9}  {:>15}\n",
             if cell.offloads { "offloads" } else { "plain" },
             cell.target,
             cell.frame,
             cell.contender.name(),
+            runs.len(),
             of(|run| run.mbit_s),
             of(|run| run.packets_s),
             of(|run| run.cores),
@@ -63,11 +67,13 @@ pub(crate) fn throughput(all: &Throughputs) -> String {
 }
 
 /// The median of the ratios within each repetition; a dash when there is nothing to compare with.
-fn ratio(runs: &[Throughput], others: Option<&Vec<Throughput>>) -> String {
+fn ratio(runs: &Runs, others: Option<&Runs>) -> String {
     let Some(others) = others else {
         return "-".to_owned();
     };
-    let pairs = runs.iter().zip(others);
+    let pairs = runs
+        .iter()
+        .filter_map(|(repetition, run)| Some((run, others.get(repetition)?)));
     let ratios: Vec<_> = pairs
         .map(|(run, other)| run.mbit_s / other.mbit_s)
         .collect();
@@ -127,13 +133,12 @@ mod tests {
     fn medians_and_ratios_are_of_repetitions() {
         assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
         assert!((median(&[4.0, 1.0]) - 2.5).abs() < f64::EPSILON);
-        let runs = |mbits: [f64; 3]| -> Vec<_> {
-            mbits
-                .map(|mbit_s| Throughput {
-                    mbit_s,
-                    ..Throughput::default()
-                })
-                .into()
+        let runs = |mbits: [f64; 3]| -> Runs {
+            let of = |mbit_s| Throughput {
+                mbit_s,
+                ..Throughput::default()
+            };
+            (1..).zip(mbits.map(of)).collect()
         };
         let cell = |contender| Cell {
             offloads: false,

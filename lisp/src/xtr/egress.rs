@@ -1,6 +1,6 @@
 //! The way out: packets from the device into the tunnel.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::data::table::Table;
 use super::count::{Count, Tally};
 use super::device::{fd, wait};
 use super::forwarding::{Forwarding, Settings};
+use super::held::Held;
 use super::sender::{AT, Outgoing, Sender};
 
 /// Packets that are read before they are sent.
@@ -67,21 +68,26 @@ impl Egress {
             mtu,
             mut tally,
         } = self;
-        let mut reader = forwarding.reader();
+        let (mut reader, changed) = forwarding.reader()?;
         let mut batch = Batch::new(&settings, merges, mtu);
         let mut answering = Answering::new(answers);
-        while wait(stop.as_fd(), &[fd(&device)])?.is_some() {
-            loop {
-                let is_drained = batch.fill(&device, &mut tally)?;
-                if batch.filled > 0 {
-                    let table = reader.load();
-                    batch.encapsulate(&settings, table, &forwarding, &mut answering, &mut tally);
-                    sender.send(&mut batch.slots, &batch.ready, &mut tally);
-                    tally.one(Count::Batches);
-                }
-                if is_drained {
-                    break;
-                }
+        let descriptors = [fd(&device), changed.as_fd()];
+        while let Some(ready) = wait(stop.as_fd(), &descriptors)? {
+            if ready & 0b10 != 0 {
+                // Only that the table is another counts, not how often it became one.
+                let _ = (&changed).read(&mut [0; 64]);
+                let table = reader.load();
+                batch.fill_with_held(table, &mut tally);
+                batch.encapsulate(&settings, table, &forwarding, &mut answering, &mut tally);
+                sender.send(&mut batch.slots, &batch.ready, &mut tally);
+            }
+            let mut is_drained = ready & 0b01 == 0;
+            while !is_drained {
+                is_drained = batch.fill(&device, &mut tally)?;
+                let table = reader.load();
+                batch.encapsulate(&settings, table, &forwarding, &mut answering, &mut tally);
+                sender.send(&mut batch.slots, &batch.ready, &mut tally);
+                tally.one(Count::Batches);
             }
             tally.publish();
         }
@@ -103,6 +109,8 @@ struct Batch {
     large: Vec<u8>,
     /// Slots that one reading may need.
     step: usize,
+    /// Packets that wait for a mapping.
+    held: Held,
 }
 
 impl Batch {
@@ -123,6 +131,7 @@ impl Batch {
             ready: Vec::with_capacity(count + SPARE),
             large: vec![0; large],
             step,
+            held: Held::default(),
         }
     }
 
@@ -150,6 +159,17 @@ impl Batch {
         Ok(false)
     }
 
+    /// Takes the packets that waited for a mapping which is there now.
+    fn fill_with_held(&mut self, table: &Table, tally: &mut Tally) {
+        let (packets, dropped) = self.held.release(table, Instant::now());
+        tally.add(Count::NoMapping, dropped);
+        self.filled = packets.len();
+        for ((slot, size), packet) in self.slots.iter_mut().zip(&mut self.sizes).zip(&packets) {
+            slot[HEADROOM_BYTES..][..packet.len()].copy_from_slice(packet);
+            *size = packet.len();
+        }
+    }
+
     /// Decides for each packet, and makes ready those that go into the tunnel.
     fn encapsulate(
         &mut self,
@@ -169,8 +189,11 @@ impl Batch {
                 Err(dropped) => {
                     if let (Count::NoMapping, Ok(packet)) = (dropped, Packet::parse(bytes)) {
                         forwarding.miss(packet.destination);
+                        let dropped = self.held.push(bytes, Instant::now());
+                        tally.add(Count::NoMapping, dropped);
+                    } else {
+                        tally.one(dropped);
                     }
-                    tally.one(dropped);
                     continue;
                 }
             };

@@ -1,10 +1,14 @@
 //! What the threads of the data plane share: the forwarding table, and what never changes while they run.
 
+use std::io::{self, PipeReader, PipeWriter, Write as _};
 use std::net::IpAddr;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 use ipnet::IpNet;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::data::header::Header;
@@ -51,19 +55,34 @@ impl Settings {
 pub struct Forwarding {
     table: Arc<ArcSwap<Table>>,
     missed: Sender<IpAddr>,
+    /// What wakes each reader, which may have packets that wait for another table.
+    wakers: Arc<Mutex<Vec<PipeWriter>>>,
 }
+
+/// The table as one thread reads it, without a lock.
+pub(crate) type Reader = Cache<Arc<ArcSwap<Table>>, Arc<Table>>;
 
 impl Forwarding {
     /// A table in use, and the destinations that will be missed in it.
     pub fn new(table: Table) -> (Self, Receiver<IpAddr>) {
         let (missed, misses) = channel(MISSES);
         let table = Arc::new(ArcSwap::from_pointee(table));
-        (Self { table, missed }, misses)
+        let wakers = Arc::default();
+        let new = Self {
+            table,
+            missed,
+            wakers,
+        };
+        (new, misses)
     }
 
     /// Puts another table in the place of this one: the next batch of every thread goes by it.
     pub fn set(&self, table: Table) {
         self.table.store(Arc::new(table));
+        for waker in &mut *self.wakers.lock() {
+            // One that is full wakes its reader already, and one that is broken has none any more.
+            let _ = waker.write(&[0]);
+        }
     }
 
     /// The table in use.
@@ -71,9 +90,14 @@ impl Forwarding {
         self.table.load_full()
     }
 
-    /// A reader for one thread, which takes no lock.
-    pub(crate) fn reader(&self) -> Cache<Arc<ArcSwap<Table>>, Arc<Table>> {
-        Cache::new(Arc::clone(&self.table))
+    /// A reader for one thread, and what can be read when the table is another.
+    pub(crate) fn reader(&self) -> io::Result<(Reader, PipeReader)> {
+        let (reader, writer) = io::pipe()?;
+        for end in [reader.as_fd(), writer.as_fd()] {
+            fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        self.wakers.lock().push(writer);
+        Ok((Cache::new(Arc::clone(&self.table)), reader))
     }
 
     /// Says that a packet for this destination found no mapping. When too many are waiting, this one is forgotten: its next

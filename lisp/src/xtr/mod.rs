@@ -10,6 +10,7 @@ mod count;
 mod device;
 mod egress;
 mod forwarding;
+mod held;
 mod ingress;
 mod launch;
 mod mapping_args;
