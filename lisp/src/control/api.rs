@@ -5,6 +5,7 @@
 //! | `POST /v1/services` | gives a service its address in a cluster, the same each time |
 //! | `DELETE /v1/services/{namespace}/{name}?cluster=C` | a cluster gives a service back |
 //! | `GET /v1/services` | every service and its address |
+//! | `POST /v1/conflicts` | a cluster has an address in use for something else: no service is given it there |
 //! | `POST /v1/clusters/{name}/heartbeat` | a cluster is there, with its load |
 
 use std::net::IpAddr;
@@ -36,6 +37,7 @@ pub(super) fn routes(state: Arc<State>) -> Router {
     Router::new()
         .route("/v1/services", post(allocate).get(list))
         .route("/v1/services/{namespace}/{name}", delete(release))
+        .route("/v1/conflicts", post(conflict))
         .route("/v1/clusters/{name}/heartbeat", post(heartbeat))
         .fallback(async || {
             Problem::new(
@@ -164,6 +166,35 @@ async fn release(
     .map_err(|error: super::store::StoreError| not_stored(&error))?;
     // Twice is as good as once: whoever asks wants it to be gone.
     let _ = released;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Conflict {
+    cluster: String,
+    address: IpAddr,
+}
+
+async fn conflict(
+    Extract(state): Extract<Arc<State>>,
+    body: Result<Json<Conflict>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let Json(Conflict { cluster, address }) =
+        body.map_err(|error| bad(error.status(), error.body_text()))?;
+    let site = site(&state, &cluster)?;
+    let worker = Arc::clone(&state);
+    let blocked = blocking(move || {
+        let mut directory = worker.directory.lock();
+        if let Some(eid) = directory.block(address, &cluster, clock::now())? {
+            worker.with_server(|server, now| server.disallow(&eid, site, now));
+            tracing::warn!(cluster, %eid, "in use for something else: no service is given it there");
+        }
+        Ok(())
+    });
+    blocked
+        .await?
+        .map_err(|error: super::store::StoreError| not_stored(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -309,6 +340,10 @@ fn not_allocated(service: &ServiceName, error: &NotAllocated) -> Problem {
         NoAddress::Exhausted(_) | NoAddress::Full(_) => (
             StatusCode::INSUFFICIENT_STORAGE,
             "release services that are gone, wait for the grace of released ones, or add a [[pool]]",
+        ),
+        NoAddress::Blocked(..) => (
+            StatusCode::CONFLICT,
+            "give the service another name, or keep it out of this cluster",
         ),
         NoAddress::Wanted(_) | NoAddress::HasOther(_) => (
             StatusCode::CONFLICT,

@@ -28,6 +28,9 @@ pub(super) struct Directory {
 impl Directory {
     /// Reads into an empty book what the store has.
     pub(super) fn open(mut book: Book, store: Store) -> Result<Self, StoreError> {
+        for change in store.conflicts()? {
+            book.apply(&change);
+        }
         for (name, service) in store.services()? {
             book.apply(&Change::Assign {
                 name: name.clone(),
@@ -84,6 +87,21 @@ impl Directory {
         let eid = self.book.services().get(name).map(|service| service.eid);
         self.make(&[change])?;
         Ok(eid)
+    }
+
+    /// A cluster has an address of a pool in use for something else; the address's EID, if that is news.
+    pub(super) fn block(
+        &mut self,
+        address: IpAddr,
+        cluster: &str,
+        now: UnixMicros,
+    ) -> Result<Option<Eid>, StoreError> {
+        let changes = self.book.block(address, cluster, now);
+        self.make(&changes)?;
+        Ok(changes.iter().find_map(|change| match change {
+            Change::Block { eid, .. } => Some(*eid),
+            _ => None,
+        }))
     }
 
     /// Frees addresses that were released long enough ago; how many.

@@ -14,7 +14,7 @@ use crate::server::{SavedNonce, SavedState, SavedSubscription};
 use crate::services::{Change, Service, ServiceName};
 
 /// The version of the schema below.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE services (
@@ -28,6 +28,7 @@ CREATE TABLE members (
     cluster TEXT NOT NULL,
     PRIMARY KEY (name, cluster)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE conflicts (eid TEXT NOT NULL, cluster TEXT NOT NULL, PRIMARY KEY (eid, cluster)) STRICT, WITHOUT ROWID;
 CREATE TABLE nonces (key TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE subscriptions (key TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
 ";
@@ -115,6 +116,21 @@ impl Store {
                 released: released.map(|us| UnixMicros(us.cast_unsigned())),
             };
             all.push((name.parse().map_err(|_| wrong())?, service));
+        }
+        Ok(all)
+    }
+
+    /// Addresses that clusters have given to something of their own.
+    pub(super) fn conflicts(&self) -> Result<Vec<Change>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT eid, cluster FROM conflicts")?;
+        let mut rows = statement.query([])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (eid, cluster): (String, String) = (row.get(0)?, row.get(1)?);
+            let eid = eid.parse().map_err(|_| StoreError::Row(eid.clone()))?;
+            all.push(Change::Block { eid, cluster });
         }
         Ok(all)
     }
@@ -208,6 +224,12 @@ fn write(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                 &[&name as &dyn rusqlite::ToSql, &released],
             )?;
         }
+        Change::Block { eid, cluster } => {
+            execute(
+                "INSERT INTO conflicts VALUES (?1, ?2)",
+                &[&eid.to_string(), cluster],
+            )?;
+        }
         Change::Forget { name } => {
             execute("DELETE FROM services WHERE name = ?1", &[&name.to_string()])?;
         }
@@ -269,6 +291,12 @@ mod tests {
             };
             store.commit(&[leave]).unwrap();
         }
+        let block = Change::Block {
+            eid: "10.0.0.7".parse().unwrap(),
+            cluster: "seoul".into(),
+        };
+        store.commit(std::slice::from_ref(&block)).unwrap();
+        assert_eq!(store.conflicts().unwrap(), [block]);
         assert_eq!(store.services().unwrap()[0].1.released, Some(UnixMicros(9)));
         store
             .commit(&[

@@ -34,6 +34,8 @@ pub enum Change {
         cluster: String,
         released: Option<UnixMicros>,
     },
+    /// A cluster has given the address to something of its own.
+    Block { eid: Eid, cluster: String },
     /// The address is free for others.
     Forget { name: ServiceName },
 }
@@ -49,6 +51,8 @@ pub enum NoAddress {
     Wanted(IpAddr),
     #[error("the service has {0} already")]
     HasOther(Eid),
+    #[error("{0} is something else's in cluster {1:?}")]
+    Blocked(Eid, String),
     #[error("there are {0} services, as many as are kept")]
     Full(usize),
 }
@@ -64,6 +68,8 @@ pub struct Book {
     most: usize,
     services: BTreeMap<ServiceName, Service>,
     taken: BTreeMap<Eid, ServiceName>,
+    /// Addresses that clusters have given to something of their own, by the cluster.
+    blocked: BTreeMap<Eid, BTreeSet<String>>,
     /// By the pool's name: the address that was given last.
     last: BTreeMap<String, IpAddr>,
 }
@@ -84,6 +90,7 @@ impl Book {
             most,
             services: BTreeMap::new(),
             taken: BTreeMap::new(),
+            blocked: BTreeMap::new(),
             last: BTreeMap::new(),
         }
     }
@@ -104,6 +111,9 @@ impl Book {
             if wanted.is_some_and(|wanted| wanted != known.eid.address()) {
                 return Err(NoAddress::HasOther(known.eid));
             }
+            if self.is_blocked(&known.eid, cluster) {
+                return Err(NoAddress::Blocked(known.eid, cluster.to_owned()));
+            }
             let has_it = known.clusters.contains(cluster);
             return Ok((known.eid, if has_it { vec![] } else { vec![join] }));
         }
@@ -111,6 +121,9 @@ impl Book {
             return Err(NoAddress::Full(self.most));
         }
         let eid = self.pick(name, pool, wanted)?;
+        if self.is_blocked(&eid, cluster) {
+            return Err(NoAddress::Blocked(eid, cluster.to_owned()));
+        }
         let assign = Change::Assign {
             name: name.clone(),
             eid,
@@ -152,7 +165,34 @@ impl Book {
     }
 
     fn is_taken(&self, eid: &Eid) -> bool {
-        self.taken.contains_key(eid) || self.reserved_eids.contains(eid)
+        self.taken.contains_key(eid)
+            || self.reserved_eids.contains(eid)
+            || self.blocked.contains_key(eid)
+    }
+
+    fn is_blocked(&self, eid: &Eid, cluster: &str) -> bool {
+        self.blocked
+            .get(eid)
+            .is_some_and(|clusters| clusters.contains(cluster))
+    }
+
+    /// What changes when a cluster finds that an address of a pool is something else's there: no service gets it any more that has
+    /// not got it, and none in that cluster, which gives it back. Nothing where that is known, or the address is in no pool.
+    pub fn block(&self, address: IpAddr, cluster: &str, now: UnixMicros) -> Vec<Change> {
+        let Some(pool) = self.pools.iter().find(|pool| pool.has(address)) else {
+            return Vec::new();
+        };
+        let eid = Eid::host(pool.instance(), address);
+        if self.is_blocked(&eid, cluster) {
+            return Vec::new();
+        }
+        let block = Change::Block {
+            eid,
+            cluster: cluster.to_owned(),
+        };
+        let name = self.taken.get(&eid);
+        let leave = name.and_then(|name| self.release(name, cluster, now));
+        [block].into_iter().chain(leave).collect()
     }
 
     /// What changes when a cluster gives the service back: nothing if it does not have it.
@@ -210,6 +250,12 @@ impl Book {
                     service.clusters.remove(cluster);
                     service.released = *released;
                 }
+            }
+            Change::Block { eid, cluster } => {
+                self.blocked
+                    .entry(*eid)
+                    .or_default()
+                    .insert(cluster.clone());
             }
             Change::Forget { name } => {
                 if let Some(service) = self.services.remove(name) {

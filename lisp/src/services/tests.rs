@@ -139,6 +139,41 @@ fn an_address_that_is_asked_for_is_given_if_it_is_free() {
 }
 
 #[test]
+fn an_address_that_is_something_elses_in_a_cluster_is_not_given_there() {
+    let mut book = book();
+    let block = |book: &mut Book, address: &str, cluster| {
+        let changes = book.block(address.parse().unwrap(), cluster, UnixMicros(1));
+        for change in &changes {
+            book.apply(change);
+        }
+        changes.len()
+    };
+    assert_eq!(block(&mut book, "10.112.0.1", "busan"), 1);
+    assert_eq!(block(&mut book, "10.112.0.1", "busan"), 0, "known");
+    assert_eq!(block(&mut book, "192.0.2.1", "busan"), 0, "in no pool");
+    let first = allocate(&mut book, "a/one", "seoul").unwrap();
+    assert_eq!(
+        first,
+        eid("10.112.0.3"),
+        "1 is no new service's, 2 is reserved"
+    );
+    assert_eq!(allocate(&mut book, "a/one", "busan"), Ok(first));
+    allocate(&mut book, "a/one", "jeju").unwrap();
+    assert_eq!(
+        block(&mut book, "10.112.0.3", "jeju"),
+        2,
+        "and it has the service no more"
+    );
+    let refused = NoAddress::Blocked(first, "jeju".into());
+    assert_eq!(allocate(&mut book, "a/one", "jeju"), Err(refused));
+    assert_eq!(
+        allocate(&mut book, "a/one", "seoul"),
+        Ok(first),
+        "elsewhere it stays"
+    );
+}
+
+#[test]
 fn names_are_labels() {
     for good in ["a/b", "kube-system/dns-1", "0/9"] {
         assert_eq!(name(good).to_string(), good);

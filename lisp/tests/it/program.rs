@@ -154,6 +154,14 @@ async fn what_is_wrong_is_refused_with_a_remedy() {
         assert_eq!(status, wanted, "{problem}");
         assert!(problem["remedy"].is_string(), "{problem}");
     }
+    let conflict = json!({ "cluster": "busan", "address": "10.112.0.1" });
+    let (status, _) = ask(Method::POST, program.api, "/v1/conflicts", Some(conflict))
+        .await
+        .unwrap();
+    assert_eq!(status, 204);
+    let (_, cart) = allocate(program.api, "seoul", "cart").await.unwrap();
+    assert_eq!(cart["address"], "10.112.0.2");
+
     let unknown = reqwest::Client::new().get(format!("http://{}/v1/services", program.api));
     assert_eq!(unknown.send().await.unwrap().status().as_u16(), 401);
 
