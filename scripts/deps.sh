@@ -15,7 +15,7 @@ packages=(
     # to build labs: rules, devices, tunnels, captures, real-time scheduling
     nftables iproute2 wireguard-tools wireguard-go tcpdump tshark util-linux
     # to compare tunnels of LISP with: another implementation, load, switches of links
-    openoverlayrouter iperf3 ethtool
+    openoverlayrouter iperf3 ethtool curl iputils-ping
     # to fetch the test video, and to look at reports in the tests; another RTSP server, for the tests
     python3 python3-pip unzip chromium python3-gi gir1.2-gst-rtsp-server-1.0
 )
