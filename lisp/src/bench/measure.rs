@@ -58,14 +58,15 @@ fn data(args: &DataArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
                 if !offloads {
                     let (p50, p99) = round_trips(&ground, args.pings)?;
                     // The plain way comes first in each repetition, so that what others add is against the same minute.
-                    let plain = *plain_us.get_or_insert(p50);
-                    let added = (p50 - plain) / 2.0;
-                    let row = format!(
-                        "{repetition},{},{p50:.1},{p99:.1},{added:.1}\n",
-                        contender.name()
-                    );
+                    if contender == Contender::Plain {
+                        plain_us = Some(p50);
+                    }
+                    let added = plain_us.map(|plain: f64| (p50 - plain) / 2.0);
+                    let text = added.map_or_else(String::new, |added| format!("{added:.1}"));
+                    let name = contender.name();
+                    let row = format!("{repetition},{name},{p50:.1},{p99:.1},{text}\n");
                     latency.write_all(row.as_bytes())?;
-                    latencies.entry(contender).or_default().push(added);
+                    latencies.entry(contender).or_default().extend(added);
                 }
                 if args.only_latency {
                     break;

@@ -85,7 +85,7 @@ pub(crate) fn latency(all: &Latencies) -> String {
     let mut text = String::from(
         "contender       added to a packet's way, p50, us: median, least and most of the repetitions\n",
     );
-    for (contender, added) in all {
+    for (contender, added) in all.iter().filter(|(_, added)| !added.is_empty()) {
         let least = added.iter().copied().fold(f64::INFINITY, f64::min);
         let most = added.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         text += &format!(
