@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use roq::connect::Target;
+use roq::signal::Mode;
 use service::ops::Ops;
 use service::trace::TraceRing;
 use service::{Shutdown, clock, ready};
@@ -13,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cli::{Args, SinkChoice};
 use crate::driver::Driver;
+use crate::incoming::QuicSettings;
 use crate::link::{Link, Policy};
 use crate::metrics::Metrics;
 use crate::player::{Outputs, Player, SharedPlayer};
@@ -42,7 +45,13 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let uri: http::Uri = args.url.parse().context("the URL was checked")?;
     media::init()?;
     // What a machine lacks is said now, and not at the first frame.
-    for factory in ["rtspsrc", "rtph264depay", "avdec_h264", "videoconvert"] {
+    for factory in [
+        "rtspsrc",
+        "rtpbin",
+        "rtph264depay",
+        "avdec_h264",
+        "videoconvert",
+    ] {
         media::element(factory)?;
     }
 
@@ -68,8 +77,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let (events, heard) = mpsc::channel(64);
     let (transport, transport_seen) = watch::channel(None);
     let driver = Driver {
-        link: Link::new(args.transport, Policy::default()),
-        settings: settings(&args),
+        link: Link::new(args.transports()?, Policy::default()),
+        settings: settings(&args, &uri, &metrics)?,
         uri,
         context: SessionContext {
             player: player.clone(),
@@ -98,19 +107,38 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     verdict(&args, &summary, waited_in_vain)
 }
 
-fn settings(args: &Args) -> Settings {
+fn settings(args: &Args, uri: &http::Uri, metrics: &Metrics) -> anyhow::Result<Settings> {
     let mut decode = media::decode::Config::new(clock::now);
     decode.threads = args.tuning.decoder_threads;
     decode.thread_type = args.tuning.decoder_thread_type;
     decode.sync = args.tuning.sync;
-    Settings {
+    let quic = args.trust()?.map(|trust| QuicSettings {
+        target: Target {
+            host: bare_host(uri).to_owned(),
+            port: uri.port_u16().unwrap_or_default(),
+            name: uri.path().trim_matches('/').to_owned(),
+            // Each session says for itself.
+            by: Mode::Datagram,
+        },
+        trust,
+        key_log: args.quic.quic_keylog,
+        received: metrics.quic.clone(),
+    });
+    Ok(Settings {
         incoming: incoming::Settings {
             url: args.url.clone(),
             latency_ms: args.tuning.latency_ms,
             buffer_mode: args.tuning.buffer_mode,
+            quic,
         },
         decode,
-    }
+    })
+}
+
+/// The host of a URL, without the brackets of an IPv6 address.
+fn bare_host(uri: &http::Uri) -> &str {
+    let host = uri.host().unwrap_or_default();
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// Plays until the end, the duration or the shutdown. True if a duration was given and no frame came to count it from.

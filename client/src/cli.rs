@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use roq::identity::Pin;
+use roq::trust::Trust;
 use service::args::Common;
 use service::{ConfigError, TokenArgs};
-use settings::{ClientSettings, Span};
+use settings::{ClientSettings, Span, Transport};
 
-use crate::link::{self, SCHEMES};
+use crate::link::{self, QUIC_SCHEME, SCHEMES};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +18,8 @@ Examples:
     xr-client --url rtsp://127.0.0.1:8554/demo --duration 30s
   Watch it in a window, over TCP:
     xr-client --url rtsp://127.0.0.1:8554/demo --transport tcp --sink window
+  Over QUIC, from a streamer started with --quic, whose line on stdout has the pin:
+    xr-client --url roq://127.0.0.1:8555/demo --quic-pin 1b2c...
   Record every frame's times, and the strips that `xrbench ocr` reads:
     xr-client --url rtsp://127.0.0.1:8554/demo --frames frames.csv --strips strips
   Report to a collector:
@@ -24,7 +28,7 @@ Examples:
 The client waits for a stream that is not there yet, and comes back by itself when the streamer or its host does.
 Exit codes: 0 done, 1 nothing was shown or the start failed, 64 the command line is wrong.";
 
-/// Plays an RTSP stream, stamps each frame as it is shown, and reports every frame.
+/// Plays a stream over RTSP or QUIC, stamps each frame as it is shown, and reports every frame.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "xr-client", version, after_help = EXAMPLES)]
 #[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9093")))]
@@ -32,13 +36,16 @@ pub struct Args {
     #[command(flatten)]
     pub common: Common,
 
-    /// The stream to play, as `rtsp://HOST[:PORT]/NAME`.
+    /// The stream to play, as `rtsp://HOST[:PORT]/NAME`, or `roq://HOST:PORT/NAME` for RTP over QUIC.
     #[arg(long, env = "XR_URL", value_name = "URL")]
     pub url: String,
 
-    /// Transport of RTP; auto takes UDP, and TCP when no packet comes over UDP within a second.
+    /// Transport of RTP; auto takes UDP, and TCP when no packet comes over UDP within a second, or QUIC's datagrams.
     #[arg(long, env = "XR_TRANSPORT", value_enum, default_value = "auto")]
     pub transport: link::Choice,
+
+    #[command(flatten)]
+    pub quic: QuicArgs,
 
     /// Play this long, counted from the first frame, print a summary, and end; without it play until SIGTERM or ctrl-c.
     #[arg(long, env = "XR_DURATION", value_name = "TIME", value_parser = Span::positive)]
@@ -101,6 +108,28 @@ pub struct Args {
     pub tuning: ClientSettings,
 }
 
+/// Whom a stream over QUIC is taken from.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "QUIC")]
+pub struct QuicArgs {
+    /// SHA-256 of the streamer's certificate, in hexadecimal: `quic_pin` of the line that xr-streamer prints when it is ready.
+    #[arg(long, env = "XR_QUIC_PIN", value_name = "SHA256")]
+    pub quic_pin: Option<Pin>,
+
+    /// PEM file of the authorities that may vouch for the streamer's certificate and its host's name.
+    #[arg(
+        long,
+        env = "XR_QUIC_CA",
+        value_name = "PATH",
+        conflicts_with = "quic_pin"
+    )]
+    pub quic_ca: Option<PathBuf>,
+
+    /// Write the connection's keys to the file that SSLKEYLOGFILE names: whoever has it can read the stream.
+    #[arg(long, env = "XR_QUIC_KEYLOG")]
+    pub quic_keylog: bool,
+}
+
 /// Where shown frames go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkChoice {
@@ -137,6 +166,8 @@ impl Args {
     /// Checks what clap cannot.
     pub fn check(&self) -> Result<(), ConfigError> {
         check_stream(&self.url)?;
+        self.transports()?;
+        self.trust()?;
         if let Some(collector) = &self.collector {
             check_collector(collector)?;
         }
@@ -169,13 +200,52 @@ impl Args {
     }
 }
 
+impl Args {
+    /// The transports to try.
+    pub fn transports(&self) -> Result<&'static [Transport], ConfigError> {
+        let scheme = self.url.split(':').next().unwrap_or_default();
+        self.transport.transports(scheme).ok_or_else(|| {
+            ConfigError::new(
+                "--transport (XR_TRANSPORT)",
+                format!("{:?} for {}", self.transport, self.url).to_lowercase(),
+                "rtsp:// is played over udp and tcp, and roq:// over quic-datagram and quic-stream",
+                "Leave it out, or use the streamer's other port.",
+            )
+        })
+    }
+
+    /// Whom a stream over QUIC is taken from; none where the stream comes otherwise.
+    pub fn trust(&self) -> Result<Option<Trust>, ConfigError> {
+        if !self.url.starts_with(QUIC_SCHEME) {
+            return Ok(None);
+        }
+        match (self.quic.quic_pin, &self.quic.quic_ca) {
+            (Some(pin), _) => Ok(Some(Trust::Pinned(pin))),
+            (None, Some(path)) => Trust::from_file(path).map(Some).map_err(|error| {
+                ConfigError::new(
+                    "--quic-ca (XR_QUIC_CA)",
+                    path.display().to_string(),
+                    error.to_string(),
+                    "Use --quic-pin for a certificate that nobody vouches for.",
+                )
+            }),
+            (None, None) => Err(ConfigError::new(
+                "--url (XR_URL)",
+                &self.url,
+                "a stream over QUIC is encrypted, and nothing says whose certificate to believe",
+                "Give --quic-pin with the quic_pin that xr-streamer prints, or --quic-ca with a PEM file of authorities.",
+            )),
+        }
+    }
+}
+
 fn check_stream(url: &str) -> Result<(), ConfigError> {
     let wrong = |why: &str| {
         ConfigError::new(
             "--url (XR_URL)",
             url,
             why,
-            "Use rtsp://HOST:8554/NAME, with the feed's name from the renderer's --feed.",
+            "Use rtsp://HOST:8554/NAME or roq://HOST:8555/NAME, with the feed's name from the renderer's --feed.",
         )
     };
     let uri: http::Uri = url
@@ -201,6 +271,9 @@ fn check_stream(url: &str) -> Result<(), ConfigError> {
         .unwrap_or("");
     if tail.contains(':') && uri.port_u16().is_none_or(|port| port == 0) {
         return Err(wrong("the port is not between 1 and 65535"));
+    }
+    if uri.scheme_str() == Some(QUIC_SCHEME) && uri.port_u16().is_none() {
+        return Err(wrong("the port is missing, and QUIC has none of its own"));
     }
     if uri.path().trim_matches('/').is_empty() {
         return Err(wrong("the name of the stream is missing"));

@@ -58,11 +58,15 @@ fn wrong_values_say_what_is_right() {
 #[test]
 fn urls_are_checked_before_anything_is_opened() {
     for (url, says) in [
-        ("http://127.0.0.1:8554/demo", "speaks rtsp, not http"),
+        (
+            "http://127.0.0.1:8554/demo",
+            "speaks rtsp and roq, not http",
+        ),
         ("127.0.0.1:8554/demo", "no URL"),
         ("rtsp:///demo", ""),
         ("rtsp://127.0.0.1:8554/", "name of the stream"),
         ("rtsp://127.0.0.1:99999/demo", "between 1 and 65535"),
+        ("roq://127.0.0.1/demo", "the port is missing"),
         ("not a url", "no URL"),
     ] {
         let error = check_stream(url).unwrap_err().to_string();
@@ -96,4 +100,32 @@ fn client_ids_are_path_segments() {
         .unwrap()
         .check()
         .unwrap();
+}
+
+#[test]
+fn quic_needs_somebody_to_believe_and_its_own_transports() {
+    let pin = "ab".repeat(32);
+    let parse_quic = |flags: &[&str]| {
+        let base = ["xr-client", "--url", "roq://127.0.0.1:8555/demo"];
+        Args::try_parse_from(base.iter().chain(flags))
+    };
+    let check = |args: Result<Args, clap::Error>| args.unwrap().check().map_err(|e| e.to_string());
+    let why = check(parse_quic(&[])).unwrap_err();
+    assert!(why.contains("--quic-pin"), "{why}");
+    check(parse_quic(&["--quic-pin", &pin])).unwrap();
+    check(parse_quic(&[
+        "--quic-pin",
+        &pin,
+        "--transport",
+        "quic-stream",
+    ]))
+    .unwrap();
+    let why = check(parse_quic(&["--quic-pin", &pin, "--transport", "udp"])).unwrap_err();
+    assert!(why.contains("quic-datagram"), "{why}");
+    let why = check(parse(&["--transport", "quic-stream"])).unwrap_err();
+    assert!(why.contains("roq://"), "{why}");
+    let why = check(parse_quic(&["--quic-ca", "/absent.pem"])).unwrap_err();
+    assert!(why.contains("/absent.pem"), "{why}");
+    let why = parse_quic(&["--quic-pin", "abc"]).unwrap_err();
+    assert!(why.to_string().contains("64 hexadecimal digits"), "{why}");
 }

@@ -200,9 +200,10 @@ impl Driver {
         let Some(session) = &state.session else {
             return;
         };
-        let (number, uri, answers) = (session.number(), self.uri.clone(), answers.clone());
+        let (number, answers) = (session.number(), answers.clone());
+        let alive = session.alive(self.uri.clone());
         tokio::spawn(async move {
-            let alive = probe::alive(&uri).await;
+            let alive = alive.await;
             // The driver may have ended.
             let _ = answers.send((number, alive)).await;
         });

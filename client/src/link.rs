@@ -11,27 +11,39 @@ use settings::Transport;
 /// The transports that the command line allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
-    /// UDP, and TCP when no packet comes over UDP.
+    /// UDP, and TCP when no packet comes over UDP; for a stream over QUIC, datagrams.
     Auto,
     /// RTP over UDP only.
     Udp,
     /// RTP interleaved with RTSP on its TCP connection only.
     Tcp,
+    /// RTP over QUIC, each packet in a datagram.
+    QuicDatagram,
+    /// RTP over QUIC, each frame on a stream of its own.
+    QuicStream,
 }
 
+/// The scheme of streams over QUIC.
+pub const QUIC_SCHEME: &str = "roq";
+
 impl Choice {
-    /// The transports to try, in this order and then from the first again.
-    pub const fn transports(self) -> &'static [Transport] {
-        match self {
+    /// The transports to try for a URL of this scheme, in this order and then from the first again; none where the transport
+    /// is not one of that scheme.
+    pub fn transports(self, scheme: &str) -> Option<&'static [Transport]> {
+        let transports: &[Transport] = match self {
+            Self::Auto if scheme == QUIC_SCHEME => &[Transport::QuicDatagram],
             Self::Auto => &[Transport::Udp, Transport::Tcp],
             Self::Udp => &[Transport::Udp],
             Self::Tcp => &[Transport::Tcp],
-        }
+            Self::QuicDatagram => &[Transport::QuicDatagram],
+            Self::QuicStream => &[Transport::QuicStream],
+        };
+        (transports[0].is_quic() == (scheme == QUIC_SCHEME)).then_some(transports)
     }
 }
 
 /// Schemes of the URLs that some transport can play.
-pub const SCHEMES: &[&str] = &["rtsp"];
+pub const SCHEMES: &[&str] = &["rtsp", QUIC_SCHEME];
 
 /// The transport to try after this one: the next in the list, and after the last the first.
 fn next(transport: Transport, list: &[Transport]) -> Transport {
@@ -110,9 +122,11 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link that wants to open its first session at once.
-    pub fn new(choice: Choice, policy: Policy) -> Self {
-        let transports = choice.transports();
+    /// A link that wants to open its first session at once, over the first of `transports`.
+    ///
+    /// # Panics
+    /// When there is no transport.
+    pub fn new(transports: &'static [Transport], policy: Policy) -> Self {
         Self {
             policy,
             transports,

@@ -7,7 +7,7 @@ const fn ms(millis: u64) -> Duration {
 }
 
 fn link(choice: Choice) -> Link {
-    Link::new(choice, Policy::default())
+    Link::new(choice.transports("rtsp").unwrap(), Policy::default())
 }
 
 #[test]
@@ -187,4 +187,21 @@ fn a_refused_transport_is_changed_only_if_that_is_allowed_and_it_never_worked() 
     udp.poll(ms(0));
     assert!(!udp.refused(ms(10)));
     assert_eq!(udp.poll(ms(60)), Some(Action::Open(Transport::Udp)));
+}
+
+#[test]
+fn a_scheme_has_its_own_transports() {
+    use Transport::{QuicDatagram, QuicStream, Tcp, Udp};
+
+    let choices = [
+        (Choice::Auto, &[Udp, Tcp][..], &[QuicDatagram][..]),
+        (Choice::Udp, &[Udp], &[]),
+        (Choice::Tcp, &[Tcp], &[]),
+        (Choice::QuicDatagram, &[], &[QuicDatagram]),
+        (Choice::QuicStream, &[], &[QuicStream]),
+    ];
+    for (choice, rtsp, roq) in choices {
+        assert_eq!(choice.transports("rtsp").unwrap_or_default(), rtsp);
+        assert_eq!(choice.transports("roq").unwrap_or_default(), roq);
+    }
 }

@@ -6,6 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use roq::counters::Received;
 use service::latency;
 
 use crate::track::Verdict;
@@ -55,6 +56,8 @@ pub struct Metrics {
     pub posts: Fates,
     /// Pictures for the window or the recording.
     pub screen: Fates,
+    /// What came over QUIC.
+    pub quic: Received,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -102,7 +105,7 @@ impl Metrics {
         let reconnects = Counter::default();
         registry.register(
             "xr_client_reconnects",
-            "RTSP sessions opened after the first that carried packets",
+            "Sessions opened after the first that carried packets",
             reconnects.clone(),
         );
         let first_frame = Gauge::default();
@@ -164,6 +167,7 @@ impl Metrics {
                 "xr_client_screen",
                 "Pictures for the window or the recording, passed on or dropped",
             ),
+            quic: received_over_quic(registry),
         }
     }
 
@@ -191,6 +195,31 @@ impl Metrics {
         };
         self.frames.get_or_create(&Outcome { outcome }).inc();
     }
+}
+
+/// What came over QUIC, in `registry`.
+fn received_over_quic(registry: &mut Registry) -> Received {
+    let quic = Received::default();
+    for (name, help, counter) in [
+        (
+            "xr_client_quic_cancelled",
+            "Frames that the streamer cancelled on their QUIC stream, because they were stale",
+            &quic.cancelled,
+        ),
+        (
+            "xr_client_quic_unknown_flows",
+            "QUIC datagrams and streams of a flow that was not agreed upon",
+            &quic.unknown_flows,
+        ),
+        (
+            "xr_client_quic_malformed",
+            "QUIC datagrams and streams that are no RTP over QUIC",
+            &quic.malformed,
+        ),
+    ] {
+        registry.register(name, help, counter.clone());
+    }
+    quic
 }
 
 fn fates(registry: &mut Registry, name: &str, help: &str) -> Fates {

@@ -144,6 +144,11 @@ impl Session {
         &self.activity
     }
 
+    /// Whether the server still lives.
+    pub fn alive(&self, uri: http::Uri) -> impl Future<Output = bool> + Send + 'static {
+        self.incoming.alive(uri)
+    }
+
     /// Lets elements agree on a latency again.
     pub fn recalculate_latency(&self) {
         // Without an answer every element keeps what it has.

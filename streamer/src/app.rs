@@ -5,6 +5,9 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use roq::identity::Pin;
+use roq::listen::{Limits as QuicLimits, Listener};
+use roq::transport::Tuning;
 use service::http::{self, Limits};
 use service::ops::Ops;
 use service::trace::Traces;
@@ -12,12 +15,13 @@ use service::{Shutdown, descriptors, ready};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::args::{Args, HTTP_ORIGIN, MAX_CONNECTIONS_ORIGIN, RTSP_ORIGIN};
+use crate::args::{Args, HTTP_ORIGIN, MAX_CONNECTIONS_ORIGIN, QUIC_ORIGIN, RTSP_ORIGIN};
 use crate::feed::lease::State;
 use crate::feed::table::Table;
 use crate::feed::{Feed, Settings};
 use crate::ingest::routes::{Ingest, router};
 use crate::metrics::Metrics;
+use crate::quic::server::Serving;
 use crate::rtsp::accept;
 use crate::rtsp::factory::Options;
 use crate::rtsp::server::{Bounds, Server};
@@ -28,6 +32,9 @@ const TRACE_CROSSINGS: usize = 1 << 14;
 
 /// A connection to the feeds has one, one to the RTSP port two.
 const DESCRIPTORS_EACH: u64 = 3;
+
+/// What a viewer over QUIC may be sent before its first acknowledgement: a key frame of 720p.
+const QUIC_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// How often states are looked at and slow viewers are looked for.
 const TICK: Duration = Duration::from_millis(100);
@@ -61,6 +68,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
 
     let http = http::listen(args.http, HTTP_ORIGIN)?;
     let rtsp = http::listen(args.rtsp, RTSP_ORIGIN)?;
+    let quic = listen_quic(&args, &metrics)?;
     let (http_address, rtsp_address) = (http.local_addr()?, rtsp.local_addr()?);
     let ops_address = args.common.ops.context("--ops has a default")?;
     let ops = ops.bind(ops_address, &shutdown).await?;
@@ -89,24 +97,42 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         shutdown.clone(),
     ));
     let serving = tokio::spawn(http::serve(http, router(ingest), limits, shutdown.clone()));
+    if let Some((listener, _)) = &quic {
+        let counters = metrics.quic.clone();
+        let patience = Duration::from_millis(u64::from(args.latency.quic_stale_ms));
+        let serving = Serving::new(
+            Arc::clone(&table),
+            viewers.clone(),
+            metrics.clone(),
+            counters,
+            patience,
+        );
+        // It ends with the shutdown, and its connections with the listener.
+        tokio::spawn(serving.run(listener.clone(), shutdown.clone()));
+    }
     let mounting = tokio::spawn(mount_names(names, server.clone()));
     let expiring = expire_sessions(server.clone()).context("starting a thread for sessions")?;
     let forget = Duration::from_secs(u64::from(args.forget_s));
     let keeping = tokio::spawn(keep_house(table, viewers, metrics, server.clone(), forget));
 
     ready.set_ready();
-    ready::announce(
-        "xr-streamer",
-        &[
-            ("ops", ops.local_addr().to_string()),
-            ("http", http_address.to_string()),
-            ("rtsp", rtsp_address.to_string()),
-        ],
-    );
+    let mut said = vec![
+        ("ops", ops.local_addr().to_string()),
+        ("http", http_address.to_string()),
+        ("rtsp", rtsp_address.to_string()),
+    ];
+    if let Some((listener, pin)) = &quic {
+        let quic_address = listener.local_addr()?;
+        said.push(("quic", quic_address.to_string()));
+        said.push(("quic_pin", pin.to_string()));
+        tracing::info!(%quic_address, %pin, "serving RTP over QUIC");
+    }
+    ready::announce("xr-streamer", &said);
     tracing::info!(%http_address, %rtsp_address, "serving");
 
     shutdown.fired().await;
-    drain(server, accepting, serving, &shutdown).await;
+    let quic = quic.map(|(listener, _)| listener);
+    drain(server, quic, accepting, serving, &shutdown).await;
     keeping.abort();
     mounting.abort();
     drop(expiring);
@@ -142,9 +168,37 @@ fn bounds(args: &Args) -> Bounds {
     }
 }
 
+/// The port for RTP over QUIC, where one is wanted, and what viewers know it by.
+fn listen_quic(args: &Args, metrics: &Metrics) -> anyhow::Result<Option<(Listener, Pin)>> {
+    let Some(address) = args.quic else {
+        return Ok(None);
+    };
+    let identity = args.identity.identity()?;
+    let tuning = Tuning {
+        congestion: args.latency.quic_congestion,
+        initial_window_bytes: QUIC_WINDOW_BYTES,
+    };
+    let limits = QuicLimits {
+        connections: usize::try_from(args.max_viewers)?,
+        per_peer: usize::try_from(args.max_viewers_per_peer)?,
+    };
+    let listener = Listener::bind(
+        address,
+        &identity,
+        tuning,
+        limits,
+        args.identity.quic_keylog,
+        metrics.quic.arrivals.clone(),
+    );
+    let listener =
+        listener.with_context(|| format!("cannot listen at {address}, {QUIC_ORIGIN}"))?;
+    Ok(Some((listener, identity.pin())))
+}
+
 /// Feeds end by themselves when the shutdown fires; viewers are told by the end of their connections.
 async fn drain(
     server: Server,
+    quic: Option<Listener>,
     accepting: JoinHandle<()>,
     serving: JoinHandle<()>,
     shutdown: &Shutdown,
@@ -152,7 +206,14 @@ async fn drain(
     // A task that panicked has said so.
     let _ = accepting.await;
     let viewers = shutdown.grace("viewers", DRAIN, server.close());
-    let _ = tokio::join!(serving, viewers);
+    let quic = async {
+        if let Some(listener) = quic {
+            let _ = shutdown
+                .grace("viewers over QUIC", DRAIN, listener.close())
+                .await;
+        }
+    };
+    let _ = tokio::join!(serving, viewers, quic);
 }
 
 /// Serves each name once what it carries is known.

@@ -1,17 +1,24 @@
 //! The command line.
 
-use service::args::{Common, listen_address};
-use service::{ConfigError, Secret};
-use settings::StreamerSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use roq::identity::Identity;
+use service::args::{Common, listen_address};
+use service::{ConfigError, Secret};
+use settings::StreamerSettings;
 
 /// Where [`Args::http`] comes from, for messages.
 pub const HTTP_ORIGIN: &str = "--http (XR_HTTP)";
 
 /// Where [`Args::rtsp`] comes from, for messages.
 pub const RTSP_ORIGIN: &str = "--rtsp (XR_RTSP)";
+
+/// Where [`Args::quic`] comes from, for messages.
+pub const QUIC_ORIGIN: &str = "--quic (XR_QUIC)";
 
 /// Where [`Args::max_connections`] comes from, for messages.
 pub const MAX_CONNECTIONS_ORIGIN: &str = "--max-connections (XR_MAX_CONNECTIONS)";
@@ -21,6 +28,7 @@ Examples:
   xr-streamer                                        every default: feeds on port 8080, viewers on port 8554
   xr-streamer --http 127.0.0.1:0 --rtsp 127.0.0.1:0  any free ports; the line on stdout names them
   xr-streamer --udp-ports 40000-40199                viewers on UDP only from these ports, for a firewall
+  xr-streamer --quic 0.0.0.0:8555                    viewers by RTP over QUIC too; the line on stdout has the pin
 
 A feed, ours or any:
   xr-renderer --source test --feed http://HOST:8080/feeds/room --size 1280x720 --fps 60 --bitrate 6M
@@ -29,6 +37,7 @@ A feed, ours or any:
 A viewer, ours or any:
   xr-client --url rtsp://HOST:8554/room
   ffplay rtsp://HOST:8554/room
+  xr-client --url roq://HOST:8555/room --quic-pin PIN
 
 Limits. Each name costs some kilobytes, each connection up to 64 kB, each viewer on TCP up to 1 MB of the system's send
 buffer. What is over a limit is refused with the reason and counted in /metrics.";
@@ -45,6 +54,14 @@ pub struct Args {
     /// Address where viewers connect: rtsp://HOST:PORT/NAME.
     #[arg(long, env = "XR_RTSP", value_name = "ADDR:PORT", default_value = "0.0.0.0:8554", value_parser = listen_address)]
     pub rtsp: SocketAddr,
+
+    /// UDP address where viewers connect by RTP over QUIC: roq://HOST:PORT/NAME. Without it there is no QUIC.
+    #[arg(long, env = "XR_QUIC", value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub quic: Option<SocketAddr>,
+
+    /// What viewers over QUIC know the streamer by.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
 
     /// UDP ports that viewers are served from, two a name; any free ones if not given.
     #[arg(long, env = "XR_UDP_PORTS", value_name = "LOW-HIGH")]
@@ -78,7 +95,7 @@ pub struct Args {
     )]
     pub max_feeds: usize,
 
-    /// Viewers at a time, over all names.
+    /// Viewers at a time, over all names; over RTSP and over QUIC each.
     #[arg(
         long,
         env = "XR_MAX_VIEWERS",
@@ -160,6 +177,43 @@ pub struct Args {
     /// Arguments of every program.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// The certificate that viewers over QUIC see.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "QUIC")]
+pub struct IdentityArgs {
+    /// Certificate chain, PEM, the streamer's own first. Without it one is made at each start; the line on stdout has its pin.
+    #[arg(
+        long,
+        env = "XR_QUIC_CERT",
+        value_name = "PATH",
+        requires_all = ["quic", "quic_key"]
+    )]
+    pub quic_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, PEM.
+    #[arg(long, env = "XR_QUIC_KEY", value_name = "PATH", requires = "quic_cert")]
+    pub quic_key: Option<PathBuf>,
+
+    /// Write the connections' keys to the file that SSLKEYLOGFILE names: whoever has it can read what viewers get.
+    #[arg(long, env = "XR_QUIC_KEYLOG")]
+    pub quic_keylog: bool,
+}
+
+impl IdentityArgs {
+    /// The certificate with its key, from the files or made for this process.
+    pub fn identity(&self) -> anyhow::Result<Identity> {
+        match self.quic_cert.as_ref().zip(self.quic_key.as_ref()) {
+            Some((certificate, key)) => Identity::from_files(certificate, key)
+                .context("--quic-cert (XR_QUIC_CERT) and --quic-key (XR_QUIC_KEY)"),
+            None => {
+                let now = u64::try_from(service::clock::now().0).unwrap_or(0);
+                let now = SystemTime::UNIX_EPOCH + Duration::from_micros(now);
+                Ok(Identity::self_signed(now)?)
+            }
+        }
+    }
 }
 
 /// A range of ports.

@@ -1,5 +1,7 @@
 //! What the streamer counts. Labels are bounded: names by the table's limit, everything else by an enum.
 
+pub mod quic;
+
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -109,6 +111,8 @@ pub struct Metrics {
     rtcp_dropped: Family<RtcpLabel, Counter>,
     /// Counters of each name.
     pub names: Families,
+    /// What is counted of viewers over QUIC.
+    pub quic: quic::Counters,
     /// RTSP connections that are open.
     pub connections: Gauge,
     /// Datagrams that the system refused to send.
@@ -118,9 +122,11 @@ pub struct Metrics {
 impl Metrics {
     /// All of them, in `registry`.
     pub fn register(registry: &mut Registry) -> Self {
+        let quic = quic::Counters::register(registry);
         let registry = registry.sub_registry_with_prefix("xr_streamer");
         let all = Self {
             names: Families::register(registry),
+            quic,
             ..Self::default()
         };
         registry.register(

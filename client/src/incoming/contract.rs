@@ -1,5 +1,8 @@
 //! What a session tells its incoming stream, and hears of it.
 
+use roq::connect::Target;
+use roq::counters::Received;
+use roq::trust::Trust;
 use settings::BufferMode;
 
 /// What the incoming streams of a client have in common.
@@ -9,6 +12,19 @@ pub struct Settings {
     pub latency_ms: u32,
     /// What the jitter buffer does to timestamps.
     pub buffer_mode: BufferMode,
+    /// Of a stream that comes over QUIC.
+    pub quic: Option<QuicSettings>,
+}
+
+/// What a stream over QUIC needs beside.
+#[derive(Clone, Debug)]
+pub struct QuicSettings {
+    pub target: Target,
+    /// Whom the client believes to be the server.
+    pub trust: Trust,
+    /// Whether the connection's keys are written to the file that `SSLKEYLOGFILE` names.
+    pub key_log: bool,
+    pub received: Received,
 }
 
 /// The reason why a stream ended.

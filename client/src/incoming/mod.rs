@@ -3,9 +3,12 @@
 
 mod contract;
 mod feedback;
+mod jitter;
 pub mod probe;
+mod quic;
 mod rtsp;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use gstreamer as gst;
@@ -13,7 +16,7 @@ use media::Error;
 use media::bus::BusEvent;
 use settings::Transport;
 
-pub use contract::{Ending, Settings};
+pub use contract::{Ending, QuicSettings, Settings};
 pub(crate) use feedback::Feedback;
 
 /// The incoming stream of one session.
@@ -21,6 +24,8 @@ pub(crate) use feedback::Feedback;
 pub(crate) enum Incoming {
     /// An RTSP session with RTP over UDP, or interleaved.
     Rtsp(rtsp::Rtsp),
+    /// RTP over QUIC.
+    Quic(quic::Quic),
 }
 
 impl Incoming {
@@ -34,6 +39,12 @@ impl Incoming {
             Transport::Udp | Transport::Tcp => {
                 rtsp::Rtsp::new(transport, settings, refuse).map(Self::Rtsp)
             }
+            Transport::QuicDatagram | Transport::QuicStream => {
+                let quic = settings.quic.as_ref().ok_or_else(|| {
+                    Error::Start("a stream over QUIC, and its server is not known".to_owned())
+                })?;
+                quic::Quic::new(transport, settings, quic, refuse).map(Self::Quic)
+            }
         }
     }
 
@@ -41,6 +52,7 @@ impl Incoming {
     pub(crate) fn element(&self) -> &gst::Element {
         match self {
             Self::Rtsp(rtsp) => rtsp.element(),
+            Self::Quic(quic) => quic.element(),
         }
     }
 
@@ -48,6 +60,7 @@ impl Incoming {
     pub(crate) fn link(&self, decoder: &gst::Bin) {
         match self {
             Self::Rtsp(rtsp) => rtsp.link(decoder),
+            Self::Quic(quic) => quic.link(decoder),
         }
     }
 
@@ -55,6 +68,15 @@ impl Incoming {
     pub(crate) fn feedback(&self) -> Arc<Feedback> {
         match self {
             Self::Rtsp(rtsp) => rtsp.feedback(),
+            Self::Quic(quic) => quic.feedback(),
+        }
+    }
+
+    /// Whether the server still lives, however silent the stream is.
+    pub(crate) fn alive(&self, uri: http::Uri) -> Pin<Box<dyn Future<Output = bool> + Send>> {
+        match self {
+            Self::Rtsp(_) => Box::pin(async move { probe::alive(&uri).await }),
+            Self::Quic(quic) => Box::pin(quic.alive()),
         }
     }
 
@@ -62,6 +84,7 @@ impl Incoming {
     pub(crate) fn late_packets(&self) -> u64 {
         match self {
             Self::Rtsp(rtsp) => rtsp.late_packets(),
+            Self::Quic(quic) => quic.late_packets(),
         }
     }
 }
@@ -69,6 +92,10 @@ impl Incoming {
 /// What an event of the pipeline means for a stream over `transport`; none if the stream goes on.
 pub(crate) fn ending(transport: Transport, event: BusEvent) -> Option<Ending> {
     match transport {
-        Transport::Udp | Transport::Tcp => rtsp::ending(event),
+        Transport::Udp
+        | Transport::Tcp
+        // The connection's own end is told by its task.
+        | Transport::QuicDatagram
+        | Transport::QuicStream => rtsp::ending(event),
     }
 }

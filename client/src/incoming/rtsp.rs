@@ -7,11 +7,11 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use media::Error;
 use media::bus::{BusEvent, Kind, SERVER_CLOSED};
-use parking_lot::Mutex;
 use settings::Transport;
 
 use super::contract::{Ending, Settings};
 use super::feedback::Feedback;
+use super::jitter::JitterBuffers;
 
 /// How long rtspsrc may wait for one answer of the server, and how long it takes a lost SYN for a dead host.
 const ANSWER: Duration = Duration::from_millis(1_500);
@@ -29,8 +29,6 @@ pub(crate) struct Rtsp {
     jitter_buffers: JitterBuffers,
     feedback: Arc<Feedback>,
 }
-
-type JitterBuffers = Arc<Mutex<Vec<gst::glib::WeakRef<gst::Element>>>>;
 
 impl Rtsp {
     pub(super) fn new(
@@ -62,14 +60,7 @@ impl Rtsp {
     }
 
     pub(super) fn late_packets(&self) -> u64 {
-        let buffers = self.jitter_buffers.lock();
-        let stats = buffers
-            .iter()
-            .filter_map(gst::glib::WeakRef::upgrade)
-            .map(|buffer| buffer.property::<gst::Structure>("stats"));
-        stats
-            .filter_map(|stats| stats.get::<u64>("num-late").ok())
-            .sum()
+        self.jitter_buffers.late_packets()
     }
 }
 
@@ -124,20 +115,10 @@ fn source(transport: Transport, settings: &Settings) -> Result<gst::Element, Err
 }
 
 fn find_manager(source: &gst::Element, found: &JitterBuffers, feedback: &Arc<Feedback>) {
-    let (found, feedback) = (Arc::clone(found), Arc::clone(feedback));
+    let (found, feedback) = (found.clone(), Arc::clone(feedback));
     source.connect("new-manager", false, move |values| {
         let manager = values.get(1)?.get::<gst::Element>().ok()?;
-        let told = Arc::clone(&feedback);
-        manager.connect("element-added", false, move |values| {
-            told.has_element(&values.get(1)?.get::<gst::Element>().ok()?);
-            None
-        });
-        let found = Arc::clone(&found);
-        manager.connect("new-jitterbuffer", false, move |values| {
-            let buffer = values.get(1)?.get::<gst::Element>().ok()?;
-            found.lock().push(buffer.downgrade());
-            None
-        });
+        found.collect(&manager, &feedback);
         None
     });
 }

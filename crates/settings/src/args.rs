@@ -103,8 +103,13 @@ mod tests {
         }
 
         #[test]
-        fn the_streamer_reads_what_was_written(rtp_sync: bool, factory_latency_ms: u32) {
-            through_both(&StreamerSettings { rtp_sync, factory_latency_ms });
+        fn the_streamer_reads_what_was_written(
+            rtp_sync: bool,
+            factory_latency_ms: u32,
+            quic_congestion in word(),
+            quic_stale_ms in 5_u32..=10_000,
+        ) {
+            through_both(&StreamerSettings { rtp_sync, factory_latency_ms, quic_congestion, quic_stale_ms });
         }
 
         #[test]

@@ -5,8 +5,8 @@ use clap::value_parser;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bitrate, BufferMode, ClusterName, Encoder, FrameRate, Preset, SourceSpec, ThreadType, Tune,
-    VideoSize,
+    Bitrate, BufferMode, ClusterName, Congestion, Encoder, FrameRate, Preset, SourceSpec,
+    ThreadType, Tune, VideoSize,
 };
 
 /// The video: flags of xr-renderer, and keys of a scenario itself.
@@ -76,7 +76,7 @@ pub struct RendererSettings {
 }
 
 /// xr-streamer's options: what costs latency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StreamerSettings {
     /// Whether packets wait for their time on the clock before they are sent: what RTSP servers do by default. It costs
@@ -96,6 +96,16 @@ pub struct StreamerSettings {
         help_heading = "Latency"
     )]
     pub factory_latency_ms: u32,
+
+    /// Congestion control of viewers over QUIC: cubic and newreno send less after each loss, bbr by what the path takes.
+    #[arg(long, env = "XR_QUIC_CONGESTION", value_name = "NAME", default_value_t = StreamerSettings::DEFAULT.quic_congestion, help_heading = "Latency")]
+    pub quic_congestion: Congestion,
+
+    /// A frame that waits for longer than so many milliseconds for a viewer over QUIC is let go, with all up to the next key
+    /// frame.
+    #[arg(long, env = "XR_QUIC_STALE_MS", value_name = "MS", default_value_t = StreamerSettings::DEFAULT.quic_stale_ms,
+        value_parser = value_parser!(u32).range(5..=10_000), help_heading = "Latency")]
+    pub quic_stale_ms: u32,
 }
 
 /// xr-client's options: its jitter buffer and its decoder.
@@ -145,6 +155,21 @@ impl RendererSettings {
 }
 
 impl Default for RendererSettings {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl StreamerSettings {
+    const DEFAULT: Self = Self {
+        rtp_sync: false,
+        factory_latency_ms: 0,
+        quic_congestion: Congestion::Bbr,
+        quic_stale_ms: 100,
+    };
+}
+
+impl Default for StreamerSettings {
     fn default() -> Self {
         Self::DEFAULT
     }

@@ -103,21 +103,30 @@ pub enum Compare {
     Serialize,
     Deserialize,
 )]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Transport {
     /// RTP over UDP.
     #[default]
     Udp,
     /// RTP interleaved with RTSP on its TCP connection.
     Tcp,
+    /// RTP over QUIC, each packet in a datagram.
+    QuicDatagram,
+    /// RTP over QUIC, each frame on a stream of its own.
+    QuicStream,
 }
 
 impl Transport {
     /// Every transport.
-    pub const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::QuicDatagram, Self::QuicStream];
 
-    /// The word that names the transport in logs, metrics and summaries; also the value of rtspsrc's `protocols`.
+    /// Whether it is RTP over QUIC, which has no RTSP beside it.
+    pub const fn is_quic(self) -> bool {
+        matches!(self, Self::QuicDatagram | Self::QuicStream)
+    }
+
+    /// The word that names the transport in logs, metrics and summaries; of the first two also the value of rtspsrc's `protocols`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -132,11 +141,11 @@ impl Transport {
 #[strum(serialize_all = "lowercase")]
 pub enum Congestion {
     /// RFC 9438: sends less after each loss, whatever the cause.
-    #[default]
     Cubic,
     /// RFC 9002: as Cubic, and slower to send more again.
     NewReno,
     /// Measures rate and round trip, and takes a single loss for nothing.
+    #[default]
     Bbr,
 }
 
@@ -269,7 +278,10 @@ mod tests {
             ["ours", "reference", "reference-tuned", "floor"]
         );
         assert_eq!(words::<Compare>(), ["steps", "paper"]);
-        assert_eq!(words::<Transport>(), ["udp", "tcp"]);
+        assert_eq!(
+            words::<Transport>(),
+            ["udp", "tcp", "quic-datagram", "quic-stream"]
+        );
         assert_eq!(words::<Congestion>(), ["cubic", "newreno", "bbr"]);
         assert_eq!(words::<ClusterName>(), ["a", "b"]);
         assert_eq!(

@@ -37,6 +37,9 @@ impl Viewer {
         let sockets = match transport {
             Transport::Udp => Some(udp::Pair::bind().map_err(|error| format!("UDP: {error}"))?),
             Transport::Tcp => None,
+            Transport::QuicDatagram | Transport::QuicStream => {
+                return Err(format!("this viewer speaks RTSP, not {transport}"));
+            }
         };
         let media = connection.describe().await?;
         connection

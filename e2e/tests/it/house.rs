@@ -24,10 +24,13 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         "renderer",
         &["settings", "stamp", "timeline", "media", "service"],
     ),
-    ("streamer", &["settings", "timeline", "media", "service"]),
+    (
+        "streamer",
+        &["settings", "timeline", "media", "roq", "service"],
+    ),
     (
         "client",
-        &["settings", "stamp", "timeline", "media", "service"],
+        &["settings", "stamp", "timeline", "media", "roq", "service"],
     ),
     ("lisp", &["settings", "timeline", "service", "cluster"]),
     ("result", &["settings", "timeline"]),
@@ -45,6 +48,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "settings",
             "stamp",
             "timeline",
+            "roq",
             "service",
             "testbed",
             "result",

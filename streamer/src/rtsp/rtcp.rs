@@ -32,14 +32,14 @@ struct Sender {
 
 /// Decides for the packets that come to one name.
 #[derive(Debug, Default)]
-pub(super) struct Guard {
+pub(crate) struct Guard {
     senders: HashMap<Option<SocketAddr>, Sender>,
 }
 
 impl Guard {
     /// Whether `packet` is passed on, which came at `now` from `from`, or over TCP. `own` is the stream's SSRC, if it has
     /// begun; `is_viewer` says whether an address is one that a viewer sends RTCP from.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &mut self,
         packet: &[u8],
         from: Option<SocketAddr>,
@@ -88,23 +88,47 @@ fn refill(since: Duration) -> f64 {
 }
 
 /// The SSRC of each packet's sender in a compound packet (RFC 3550 section 6.1); none if it is no RTCP.
-pub fn ssrcs(mut compound: &[u8]) -> Option<Vec<u32>> {
+pub fn ssrcs(compound: &[u8]) -> Option<Vec<u32>> {
     let mut found = Vec::new();
-    while !compound.is_empty() {
-        let (head, _) = compound.split_first_chunk::<4>()?;
-        let [first, kind, high, low] = *head;
-        let length = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
-        if first >> 6 != 2 || !(200..=207).contains(&kind) || compound.len() < length {
-            return None;
-        }
-        let (packet, rest) = compound.split_at(length);
+    for packet in Packets(compound) {
         // An empty SDES or BYE has no sender.
-        if let Some(ssrc) = packet.get(4..8).and_then(|ssrc| ssrc.try_into().ok()) {
+        if let Some(ssrc) = packet?.get(4..8).and_then(|ssrc| ssrc.try_into().ok()) {
             found.push(u32::from_be_bytes(ssrc));
         }
-        compound = rest;
     }
     (!found.is_empty()).then_some(found)
+}
+
+/// Whether a compound packet asks for a key frame: a picture loss indication (RFC 4585 section 6.3.1) or a full intra request
+/// (RFC 5104 section 4.3.1) is in it.
+pub fn wants_keyframe(compound: &[u8]) -> bool {
+    const PAYLOAD_FEEDBACK: u8 = 206;
+    Packets(compound)
+        .map_while(|packet| packet)
+        .any(|packet| packet[1] == PAYLOAD_FEEDBACK && matches!(packet[0] & 0x1f, 1 | 4))
+}
+
+/// The packets of a compound packet, each with its whole head; the last is none where it is no RTCP.
+struct Packets<'a>(&'a [u8]);
+
+impl<'a> Iterator for Packets<'a> {
+    type Item = Option<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let packet = first(self.0);
+        self.0 = packet.map_or(&[], |packet| &self.0[packet.len()..]);
+        Some(packet)
+    }
+}
+
+fn first(compound: &[u8]) -> Option<&[u8]> {
+    let [first, kind, high, low] = *compound.first_chunk::<4>()?;
+    let length = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
+    let is_rtcp = first >> 6 == 2 && (200..=207).contains(&kind);
+    compound.get(..length).filter(|_| is_rtcp)
 }
 
 #[cfg(test)]
@@ -157,6 +181,18 @@ mod tests {
         assert_eq!(taken, 100, "what is left of the burst");
         assert_eq!(admit(0, now), Err(RtcpDropped::rate));
         assert_eq!(admit(0, now + Duration::from_secs(1)), Ok(()));
+    }
+
+    #[test]
+    fn a_picture_loss_is_heard() {
+        // RFC 4585 figure 3, with format 1 for a picture loss, and RFC 5104's full intra request.
+        let feedback = |format: u8| [&[0x80 | format, 206, 0, 2][..], &[0; 8]].concat();
+        for format in 0..32 {
+            let compound = [report(7), feedback(format)].concat();
+            assert_eq!(wants_keyframe(&compound), [1, 4].contains(&format));
+        }
+        assert!(!wants_keyframe(&report(7)));
+        assert!(!wants_keyframe(&[0x81, 206]));
     }
 
     proptest! {

@@ -418,7 +418,7 @@ impl Inner {
                 connection.sessions().play(&id);
             }
             self.viewers
-                .play(id.to_string(), name.clone(), transport, connection);
+                .play(id.to_string(), name.clone(), transport, Some(connection));
         }
         if let Some(feed) = self.table.find(&name) {
             feed.wish_keyframe();

@@ -1,4 +1,4 @@
-//! Who plays what, by RTSP session, and from where they may report on it.
+//! Who plays what, by RTSP session or QUIC connection, and from where they may report on it.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,7 +15,8 @@ use crate::metrics::Metrics;
 struct Viewer {
     feed: FeedName,
     transport: Transport,
-    connection: u64,
+    /// The RTSP connection that controls it.
+    connection: Option<u64>,
 }
 
 /// The sessions that play. Bounded by the session pool's limit.
@@ -56,8 +57,14 @@ impl Viewers {
         self.stop(session);
     }
 
-    /// `session`, set up over `connection`, plays `feed`.
-    pub fn play(&self, session: String, feed: FeedName, transport: Transport, connection: u64) {
+    /// `session` plays `feed`; with RTSP it was set up over `connection`.
+    pub fn play(
+        &self,
+        session: String,
+        feed: FeedName,
+        transport: Transport,
+        connection: Option<u64>,
+    ) {
         let mut playing = self.playing.lock();
         playing.insert(
             session,
@@ -82,7 +89,7 @@ impl Viewers {
         let mut playing = self.playing.lock();
         let mut feed = None;
         playing.retain(|_, viewer| {
-            let stays = viewer.connection != connection;
+            let stays = viewer.connection != Some(connection);
             if !stays {
                 feed = Some(viewer.feed.clone());
             }
@@ -120,9 +127,9 @@ mod tests {
     fn a_viewer_ends_with_its_session_or_its_connection() {
         let viewers = Viewers::new(Metrics::default());
         let feed = FeedName::new("x").unwrap();
-        viewers.play("a".into(), feed.clone(), Transport::Udp, 1);
-        viewers.play("b".into(), feed.clone(), Transport::Tcp, 2);
-        viewers.play("b".into(), feed.clone(), Transport::Tcp, 2);
+        viewers.play("a".into(), feed.clone(), Transport::Udp, Some(1));
+        viewers.play("b".into(), feed.clone(), Transport::Tcp, Some(2));
+        viewers.play("b".into(), feed.clone(), Transport::Tcp, Some(2));
         assert_eq!(viewers.of(&feed), 2);
         viewers.stop("a");
         assert_eq!(viewers.of(&feed), 1);

@@ -64,6 +64,8 @@ pub struct LabPlan {
     pub feed_port: u16,
     /// The streamer pod's TCP port for RTSP.
     pub rtsp_port: u16,
+    /// The streamer pod's UDP port for RTP over QUIC.
+    pub quic_port: u16,
     /// The WAN between the nodes; `single` has none.
     pub wan: Wan,
 }

@@ -21,6 +21,7 @@ pub(crate) const FEED_PORT: u16 = 8080;
 
 /// The streamer's port for RTSP.
 pub(crate) const RTSP_PORT: u16 = 8554;
+pub(crate) const QUIC_PORT: u16 = 8555;
 
 /// A lab that is up, and how to reach the streamer in it.
 pub(crate) struct Stage {
@@ -57,6 +58,7 @@ pub(crate) fn plan(fabric: Fabric) -> LabPlan {
             .to_vec(),
         feed_port: FEED_PORT,
         rtsp_port: RTSP_PORT,
+        quic_port: QUIC_PORT,
         wan: Wan::default(),
     }
 }

@@ -1,8 +1,11 @@
 //! Where the programs of a repetition listen, and where they find one another.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use roq::identity::Identity;
 use settings::Role;
 use testbed::Ready;
 
@@ -18,6 +21,10 @@ pub struct ListenAddresses {
     pub http: String,
     /// The streamer's port for viewers.
     pub rtsp: String,
+    /// The streamer's UDP port for viewers over QUIC.
+    pub quic: String,
+    /// What viewers over QUIC know the streamer by; none where it has no such port.
+    pub identity: Option<IdentityFiles>,
     /// The ops port of each program.
     pub ops: BTreeMap<Role, String>,
     /// The only UDP ports that the streamer may send from, `LOW-HIGH`; none for any.
@@ -31,9 +38,44 @@ impl ListenAddresses {
         Self {
             http: any(),
             rtsp: any(),
+            quic: any(),
+            identity: None,
             ops: Role::ALL.map(|role| (role, any())).into(),
             udp_ports: None,
         }
+    }
+}
+
+/// The streamer's certificate and its key as files, and the pin by which the client knows it. They outlive the streamer, which
+/// may be killed on purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub pin: String,
+}
+
+impl IdentityFiles {
+    /// Words in the place of what a run makes, for `--dry-run`.
+    pub fn unknown() -> Self {
+        Self {
+            certificate: "<certificate>".into(),
+            key: "<key>".into(),
+            pin: "<pin>".to_owned(),
+        }
+    }
+
+    /// Makes a certificate, and writes it and its key into `folder`.
+    pub fn make(folder: &Path) -> anyhow::Result<Self> {
+        let now = u64::try_from(service::clock::now().0).unwrap_or_default();
+        let identity = Identity::self_signed(UNIX_EPOCH + Duration::from_micros(now))?;
+        let made = Self {
+            certificate: folder.join("certificate.pem"),
+            key: folder.join("key.pem"),
+            pin: identity.pin().to_string(),
+        };
+        identity.write(&made.certificate, &made.key)?;
+        Ok(made)
     }
 }
 
@@ -44,6 +86,8 @@ pub struct Addresses {
     pub http: String,
     /// The streamer's port for viewers.
     pub rtsp: String,
+    /// The streamer's UDP port for viewers over QUIC.
+    pub quic: String,
     pub collector: String,
 }
 
@@ -54,6 +98,7 @@ impl Addresses {
         Self {
             http: port("http"),
             rtsp: port("rtsp"),
+            quic: port("quic"),
             collector: port("collector"),
         }
     }
@@ -61,6 +106,11 @@ impl Addresses {
     /// The URL that the renderer sends to.
     pub fn feed(&self) -> String {
         format!("http://{}/feeds/{FEED}", self.http)
+    }
+
+    /// The URL that the client plays over QUIC.
+    pub fn quic_stream(&self) -> String {
+        format!("roq://{}/{FEED}", self.quic)
     }
 
     /// The URL that the client plays.

@@ -43,6 +43,11 @@ pub fn streamer(scenario: &Scenario, listen: &ListenAddresses) -> Vec<String> {
     if let Some(ports) = &listen.udp_ports {
         args.extend(["--udp-ports".to_owned(), ports.clone()]);
     }
+    if let Some(identity) = &listen.identity {
+        args.extend(["--quic".to_owned(), listen.quic.clone()]);
+        args.extend(["--quic-cert".to_owned(), display(&identity.certificate)]);
+        args.extend(["--quic-key".to_owned(), display(&identity.key)]);
+    }
     args.extend(to_args(&scenario.streamer));
     args
 }
@@ -85,11 +90,15 @@ pub fn client(
     folder: &RepetitionFolder,
 ) -> Vec<String> {
     let mut args = words("--sink none --ops");
-    args.extend([
-        listen.ops[&Role::Client].clone(),
-        "--url".into(),
-        addresses.stream_of(scenario),
-    ]);
+    let url = if transport.is_quic() {
+        addresses.quic_stream()
+    } else {
+        addresses.stream_of(scenario)
+    };
+    args.extend([listen.ops[&Role::Client].clone(), "--url".into(), url]);
+    if let Some(identity) = &listen.identity {
+        args.push(format!("--quic-pin={}", identity.pin));
+    }
     args.extend(["--transport".into(), transport.to_string()]);
     args.extend([
         "--collector".into(),
@@ -197,6 +206,7 @@ mod tests {
         let addresses = Addresses {
             http: "h:1".into(),
             rtsp: "h:2".into(),
+            quic: "h:4".into(),
             collector: "h:3".into(),
         };
         let listen = ListenAddresses::drawn();
@@ -244,6 +254,7 @@ mod tests {
         let addresses = Addresses {
             http: "h:1".into(),
             rtsp: "h:2".into(),
+            quic: "h:4".into(),
             collector: "h:3".into(),
         };
         let programs = Programs {

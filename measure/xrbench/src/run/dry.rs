@@ -7,7 +7,7 @@ use serde_json::json;
 
 use testbed::local::capabilities::Capabilities;
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, IdentityFiles};
 use super::commands::{self, Programs};
 use super::content::Contents;
 use super::place::lab_plan::LabCapabilities;
@@ -53,6 +53,7 @@ pub(super) fn command_lines(
         listen.rtsp.clone_from(&addresses.rtsp);
     }
     let transport = place.transport(scenario.transport);
+    listen.identity = transport.is_quic().then(IdentityFiles::unknown);
     let streamer = ("streamer", commands::between(scenario, programs, &listen));
     if scenario.pipeline.is_reference() {
         let (render, play) = commands::reference(scenario, &addresses, transport, folder)?;

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use settings::{Role, Transport};
+use tempfile::TempDir;
 use testbed::{Ready, Spec};
 use tokio::net::TcpStream;
 
-use super::addresses::{Addresses, FEED, ListenAddresses, announced};
+use super::addresses::{Addresses, FEED, IdentityFiles, ListenAddresses, announced};
 use super::faults::Action;
 use super::place::{Fault, Place, PlacePlan, READY, Setup, Workload};
 use super::repetition::{Repetition, Stopped};
@@ -27,6 +29,8 @@ pub(super) struct Pipeline {
     /// Where each program listens.
     pub(super) listen: ListenAddresses,
     pub(super) transport: Transport,
+    /// The files of the streamer's certificate, while anybody needs them.
+    _secrets: Option<TempDir>,
     running: BTreeMap<Role, Workload>,
     scrapers: BTreeMap<Role, Scraper>,
     /// Programs that were told to end: a pod logs on until it is gone.
@@ -40,8 +44,14 @@ impl Pipeline {
         let seed = u64::from(repetition.meta.run).wrapping_add(context.seed);
         let plan = PlacePlan::new(scenario, &context.means, seed)?;
         plan.meta().record(&mut repetition.meta);
-        let listen = plan.listen(scenario.server.is_none())?;
+        let mut listen = plan.listen(scenario.server.is_none())?;
         let transport = plan.transport(scenario.transport);
+        let mut secrets = None;
+        if transport.is_quic() {
+            let folder = tempfile::tempdir().context("a folder for the streamer's certificate")?;
+            listen.identity = Some(IdentityFiles::make(folder.path())?);
+            secrets = Some(folder);
+        }
         if let Some(building) = plan.building() {
             context.progress.step(building);
         }
@@ -65,6 +75,7 @@ impl Pipeline {
             place,
             listen,
             transport,
+            _secrets: secrets,
             running: BTreeMap::new(),
             scrapers: BTreeMap::new(),
             ended: Vec::new(),
@@ -113,6 +124,9 @@ impl Pipeline {
             let said = self.ready(repetition, collector, role).await?;
             self.listen.http = announced(&said, "http", role)?;
             self.listen.rtsp = announced(&said, "rtsp", role)?;
+            if self.listen.identity.is_some() {
+                self.listen.quic = announced(&said, "quic", role)?;
+            }
         }
         Ok(self.place.addresses(&self.listen, reports))
     }

@@ -95,6 +95,11 @@ impl Scenario {
     /// What a fabric, its WAN and its limits must agree on.
     fn check_network(&self) -> Result<(), CheckError> {
         let fabric = self.fabric;
+        if self.transport.is_quic() && (self.pipeline.is_reference() || self.server.is_some()) {
+            let why = "of what is played here only xr-streamer and xr-client speak RTP over QUIC; use udp or tcp for the \
+                 reference and for another server";
+            return Err(CheckError::new("transport", &self.transport, why));
+        }
         if self.pipeline.is_reference() && !self.fault.is_empty() {
             let why = "an unmodified ffmpeg ends with the connection that it loses, and does not come back; leave the faults \
                  out for this one";

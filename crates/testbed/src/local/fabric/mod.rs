@@ -32,7 +32,7 @@ pub use carriers::{Carriers, OverlayCarrier, WanCarrier};
 pub use error::BuildError;
 pub use inputs::{Backends, FabricInputs, OverlayBackend, Program, WanBackend, WireguardBackend};
 pub use keys::{KeyPair, Keys};
-pub use nodeport::{FEED_NODE_PORT, RTP_NODE_PORTS, RTSP_NODE_PORT};
+pub use nodeport::{FEED_NODE_PORT, QUIC_NODE_PORT, RTP_NODE_PORTS, RTSP_NODE_PORT};
 pub use reach::{BuiltFabric, Encapsulation, RtpOverUdp, StreamerReach, TooLarge, fits};
 
 use super::plan::{Fabric, LabPlan};

@@ -27,6 +27,9 @@ pub const FEED_NODE_PORT: u16 = 30080;
 /// The node's port for RTSP.
 pub const RTSP_NODE_PORT: u16 = 30554;
 
+/// The node's port for RTP over QUIC. All of a viewer's packets come from and go to this one, so either policy will do.
+pub const QUIC_NODE_PORT: u16 = 30555;
+
 /// The node's ports for RTP and RTCP, which the streamer must serve from: two for each stream, four streams.
 pub const RTP_NODE_PORTS: RangeInclusive<u16> = 30600..=30607;
 
@@ -80,6 +83,7 @@ pub(super) fn build(plan: &LabPlan, given: &FabricInputs, policy: TrafficPolicy)
             name,
             feed: SocketAddrV4::new(node, FEED_NODE_PORT),
             rtsp: SocketAddrV4::new(node, RTSP_NODE_PORT),
+            quic: SocketAddrV4::new(node, QUIC_NODE_PORT),
             rtp_over_udp,
             mtu_bytes: ETHERNET_MTU_BYTES,
             wan_crossings: draft::wan_crossings(plan),
@@ -112,6 +116,7 @@ pub(super) fn streamer_ports(
     let mut ports = vec![
         port("feed", Protocol::Tcp, plan.feed_port, FEED_NODE_PORT),
         port("rtsp", Protocol::Tcp, plan.rtsp_port, RTSP_NODE_PORT),
+        port("quic", Protocol::Udp, plan.quic_port, QUIC_NODE_PORT),
     ];
     if policy.is_some() {
         let rtp = RTP_NODE_PORTS.map(|at| port(&format!("rtp-{at}"), Protocol::Udp, at, at));

@@ -39,6 +39,8 @@ pub struct StreamerReach {
     pub feed: SocketAddrV4,
     /// What a client dials.
     pub rtsp: SocketAddrV4,
+    /// What a client dials over UDP for RTP over QUIC.
+    pub quic: SocketAddrV4,
     /// Whether RTP on UDP finds a client.
     pub rtp_over_udp: RtpOverUdp,
     /// The largest IP packet between client and streamer, in bytes.

@@ -46,6 +46,7 @@ pub(super) fn build(plan: &LabPlan) -> BuiltFabric {
             name: "single",
             feed: SocketAddrV4::new(address, plan.feed_port),
             rtsp: SocketAddrV4::new(address, plan.rtsp_port),
+            quic: SocketAddrV4::new(address, plan.quic_port),
             rtp_over_udp: RtpOverUdp::Works,
             mtu_bytes: ETHERNET_MTU_BYTES,
             wan_crossings: 0,

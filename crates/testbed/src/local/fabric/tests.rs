@@ -34,6 +34,7 @@ fn plan(fabric: Fabric) -> LabPlan {
             .to_vec(),
         feed_port: 8080,
         rtsp_port: 8554,
+        quic_port: 8555,
         wan: Wan::default(),
     }
 }

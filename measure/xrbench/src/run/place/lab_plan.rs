@@ -15,7 +15,7 @@ use testbed::local::fabric::{
 use testbed::local::plan::{self, PodPlan};
 use testbed::wan::Wan;
 
-use super::ports::{FEED_PORT, RTSP_PORT, ops_port};
+use super::ports::{FEED_PORT, QUIC_PORT, RTSP_PORT, ops_port};
 use super::terms::PlaceMeta;
 use crate::run::addresses::{Addresses, ListenAddresses};
 use crate::scenario::{Fabric, Scenario};
@@ -85,6 +85,7 @@ pub fn plan(
             .to_vec(),
         feed_port: FEED_PORT,
         rtsp_port: RTSP_PORT,
+        quic_port: QUIC_PORT,
         wan: wan.clone(),
     };
     let given = FabricInputs {
@@ -189,6 +190,8 @@ impl LabPlan {
         ListenAddresses {
             http: format!("0.0.0.0:{FEED_PORT}"),
             rtsp: format!("0.0.0.0:{RTSP_PORT}"),
+            quic: format!("0.0.0.0:{QUIC_PORT}"),
+            identity: None,
             ops: Role::ALL.map(ops).into(),
             udp_ports: match &self.built.reach.rtp_over_udp {
                 RtpOverUdp::WorksFromPorts(ports) => {
@@ -204,6 +207,7 @@ impl LabPlan {
         Addresses {
             http: self.built.reach.feed.to_string(),
             rtsp: self.built.reach.rtsp.to_string(),
+            quic: self.built.reach.quic.to_string(),
             collector: collector.to_owned(),
         }
     }

@@ -173,6 +173,7 @@ impl Place {
             Self::Host(_) => Addresses {
                 http: listen.http.clone(),
                 rtsp: listen.rtsp.clone(),
+                quic: listen.quic.clone(),
                 collector,
             },
             Self::Lab(lab) => lab.plan().addresses(&collector),

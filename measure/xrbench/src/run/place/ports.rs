@@ -8,6 +8,9 @@ pub(super) const FEED_PORT: u16 = 8080;
 /// The streamer's port for viewers.
 pub(super) const RTSP_PORT: u16 = 8554;
 
+/// The streamer's UDP port for viewers over QUIC.
+pub(super) const QUIC_PORT: u16 = 8555;
+
 /// The ops port of a program.
 pub(super) const fn ops_port(role: Role) -> u16 {
     match role {

@@ -78,6 +78,7 @@ pub(super) fn build(plan: &LabPlan, given: &FabricInputs, version: Liqo) -> Buil
             name: plane.name,
             feed: SocketAddrV4::new(address, plan.feed_port),
             rtsp: SocketAddrV4::new(address, plan.rtsp_port),
+            quic: SocketAddrV4::new(address, plan.quic_port),
             rtp_over_udp: RtpOverUdp::Works,
             mtu_bytes: MTU_BYTES,
             wan_crossings: draft::wan_crossings(plan),

@@ -9,7 +9,7 @@ use settings::{ClusterName, Role, SourceSpec, Transport};
 
 use super::target::KubeTarget;
 use crate::run::addresses::ListenAddresses;
-use crate::run::place::ports::{FEED_PORT, RTSP_PORT, ops_port};
+use crate::run::place::ports::{FEED_PORT, QUIC_PORT, RTSP_PORT, ops_port};
 use crate::run::place::terms::PlaceMeta;
 use crate::scenario::{Fabric, Fault, Scenario, Service};
 use result::FabricMeta;
@@ -112,6 +112,8 @@ impl KubePlan {
         ListenAddresses {
             http: any(FEED_PORT),
             rtsp: any(RTSP_PORT),
+            quic: any(QUIC_PORT),
+            identity: None,
             ops: Role::ALL.map(|role| (role, any(ops_port(role)))).into(),
             udp_ports: None,
         }
@@ -164,6 +166,10 @@ pub(super) fn check(scenario: &Scenario) -> Result<Layout, ConfigError> {
     if let Some(server) = &scenario.server {
         let why = "there is no image of another server";
         return wrong("server", server.command.clone(), why, ONLY);
+    }
+    if scenario.transport.is_quic() {
+        let why = "the manifests have no port for QUIC and no certificate";
+        return wrong("transport", scenario.transport.to_string(), why, ONLY);
     }
     if scenario.service == Service::Headless {
         let why = "the manifests have a ClusterIP in front of the streamer";

@@ -133,6 +133,7 @@ fn addresses(near: &Objects) -> anyhow::Result<Addresses> {
     Ok(Addresses {
         http: format!("{host}:{}", of("feed-port")?),
         rtsp: format!("{host}:{}", of("rtsp-port")?),
+        quic: String::new(),
         collector: "collector:9094".to_owned(),
     })
 }

@@ -1,0 +1,122 @@
+//! Streams over QUIC: between programs on loopback, and in a lab through the NodePort that RTP on UDP cannot come back from.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use e2e::{Sandbox, Service, binary, until};
+use roq::identity::Identity;
+
+use crate::labs::{measure, scenario, summary};
+use crate::tools::{PATIENCE, text};
+
+/// A streamer with QUIC whose certificate outlives it, the URL of the feed `room`, and the client's flag for its pin.
+async fn streamer(sandbox: &Sandbox) -> (Service, String, String) {
+    let now = u64::try_from(service::clock::now().0).unwrap();
+    let identity = Identity::self_signed(UNIX_EPOCH + Duration::from_micros(now)).unwrap();
+    let (certificate, key) = (sandbox.path("certificate.pem"), sandbox.path("key.pem"));
+    identity.write(&certificate, &key).unwrap();
+    let (certificate, key) = (text(&certificate), text(&key));
+    let quic = [
+        "--quic",
+        "127.0.0.1:0",
+        "--quic-cert",
+        &certificate,
+        "--quic-key",
+        &key,
+    ];
+    let streamer = sandbox.streamer(&quic).await;
+    let url = format!("roq://{}/room", streamer.addr("quic"));
+    (streamer, url, format!("--quic-pin={}", identity.pin()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewers_over_quic_see_every_frame_and_come_back() {
+    let sandbox = Sandbox::new();
+    let (mut streamer, url, pin) = streamer(&sandbox).await;
+    let renderer = sandbox.renderer(&streamer.feed_url("room"), &[]).await;
+    let over_rtsp = sandbox.client(&streamer.rtsp_url("room"), &[]).await;
+    let mut viewers = Vec::new();
+    for transport in ["quic-datagram", "quic-stream"] {
+        let flags = ["--transport", transport, &pin];
+        let viewer = sandbox.client(&url, &flags).await;
+        viewer.shows(60, PATIENCE).await;
+        for outcome in ["missing", "unread"] {
+            let metric = format!("xr_client_frames_total{{outcome=\"{outcome}\"}}");
+            let count = viewer.ops().metric(&metric).await;
+            assert_eq!(count, Some(0.0), "{outcome} over {transport}");
+        }
+        let metric = format!("xr_streamer_viewers{{transport=\"{transport}\"}}");
+        assert_eq!(streamer.ops().metric(&metric).await, Some(1.0));
+        viewers.push(viewer);
+    }
+    viewers.push(over_rtsp);
+    streamer = streamer.kill_and_restart().await;
+    for viewer in &viewers {
+        viewer.shows(30, PATIENCE).await;
+    }
+    for viewer in viewers {
+        viewer.terminate().await;
+    }
+    let gone = "no viewer is left";
+    until(gone, PATIENCE, async || {
+        let metric = "xr_streamer_viewers{transport=\"quic-datagram\"}";
+        (streamer.ops().metric(metric).await? == 0.0).then_some(())
+    })
+    .await;
+    renderer.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_logged_only_when_asked_for() {
+    let sandbox = Sandbox::new();
+    let (streamer, url, pin) = streamer(&sandbox).await;
+    let _renderer = sandbox.renderer(&streamer.feed_url("room"), &[]).await;
+    for asked in [false, true] {
+        let file = sandbox.path(&format!("keys-{asked}"));
+        let keys = text(&file);
+        let mut args = vec![
+            "--url",
+            &url,
+            &pin,
+            "--ops",
+            "127.0.0.1:0",
+            "--duration",
+            "1s",
+        ];
+        args.extend(asked.then_some("--quic-keylog"));
+        let client = sandbox.spawn_in(
+            "client",
+            binary("xr-client"),
+            &args,
+            &[("SSLKEYLOGFILE", &keys)],
+        );
+        assert!(client.exited().await.is_success(), "{}", client.log_tail());
+        let written = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(
+            written.contains("CLIENT_TRAFFIC_SECRET_0"),
+            asked,
+            "{written}"
+        );
+    }
+}
+
+/// What RTP on UDP cannot: one UDP port through a NodePort with policy Cluster, whose rules hide where the client is.
+#[tokio::test(flavor = "multi_thread")]
+async fn quic_comes_back_through_a_masquerading_nodeport() {
+    let sandbox = Sandbox::new();
+    let mut file = String::new();
+    let transports = ["quic-datagram", "quic-stream"];
+    for transport in transports {
+        file += &format!(
+            "[[scenario]]\nname = \"{transport}\"\nfabric = \"nodeport\"\ntransport = \"{transport}\"\nduration = \"8s\"\n\
+             wan = {{ preset = \"local\" }}\n"
+        );
+    }
+    measure(&sandbox, &file, &[]).await.well();
+    let summary = summary(&sandbox);
+    for transport in transports {
+        let one = scenario(&summary, transport);
+        assert_eq!(one["transport"], transport, "{one}");
+        let count = |key: &str| one["frames"][key].as_f64().unwrap();
+        assert!(count("shown") >= 0.995 * count("scheduled"), "{one}");
+    }
+}
