@@ -51,3 +51,7 @@ echo "deps: installing ${missing[*]}"
 "${as_root[@]}" apt-get -qq update
 # Without a frontend nobody is asked, not even tshark's question whether ordinary users may capture: they may not.
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+# That package starts a router at boot; tests start their own, in namespaces.
+if [[ " ${missing[*]} " == *" openoverlayrouter "* ]] && command -v systemctl >/dev/null; then
+    "${as_root[@]}" systemctl disable --now oor.service 2>/dev/null || true
+fi
