@@ -14,6 +14,9 @@ use lisp::bench::pingpong;
 /// Round trips that are made through each tunnel.
 const TRIPS: usize = 20;
 
+/// The text of the last packet of a capture.
+const LAST: &str = "the-capture-ends-here";
+
 fn ground() -> Ground {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_xr-lisp"));
     Ground::make(false, program).expect("namespaces, as root, with iproute2 and ethtool")
@@ -38,17 +41,29 @@ fn captured(ground: &Ground, folder: &Path, work: impl FnOnce()) -> PathBuf {
     let path = file.to_str().unwrap().to_owned();
     let args = ["-i", "to-a", "-U", "--immediate-mode", "-w", &path, "udp"];
     let _capture: Running = ground.start("core", "tcpdump", &args).unwrap();
-    let start = Instant::now();
     // The header of the file is written once packets are being captured.
-    while std::fs::metadata(&file).map_or(0, |file| file.len()) < 24 {
+    await_file(&file, |bytes| bytes.len() >= 24);
+    work();
+    // Packets are written in their order: once the last is in the file, all are.
+    let last = format!("printf {LAST} >/dev/udp/10.0.0.1/9");
+    ground.call("core", "bash", &["-c", &last]).unwrap();
+    await_file(&file, |bytes| {
+        bytes
+            .windows(LAST.len())
+            .any(|part| part == LAST.as_bytes())
+    });
+    file
+}
+
+fn await_file(file: &Path, holds: impl Fn(&[u8]) -> bool) {
+    let start = Instant::now();
+    while !std::fs::read(file).is_ok_and(|bytes| holds(&bytes)) {
         assert!(
             start.elapsed() < Duration::from_secs(5),
             "tcpdump captures nothing"
         );
         std::thread::sleep(Duration::from_millis(5));
     }
-    work();
-    file
 }
 
 fn tshark(file: &Path, args: &[&str]) -> Vec<String> {

@@ -204,15 +204,13 @@ pub struct IdentityArgs {
 impl IdentityArgs {
     /// The certificate with its key, from the files or made for this process.
     pub fn identity(&self) -> anyhow::Result<Identity> {
-        match self.quic_cert.as_ref().zip(self.quic_key.as_ref()) {
-            Some((certificate, key)) => Identity::from_files(certificate, key)
-                .context("--quic-cert (XR_QUIC_CERT) and --quic-key (XR_QUIC_KEY)"),
-            None => {
-                let now = u64::try_from(service::clock::now().0).unwrap_or(0);
-                let now = SystemTime::UNIX_EPOCH + Duration::from_micros(now);
-                Ok(Identity::self_signed(now)?)
-            }
+        if let Some((certificate, key)) = self.quic_cert.as_ref().zip(self.quic_key.as_ref()) {
+            return Identity::from_files(certificate, key)
+                .context("--quic-cert (XR_QUIC_CERT) and --quic-key (XR_QUIC_KEY)");
         }
+        let now = service::clock::now().0;
+        let now = SystemTime::UNIX_EPOCH + Duration::from_micros(now);
+        Ok(Identity::self_signed(now)?)
     }
 }
 

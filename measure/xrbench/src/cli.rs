@@ -60,7 +60,7 @@ pub struct Cli {
 /// The commands of xrbench.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     Clean(CleanArgs),
     Lab(LabArgs),
     Calibrate(CalibrateArgs),

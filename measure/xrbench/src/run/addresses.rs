@@ -67,7 +67,7 @@ impl IdentityFiles {
 
     /// Makes a certificate, and writes it and its key into `folder`.
     pub fn make(folder: &Path) -> anyhow::Result<Self> {
-        let now = u64::try_from(service::clock::now().0).unwrap_or_default();
+        let now = service::clock::now().0;
         let identity = Identity::self_signed(UNIX_EPOCH + Duration::from_micros(now))?;
         let made = Self {
             certificate: folder.join("certificate.pem"),
