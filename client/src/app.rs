@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cli::{Args, SinkChoice};
 use crate::driver::Driver;
-use crate::incoming::QuicSettings;
+use crate::incoming::{QuicSettings, probe};
 use crate::link::{Link, Policy};
 use crate::metrics::Metrics;
 use crate::player::{Outputs, Player, SharedPlayer};
@@ -114,7 +114,7 @@ fn settings(args: &Args, uri: &http::Uri, metrics: &Metrics) -> anyhow::Result<S
     decode.sync = args.tuning.sync;
     let quic = args.trust()?.map(|trust| QuicSettings {
         target: Target {
-            host: bare_host(uri).to_owned(),
+            host: probe::bare_host(uri).unwrap_or_default().to_owned(),
             port: uri.port_u16().unwrap_or_default(),
             name: uri.path().trim_matches('/').to_owned(),
             // Each session says for itself.
@@ -133,12 +133,6 @@ fn settings(args: &Args, uri: &http::Uri, metrics: &Metrics) -> anyhow::Result<S
         },
         decode,
     })
-}
-
-/// The host of a URL, without the brackets of an IPv6 address.
-fn bare_host(uri: &http::Uri) -> &str {
-    let host = uri.host().unwrap_or_default();
-    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// Plays until the end, the duration or the shutdown. True if a duration was given and no frame came to count it from.

@@ -201,7 +201,7 @@ impl Args {
 }
 
 impl Args {
-    /// The transports to try.
+    /// The transports to try, in their order; an error where the one that was asked for does not go with the URL.
     pub fn transports(&self) -> Result<&'static [Transport], ConfigError> {
         let scheme = self.url.split(':').next().unwrap_or_default();
         self.transport.transports(scheme).ok_or_else(|| {

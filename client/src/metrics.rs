@@ -56,7 +56,7 @@ pub struct Metrics {
     pub posts: Fates,
     /// Pictures for the window or the recording.
     pub screen: Fates,
-    /// What came over QUIC.
+    /// Counters of the packets and frames that came over QUIC.
     pub quic: Received,
 }
 
@@ -197,7 +197,7 @@ impl Metrics {
     }
 }
 
-/// What came over QUIC, in `registry`.
+/// Counters of what comes over QUIC, registered in `registry`.
 fn received_over_quic(registry: &mut Registry) -> Received {
     let quic = Received::default();
     for (name, help, counter) in [

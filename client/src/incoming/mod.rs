@@ -24,7 +24,7 @@ pub(crate) use feedback::Feedback;
 pub(crate) enum Incoming {
     /// An RTSP session with RTP over UDP, or interleaved.
     Rtsp(rtsp::Rtsp),
-    /// RTP over QUIC.
+    /// A stream that comes as RTP over QUIC.
     Quic(quic::Quic),
 }
 

@@ -28,9 +28,13 @@ pub async fn connect_error(url: &http::Uri) -> Option<String> {
     Some(format!("cannot connect to {host}:{port}: {why}"))
 }
 
+/// The host of a URL, without the brackets of an IPv6 address; none where the URL has no host.
+pub fn bare_host(url: &http::Uri) -> Option<&str> {
+    Some(url.host()?.trim_start_matches('[').trim_end_matches(']'))
+}
+
 fn address(url: &http::Uri) -> Option<(&str, u16)> {
-    let host = url.host()?.trim_start_matches('[').trim_end_matches(']');
-    Some((host, url.port_u16().unwrap_or(PORT)))
+    Some((bare_host(url)?, url.port_u16().unwrap_or(PORT)))
 }
 
 async fn ask(url: &http::Uri) -> bool {

@@ -223,7 +223,7 @@ fn is_folder_name(name: &str) -> bool {
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = fs::read(path).with_context(|| {
         format!(
-            "cannot read {}: is its folder that of a result of `xrbench run`?",
+            "cannot read {}: is its folder that of a result of `xrbench run`, `xrbench provision` or xr-collector?",
             path.display()
         )
     })?;

@@ -35,6 +35,9 @@ pub enum EnterError {
         what: &'static str,
         source: io::Error,
     },
+    /// The port outside could not be opened; the error says why in full.
+    #[error(transparent)]
+    Outside(io::Error),
     /// Something that works on any machine did not.
     #[error("cannot start the guard's processes: {0}")]
     Guard(#[from] io::Error),

@@ -66,5 +66,6 @@ pub fn enter(
     if threads != 1 {
         return Err(EnterError::Threads { threads });
     }
-    guard::run(terminal, outside()?).map(Entered::Ended)
+    let listener = outside().map_err(EnterError::Outside)?;
+    guard::run(terminal, listener).map(Entered::Ended)
 }
