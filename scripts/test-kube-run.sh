@@ -73,6 +73,24 @@ P
 [ -z "$(ours all)$(ours namespaces)" ] || fail "the run has left: $(ours all) $(ours namespaces)"
 pass "scenarios 1 and 3 as a run, three clients in one, nothing left"
 
+# A client whose clock is wrong and drifts is as late as one whose clock is right.
+cp -r k8s "$work/k8s"
+sed -i 's/^          env:$/&\n            - {name: XR_CLOCK_SKEW, value: "5s,100ppm"}/' "$work/k8s/base/client/deployment.yaml"
+run scenarios/kube.toml --only s3-nodeport --set runs=1 --set duration=20s --manifests "$work/k8s" --out "$work/skewed" || fail "the run with a skewed clock"
+python3 - "$work/run" "$work/skewed" <<'P' || fail "a skewed clock changes the latency"
+import json, sys
+from pathlib import Path
+
+right, wrong = (json.loads((Path(folder) / "summary.json").read_text()) for folder in sys.argv[1:])
+p50 = [next(s for s in summary["scenarios"] if s["name"] == "s3-nodeport")["latency_us"]["p50"] / 1e3 for summary in (right, wrong)]
+meta = json.loads((Path(sys.argv[2]) / "s3-nodeport/run-1/meta.json").read_text())
+uncertainty = meta["clock_uncertainty_us"] / 1e3
+print(f"test-kube: p50 {p50[0]:.2f} ms, with a clock that is 5 s ahead and gains 100 ppm {p50[1]:.2f} ± {uncertainty:.2f} ms: {meta['clocks']['client']}")
+assert meta["clocks"]["client"]["offset_us"] > 5_000_000
+assert abs(p50[1] - p50[0]) <= max(0.5, uncertainty)
+P
+pass "a wrong clock is put right"
+
 # A pod that is killed on purpose comes back, and the result says so.
 cat >"$work/kill.toml" <<'T'
 schema = 1

@@ -148,7 +148,7 @@ fuzz_target!(|input: (bool, Vec<(u8, u8, [u32; 4])>, &[u8])| {
                     uncertainty_us: first.0,
                 };
                 let estimate = exchange.estimate().unwrap_or(forged);
-                collector.core.clock(&source_name(source), estimate);
+                collector.core.clock(&source_name(source), estimate.into());
             }
         }
         collector.check();

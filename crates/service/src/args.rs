@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use clap_complete::Shell;
 
+use crate::clock::Skew;
 use crate::logs::{Filter, Format};
 
 /// Where [`Common::ops`] comes from, for messages.
@@ -41,6 +42,17 @@ pub struct Common {
     /// Address of the ops port, which serves /live, /ready, /metrics, /trace and /clock; port 0 takes a free one.
     #[arg(long, env = "XR_OPS", value_name = "ADDR:PORT", value_parser = listen_address, help_heading = "Operation")]
     pub ops: Option<SocketAddr>,
+
+    /// Make this program's clock wrong by an offset and a drift, such as 5s,100ppm: for tests of whoever puts clocks right.
+    #[arg(
+        long,
+        env = "XR_CLOCK_SKEW",
+        value_name = "OFFSET[,PPM]",
+        hide_short_help = true,
+        allow_hyphen_values = true,
+        help_heading = "Operation"
+    )]
+    pub clock_skew: Option<Skew>,
 
     /// Print completions for this shell and exit; to use them: source <(PROGRAM --completions bash).
     #[arg(

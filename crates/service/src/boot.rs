@@ -11,7 +11,7 @@ use clap_complete::Shell;
 
 use crate::args::Common;
 use crate::drain::{GRACE, grace};
-use crate::{ConfigError, Shutdown, descriptors, exit, logs};
+use crate::{ConfigError, Shutdown, clock, descriptors, exit, logs};
 
 /// How long tasks that block a thread may hold up the exit once everything else is done.
 const BLOCKING_GRACE: Duration = Duration::from_millis(300);
@@ -52,6 +52,12 @@ where
         }
     };
     logs::init(&common(&args).log, common(&args).log_format);
+    if let Some(skew) = common(&args).clock_skew {
+        clock::set_skew(skew);
+        tracing::warn!(
+            "this program's clock is wrong by {skew}, as --clock-skew (XR_CLOCK_SKEW) asks"
+        );
+    }
     descriptors::raise();
     let code = match start(limit, args, app) {
         Ok(()) => {

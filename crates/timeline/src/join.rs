@@ -5,7 +5,7 @@
 //! to another stream, or to a clock that is not set, and is left out. The key repeats after 13 hours: long after a frame is
 //! forgotten. Restarts need no care, because keys go on where frame numbers begin again.
 //!
-//! Every time is put on the collector's clock as it comes in, by the offset that its source has then.
+//! Every time is put on the collector's clock as it comes in, by the [`Correction`] that its source has then.
 //!
 //! Memory: at most [`Limits::open`] frames of some 150 bytes and a row for each of their clients, and [`Limits::remembered`]
 //! keys of some 30; with the default limits and one client, hash tables at their fullest included, under 24 MB.
@@ -14,7 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use crate::clock_exchange::on_our_clock;
+use crate::clock_filter::Correction;
 use crate::frames_csv::{FrameRow, Outcome};
 use crate::{ClientName, Crossing, FrameReport, Point, Reading, RtpTimestamp, UnixMicros};
 
@@ -95,13 +95,13 @@ impl fmt::Display for Counts {
     }
 }
 
-/// How far the clocks are from ours that the times of a report were read from, in microseconds.
+/// What puts the times of a report on our clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Offsets {
-    /// The client's clock minus ours.
-    pub client_us: i64,
-    /// The clock that the stamps are drawn from minus ours, as far as it is known before the renderer's trace is.
-    pub stamp_us: i64,
+pub struct Corrections {
+    /// The correction of the client's clock.
+    pub client: Correction,
+    /// The correction of the clock that the stamps are drawn from, as far as it is known before the renderer's trace is.
+    pub stamp: Correction,
 }
 
 /// A set of clients, by their slots.
@@ -172,9 +172,9 @@ impl Joiner {
         }
     }
 
-    /// Takes a crossing that a service saw, whose clock is `offset_us` ahead of ours. Points of a client are left out: they
+    /// Takes a crossing that a service saw, whose clock `clock` puts right. Points of a client are left out: they
     /// are in its reports.
-    pub fn crossing(&mut self, crossing: Crossing, offset_us: i64, rows: &mut Vec<FrameRow>) {
+    pub fn crossing(&mut self, crossing: Crossing, clock: Correction, rows: &mut Vec<FrameRow>) {
         let Crossing {
             rtp_timestamp: key,
             point,
@@ -187,7 +187,7 @@ impl Joiner {
         let belongs = if point == Point::Generated {
             RtpTimestamp::from_generated(at) == key
         } else {
-            lag_us(key, on_our_clock(at, offset_us)).abs() <= MAX_LAG_US
+            lag_us(key, clock.on_our_clock(at)).abs() <= MAX_LAG_US
         };
         if !belongs {
             self.counts.foreign += 1;
@@ -199,7 +199,7 @@ impl Joiner {
         }
         let open = self.open(key, rows);
         // What an earlier crossing said stays.
-        open.crossed[point as usize].get_or_insert_with(|| on_our_clock(at, offset_us));
+        open.crossed[point as usize].get_or_insert_with(|| clock.on_our_clock(at));
         let crossed = open.crossed;
         for mut row in open.rows.extract_if(.., |row| is_whole(row, &crossed)) {
             fill(&mut row, &crossed);
@@ -214,19 +214,19 @@ impl Joiner {
         &mut self,
         client: &ClientName,
         report: &FrameReport,
-        offsets: Offsets,
+        clocks: Corrections,
         rows: &mut Vec<FrameRow>,
     ) -> bool {
         let mut said = FrameRow::from_report(report);
         said.client = Some(client.clone());
         let clients = [&mut said.points[Point::Received as usize], &mut said.shown];
         for at in clients.into_iter().flatten() {
-            *at = on_our_clock(*at, offsets.client_us);
+            *at = clocks.client.on_our_clock(*at);
         }
-        let decoded = on_our_clock(report.decoded, offsets.client_us);
+        let decoded = clocks.client.on_our_clock(report.decoded);
         said.set(Point::Decoded, decoded);
         if let Reading::Read { generated, .. } = report.reading {
-            let ours = on_our_clock(generated, offsets.stamp_us);
+            let ours = clocks.stamp.on_our_clock(generated);
             if decoded.0.abs_diff(ours.0) > MAX_LAG_US.unsigned_abs() {
                 self.counts.implausible += 1;
                 return false;

@@ -78,14 +78,16 @@ fn client(name: &str) -> ClientName {
 }
 
 fn tell(joiner: &mut Joiner, name: &str, report: &FrameReport, rows: &mut Vec<FrameRow>) {
-    assert!(joiner.report(&client(name), report, Offsets::default(), rows));
+    assert!(joiner.report(&client(name), report, Corrections::default(), rows));
 }
 
 fn play(joiner: &mut Joiner, heard: impl IntoIterator<Item = Heard>) -> Vec<FrameRow> {
     let mut rows = Vec::new();
     for heard in heard {
         match heard {
-            Heard::Crossing(crossing) => joiner.crossing(crossing, 0, &mut rows),
+            Heard::Crossing(crossing) => {
+                joiner.crossing(crossing, Correction::default(), &mut rows)
+            }
             Heard::Report(report) => tell(joiner, "a", &report, &mut rows),
         }
     }
@@ -266,7 +268,7 @@ fn the_wrap_of_the_key_is_no_gap() {
                     point,
                     at,
                 },
-                0,
+                Correction::default(),
                 &mut rows,
             );
         }
@@ -442,7 +444,7 @@ fn each_source_is_put_on_our_clock_by_its_own_offset() {
             point,
             at: UnixMicros(at(3, point).0.strict_add_signed(offset_us)),
         };
-        joiner.crossing(theirs, offset_us, &mut rows);
+        joiner.crossing(theirs, Correction::fixed(offset_us), &mut rows);
     }
     let behind = |at: UnixMicros| UnixMicros(at.0 - 250_000);
     let theirs = FrameReport {
@@ -451,11 +453,11 @@ fn each_source_is_put_on_our_clock_by_its_own_offset() {
         shown: behind(report(3).shown),
         ..report(3)
     };
-    let offsets = Offsets {
-        client_us: -250_000,
-        stamp_us: 0,
+    let clocks = Corrections {
+        client: Correction::fixed(-250_000),
+        stamp: Correction::default(),
     };
-    assert!(joiner.report(&client("a"), &theirs, offsets, &mut rows));
+    assert!(joiner.report(&client("a"), &theirs, clocks, &mut rows));
     assert_eq!(rows, [whole_row(3)]);
 }
 
@@ -484,13 +486,13 @@ fn a_stamp_is_put_on_our_clock_too() {
                 point: Point::Generated,
                 at: ahead(generated(3)),
             };
-            joiner.crossing(crossing, 2_000_000, &mut rows);
+            joiner.crossing(crossing, Correction::fixed(2_000_000), &mut rows);
         }
-        let offsets = Offsets {
-            client_us: 0,
-            stamp_us,
+        let clocks = Corrections {
+            client: Correction::default(),
+            stamp: Correction::fixed(stamp_us),
         };
-        assert!(joiner.report(&client("a"), &stamped, offsets, &mut rows));
+        assert!(joiner.report(&client("a"), &stamped, clocks, &mut rows));
         joiner.finish(&mut rows);
         assert_eq!(rows[0].latency_us(), Some(latency_us));
     }
@@ -505,7 +507,7 @@ fn a_picture_of_another_time_is_counted_and_left_out() {
             decoded: UnixMicros(decoded),
             ..report(0)
         };
-        assert!(!joiner.report(&client("a"), &absurd, Offsets::default(), &mut rows));
+        assert!(!joiner.report(&client("a"), &absurd, Corrections::default(), &mut rows));
     }
     assert_eq!(joiner.counts().implausible, 3);
     tell(&mut joiner, "a", &report(0), &mut rows);

@@ -1,6 +1,8 @@
 //! The collector by itself: what it writes is a result like any other.
 
-use e2e::{Sandbox, binary, run, until};
+use std::collections::HashMap;
+
+use e2e::{Sandbox, binary, free_address, rows, run, until};
 use serde_json::Value;
 use timeline::{FrameNumber, FrameReport, Reading, RtpTimestamp, UnixMicros};
 
@@ -107,4 +109,93 @@ async fn two_clients_and_two_starts_can_be_reported() {
         );
     }
     assert_eq!(summary["clock_uncertainty_us"], 0);
+}
+
+/// Frames that each of two clients shows: half a minute, in which the one's clock gains 3 ms.
+const HALF_A_MINUTE: u64 = 900;
+
+/// Of two clients of one stream, one has a clock that is 5 s ahead and gains 100 us a second. Its frames are as late as the other's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_wrong_and_drifts_changes_no_latency() {
+    let sandbox = Sandbox::new();
+    let out = sandbox.path("collected");
+    let streamer = sandbox.streamer(&[]).await;
+    let renderer = sandbox.renderer(&streamer.feed_url("feed"), &[]).await;
+    let clients =
+        [("right", "0s"), ("wrong", "5s,100ppm")].map(|(name, skew)| (name, skew, free_address()));
+    let mut scrape = vec![
+        format!("--scrape=renderer={}", renderer.addr("ops")),
+        format!("--scrape=streamer={}", streamer.addr("ops")),
+    ];
+    scrape.extend(clients.map(|(name, _, ops)| format!("--scrape={name}={ops}")));
+    let mut args: Vec<_> = scrape.iter().map(String::as_str).collect();
+    let out_text = text(&out);
+    args.extend([
+        "--listen",
+        "127.0.0.1:0",
+        "--ops",
+        "127.0.0.1:0",
+        "--out",
+        &out_text,
+    ]);
+    let collector = sandbox.start("collector", "xr-collector", &args).await;
+    let to = format!("http://{}", collector.addr("listen"));
+    let mut shown = Vec::new();
+    for (name, skew, ops) in clients {
+        let (skew, ops) = (format!("--clock-skew={skew}"), ops.to_string());
+        let args = [
+            "--ops",
+            &ops,
+            "--collector",
+            &to,
+            "--client-id",
+            name,
+            &skew,
+        ];
+        shown.push(sandbox.client(&streamer.rtsp_url("feed"), &args).await);
+    }
+    for client in &shown {
+        client.shows(HALF_A_MINUTE, PATIENCE).await;
+    }
+    for client in shown {
+        client.terminate().await;
+    }
+    let ended = collector.terminate().await;
+    assert_eq!(ended.exit, testbed::Exit::Code(0), "{ended:?}");
+
+    let folder = out.join("collected/run-1");
+    let mut latencies = HashMap::<_, [Option<i64>; 2]>::new();
+    for row in rows(&folder.join("frames.csv")) {
+        let who = row.client.as_ref().map(ToString::to_string);
+        let place = usize::from(who.as_deref() == Some("wrong"));
+        latencies.entry(row.rtp_timestamp).or_default()[place] = row.latency_us();
+    }
+    let meta = std::fs::read_to_string(folder.join("meta.json")).expect("written");
+    let meta: Value = serde_json::from_str(&meta).expect("JSON");
+    let uncertainty_us = meta["clock_uncertainty_us"].as_i64().expect("a number");
+    // The first and the last tenth: a drift that is not followed shows in one of them.
+    let mut by_time: Vec<_> = latencies.iter().collect();
+    by_time.sort_unstable_by_key(|(key, _)| key.0);
+    let tenth = by_time.len() / 10;
+    for part in [&by_time[..tenth], &by_time[by_time.len() - tenth..]] {
+        let mut apart: Vec<_> = part
+            .iter()
+            .filter_map(|(_, [right, wrong])| Some((*wrong)? - (*right)?))
+            .collect();
+        apart.sort_unstable();
+        assert!(apart.len() > 50, "{} frames of both", apart.len());
+        let median = apart[apart.len() / 2].abs();
+        assert!(
+            median <= 500.min(uncertainty_us),
+            "{median} us apart, uncertainty {uncertainty_us}: {meta}"
+        );
+    }
+    let wrong = &meta["clocks"]["wrong"];
+    let drift_ppb = wrong["drift_ppb"].as_i64().expect("a number");
+    assert!((drift_ppb - 100_000).abs() <= 20_000, "{wrong}");
+    assert!(
+        wrong["offset_us"].as_i64().expect("a number") > 5_002_000,
+        "{wrong}"
+    );
+    assert_eq!(meta["clocks"]["right"]["offset_us"], 0, "{meta}");
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use timeline::clock_exchange::Estimate;
+use timeline::clock_filter::{Correction, Known};
 
 use result::{ClockMeta, ClockSource};
 
@@ -29,10 +29,10 @@ pub(super) struct Clocks {
 )]
 struct Source {
     asked: bool,
-    estimate: Option<Estimate>,
-    /// The offset that was applied last.
-    offset_us: i64,
-    /// The largest uncertainty of an offset that was applied.
+    known: Option<Known>,
+    /// What was applied last.
+    applied: Correction,
+    /// The largest uncertainty of a correction that was applied.
     worst_us: u64,
     /// Times came in while the clock was unknown.
     unknown: bool,
@@ -59,10 +59,10 @@ impl Clocks {
     }
 
     /// The clock of `source` was asked.
-    pub(super) fn heard(&mut self, source: &str, estimate: Estimate) {
+    pub(super) fn heard(&mut self, source: &str, known: Known) {
         if let Some(source) = self.source(source) {
             source.asked = true;
-            source.estimate = Some(estimate);
+            source.known = Some(known);
         }
     }
 
@@ -70,27 +70,27 @@ impl Clocks {
     pub(super) fn is_awaited(&mut self, source: &str, now: Duration) -> bool {
         self.source(source).is_some_and(|source| {
             let since = *source.since.get_or_insert(now);
-            source.asked && source.estimate.is_none() && now.saturating_sub(since) < PATIENCE
+            source.asked && source.known.is_none() && now.saturating_sub(since) < PATIENCE
         })
     }
 
-    /// The offset to put times of `source` right with that came in just now. `consumes` where they are of a client.
-    pub(super) fn apply(&mut self, source: &str, consumes: bool) -> i64 {
+    /// What puts times of `source` right that came in just now. `consumes` where they are of a client.
+    pub(super) fn apply(&mut self, source: &str, consumes: bool) -> Correction {
         let shared = self.shared;
         let Some(source) = self.source(source) else {
-            return 0;
+            return Correction::default();
         };
         source.consumes |= consumes;
-        match source.estimate.map(Estimate::or_none) {
-            _ if shared => 0,
+        match source.known.map(Known::or_none) {
+            _ if shared => Correction::default(),
             None => {
                 source.unknown = true;
-                0
+                Correction::default()
             }
             Some(clock) => {
-                source.offset_us = clock.offset_us;
+                source.applied = clock.correction;
                 source.worst_us = source.worst_us.max(clock.uncertainty_us);
-                clock.offset_us
+                clock.correction
             }
         }
     }
@@ -102,16 +102,16 @@ impl Clocks {
         }
     }
 
-    /// The offset of the clock that stamps are drawn from, where only one source draws them.
-    pub(super) fn stamp_us(&self) -> i64 {
-        let mut offsets = self
+    /// What puts the clock right that stamps are drawn from, where only one source draws them.
+    pub(super) fn of_stamps(&self) -> Correction {
+        let mut clocks = self
             .sources
             .values()
             .filter(|source| source.generates)
-            .map(|source| source.offset_us);
-        match (offsets.next(), offsets.next()) {
-            (Some(offset_us), None) => offset_us,
-            _ => 0,
+            .map(|source| source.applied);
+        match (clocks.next(), clocks.next()) {
+            (Some(clock), None) => clock,
+            _ => Correction::default(),
         }
     }
 
@@ -130,16 +130,18 @@ impl Clocks {
         let metas = self.sources.iter().map(|(name, source)| {
             let clock = if self.shared {
                 ClockMeta::SHARED
-            } else if source.unknown || source.estimate.is_none() {
+            } else if source.unknown || source.known.is_none() {
                 ClockMeta {
                     source: ClockSource::Unknown,
                     offset_us: 0,
+                    drift_ppb: 0,
                     uncertainty_us: None,
                 }
             } else {
                 ClockMeta {
                     source: ClockSource::Asked,
-                    offset_us: source.offset_us,
+                    offset_us: source.applied.offset_us,
+                    drift_ppb: source.applied.drift_ppb,
                     uncertainty_us: Some(source.worst_us),
                 }
             };
@@ -163,14 +165,15 @@ impl Clocks {
 mod tests {
     use super::*;
 
-    const FAR: Estimate = Estimate {
-        offset_us: 500_000,
+    const FAR: Known = Known {
+        correction: Correction::fixed(500_000),
         uncertainty_us: 300,
     };
-    const HERE: Estimate = Estimate {
-        offset_us: 40,
+    const HERE: Known = Known {
+        correction: Correction::fixed(40),
         uncertainty_us: 60,
     };
+    const NONE: Correction = Correction::fixed(0);
 
     #[test]
     fn one_host_has_one_clock() {
@@ -181,7 +184,7 @@ mod tests {
                 clocks.apply("renderer", false),
                 clocks.apply("client", true)
             ),
-            (0, 0)
+            (NONE, NONE)
         );
         assert_eq!(clocks.uncertainty_us(), 0);
         assert_eq!(clocks.meta()["client"], ClockMeta::SHARED);
@@ -196,16 +199,16 @@ mod tests {
             clocks.generates(source);
         }
         clocks.heard("client", HERE);
-        assert_eq!(clocks.apply("a", false), 500_000);
-        assert_eq!(clocks.apply("b", false), 0, "it may well be ours");
-        assert_eq!(clocks.apply("client", true), 0);
-        assert_eq!(clocks.stamp_us(), 0, "two draw stamps");
-        let better = Estimate {
+        assert_eq!(clocks.apply("a", false), FAR.correction);
+        assert_eq!(clocks.apply("b", false), NONE, "it may well be ours");
+        assert_eq!(clocks.apply("client", true), NONE);
+        assert_eq!(clocks.of_stamps(), NONE, "two draw stamps");
+        let better = Known {
             uncertainty_us: 10,
             ..FAR
         };
         clocks.heard("a", better);
-        assert_eq!(clocks.apply("a", false), 500_000);
+        assert_eq!(clocks.apply("a", false), FAR.correction);
         assert_eq!(clocks.meta()["a"].uncertainty_us, Some(300));
         assert_eq!(clocks.uncertainty_us(), 300 + 100);
     }

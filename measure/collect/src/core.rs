@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use timeline::clock_exchange::{Estimate, on_our_clock};
+use timeline::clock_filter::Known;
 use timeline::frames_csv::FrameRow;
-use timeline::join::{Counts, Joiner, Limits, MAX_CLIENTS, MAX_LAG_US, Offsets};
+use timeline::join::{Corrections, Counts, Joiner, Limits, MAX_CLIENTS, MAX_LAG_US};
 use timeline::{ClientName, FrameReport, Point, Reading, RtpTimestamp, TracePage, UnixMicros};
 
 use super::clients::{Client, Posted, Rate};
@@ -146,9 +146,9 @@ impl Core {
         if self.clocks.is_awaited(name.as_str(), self.now) {
             return Err(Refused::ClockAwaited);
         }
-        let offsets = Offsets {
-            client_us: self.clocks.apply(name.as_str(), true),
-            stamp_us: self.clocks.stamp_us(),
+        let clocks = Corrections {
+            client: self.clocks.apply(name.as_str(), true),
+            stamp: self.clocks.of_stamps(),
         };
         let Some(client) = self.clients.get_mut(name) else {
             return Err(Refused::Crowded);
@@ -158,7 +158,7 @@ impl Core {
             ..Taken::default()
         };
         for report in reports {
-            let wrong = absurd(report, arrived, offsets);
+            let wrong = absurd(report, arrived, clocks);
             if !self.before.is_empty() && self.before.contains(&(name.clone(), key(report))) {
                 taken.repeated += 1;
                 continue;
@@ -174,10 +174,10 @@ impl Core {
                 continue;
             };
             taken.skipped = taken.skipped.saturating_add(skipped);
-            if self.joiner.report(name, report, offsets, &mut self.rows) {
+            if self.joiner.report(name, report, clocks, &mut self.rows) {
                 taken.new += 1;
                 client.holder.has_reported = true;
-                self.progress.note(report, offsets, arrived);
+                self.progress.note(report, clocks, arrived);
                 self.progress.rate.add(client.follow(report));
             } else {
                 taken.implausible += 1;
@@ -238,8 +238,8 @@ impl Core {
     }
 
     /// The clock of `source` was asked.
-    pub fn clock(&mut self, source: &str, estimate: Estimate) {
-        self.clocks.heard(source, estimate);
+    pub fn clock(&mut self, source: &str, known: Known) {
+        self.clocks.heard(source, known);
     }
 
     /// Takes what `source` saw pass.
@@ -251,9 +251,9 @@ impl Core {
         if !seen(|point| !point.is_of_a_client()) {
             return;
         }
-        let offset_us = self.clocks.apply(source, false);
+        let clock = self.clocks.apply(source, false);
         for crossing in &page.crossings {
-            self.joiner.crossing(*crossing, offset_us, &mut self.rows);
+            self.joiner.crossing(*crossing, clock, &mut self.rows);
         }
     }
 
@@ -325,9 +325,9 @@ fn key(report: &FrameReport) -> RtpTimestamp {
 const UNTIMELY: &str = "a picture is decoded at most a minute from its generation";
 
 /// What cannot be about a report that was read at `arrived`.
-fn absurd(report: &FrameReport, arrived: UnixMicros, offsets: Offsets) -> Option<&'static str> {
+fn absurd(report: &FrameReport, arrived: UnixMicros, clocks: Corrections) -> Option<&'static str> {
     let most = MAX_LAG_US.unsigned_abs();
-    if on_our_clock(report.decoded, offsets.client_us).0 > arrived.0.saturating_add(most) {
+    if clocks.client.on_our_clock(report.decoded).0 > arrived.0.saturating_add(most) {
         return Some("nobody has decoded what comes a minute from now");
     }
     let far = |at: UnixMicros| at.0.abs_diff(report.decoded.0) > most;
@@ -338,14 +338,14 @@ fn absurd(report: &FrameReport, arrived: UnixMicros, offsets: Offsets) -> Option
 }
 
 impl Progress {
-    fn note(&mut self, report: &FrameReport, offsets: Offsets, arrived: UnixMicros) {
+    fn note(&mut self, report: &FrameReport, clocks: Corrections, arrived: UnixMicros) {
         self.shown += 1;
         let Reading::Read { generated, .. } = report.reading else {
             self.unread += 1;
             return;
         };
-        let decoded = on_our_clock(report.decoded, offsets.client_us);
-        let generated = on_our_clock(generated, offsets.stamp_us);
+        let decoded = clocks.client.on_our_clock(report.decoded);
+        let generated = clocks.stamp.on_our_clock(generated);
         self.first_shown.get_or_insert(decoded);
         self.first_generated = Some(
             self.first_generated

@@ -1,5 +1,6 @@
 //! Tests of the collector's state: who is heard, on which clock, and what absurd numbers do not spoil.
 
+use timeline::clock_filter::Correction;
 use timeline::frames_csv::Outcome;
 use timeline::{Crossing, FrameNumber};
 
@@ -306,8 +307,8 @@ fn two_clients_have_samples_of_their_own() {
 
 #[test]
 fn another_hosts_clock_is_put_right_as_its_times_come_in() {
-    let estimate = |offset_us| Estimate {
-        offset_us,
+    let estimate = |offset_us| Known {
+        correction: Correction::fixed(offset_us),
         uncertainty_us: 300,
     };
     let mut core = Core::new(Limits::default(), false);
@@ -339,8 +340,8 @@ fn another_hosts_clock_is_put_right_as_its_times_come_in() {
 fn two_renderers_have_two_clocks() {
     let ahead_us = 500_000_u64;
     let mut core = Core::new(Limits::default(), false);
-    let estimate = |offset_us| Estimate {
-        offset_us,
+    let estimate = |offset_us| Known {
+        correction: Correction::fixed(offset_us),
         uncertainty_us: 50,
     };
     core.clock("one", estimate(0));
@@ -383,8 +384,8 @@ fn reports_wait_for_a_clock_that_is_to_be_asked() {
         core.reports(&client, &Reporter::default(), &[report(0, 0)], arrived),
         Err(Refused::ClockAwaited)
     );
-    let sharp = Estimate {
-        offset_us: 0,
+    let sharp = Known {
+        correction: Correction::default(),
         uncertainty_us: 5,
     };
     core.clock("a", sharp);

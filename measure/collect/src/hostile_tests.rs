@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use parking_lot::Mutex;
-use timeline::clock_exchange::Estimate;
+use timeline::clock_filter::Known;
 use timeline::{Crossing, Point, RtpTimestamp, TracePage, UnixMicros};
 
 use super::scrape::{Scraper, Sink, Target};
@@ -93,7 +93,7 @@ struct Heard {
 impl Sink for Heard {
     fn will_ask(&self, _: &str) {}
 
-    fn clock(&self, _: &str, _: Estimate, _: bool) {}
+    fn clock(&self, _: &str, _: Known, _: bool) {}
 
     fn page(&self, _: &str, page: Option<&TracePage>) {
         let count = if page.is_some() {

@@ -8,7 +8,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use service::latency::{self, LatencyFamily};
 use timeline::Stage;
-use timeline::clock_exchange::Estimate;
+use timeline::clock_filter::Known;
 use timeline::frames_csv::FrameRow;
 
 use super::core::Taken;
@@ -50,6 +50,7 @@ pub struct Metrics {
     dropped: Counter,
     waiting: Gauge,
     offset: Family<ServiceLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    drift: Family<ServiceLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
     uncertainty: Family<ServiceLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
     steps: Family<ServiceLabel, Counter>,
     overwritten: Family<ServiceLabel, Counter>,
@@ -67,6 +68,7 @@ impl Metrics {
             dropped: Counter::default(),
             waiting: Gauge::default(),
             offset: Family::default(),
+            drift: Family::default(),
             uncertainty: Family::default(),
             steps: Family::default(),
             overwritten: Family::default(),
@@ -113,6 +115,12 @@ impl Metrics {
             "How wrong that may be",
             s,
             new.uncertainty.clone(),
+        );
+        registry.register_with_unit(
+            "clock_drift",
+            "Seconds that the service's clock gains on ours in a second; 0 where it may be none",
+            Unit::Ratios,
+            new.drift.clone(),
         );
         registry.register(
             "clock_steps",
@@ -185,16 +193,19 @@ impl Metrics {
     }
 
     /// A service's clock was asked.
-    pub fn clock(&self, service: &str, estimate: Estimate, stepped: bool) {
+    pub fn clock(&self, service: &str, clock: Known, stepped: bool) {
         let label = ServiceLabel {
             service: service.to_owned(),
         };
         self.offset
             .get_or_create(&label)
-            .set(estimate.offset_us as f64 / 1e6);
+            .set(clock.correction.offset_us as f64 / 1e6);
+        self.drift
+            .get_or_create(&label)
+            .set(clock.correction.drift_ppb as f64 / 1e9);
         self.uncertainty
             .get_or_create(&label)
-            .set(estimate.uncertainty_us as f64 / 1e6);
+            .set(clock.uncertainty_us as f64 / 1e6);
         self.steps.get_or_create(&label).inc_by(u64::from(stepped));
     }
 

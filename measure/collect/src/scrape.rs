@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use service::{Shutdown, clock};
-use timeline::clock_exchange::{Estimate, Exchange, Filter, Heard, ServerTimes};
+use timeline::clock_exchange::{Estimate, Exchange, ServerTimes};
+use timeline::clock_filter::{ClockFilter, Heard, Known};
 use timeline::{TracePage, UnixMicros};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -20,7 +21,7 @@ pub const PACE: Duration = Duration::from_millis(250);
 /// Crossings asked for at a time: what a service answers at most.
 const PAGE: usize = 2_000;
 
-/// Exchanges with a clock of which the best counts: half a minute of them.
+/// Exchanges with a clock that tell its offset and its drift: half a minute of them.
 const WINDOW: usize = 32;
 
 /// Exchanges that are made at once before the first page is asked for, so that its times are put right well.
@@ -46,7 +47,7 @@ pub trait Sink: Send + Sync + 'static {
     /// The clock of `source` will be asked.
     fn will_ask(&self, source: &str);
     /// The clock of `source` was asked; `stepped` if it had been set since.
-    fn clock(&self, source: &str, clock: Estimate, stepped: bool);
+    fn clock(&self, source: &str, clock: Known, stepped: bool);
     /// The trace of `source` was asked for a page; none if it gave none.
     fn page(&self, source: &str, page: Option<&TracePage>);
     /// Something happened to `source`.
@@ -92,7 +93,7 @@ impl Scraper {
             sink,
             boot: None,
             next: 0,
-            clock: Filter::new(WINDOW),
+            clock: ClockFilter::new(WINDOW),
             answers: None,
             overwritten: 0,
             pages: MAX_PAGES,
@@ -153,7 +154,7 @@ struct Puller {
     sink: Arc<dyn Sink>,
     boot: Option<u64>,
     next: u64,
-    clock: Filter,
+    clock: ClockFilter,
     /// Whether the last pull was answered; none before the first.
     answers: Option<bool>,
     overwritten: u64,
@@ -227,11 +228,11 @@ impl Puller {
             }
         }
         let now = clock::now();
-        let best = self.clock.best(now).with_context(|| {
+        let known = self.clock.known(now).with_context(|| {
             let Target { name, ops, .. } = &self.target;
             format!("{name} does not answer at http://{ops}/clock")
         })?;
-        self.sink.clock(&self.target.name, best, false);
+        self.sink.clock(&self.target.name, known, false);
         Ok(())
     }
 
@@ -299,9 +300,9 @@ impl Puller {
                 &format!("its offset to ours changed by {by_us} us"),
             );
         }
-        if let Some(best) = self.clock.best(at) {
+        if let Some(known) = self.clock.known(at) {
             let stepped = heard != Heard::Steady;
-            self.sink.clock(&self.target.name, best, stepped);
+            self.sink.clock(&self.target.name, known, stepped);
         }
     }
 

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use service::{Secret, clock};
-use timeline::clock_exchange::Estimate;
+use timeline::clock_filter::Known;
 use timeline::frames_csv::FrameRow;
 use timeline::join::{Counts, Limits};
 use timeline::{ClientName, FrameReport, RtpTimestamp, TracePage, UnixMicros};
@@ -219,7 +219,7 @@ impl Sink for Shared {
         self.core.lock().will_ask(source);
     }
 
-    fn clock(&self, source: &str, clock: Estimate, stepped: bool) {
+    fn clock(&self, source: &str, clock: Known, stepped: bool) {
         self.core.lock().clock(source, clock);
         self.metrics.clock(source, clock, stepped);
     }

@@ -9,6 +9,9 @@ pub struct ClockMeta {
     pub source: ClockSource,
     /// The service's clock minus the collector's, in microseconds, as last subtracted.
     pub offset_us: i64,
+    /// The growth of that offset in parts in a billion (nanoseconds a second), as last subtracted; 0 where there may be none.
+    #[serde(default)]
+    pub drift_ppb: i64,
     /// The largest uncertainty that an offset had which was taken off, in microseconds; absent where nobody knows.
     pub uncertainty_us: Option<u64>,
 }
@@ -18,6 +21,7 @@ impl ClockMeta {
     pub const SHARED: Self = Self {
         source: ClockSource::Shared,
         offset_us: 0,
+        drift_ppb: 0,
         uncertainty_us: Some(0),
     };
 }

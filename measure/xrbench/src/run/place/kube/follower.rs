@@ -15,6 +15,7 @@ use collect::core::{ClocksKnown, Progress};
 use result::{RepetitionFolder, RepetitionMeta, RunInfo, cannot_write};
 use service::clock;
 use timeline::clock_exchange::{Exchange, ServerTimes};
+use timeline::clock_filter::{ClockFilter, Known};
 use timeline::frames_csv::{FrameReader, FrameRow, Outcome};
 use timeline::{Point, UnixMicros};
 use tokio::sync::{oneshot, watch};
@@ -29,6 +30,9 @@ const OPS_PORT: u16 = 9095;
 
 /// How often the result is asked for.
 const EVERY: Duration = Duration::from_millis(500);
+
+/// Exchanges with the collector's clock that tell its offset.
+const WINDOW: usize = 32;
 
 /// How long the collector's pod may take to be available again after it was gone.
 const BACK: Duration = Duration::from_secs(20);
@@ -73,7 +77,7 @@ impl Follower {
             events,
             live,
             offset_us: Arc::clone(&offset_us),
-            surest_us: u64::MAX,
+            clock: ClockFilter::new(WINDOW),
             was_reached: true,
         };
         let task = tokio::spawn(async move {
@@ -141,7 +145,7 @@ struct Following {
     live: Arc<Live>,
     offset_us: Arc<AtomicI64>,
     /// The least uncertainty that an exchange of times had.
-    surest_us: u64,
+    clock: ClockFilter,
     was_reached: bool,
 }
 
@@ -269,7 +273,7 @@ impl Following {
         Ok(Forward::new(&self.cluster, &self.namespace, name, OPS_PORT))
     }
 
-    /// Asks the collector's clock; the surest answer counts.
+    /// Asks the collector's clock.
     async fn ask_clock(&mut self, forward: &mut Forward) {
         let sent = clock::now();
         let Ok(Some(server)) = json::<ServerTimes>(forward, "/clock").await else {
@@ -280,11 +284,13 @@ impl Following {
             server,
             answered: clock::now(),
         };
-        if let Some(estimate) = exchange.estimate()
-            && estimate.uncertainty_us < self.surest_us
-        {
-            self.surest_us = estimate.uncertainty_us;
-            let offset = estimate.or_none().offset_us;
+        let Some(estimate) = exchange.estimate() else {
+            return;
+        };
+        // A step of it is the collector's to tell, which hears its services' clocks step against it.
+        let _ = self.clock.push(exchange.answered, estimate);
+        if let Some(known) = self.clock.known(exchange.answered).map(Known::or_none) {
+            let offset = known.correction.offset_us;
             self.offset_us.store(offset, Ordering::Relaxed);
         }
     }
