@@ -49,7 +49,7 @@ pub struct Args {
     pub floor: Option<PathBuf>,
 
     /// Threads of the floor's decoder, as those of the client that it is compared with; 0 takes one a core.
-    #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = 1,
+    #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = 0,
         value_parser = clap::value_parser!(u32).range(0..=64), help_heading = "Floor")]
     pub decoder_threads: u32,
 

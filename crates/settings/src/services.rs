@@ -132,7 +132,7 @@ pub struct ClientSettings {
         default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Tuning")]
     pub sync: bool,
 
-    /// Threads of the decoder; 0 takes one a core.
+    /// Threads of the decoder; 0 takes one a core, of which a picture keeps as many busy as it has slices.
     #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = ClientSettings::DEFAULT.decoder_threads,
         value_parser = value_parser!(u32).range(0..=64), help_heading = "Tuning")]
     pub decoder_threads: u32,
@@ -180,7 +180,7 @@ impl ClientSettings {
         latency_ms: 0,
         buffer_mode: BufferMode::None,
         sync: false,
-        decoder_threads: 1,
+        decoder_threads: 0,
         decoder_thread_type: ThreadType::Slice,
     };
 }

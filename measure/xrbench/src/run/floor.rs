@@ -5,11 +5,13 @@ use std::io::BufReader;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use testbed::Cluster;
+use testbed::cgroup::{self, Limits, Part, Tree};
 use timeline::frames_csv::FrameReader;
 use timeline::{Point, UnixMicros};
 
 use super::commands;
-use super::place::{GRACE, HostPlace, READY};
+use super::place::{GRACE, HostPlace, READY, resources};
 use super::repetition::{Repetition, Stopped};
 
 pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> {
@@ -22,7 +24,16 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     let args = commands::floor(scenario, &repetition.folder);
     // The codec is measured by itself: on this host, whatever the scenario's fabric is.
     let host = HostPlace::new(repetition.testbed().clone());
-    let floor = host.start(repetition.spec("floor", program, args))?;
+    let mut spec = repetition.spec("floor", program, args);
+    // Where its scenarios are limited it has what cluster A has, in which their encoder and decoder are.
+    let guard = repetition.context.means.capabilities.as_ref();
+    let limits = guard.filter(|_| scenario.limits);
+    let tree = limits.map(|of| Tree::create(&cgroup::name(of.guard), Some(Limits::PAPER)));
+    if let Some(tree) = &tree {
+        spec.group = Some(tree.group(Part::Cluster(Cluster::A), "floor"));
+        repetition.meta.resources = Some(resources(tree));
+    }
+    let floor = host.start(spec)?;
     repetition.started(&floor)?;
     let limit = READY + scenario.warmup.0 + scenario.duration.0 + GRACE;
     let ended = repetition

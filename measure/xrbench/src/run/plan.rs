@@ -182,7 +182,7 @@ fn strips_of(scenario: &Scenario) -> f64 {
 fn same_codec(one: &Scenario, other: &Scenario) -> bool {
     let encoder = |of: &RendererSettings| (of.encoder, of.preset, of.tune, of.gop, of.threads);
     let decoder = |of: &ClientSettings| (of.decoder_threads, of.decoder_thread_type);
-    (one.size, one.fps, &one.source) == (other.size, other.fps, &other.source)
+    (one.size, one.fps, &one.source, one.limits) == (other.size, other.fps, &other.source, other.limits)
         // The reference has an encoder of its own: it is compared with what ours could do at that size.
         && (one.pipeline.is_reference()
             || other.pipeline.is_reference()

@@ -149,3 +149,22 @@ fn what_a_report_goes_by_is_data_of_the_result() {
     assert_eq!((infos[1].paper, infos[1].delay_us), (None, None));
     assert!(file.presentation.is_some());
 }
+
+/// What a limited encoder is above the codec must not be the limits.
+#[test]
+fn a_limited_scenario_has_a_limited_floor() {
+    let limited = "fabric = \"single\"\nlimits = true\nfloor = {}";
+    let file = file(
+        &[
+            scenario("limited", limited),
+            scenario("free", "fabric = \"single\"\nfloor = {}"),
+        ]
+        .concat(),
+    );
+    let limits: Vec<_> = Plan::new(&file)
+        .floors
+        .iter()
+        .map(|floor| floor.like.limits)
+        .collect();
+    assert_eq!(limits, [true, false]);
+}

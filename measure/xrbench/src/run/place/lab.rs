@@ -183,7 +183,7 @@ fn tell_receive_buffer(lab: &Lab, role: &str, events: &Events) {
 }
 
 /// How the lab's control groups count and limit.
-fn resources(tree: &Tree) -> ResourcesMeta {
+pub(in crate::run) fn resources(tree: &Tree) -> ResourcesMeta {
     ResourcesMeta {
         controllers: tree.controllers(),
         missing: tree.missing().iter().map(ToString::to_string).collect(),

@@ -23,6 +23,7 @@ use crate::scenario::Scenario;
 pub(super) use host::HostPlace;
 use kube::{KubePlace, KubePlan, KubeTarget};
 use lab::LabPlace;
+pub(super) use lab::resources;
 use lab_plan::{LabCapabilities, LabPlan};
 pub(super) use terms::{Ended, Fault, PlaceMeta, Setup};
 pub(super) use workload::{End, GRACE, READY, Watched, Workload};
