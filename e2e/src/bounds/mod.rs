@@ -1,5 +1,6 @@
 //! Performance bounds with their figures: `xr-bounds`, which `scripts/bench.sh` runs on optimised programs.
 
+mod crowd;
 mod figure;
 mod join;
 mod kills;
@@ -27,6 +28,8 @@ pub enum Part {
     Stamping,
     /// Twenty viewers of one feed.
     Viewers,
+    /// Ten thousand connections that want nothing good, beside a stream.
+    Crowd,
     /// Viewers who come late to a feed with rare key frames.
     Join,
     /// Twenty kills of each of the three.
@@ -38,11 +41,12 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Result,
         Self::Ocr,
         Self::Stamping,
         Self::Viewers,
+        Self::Crowd,
         Self::Join,
         Self::Kills,
         Self::Calibration,
@@ -85,6 +89,7 @@ pub async fn run(args: Args) -> bool {
             Part::Ocr => ocr::measure().await,
             Part::Stamping => stamping::measure().await,
             Part::Viewers => viewers::measure().await,
+            Part::Crowd => crowd::measure().await,
             Part::Join => join::measure().await,
             Part::Kills => kills::measure().await,
             Part::Calibration => labs::calibration().await,
