@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use timeline::Point;
 use timeline::frames_csv::{FrameRow, Outcome};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{self, Instant, sleep_until, timeout};
@@ -19,10 +19,10 @@ use crate::{Sandbox, rows};
 const CONNECTIONS: usize = 10_000;
 
 /// Connections that are opened at once.
-const WAVE: usize = 500;
+const WAVE: usize = 20;
 
 /// From one wave to the next.
-const EVERY: Duration = Duration::from_millis(600);
+const EVERY: Duration = Duration::from_millis(24);
 
 /// How long a part of a round is: with a crowd, and without.
 const PART: Duration = Duration::from_secs(15);
@@ -45,7 +45,7 @@ enum Manner {
     HalfSaid,
     /// Says a request byte by byte.
     Slow,
-    /// Says whole requests, and reads no answer.
+    /// Says a whole request, and reads no answer.
     Silent,
 }
 
@@ -215,8 +215,9 @@ async fn behave(stream: &mut TcpStream, manner: Manner, port: SocketAddr) {
             }
         }
         Manner::Silent => {
-            // Until the windows are full, or the other side closes.
-            while stream.write_all(request).await.is_ok() {}
+            let _ = stream.write_all(request).await;
+            // Nothing more can be written once the other side has closed.
+            let _ = stream.ready(Interest::ERROR).await;
             return;
         }
     }
