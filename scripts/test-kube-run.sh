@@ -49,7 +49,7 @@ from pathlib import Path
 root = Path(sys.argv[1])
 summary = json.loads((root / "summary.json").read_text())
 assert summary["state"] == "finished", summary["state"]
-assert len(summary["scenarios"]) == 3
+assert len(summary["scenarios"]) == 4
 for scenario in summary["scenarios"]:
     name, frames = scenario["name"], scenario["frames"]
     share = frames["shown"] / frames["scheduled"]
@@ -57,7 +57,7 @@ for scenario in summary["scenarios"]:
     print(f"test-kube: run of {name}: {frames['shown']} of {frames['scheduled']} frames shown, p50 "
           f"{scenario['latency_us']['p50'] / 1e3:.1f} ms, cpu {cpu and cpu['mean']['p50']}, {scenario['resources_source']}, "
           f"clients {sorted(scenario['clients'])}")
-    assert share >= 0.99, f"{name}: {share}"
+    assert share >= (0.995 if name.endswith("quic") else 0.99), f"{name}: {share}"
     assert cpu is not None and cpu["a"]["p50"] > 0, f"{name}: no processor time"
     assert scenario["resources_source"] == "cadvisor"
     folder = root / name / "run-1"

@@ -59,6 +59,11 @@ impl Objects {
         self.0.iter_mut().find(is_it)
     }
 
+    /// Adds an object, which must have the run's label.
+    pub fn add(&mut self, object: Value) {
+        self.0.push(object);
+    }
+
     /// Takes an object out.
     pub fn take(&mut self, kind: &str, name: &str) -> Option<Value> {
         let is_it = |object: &Value| object["kind"] == kind && object["metadata"]["name"] == name;

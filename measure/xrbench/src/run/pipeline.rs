@@ -42,14 +42,14 @@ impl Pipeline {
     pub(super) async fn up(repetition: &mut Repetition<'_>) -> Result<Self, Stopped> {
         let (context, scenario) = (repetition.context, repetition.scenario);
         let seed = u64::from(repetition.meta.run).wrapping_add(context.seed);
-        let plan = PlacePlan::new(scenario, &context.means, seed)?;
+        let mut plan = PlacePlan::new(scenario, &context.means, seed)?;
         plan.meta().record(&mut repetition.meta);
         let mut listen = plan.listen(scenario.server.is_none())?;
         let transport = plan.transport(scenario.transport);
         let mut secrets = None;
         if transport.is_quic() {
             let folder = tempfile::tempdir().context("a folder for the streamer's certificate")?;
-            listen.identity = Some(IdentityFiles::make(folder.path())?);
+            listen.identity = Some(plan.hold(IdentityFiles::make(folder.path())?)?);
             secrets = Some(folder);
         }
         if let Some(building) = plan.building() {

@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use settings::{Role, Transport};
 use testbed::Spec;
 
-use super::addresses::{Addresses, ListenAddresses};
+use super::addresses::{Addresses, IdentityFiles, ListenAddresses};
 use crate::scenario::Scenario;
 pub(super) use host::HostPlace;
 use kube::{KubePlace, KubePlan, KubeTarget};
@@ -82,6 +82,14 @@ impl PlacePlan {
             Self::Host => HostPlace::listen(announces),
             Self::Lab(plan) => Ok(plan.listen()),
             Self::Kube(_) => Ok(KubePlan::listen()),
+        }
+    }
+
+    /// Takes the files of the streamer's certificate, and returns them as the streamer sees them.
+    pub(super) fn hold(&mut self, files: IdentityFiles) -> anyhow::Result<IdentityFiles> {
+        match self {
+            Self::Host | Self::Lab(_) => Ok(files),
+            Self::Kube(plan) => plan.hold(&files),
         }
     }
 

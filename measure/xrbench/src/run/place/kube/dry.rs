@@ -9,9 +9,11 @@ use serde_json::Value;
 use settings::Role;
 
 use super::args::KubeArgs;
+use super::certificate::mounted;
 use super::plan::KubePlan;
 use super::pods::arguments_of;
 use super::target::{KubeTarget, adapted};
+use crate::run::addresses::IdentityFiles;
 use crate::run::commands::{self, Programs};
 use crate::scenario::{File, Scenario};
 use result::RepetitionFolder;
@@ -67,7 +69,11 @@ fn arguments(
     plan: &KubePlan,
     addresses: &crate::run::addresses::Addresses,
 ) -> Vec<String> {
-    let listen = KubePlan::listen();
+    let mut listen = KubePlan::listen();
+    listen.identity = plan
+        .transport
+        .is_quic()
+        .then(|| mounted(IdentityFiles::unknown().pin));
     let programs = Programs {
         renderer: PathBuf::new(),
         streamer: PathBuf::new(),

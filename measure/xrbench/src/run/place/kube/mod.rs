@@ -9,6 +9,7 @@
 //! A repetition has a namespace of its own in each cluster, which goes with it.
 
 mod args;
+mod certificate;
 pub mod clean;
 mod dry;
 mod follower;

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cluster::Overlay;
+use serde_json::Value;
 use service::ConfigError;
 use settings::{ClusterName, Role, SourceSpec, Transport};
 
+use super::certificate::{Certificate, mounted};
 use super::target::KubeTarget;
-use crate::run::addresses::ListenAddresses;
+use crate::run::addresses::{IdentityFiles, ListenAddresses};
 use crate::run::place::ports::{FEED_PORT, QUIC_PORT, RTSP_PORT, ops_port};
 use crate::run::place::terms::PlaceMeta;
 use crate::scenario::{Fabric, Fault, Scenario, Service};
@@ -43,8 +45,8 @@ const fn in_b(path: &'static str) -> Overlay {
     }
 }
 
-/// The overlays of a fabric; none where Kubernetes has no such fabric.
-pub(super) fn layout(fabric: Fabric) -> Option<Layout> {
+/// The overlays of a fabric, with a port for QUIC or without; none where Kubernetes has no such fabric.
+pub(super) fn layout(fabric: Fabric, quic: bool) -> Option<Layout> {
     let alone = Layout {
         a: in_a("s1-single"),
         b: None,
@@ -57,6 +59,20 @@ pub(super) fn layout(fabric: Fabric) -> Option<Layout> {
         offloading: None,
         one_node,
     };
+    if quic {
+        return Some(match fabric {
+            Fabric::Single => Layout {
+                a: in_a("s1-single-quic"),
+                ..alone
+            },
+            Fabric::Nodeport => Layout {
+                a: in_a("s3-nodeport-quic/cluster-a"),
+                b: Some(in_b("s3-nodeport-quic/cluster-b")),
+                ..alone
+            },
+            Fabric::NodeportLocal | Fabric::Liqo | Fabric::Host | Fabric::LiqoV0_10 => return None,
+        });
+    }
     Some(match fabric {
         Fabric::Single => alone,
         Fabric::Nodeport => nodeport("s3-nodeport-local/cluster-b", false),
@@ -82,6 +98,8 @@ pub(in crate::run) struct KubePlan {
     /// The transport of RTP: the scenario's, unless that cannot work here.
     pub(crate) transport: Transport,
     transport_why: Option<String>,
+    /// The streamer's certificate, once there is one.
+    certificate: Option<Certificate>,
 }
 
 impl KubePlan {
@@ -103,6 +121,22 @@ impl KubePlan {
                 scenario.transport
             },
             transport_why: cannot.then(|| why.to_owned()),
+            certificate: None,
+        })
+    }
+
+    /// Takes the streamer's certificate, to be a Secret. Returns the files that the streamer's pod will see.
+    pub(crate) fn hold(&mut self, files: &IdentityFiles) -> anyhow::Result<IdentityFiles> {
+        self.certificate = Some(Certificate::read(files)?);
+        Ok(mounted(files.pin.clone()))
+    }
+
+    /// The Secret with the streamer's certificate, where one is needed. Without a certificate there are words in its place.
+    pub(super) fn secret(&self) -> Option<Value> {
+        self.transport.is_quic().then(|| {
+            let held = self.certificate.as_ref();
+            held.unwrap_or(&Certificate::unknown())
+                .secret(&self.target.run, &self.namespace)
         })
     }
 
@@ -153,10 +187,19 @@ pub(super) fn check(scenario: &Scenario) -> Result<Layout, ConfigError> {
         let key = format!("scenario {}.{key} with --place kube", scenario.name);
         Err(ConfigError::new(key, value, why, remedy))
     };
-    let Some(layout) = layout(scenario.fabric) else {
-        let remedy =
-            "Give it one of single, nodeport, nodeport-local, liqo; or choose others by --only.";
-        let why = "clusters have no such fabric";
+    let quic = scenario.transport.is_quic();
+    let Some(layout) = layout(scenario.fabric, quic) else {
+        let (why, remedy) = if quic {
+            (
+                "no overlay of it has a port for QUIC",
+                "Give it one of single, nodeport; or another transport.",
+            )
+        } else {
+            (
+                "clusters have no such fabric",
+                "Give it one of single, nodeport, nodeport-local, liqo; or choose others by --only.",
+            )
+        };
         return wrong("fabric", scenario.fabric.to_string(), why, remedy);
     };
     if scenario.pipeline.is_reference() {
@@ -166,10 +209,6 @@ pub(super) fn check(scenario: &Scenario) -> Result<Layout, ConfigError> {
     if let Some(server) = &scenario.server {
         let why = "there is no image of another server";
         return wrong("server", server.command.clone(), why, ONLY);
-    }
-    if scenario.transport.is_quic() {
-        let why = "the manifests have no port for QUIC and no certificate";
-        return wrong("transport", scenario.transport.to_string(), why, ONLY);
     }
     if scenario.service == Service::Headless {
         let why = "the manifests have a ClusterIP in front of the streamer";
@@ -231,13 +270,15 @@ mod tests {
     #[test]
     fn each_overlay_of_a_layout_is_there() {
         let overlays = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/overlays");
-        for fabric in [
-            Fabric::Single,
-            Fabric::Nodeport,
-            Fabric::NodeportLocal,
-            Fabric::Liqo,
+        for (fabric, quic) in [
+            (Fabric::Single, false),
+            (Fabric::Nodeport, false),
+            (Fabric::NodeportLocal, false),
+            (Fabric::Liqo, false),
+            (Fabric::Single, true),
+            (Fabric::Nodeport, true),
         ] {
-            let layout = layout(fabric).expect("a layout");
+            let layout = layout(fabric, quic).expect("a layout");
             for overlay in [Some(layout.a), layout.b, layout.offloading]
                 .into_iter()
                 .flatten()
@@ -257,6 +298,12 @@ mod tests {
         };
         refused(scenario(Fabric::Host), "s.fabric");
         refused(scenario(Fabric::LiqoV0_10), "s.fabric");
+        let quic = |fabric| Scenario {
+            transport: Transport::QuicStream,
+            ..scenario(fabric)
+        };
+        assert!(check(&quic(Fabric::Nodeport)).is_ok());
+        refused(quic(Fabric::Liqo), "s.fabric");
         let mut other = scenario(Fabric::Single);
         other.pipeline = settings::Pipeline::Reference;
         refused(other, "s.pipeline");

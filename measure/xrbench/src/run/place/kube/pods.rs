@@ -187,7 +187,7 @@ impl Pods {
             anyhow::bail!("{} does not start: {why}", self.role);
         }
         let listen = KubePlan::listen();
-        let said = serde_json::json!({"event": "ready", "http": listen.http, "rtsp": listen.rtsp,
+        let said = serde_json::json!({"event": "ready", "http": listen.http, "rtsp": listen.rtsp, "quic": listen.quic,
             "ops": listen.ops[&self.role]});
         Ready::parse(&said.to_string()).context("the ready line is one")
     }

@@ -69,6 +69,13 @@ impl KubePlan {
         let mut near = rendering.objects(self.layout.a).await?;
         self.multiply_clients(&mut near);
         objects.push((ClusterName::A, near));
+        if let Some(secret) = self.secret()
+            && let Some((_, objects)) = objects
+                .iter_mut()
+                .find(|(_, objects)| objects.find("Deployment", "streamer").is_some())
+        {
+            objects.add(secret);
+        }
         Ok((offloading, objects))
     }
 
@@ -133,7 +140,7 @@ fn addresses(near: &Objects) -> anyhow::Result<Addresses> {
     Ok(Addresses {
         http: format!("{host}:{}", of("feed-port")?),
         rtsp: format!("{host}:{}", of("rtsp-port")?),
-        quic: String::new(),
+        quic: format!("{host}:{}", of("quic-port")?),
         collector: "collector:9094".to_owned(),
     })
 }
