@@ -86,6 +86,17 @@ pub(super) async fn measure() -> Vec<Figure> {
     let client = sandbox.client(&streamer.rtsp_url("feed"), &play).await;
     client.shows(120, Duration::from_secs(30)).await;
 
+    // A crowd comes from other machines: what it costs to be one is not the services' to bear.
+    let renice = ["-n", "10", "-p", &std::process::id().to_string()].map(ToOwned::to_owned);
+    let reniced = tokio::process::Command::new("renice")
+        .args(renice)
+        .output()
+        .await;
+    assert!(
+        reniced.is_ok_and(|output| output.status.success()),
+        "renice"
+    );
+
     let ports = [
         streamer.addr("http"),
         streamer.addr("rtsp"),

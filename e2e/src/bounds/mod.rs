@@ -2,6 +2,7 @@
 
 mod crowd;
 mod figure;
+mod hundred;
 mod join;
 mod kills;
 mod labs;
@@ -28,6 +29,8 @@ pub enum Part {
     Stamping,
     /// Twenty viewers of one feed.
     Viewers,
+    /// A hundred viewers of one feed, over QUIC and over RTSP.
+    Hundred,
     /// Ten thousand connections that want nothing good, beside a stream.
     Crowd,
     /// Viewers who come late to a feed with rare key frames.
@@ -41,11 +44,12 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Result,
         Self::Ocr,
         Self::Stamping,
         Self::Viewers,
+        Self::Hundred,
         Self::Crowd,
         Self::Join,
         Self::Kills,
@@ -89,6 +93,7 @@ pub async fn run(args: Args) -> bool {
             Part::Ocr => ocr::measure().await,
             Part::Stamping => stamping::measure().await,
             Part::Viewers => viewers::measure().await,
+            Part::Hundred => hundred::measure().await,
             Part::Crowd => crowd::measure().await,
             Part::Join => join::measure().await,
             Part::Kills => kills::measure().await,

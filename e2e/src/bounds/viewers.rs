@@ -85,7 +85,7 @@ async fn steps(streamer: &Service, transport: Transport, name: &str) -> Vec<Figu
 }
 
 /// The streamer's processor time over a while, in percent of a core, and what each viewer saw meanwhile.
-async fn span(streamer: &Service, viewers: &[Viewer]) -> (f64, Vec<Seen>) {
+pub(super) async fn span(streamer: &Service, viewers: &[Viewer]) -> (f64, Vec<Seen>) {
     let before: Vec<Seen> = viewers.iter().map(Viewer::seen).collect();
     let cpu = cpu_percent(streamer, SPAN).await;
     let seen = viewers

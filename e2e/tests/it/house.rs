@@ -63,7 +63,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     (
         "e2e",
         &[
-            "settings", "stamp", "timeline", "media", "service", "testbed", "result",
+            "roq", "settings", "stamp", "timeline", "media", "service", "testbed", "result",
         ],
     ),
 ];
