@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use e2e::{Sandbox, Service, binary, until};
+use e2e::{Sandbox, Service, binary, run, until};
 use roq::identity::Identity;
 
 use crate::labs::{measure, scenario, summary};
@@ -119,4 +119,94 @@ async fn quic_comes_back_through_a_masquerading_nodeport() {
         let count = |key: &str| one["frames"][key].as_f64().unwrap();
         assert!(count("shown") >= 0.995 * count("scheduled"), "{one}");
     }
+}
+
+/// A decoder that is not ours reads the connection with its keys: the names of the protocol, the request, and in each datagram a flow and
+/// a whole packet of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn tshark_reads_the_packets_with_the_keys_of_the_connection() {
+    let sandbox = Sandbox::new();
+    let (streamer, url, pin) = streamer(&sandbox).await;
+    let _renderer = sandbox.renderer(&streamer.feed_url("room"), &[]).await;
+    let port = streamer.addr("quic").port().to_string();
+    let [capture, keys] = ["quic.pcap", "keys"].map(|name| text(&sandbox.path(name)));
+    let args = ["-i", "lo", "-U", "-w", &capture, "udp", "port", &port];
+    let captures = sandbox.spawn("capture", "tcpdump", &args);
+    until("tcpdump", PATIENCE, async || {
+        captures
+            .log_tail()
+            .contains("listening on lo")
+            .then_some(())
+    })
+    .await;
+    let args = [
+        "--url",
+        &url,
+        &pin,
+        "--ops",
+        "127.0.0.1:0",
+        "--duration",
+        "2s",
+        "--quic-keylog",
+    ];
+    let log = [("SSLKEYLOGFILE", keys.as_str())];
+    let client = sandbox.spawn_in("client", binary("xr-client"), &args, &log);
+    assert!(client.exited().await.is_success(), "{}", client.log_tail());
+    captures.terminate(PATIENCE).await;
+
+    let (keys, of) = (
+        format!("tls.keylog_file:{keys}"),
+        format!("udp.port=={port},quic"),
+    );
+    let fields = [
+        "tls.handshake.extensions_alpn_str",
+        "quic.stream_data",
+        "quic.dg",
+        "_ws.expert.message",
+    ];
+    // On loopback the kernel hands over what the sender had it cut up: longer ones are several packets, which tshark takes for one.
+    let mut args = vec![
+        "-r",
+        &capture,
+        "-o",
+        &keys,
+        "-d",
+        &of,
+        "-Y",
+        "udp.length < 1500",
+        "-T",
+        "fields",
+    ];
+    args.extend(fields.iter().flat_map(|field| ["-e", *field]));
+    let read = run("tshark", &args, PATIENCE).await.well();
+    let columns = |number: usize| {
+        read.lines()
+            .filter_map(move |line| line.split('\t').nth(number))
+            .flat_map(|column| column.split(','))
+            .filter(|value| !value.is_empty())
+    };
+    assert_eq!(columns(0).next(), Some("roq-14"), "{read}");
+    assert!(!read.contains("Decryption failed"), "{read}");
+    let request = "00".to_owned() + &hex(r#"{"play":"room","by":"datagram"}"#);
+    assert!(
+        columns(1).any(|data| data == request),
+        "{request} in {read}"
+    );
+    // Flow 1 and RTP of version 2; flow 2 and RTCP, of which a receiver report or a picture loss comes first.
+    let rtp = columns(2)
+        .filter(|datagram| datagram.starts_with("0180"))
+        .count();
+    let rtcp = |datagram: &str| {
+        ["0280c9", "0281c9", "0281ce"]
+            .iter()
+            .any(|begin| datagram.starts_with(begin))
+    };
+    assert!(rtp >= 20, "{rtp} packets of RTP in {read}");
+    assert!(columns(2).any(rtcp), "{read}");
+    let strange = columns(2).find(|datagram| !datagram.starts_with("0180") && !rtcp(datagram));
+    assert_eq!(strange, None, "{read}");
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
