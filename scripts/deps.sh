@@ -14,6 +14,8 @@ packages=(
     tesseract-ocr tesseract-ocr-eng ffmpeg fonts-dejavu-core
     # to build labs: rules, devices, tunnels, captures, real-time scheduling
     nftables iproute2 wireguard-tools wireguard-go tcpdump tshark util-linux
+    # to scrape a run
+    prometheus
     # to compare tunnels of LISP with: another implementation, load, switches of links
     openoverlayrouter iperf3 ethtool curl iputils-ping
     # to fetch the test video, and to look at reports in the tests; another RTSP server, for the tests
@@ -51,7 +53,9 @@ echo "deps: installing ${missing[*]}"
 "${as_root[@]}" apt-get -qq update
 # Without a frontend nobody is asked, not even tshark's question whether ordinary users may capture: they may not.
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
-# That package starts a router at boot; tests start their own, in namespaces.
-if [[ " ${missing[*]} " == *" openoverlayrouter "* ]] && command -v systemctl >/dev/null; then
-    "${as_root[@]}" systemctl disable --now oor.service 2>/dev/null || true
-fi
+# These packages start a service at boot; tests and runs start their own, in namespaces.
+for service in openoverlayrouter:oor prometheus:prometheus; do
+    if [[ " ${missing[*]} " == *" ${service%:*} "* ]] && command -v systemctl >/dev/null; then
+        "${as_root[@]}" systemctl disable --now "${service#*:}.service" 2>/dev/null || true
+    fi
+done

@@ -18,6 +18,7 @@ mod house;
 mod interop;
 mod labs;
 mod pipeline;
+mod prometheus;
 mod quic;
 mod resilience;
 mod run;

@@ -117,6 +117,7 @@ impl CalibrateArgs {
             bin_dir: self.bin_dir.clone(),
             kube: None,
             read_strips: false,
+            prometheus: false,
             open: None,
             print: Print::Nothing,
         }

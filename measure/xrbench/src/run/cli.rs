@@ -1,6 +1,6 @@
 //! `xrbench run`'s command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::place::kube::KubeArgs;
@@ -91,10 +91,16 @@ pub struct RunArgs {
         value_parser = service::args::listen_address
     )]
     pub open: Option<SocketAddr>,
+    /// Have a Prometheus scrape what is started; it is asked at /prometheus of the page that --open shows, which this implies
+    #[arg(long, env = "XR_PROMETHEUS")]
+    pub prometheus: bool,
     /// Leave the strips unread; `xrbench ocr DIR` reads them later
     #[arg(long, env = "XR_NO_OCR")]
     pub no_ocr: bool,
 }
+
+/// A free port of this machine alone.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 impl RunArgs {
     /// Reads the scenario file, with what of the command line changes it.
@@ -116,7 +122,8 @@ impl RunArgs {
             bin_dir: self.bin_dir,
             kube: (self.place == PlaceWord::Kube).then_some(self.kube),
             read_strips: !self.no_ocr,
-            open: self.open,
+            open: self.open.or_else(|| self.prometheus.then_some(ANY_PORT)),
+            prometheus: self.prometheus,
             print: if self.json { Print::Json } else { Print::Table },
         }
     }

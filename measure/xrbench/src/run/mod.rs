@@ -27,6 +27,7 @@ pub mod place;
 pub mod plan;
 pub mod programs;
 mod progress;
+mod prometheus;
 mod reference;
 pub mod repetition;
 mod reports;

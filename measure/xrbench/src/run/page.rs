@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use collect::Live;
 use service::http::{self, Limits};
 use service::{Shutdown, clock};
@@ -48,15 +49,15 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Serves the page.
-    pub(super) fn serve(listener: TcpListener) -> anyhow::Result<Self> {
+    /// Serves the page, and `more` beside it.
+    pub(super) fn serve(listener: TcpListener, more: Router) -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::from_std(listener).context("--open (XR_OPEN)")?;
         let (live, stop) = (Arc::<Live>::default(), Shutdown::new());
         let limits = Limits {
             connections: 64,
             ..Limits::default()
         };
-        let routes = live.routes(stop.clone());
+        let routes = live.routes(stop.clone()).merge(more);
         let (told, until) = (Arc::clone(&live), stop.clone());
         let seconds = async move {
             let mut ticks = tokio::time::interval(Duration::from_secs(1));

@@ -197,6 +197,7 @@ impl Pipeline {
             }) else {
                 continue;
             };
+            repetition.scraped(role.as_str(), ops);
             let check = clocks::check(*role, ops, when).await;
             if let Some(off) = check.as_ref().filter(|check| check.off_us() != 0) {
                 let detail = format!("{} us from ours {when}", off.offset_us);
@@ -260,6 +261,9 @@ impl Pipeline {
         if let Some(first) = self.running.remove(&self.place.ends_first()) {
             repetition.terminate(&first).await;
             self.ended.push(first);
+        }
+        if let Some(scraping) = &repetition.context.scraping {
+            scraping.forget();
         }
         for scraper in std::mem::take(&mut self.scrapers).into_values() {
             catch_up(repetition, &scraper).await;

@@ -43,7 +43,7 @@ async fn collected(
     repetition: &mut Repetition<'_>,
     pipeline: &mut Pipeline,
 ) -> Result<(Reports, Result<(), Stopped>), Stopped> {
-    let reports = Reports::start(repetition, &pipeline.place)?;
+    let reports = Reports::start(repetition, &pipeline.place).await?;
     let result = measure(repetition, &reports, pipeline).await;
     Ok((reports, result))
 }

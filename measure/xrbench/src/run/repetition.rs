@@ -1,6 +1,7 @@
 //! What a repetition has at hand while it runs: its folder, its meta, its events, its sampler; and its end, whichever way
 //! it comes to it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::finish;
 use super::place::{End, Means, Watched, Workload};
 use super::plan::Subject;
 use super::progress::Progress;
+use super::prometheus::Scraping;
 use super::sampler::{Rows, Sampler, Seconds};
 use crate::scenario::{Disturbed, Scenario};
 use result::{Pipeline, ProcessInfo, RUN_VERSION, RepetitionFolder, RepetitionMeta, write_json};
@@ -70,6 +72,8 @@ pub struct RunContext<'a> {
     pub pcap: &'a [String],
     /// The page that shows the run as it goes.
     pub live: Arc<Live>,
+    /// The Prometheus that scrapes what is started, if there is one.
+    pub(super) scraping: Option<Arc<Scraping>>,
 }
 
 /// A repetition at work.
@@ -180,6 +184,13 @@ impl<'a> Repetition<'a> {
     /// Fails too, from now on, when the collector cannot write.
     pub(super) fn fails_with(&mut self, collector: watch::Receiver<Option<String>>) {
         self.collector_failure = Some(collector);
+    }
+
+    /// Has a program's ops port scraped, if anything is.
+    pub(super) fn scraped(&self, role: &str, ops: SocketAddr) {
+        if let Some(scraping) = &self.context.scraping {
+            scraping.watch(role, ops, &self.meta.scenario, self.meta.run);
+        }
     }
 
     /// Takes rows of `resources.csv` from others.

@@ -2,9 +2,10 @@
 //! streamed here.
 
 use std::collections::VecDeque;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use prometheus_client::registry::Registry;
+use service::ops::{Ops, OpsServer};
 use timeline::UnixMicros;
 use timeline::join::Limits;
 use tokio::sync::watch;
@@ -19,13 +20,17 @@ use collect::{Collector, MAX_BYTES, Start};
 /// The collector of a repetition.
 #[derive(Debug)]
 pub(super) enum Reports {
-    Here(Collector),
+    /// With the port by which its metrics are scraped, if they are.
+    Here(Collector, Option<OpsServer>),
     Pod(Follower),
 }
 
 impl Reports {
     /// Starts to collect into the repetition's folder.
-    pub(super) fn start(repetition: &mut Repetition<'_>, place: &Place) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        repetition: &mut Repetition<'_>,
+        place: &Place,
+    ) -> anyhow::Result<Self> {
         let events = repetition.events.clone();
         let reports = match place {
             Place::Kube(kube) => Self::Pod(kube.follow(&repetition.context.live)?),
@@ -43,8 +48,17 @@ impl Reports {
                     live: Arc::clone(&repetition.context.live),
                     on_event: Box::new(move |what, whom, detail| events.now(what, whom, detail)),
                 };
-                // Nobody scrapes a run; xr-collector serves the same metrics.
-                Self::Here(Collector::start(start, &mut Registry::default())?)
+                let mut ops = Ops::new("xrbench");
+                let collector = Collector::start(start, &mut ops.registry)?;
+                let context = repetition.context;
+                let mut server = None;
+                if context.scraping.is_some() {
+                    let any = (Ipv4Addr::LOCALHOST, 0).into();
+                    let ops = ops.bind(any, context.shutdown).await?;
+                    repetition.scraped("collector", ops.local_addr());
+                    server = Some(ops);
+                }
+                Self::Here(collector, server)
             }
         };
         repetition.fails_with(reports.failure());
@@ -54,7 +68,7 @@ impl Reports {
     /// The collector in this process, which pulls the services' traces.
     pub(super) const fn here(&self) -> Option<&Collector> {
         match self {
-            Self::Here(collector) => Some(collector),
+            Self::Here(collector, _) => Some(collector),
             Self::Pod(_) => None,
         }
     }
@@ -62,14 +76,14 @@ impl Reports {
     /// What has been shown so far; changes can be waited for.
     pub(super) fn progress(&self) -> watch::Receiver<Progress> {
         match self {
-            Self::Here(collector) => collector.progress(),
+            Self::Here(collector, _) => collector.progress(),
             Self::Pod(follower) => follower.progress(),
         }
     }
 
     fn failure(&self) -> watch::Receiver<Option<String>> {
         match self {
-            Self::Here(collector) => collector.failure(),
+            Self::Here(collector, _) => collector.failure(),
             Self::Pod(follower) => follower.failure(),
         }
     }
@@ -77,7 +91,7 @@ impl Reports {
     /// The clock in which frames are told, minus this machine's, in microseconds.
     pub(super) fn offset_us(&self) -> i64 {
         match self {
-            Self::Here(_) => 0,
+            Self::Here(..) => 0,
             Self::Pod(follower) => follower.offset_us(),
         }
     }
@@ -85,7 +99,7 @@ impl Reports {
     /// Frames generated from now on are measured; who streams has the end of the repetition to judge that.
     pub(super) fn measure_from(&self, from: UnixMicros) {
         match self {
-            Self::Here(collector) => collector.measure_from(from),
+            Self::Here(collector, _) => collector.measure_from(from),
             Self::Pod(_) => {}
         }
     }
@@ -93,7 +107,10 @@ impl Reports {
     /// Every program has ended: what waits is written. Returns what was counted, in words, and the clocks.
     pub(super) async fn finish(self) -> anyhow::Result<(String, ClocksKnown)> {
         match self {
-            Self::Here(collector) => {
+            Self::Here(collector, ops) => {
+                if let Some(ops) = ops {
+                    ops.stop().await;
+                }
                 let (counts, clocks) = collector.finish().await?;
                 Ok((counts.to_string(), clocks))
             }

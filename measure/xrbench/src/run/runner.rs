@@ -21,6 +21,7 @@ use super::place::kube::{self, KubeArgs, KubeTarget};
 use super::place::lab_plan::{self, LabCapabilities};
 use super::plan::{Plan, Subject};
 use super::progress::Progress;
+use super::prometheus::{self, Scraping};
 use super::repetition::{RunContext, Stopped};
 use super::{course, dry, machine, programs, resume, strips};
 use crate::scenario::File;
@@ -56,6 +57,8 @@ pub struct RunOptions {
     pub read_strips: bool,
     /// The address at which browsers are shown the run.
     pub open: Option<SocketAddr>,
+    /// Whether a Prometheus scrapes what is started.
+    pub prometheus: bool,
     /// What is printed at the end.
     pub print: Print,
 }
@@ -67,6 +70,13 @@ pub struct Entry {
     pub isolation: Option<Isolation>,
     /// The port on which browsers are shown the run.
     pub page: Option<TcpListener>,
+}
+
+/// Who looks on while a run goes.
+#[derive(Debug)]
+struct Shown {
+    live: Arc<Live>,
+    scraping: Option<Arc<Scraping>>,
 }
 
 /// What a run prints at its end.
@@ -112,11 +122,20 @@ pub async fn run(
     entry: Entry,
     shutdown: Shutdown,
 ) -> anyhow::Result<RunFolder> {
-    let page = entry.page.map(Page::serve).transpose()?;
+    if options.prometheus && options.kube.is_some() {
+        let why = "what runs there is scraped by the clusters' own";
+        let remedy = "Leave it out, and apply k8s/overlays/s1-single-monitored; docs/kubernetes.md says how.";
+        let origin = "--prometheus (XR_PROMETHEUS)";
+        return Err(ConfigError::new(origin, "with --place kube", why, remedy).into());
+    }
+    let scraping = options.prometheus.then(Arc::<Scraping>::default);
+    let more = scraping.as_ref().map(Scraping::routes).unwrap_or_default();
+    let page = entry.page.map(|page| Page::serve(page, more)).transpose()?;
     let live = page
         .as_ref()
         .map_or_else(Arc::default, |page| Arc::clone(page.live()));
-    let result = run_somewhere(file, options, entry.isolation, &live, shutdown).await;
+    let shown = Shown { live, scraping };
+    let result = run_somewhere(file, options, entry.isolation, &shown, shutdown).await;
     if let Some(page) = page {
         let how = match &result {
             Ok(folder) => format!(
@@ -134,7 +153,7 @@ async fn run_somewhere(
     file: &File,
     options: &RunOptions,
     isolation: Option<Isolation>,
-    live: &Arc<Live>,
+    shown: &Shown,
     shutdown: Shutdown,
 ) -> anyhow::Result<RunFolder> {
     let started = clock::now();
@@ -152,7 +171,7 @@ async fn run_somewhere(
             capabilities,
             clusters: None,
         };
-        return run_on(file, options, means, live, &programs, shutdown, started).await;
+        return run_on(file, options, means, shown, &programs, shutdown, started).await;
     };
     let programs = programs::expected(None);
     let file = kube::adapted(file);
@@ -161,7 +180,7 @@ async fn run_somewhere(
         capabilities: None,
         clusters: Some(Arc::clone(&target)),
     };
-    let result = run_on(&file, options, means, live, &programs, shutdown, started).await;
+    let result = run_on(&file, options, means, shown, &programs, shutdown, started).await;
     // Whatever a repetition could not delete, because it was interrupted for one.
     let removed = target.remove().await;
     let folder = result?;
@@ -174,7 +193,7 @@ async fn run_on(
     file: &File,
     options: &RunOptions,
     means: Means,
-    live: &Arc<Live>,
+    shown: &Shown,
     programs: &Programs,
     shutdown: Shutdown,
     started: UnixMicros,
@@ -228,9 +247,17 @@ async fn run_on(
         complete,
         means,
         contents,
-        live,
+        shown,
     };
-    run.whole(info).await?;
+    let prometheus = match &shown.scraping {
+        Some(scraping) => Some(scraping.start(&folder.root().join("prometheus")).await?),
+        None => None,
+    };
+    let result = run.whole(info).await;
+    if let Some(prometheus) = prometheus {
+        prometheus::end(prometheus).await;
+    }
+    result?;
     Ok(folder)
 }
 
@@ -264,7 +291,7 @@ struct Run<'a> {
     complete: Vec<PlannedRepetition>,
     means: Means,
     contents: Contents,
-    live: &'a Arc<Live>,
+    shown: &'a Shown,
 }
 
 impl Run<'_> {
@@ -315,7 +342,8 @@ impl Run<'_> {
             means: self.means.clone(),
             seed: self.file.seed,
             pcap: &self.options.pcap,
-            live: Arc::clone(self.live),
+            live: Arc::clone(&self.shown.live),
+            scraping: self.shown.scraping.clone(),
         };
         let mut failures = Vec::new();
         for (number, slot) in self.plan.order.iter().enumerate() {
@@ -324,7 +352,7 @@ impl Run<'_> {
             }
             let name = format!("{} repetition {}", slot.scenario, slot.run);
             let now = format!("{}/{} {name}", number + 1, self.plan.order.len());
-            self.live.begin(&slot.scenario, now.clone());
+            self.shown.live.begin(&slot.scenario, now.clone());
             progress.begin(now);
             let planned = self.plan.subject(self.file, slot);
             let own = self.contents.round(planned.settings(), slot);
