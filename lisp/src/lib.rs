@@ -15,6 +15,7 @@ pub mod pace;
 pub mod ports;
 pub mod server;
 pub mod services;
+pub mod tls;
 pub mod transmit;
 pub mod wire;
 #[cfg(test)]

@@ -3,8 +3,10 @@
 //! | request | what it does |
 //! | --- | --- |
 //! | `POST /v1/services` | gives a service its address in a cluster, the same each time |
+//! | `PUT /v1/services/{namespace}/{name}?cluster=C` | a cluster has the service at this address, and runs it at these locators, or not |
 //! | `DELETE /v1/services/{namespace}/{name}?cluster=C` | a cluster gives a service back |
-//! | `GET /v1/services` | every service and its address |
+//! | `GET /v1/services` | every service, its address, and where it runs |
+//! | `GET /v1/pools` | prefixes that addresses are given from |
 //! | `POST /v1/conflicts` | a cluster has an address in use for something else: no service is given it there |
 //! | `POST /v1/clusters/{name}/heartbeat` | a cluster is there, with its load |
 
@@ -12,22 +14,23 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State as Extract};
-use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::routing::{delete, post};
-use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use axum::extract::{DefaultBodyLimit, Path, Query, State as Extract};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use axum::{Extension, Json, Router, middleware};
+use serde::Deserialize;
 use service::clock;
 use service::http::Problem;
 
+use super::allocated::{Allocated, Heard, Listed, Of, PoolView};
 use super::clusters::Beat;
-use super::directory::NotAllocated;
+use super::refusals::{bad, bad_name, blocking, not_allocated, not_stored};
+use super::running;
+use super::speaker::{Speaker, identify};
 use super::state::State;
-use crate::eid::Eid;
+use super::store::StoreError;
 use crate::server::ClusterState;
-use crate::services::{NoAddress, NoName, ServiceName, check_label};
+use crate::services::{ServiceName, check_label};
 
 /// The longest body of a request.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -36,7 +39,11 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 pub(super) fn routes(state: Arc<State>) -> Router {
     Router::new()
         .route("/v1/services", post(allocate).get(list))
-        .route("/v1/services/{namespace}/{name}", delete(release))
+        .route(
+            "/v1/services/{namespace}/{name}",
+            put(running::put).delete(release),
+        )
+        .route("/v1/pools", get(pools))
         .route("/v1/conflicts", post(conflict))
         .route("/v1/clusters/{name}/heartbeat", post(heartbeat))
         .fallback(async || {
@@ -48,34 +55,8 @@ pub(super) fn routes(state: Arc<State>) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(&state),
-            check_token,
-        ))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), identify))
         .with_state(state)
-}
-
-async fn check_token(
-    Extract(state): Extract<Arc<State>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    if let Some(token) = &state.token {
-        let given = request
-            .headers()
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let given = given.and_then(|value| value.strip_prefix("Bearer "));
-        if !given.is_some_and(|given| token.matches(given.trim())) {
-            return Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "wrong token",
-                "this control plane takes requests with its own token alone",
-                "send it as `authorization: Bearer TOKEN`; the control plane has it from --token-file (XR_TOKEN_FILE) or XR_TOKEN",
-            ));
-        }
-    }
-    Ok(next.run(request).await)
 }
 
 #[derive(Debug, Deserialize)]
@@ -92,31 +73,15 @@ struct Allocate {
     dry_run: bool,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Allocated {
-    service: ServiceName,
-    address: IpAddr,
-    instance: u32,
-}
-
-impl Allocated {
-    fn new(service: ServiceName, eid: &Eid) -> Self {
-        Self {
-            service,
-            address: eid.address(),
-            instance: eid.instance().get(),
-        }
-    }
-}
-
 async fn allocate(
     Extract(state): Extract<Arc<State>>,
+    Extension(speaker): Extension<Speaker>,
     body: Result<Json<Allocate>, JsonRejection>,
 ) -> Result<Json<Allocated>, Problem> {
     let Json(body) = body.map_err(|error| bad(error.status(), error.body_text()))?;
     let service =
         ServiceName::new(&body.namespace, &body.name).map_err(|error| bad_name(&error))?;
-    let site = site(&state, &body.cluster)?;
+    let site = speaker.site(&state, &body.cluster)?;
     let (worker, name) = (Arc::clone(&state), service.clone());
     let dry_run = body.dry_run;
     let eid = blocking(move || {
@@ -139,20 +104,15 @@ async fn allocate(
     Ok(Json(Allocated::new(service, &eid)))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Of {
-    cluster: String,
-}
-
 async fn release(
     Extract(state): Extract<Arc<State>>,
+    Extension(speaker): Extension<Speaker>,
     Path((namespace, name)): Path<(String, String)>,
     query: Result<Query<Of>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
     let Query(Of { cluster }) = query.map_err(|error| bad(error.status(), error.body_text()))?;
     let service = ServiceName::new(&namespace, &name).map_err(|error| bad_name(&error))?;
-    let site = site(&state, &cluster)?;
+    let site = speaker.site(&state, &cluster)?;
     let (worker, name) = (Arc::clone(&state), service.clone());
     let released = blocking(move || {
         let mut directory = worker.directory.lock();
@@ -163,7 +123,7 @@ async fn release(
         Ok(released)
     })
     .await?
-    .map_err(|error: super::store::StoreError| not_stored(&error))?;
+    .map_err(|error: StoreError| not_stored(&error))?;
     // Twice is as good as once: whoever asks wants it to be gone.
     let _ = released;
     Ok(StatusCode::NO_CONTENT)
@@ -178,11 +138,12 @@ struct Conflict {
 
 async fn conflict(
     Extract(state): Extract<Arc<State>>,
+    Extension(speaker): Extension<Speaker>,
     body: Result<Json<Conflict>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let Json(Conflict { cluster, address }) =
         body.map_err(|error| bad(error.status(), error.body_text()))?;
-    let site = site(&state, &cluster)?;
+    let site = speaker.site(&state, &cluster)?;
     let worker = Arc::clone(&state);
     let blocked = blocking(move || {
         let mut directory = worker.directory.lock();
@@ -194,26 +155,39 @@ async fn conflict(
     });
     blocked
         .await?
-        .map_err(|error: super::store::StoreError| not_stored(&error))?;
+        .map_err(|error: StoreError| not_stored(&error))?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-#[derive(Debug, Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    allocated: Allocated,
-    clusters: Vec<String>,
 }
 
 async fn list(Extract(state): Extract<Arc<State>>) -> Result<Json<Vec<Listed>>, Problem> {
     blocking(move || {
         let directory = state.directory.lock();
+        let server = state.server.lock();
         let services = directory.book().services().iter();
-        let listed = services.map(|(name, service)| Listed {
-            allocated: Allocated::new(name.clone(), &service.eid),
-            clusters: service.clusters.iter().cloned().collect(),
+        let listed = services.map(|(name, service)| {
+            let sites = server.sites_of(&service.eid);
+            let all = state.sites.iter();
+            let registered = all.filter(|(_, site)| sites.contains(site));
+            Listed {
+                allocated: Allocated::new(name.clone(), &service.eid),
+                clusters: service.clusters.iter().cloned().collect(),
+                registered: registered.map(|(name, _)| name.clone()).collect(),
+            }
         });
         Json(listed.collect())
+    })
+    .await
+}
+
+async fn pools(Extract(state): Extract<Arc<State>>) -> Result<Json<Vec<PoolView>>, Problem> {
+    blocking(move || {
+        let directory = state.directory.lock();
+        let pools = directory.book().pools().iter();
+        let views = pools.map(|pool| PoolView {
+            name: pool.name.clone(),
+            prefix: pool.eid,
+        });
+        Json(views.collect())
     })
     .await
 }
@@ -229,21 +203,14 @@ struct Heartbeat {
     rtt_us: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
-struct Heard {
-    /// Another one after each start of the control plane: then xTRs are to register again.
-    epoch: String,
-    /// The cluster was lost, or is new: its xTRs are to register again.
-    was_lost: bool,
-}
-
 async fn heartbeat(
     Extract(state): Extract<Arc<State>>,
+    Extension(speaker): Extension<Speaker>,
     Path(cluster): Path<String>,
     body: Result<Json<Heartbeat>, JsonRejection>,
 ) -> Result<Json<Heard>, Problem> {
     let Json(body) = body.map_err(|error| bad(error.status(), error.body_text()))?;
-    let site = site(&state, &cluster)?;
+    let site = speaker.site(&state, &cluster)?;
     check_label(&body.agent, "name of an agent").map_err(|error| bad_name(&error))?;
     let beat = state
         .clusters
@@ -255,6 +222,13 @@ async fn heartbeat(
             std::time::Instant::now(),
         )
         .map_err(|taken| {
+            state.with_server(|server, _| server.count("api_second_agent"));
+            tracing::warn!(
+                cluster,
+                by = taken.by,
+                second = body.agent,
+                "two agents with one cluster name"
+            );
             Problem::new(
                 StatusCode::CONFLICT,
                 "the cluster has an agent",
@@ -276,79 +250,4 @@ async fn heartbeat(
         epoch: state.epoch.clone(),
         was_lost: beat == Beat::Back,
     }))
-}
-
-fn site(state: &State, cluster: &str) -> Result<u64, Problem> {
-    let site = state.sites.get(cluster).copied();
-    site.ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "unknown cluster",
-            format!("there is no site {:?}", service::http::visible(cluster, 64)),
-            "give the cluster a [[site]] with its name in the control plane's file",
-        )
-    })
-}
-
-/// Does what waits for the disk where that holds up nobody else.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "stopping",
-            "the control plane is stopping",
-            "try again in a second",
-        )
-    })
-}
-
-fn bad(status: StatusCode, detail: String) -> Problem {
-    Problem::new(
-        status,
-        "wrong request",
-        detail,
-        "docs/lisp.md has the fields of each request",
-    )
-}
-
-fn bad_name(error: &NoName) -> Problem {
-    bad(StatusCode::BAD_REQUEST, error.to_string())
-}
-
-fn not_stored(error: &super::store::StoreError) -> Problem {
-    tracing::error!("cannot write the store: {error}");
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "cannot write",
-        error.to_string(),
-        "make room on the disk of the store, and try again: nothing was changed",
-    )
-}
-
-fn not_allocated(service: &ServiceName, error: &NotAllocated) -> Problem {
-    let why = match error {
-        NotAllocated::Store(error) => return not_stored(error),
-        NotAllocated::NoAddress(why) => why,
-    };
-    let (status, remedy) = match why {
-        NoAddress::NoPool(_) => (
-            StatusCode::NOT_FOUND,
-            "name a [[pool]] of the control plane's file",
-        ),
-        NoAddress::Exhausted(_) | NoAddress::Full(_) => (
-            StatusCode::INSUFFICIENT_STORAGE,
-            "release services that are gone, wait for the grace of released ones, or add a [[pool]]",
-        ),
-        NoAddress::Blocked(..) => (
-            StatusCode::CONFLICT,
-            "give the service another name, or keep it out of this cluster",
-        ),
-        NoAddress::Wanted(_) | NoAddress::HasOther(_) => (
-            StatusCode::CONFLICT,
-            "leave the address to the control plane, or add a [[reservation]]",
-        ),
-    };
-    Problem::new(status, "no address", format!("{service}: {why}"), remedy)
 }

@@ -35,6 +35,7 @@ const EXPIRE_EVERY: u32 = 60;
 pub async fn run(args: ControlArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let ops_address = args.common.ops.context("--ops has a default")?;
     let token = args.token.load()?;
+    let tls = args.tls.load()?;
     let mut config = Config::load(&args.config)?;
     config.server.port = args.listen.port();
     let store = Store::open(&args.store).with_context(|| {
@@ -51,6 +52,13 @@ pub async fn run(args: ControlArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let api_origin = "--api (XR_LISP_API)";
     let listener = http::listen(args.api, api_origin)?;
     let api_address = listener.local_addr()?;
+    let agents = match tls {
+        Some(tls) => {
+            let listener = http::listen(args.tls.agents, "--agents (XR_LISP_AGENTS)")?;
+            Some((listener.local_addr()?, listener, tls))
+        }
+        None => None,
+    };
     // Port 0 was asked for: peers are sent to the one that they send to.
     config.server.port = control.port();
 
@@ -86,6 +94,8 @@ pub async fn run(args: ControlArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     ops.more = view::routes(Arc::clone(&state));
     let limits = Limits::default();
     limits.counters.register(&mut ops.registry, "api");
+    let agent_limits = Limits::default();
+    agent_limits.counters.register(&mut ops.registry, "agents");
     let readiness = ops.ready.clone();
     let ops = ops.bind(ops_address, &shutdown).await?;
 
@@ -95,18 +105,27 @@ pub async fn run(args: ControlArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         limits,
         shutdown.child(),
     ));
-    let machine = tokio::spawn(udp::run(socket, Arc::clone(&state), shutdown.child()));
-    readiness.set_ready();
-    let addresses = [
+    let mut addresses = vec![
         ("ops", ops.local_addr().to_string()),
         ("control", control.to_string()),
         ("api", api_address.to_string()),
     ];
+    let agents_served = agents.map(|(address, listener, tls)| {
+        addresses.push(("agents", address.to_string()));
+        let routes = api::routes(Arc::clone(&state));
+        let stop = shutdown.child();
+        tokio::spawn(http::serve_tls(listener, tls, routes, agent_limits, stop))
+    });
+    let machine = tokio::spawn(udp::run(socket, Arc::clone(&state), shutdown.child()));
+    readiness.set_ready();
     ready::announce(PROGRAM, &addresses);
 
     watch(&state, &shutdown).await;
     // What both had in flight has an end by itself; a panic of theirs has been printed.
     let _ = tokio::join!(served, machine);
+    if let Some(served) = agents_served {
+        let _ = served.await;
+    }
     save(&state).await;
     ops.stop().await;
     Ok(())

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use service::TokenArgs;
 use service::args::{Common, listen_address};
 
+use super::tls::TlsArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   Map-Server, Map-Resolver and service addresses, as a file says:
@@ -13,6 +15,8 @@ Examples:
   An address for a service of a cluster:
     curl -d '{\"cluster\":\"seoul\",\"namespace\":\"shop\",\"name\":\"cart\"}' -H 'content-type: application/json' \\
       -H \"authorization: Bearer $(cat token)\" http://127.0.0.1:4380/v1/services
+  The same for agents in other places, each of which shows a certificate that names its cluster:
+    xr-lisp control --config lisp.toml --tls-cert control.crt --tls-key control.key --client-ca agents-ca.crt
   What it has:
     xr-lisp show
 
@@ -37,12 +41,15 @@ pub struct ControlArgs {
     /// Where control messages of LISP come in
     #[arg(long, env = "XR_LISP_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:4342", value_parser = listen_address)]
     pub(super) listen: SocketAddr,
-    /// Where agents ask for addresses: HTTP without TLS, so keep it on this machine or a network of your own
+    /// Where agents of this machine ask for addresses: HTTP without TLS
     #[arg(long, env = "XR_LISP_API", value_name = "ADDR:PORT", default_value = "127.0.0.1:4380", value_parser = listen_address)]
     pub(super) api: SocketAddr,
-    /// What every request of an agent must show
+    /// What every request to --api must show
     #[command(flatten)]
     pub(super) token: TokenArgs,
+    /// Agents elsewhere.
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
 
     /// Arguments of every program.
     #[command(flatten)]

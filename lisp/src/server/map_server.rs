@@ -306,7 +306,8 @@ impl MapServer {
         self.config.sites.get(&id).ok_or(Refused::UnknownSite(id))
     }
 
-    pub(super) fn count(&mut self, what: &'static str) {
+    /// Counts something that has happened, by its label.
+    pub fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
     }
 

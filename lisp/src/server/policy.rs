@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{Locator, PRIORITY_UNUSED};
+use crate::wire::{Locator, PRIORITY_LAST};
 
 /// How traffic of a service is shared among clusters. As data: in configuration, and by the API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,16 +34,17 @@ pub struct ClusterState {
 }
 
 impl Policy {
-    /// Sets priorities and weights; each locator comes with the name of its cluster. Locators that may not be used stay so.
+    /// Sets priorities and weights; each locator comes with the name of its cluster. Locators that may not be used, or
+    /// only when there are no others, stay so.
     pub fn apply(&self, locators: &mut [(&str, Locator)], state: &BTreeMap<String, ClusterState>) {
         let of = |cluster: &str| state.get(cluster).copied().unwrap_or_default();
         let nearest = locators
             .iter()
-            .filter(|(_, locator)| locator.is_usable())
+            .filter(|(_, locator)| locator.is_usable() && locator.priority < PRIORITY_LAST)
             .filter_map(|(cluster, _)| of(cluster).rtt_us)
             .min();
         for (cluster, locator) in locators {
-            if locator.priority == PRIORITY_UNUSED {
+            if locator.priority >= PRIORITY_LAST {
                 continue;
             }
             match self {
@@ -51,7 +52,7 @@ impl Policy {
                 Self::Order { clusters } => {
                     let place = clusters.iter().position(|name| name == cluster);
                     locator.priority = u8::try_from(place.unwrap_or(clusters.len()) + 1)
-                        .map_or(PRIORITY_UNUSED - 1, |place| place.min(PRIORITY_UNUSED - 1));
+                        .map_or(PRIORITY_LAST, |place| place.min(PRIORITY_LAST));
                 }
                 Self::Weights { clusters } => match clusters.get(*cluster) {
                     Some(weight) => (locator.priority, locator.weight) = (1, *weight),
@@ -85,18 +86,28 @@ fn weight(share: f64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::PRIORITY_UNUSED;
 
     fn applied(policy: &Policy, state: &BTreeMap<String, ClusterState>) -> Vec<(u8, u8)> {
+        applied_beside(PRIORITY_LAST, policy, state);
+        applied_beside(PRIORITY_UNUSED, policy, state)
+    }
+
+    fn applied_beside(
+        drained: u8,
+        policy: &Policy,
+        state: &BTreeMap<String, ClusterState>,
+    ) -> Vec<(u8, u8)> {
         let mut locators: Vec<_> = ["a", "b", "c"]
             .into_iter()
             .zip(1..)
             .map(|(cluster, last)| (cluster, Locator::new([10, 0, 0, last].into(), 7, 70)))
             .collect();
-        locators[2].1.priority = PRIORITY_UNUSED;
+        locators[2].1.priority = drained;
         policy.apply(&mut locators, state);
         assert_eq!(
-            locators[2].1.priority, PRIORITY_UNUSED,
-            "what drains is not used"
+            locators[2].1.priority, drained,
+            "what drains is used last, or not at all"
         );
         locators
             .iter()

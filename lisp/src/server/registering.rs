@@ -1,5 +1,6 @@
 //! Map-Registers: who may register what, and the Map-Notify that says so.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,9 @@ const TIMEOUT: Duration = Duration::from_mins(3);
 
 /// Locators that one xTR registers for an EID prefix.
 const MOST_LOCATORS: usize = 8;
+
+/// How long what an agent has registered stays without being said again; a cluster that is lost is withdrawn long before.
+const AGENT_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// xTRs whose nonces are kept, each with its keys.
 const MOST_XTRS: usize = 65_536;
@@ -212,6 +216,55 @@ impl MapServer {
         }
         self.refresh(&eid, now);
         Ok(())
+    }
+
+    /// Registers an EID prefix at these locators of a site, whose agent says so; it takes the place of what the agent said before.
+    /// [`MapServer::withdraw`] ends it.
+    pub fn register_by_agent(
+        &mut self,
+        eid: Eid,
+        site_id: u64,
+        locators: Vec<Locator>,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        if !self.is_allowed(&eid, site_id) {
+            return Err(Refused::NotAllowed(eid));
+        }
+        let site = self.site(site_id)?;
+        let is_good = |one: &Locator| is_sound(one) && site.has_rloc(one.address);
+        let address = match locators.first() {
+            Some(first) if locators.len() <= MOST_LOCATORS && locators.iter().all(is_good) => {
+                SocketAddr::new(first.address, self.config.port)
+            }
+            _ => return Err(Refused::BadLocators(eid)),
+        };
+        let registration = Registration {
+            locators,
+            ttl_minutes: OPEN_TTL_MINUTES,
+            // No request is sent on to xTRs that have not registered it themselves.
+            flags: RegisterFlags::PROXY_REPLY | RegisterFlags::MERGE,
+            address,
+            expires: now + AGENT_TIMEOUT,
+        };
+        let registrar = Registrar {
+            site: site_id,
+            xtr: Xtr::Agent,
+        };
+        self.registrations
+            .set(eid, registrar, registration)
+            .map_err(|_| Refused::Full)?;
+        self.count("registered_by_agent");
+        self.refresh(&eid, now);
+        Ok(())
+    }
+
+    /// Site-IDs of those who have registered exactly this prefix.
+    pub fn sites_of(&self, eid: &Eid) -> BTreeSet<u64> {
+        let entry = self.registrations.entries().get(eid).into_iter();
+        entry
+            .flatten()
+            .map(|(registrar, _)| registrar.site)
+            .collect()
     }
 
     fn is_allowed(&self, eid: &Eid, site_id: u64) -> bool {

@@ -9,11 +9,12 @@ use crate::eid::Eid;
 use crate::eid_map::EidMap;
 use crate::wire::{Locator, RegisterFlags};
 
-/// An xTR, by its id, or by its address where it sends none.
+/// An xTR, by its id, or by its address where it sends none; or the agent of a cluster, who speaks for all of its xTRs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Xtr {
     Id(u128),
     Address(IpAddr),
+    Agent,
 }
 
 /// Who registered: a site and one of its xTRs.
@@ -28,6 +29,7 @@ impl fmt::Display for Registrar {
         match self.xtr {
             Xtr::Id(id) => write!(f, "{id:032x} of site {}", self.site),
             Xtr::Address(address) => write!(f, "{address} of site {}", self.site),
+            Xtr::Agent => write!(f, "agent of site {}", self.site),
         }
     }
 }

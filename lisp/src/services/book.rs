@@ -265,6 +265,11 @@ impl Book {
         }
     }
 
+    /// Every pool.
+    pub fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+
     /// Every service.
     pub const fn services(&self) -> &BTreeMap<ServiceName, Service> {
         &self.services

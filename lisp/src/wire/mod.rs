@@ -19,7 +19,7 @@ pub use encapsulated::Encapsulated;
 pub use identity::Identity;
 pub use malformed::Malformed;
 pub use message::{MAX_MESSAGE_BYTES, Message};
-pub use record::{Action, Locator, PRIORITY_UNUSED, Record, TTL_OPEN};
+pub use record::{Action, Locator, NoLocator, PRIORITY_LAST, PRIORITY_UNUSED, Record, TTL_OPEN};
 pub use reply::{MapReply, ReplyFlags};
 pub use request::{MapRequest, Query, RequestFlags};
 pub use signed::{RegisterFlags, Signed, SignedKind};

@@ -1,6 +1,7 @@
 //! EID-Records and RLOC-Records, which Map-Replies, Map-Registers and Map-Notifies are made of (RFC 9301 section 5.4).
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use super::address;
 use super::bytes::{Reader, count};
@@ -57,6 +58,9 @@ impl Action {
 /// A priority that keeps a locator from being used: "If the priority is 255, the RLOC MUST NOT be used" (RFC 9301 section 5.4).
 pub const PRIORITY_UNUSED: u8 = 255;
 
+/// The priority of a locator that is used only when there are no others, because what it leads to is on its way out.
+pub const PRIORITY_LAST: u8 = 254;
+
 /// A routing locator: where a site takes tunnelled packets, and how it wants them shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Locator {
@@ -73,6 +77,27 @@ pub struct Locator {
     pub probed: bool,
     /// The R bit: the sender has a route to it.
     pub reachable: bool,
+}
+
+/// A text that is no locator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no locator: expected ADDRESS[@PRIORITY/WEIGHT], such as 10.0.0.11 or 10.0.0.11@1/70"
+)]
+pub struct NoLocator(String);
+
+impl FromStr for Locator {
+    type Err = NoLocator;
+
+    fn from_str(text: &str) -> Result<Self, NoLocator> {
+        let read = || {
+            let (address, numbers) = text.split_once('@').unwrap_or((text, "1/100"));
+            let (priority, weight) = numbers.split_once('/')?;
+            let (priority, weight) = (priority.parse().ok()?, weight.parse().ok()?);
+            Some(Self::new(address.parse().ok()?, priority, weight))
+        };
+        read().ok_or_else(|| NoLocator(text.chars().take(64).collect()))
+    }
 }
 
 impl Locator {

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::data::table::Path;
-use crate::wire::Locator;
 
 /// One mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,18 +34,11 @@ fn read(text: &str) -> Option<StaticMapping> {
         "drop" => Path::Drop,
         "native" => Path::Natively,
         list => {
-            let locators: Option<Vec<_>> = list.split(',').map(locator).collect();
+            let locators: Option<Vec<_>> = list.split(',').map(|one| one.parse().ok()).collect();
             Path::Tunnel(locators?)
         }
     };
     Some(StaticMapping { prefix, path })
-}
-
-fn locator(text: &str) -> Option<Locator> {
-    let (address, numbers) = text.split_once('@').unwrap_or((text, "1/100"));
-    let (priority, weight) = numbers.split_once('/')?;
-    let (priority, weight) = (priority.parse().ok()?, weight.parse().ok()?);
-    Some(Locator::new(address.parse().ok()?, priority, weight))
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub(crate) struct ControlPlane {
     pub(crate) ops: SocketAddr,
     pub(crate) control: SocketAddr,
     pub(crate) api: SocketAddr,
+    /// Where agents with certificates are served, if they are.
+    pub(crate) agents: Option<SocketAddr>,
 }
 
 /// Writes the files of a control plane into the folder.
@@ -54,6 +56,15 @@ pub(crate) fn prepare(folder: &Path) -> PathBuf {
 impl ControlPlane {
     /// Starts it, and waits until it is ready. `before` is one whose ports it is to have.
     pub(crate) fn start(folder: &Path, before: Option<(SocketAddr, SocketAddr)>) -> Self {
+        Self::start_with(folder, before, &[])
+    }
+
+    /// As [`ControlPlane::start`], with more arguments.
+    pub(crate) fn start_with(
+        folder: &Path,
+        before: Option<(SocketAddr, SocketAddr)>,
+        more: &[&str],
+    ) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (control, api) = before.unwrap_or((any, any));
         let mut child = Command::new(env!("CARGO_BIN_EXE_xr-lisp"))
@@ -65,6 +76,7 @@ impl ControlPlane {
             .arg("--token-file")
             .arg(folder.join("token"))
             .args(["--listen", &control.to_string(), "--api", &api.to_string()])
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -79,6 +91,7 @@ impl ControlPlane {
             ops: address("ops"),
             control: address("control"),
             api: address("api"),
+            agents: ready["agents"].as_str().map(|text| text.parse().unwrap()),
             child,
         }
     }

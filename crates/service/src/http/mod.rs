@@ -7,7 +7,12 @@
 mod problem;
 mod serve;
 mod slots;
+#[cfg(feature = "tls")]
+mod tls;
 mod watched;
+mod wire;
 
 pub use problem::{Problem, visible};
 pub use serve::{Connections, Limits, listen, serve};
+#[cfg(feature = "tls")]
+pub use tls::{PeerCertificate, serve_tls};

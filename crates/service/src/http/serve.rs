@@ -13,6 +13,7 @@ use axum::response::IntoResponse as _;
 use futures::future::{self, Either, TryFutureExt as _};
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -29,10 +30,14 @@ use tokio_util::task::TaskTracker;
 use super::problem::Problem;
 use super::slots::{Slot, Slots, Taken};
 use super::watched::{RequestBody, Stream, until_answered};
+use super::wire::{Plain, Wire};
 use crate::{Shutdown, StartError};
 
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The longest that what lies below HTTP may take to be set up.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Refused connections that are told so at a time; any more are just closed.
 const FAREWELLS: usize = 32;
@@ -138,10 +143,22 @@ pub fn listen(address: SocketAddr, origin: &str) -> Result<TcpListener, StartErr
 ///
 /// Handlers may extract `ConnectInfo<SocketAddr>`.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
+    serve_on(listener, Plain, router, limits, shutdown).await;
+}
+
+/// As [`serve`], on what `wire` makes of each connection.
+pub(super) async fn serve_on(
+    listener: TcpListener,
+    wire: impl Wire,
+    router: Router,
+    limits: Limits,
+    shutdown: Shutdown,
+) {
     let slots = Slots::new(limits.connections);
     let tasks = TaskTracker::new();
     let cut = Shutdown::new();
     let server = Arc::new(Server {
+        wire,
         http: builder(&limits),
         router: TowerToHyperService::new(router),
         counters: limits.counters,
@@ -185,7 +202,8 @@ fn builder(limits: &Limits) -> http1::Builder {
     http
 }
 
-struct Server {
+struct Server<W> {
+    wire: W,
     http: http1::Builder,
     router: TowerToHyperService<Router>,
     counters: Connections,
@@ -198,7 +216,7 @@ struct Server {
     cut: Shutdown,
 }
 
-impl Server {
+impl<W: Wire> Server<W> {
     fn admit(&self, peer: SocketAddr) -> Option<Slot> {
         let slot = match self.slots.take() {
             Taken::Free(slot) => slot,
@@ -220,6 +238,21 @@ impl Server {
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
         // Only a peer that is gone already refuses the option, and then the next read says so.
         let _ = stream.set_nodelay(true);
+        let opened = tokio::select! {
+            opened = tokio::time::timeout(HANDSHAKE, self.wire.open(stream)) => opened.ok(),
+            () = slot.evicted() => None,
+            () = self.cut.fired() => None,
+        };
+        match opened {
+            Some(Ok((stream, known))) => self.requests(stream, &known, peer, &slot).await,
+            Some(Err(error)) => tracing::debug!(%peer, %error, "no handshake"),
+            None => tracing::debug!(%peer, "the handshake was cut off"),
+        }
+        drop(slot);
+        self.count_open();
+    }
+
+    async fn requests(&self, stream: W::Stream, known: &Extensions, peer: SocketAddr, slot: &Slot) {
         let mark = Arc::clone(slot.mark());
         let handle = service_fn(|request: Request<Incoming>| {
             let in_flight = slot.begin_request();
@@ -227,6 +260,7 @@ impl Server {
                 let mark = Arc::clone(slot.mark());
                 Body::new(RequestBody { inner, mark })
             });
+            request.extensions_mut().extend(known.clone());
             request.extensions_mut().insert(ConnectInfo(peer));
             let answer = if request.headers().contains_key(header::ORIGIN) {
                 Either::Left(future::ready(Ok(no_web_pages().into_response())))
@@ -265,8 +299,6 @@ impl Server {
                 () = self.cut.fired() => break,
             }
         }
-        drop(slot);
-        self.count_open();
     }
 
     fn count_open(&self) {

@@ -9,17 +9,16 @@ use axum::body::{Body, Bytes};
 use hyper::Response;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::slots::{InFlight, Mark};
 
 /// A stream whose writes are watched.
-pub(super) struct Stream {
-    pub(super) inner: TcpStream,
+pub(super) struct Stream<S> {
+    pub(super) inner: S,
     pub(super) mark: Arc<Mark>,
 }
 
-impl Stream {
+impl<S> Stream<S> {
     fn note(&self, written: Poll<io::Result<usize>>, offered: usize) -> Poll<io::Result<usize>> {
         match &written {
             Poll::Pending => self.mark.writing.begin(self.mark.now_ms()),
@@ -30,7 +29,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -40,7 +39,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,0 +1,31 @@
+//! What lies between a TCP connection and HTTP: nothing, or TLS.
+
+use std::future::Future;
+use std::io;
+
+use hyper::http::Extensions;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+/// A way to make a stream of bytes of an accepted connection.
+pub(super) trait Wire: Send + Sync + 'static {
+    /// The stream that HTTP is spoken on.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send;
+
+    /// Opens the stream. What is known of the peer by then goes with every request of its.
+    fn open(
+        &self,
+        stream: TcpStream,
+    ) -> impl Future<Output = io::Result<(Self::Stream, Extensions)>> + Send;
+}
+
+/// The connection as it is.
+pub(super) struct Plain;
+
+impl Wire for Plain {
+    type Stream = TcpStream;
+
+    async fn open(&self, stream: TcpStream) -> io::Result<(TcpStream, Extensions)> {
+        Ok((stream, Extensions::new()))
+    }
+}
