@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the images of the four programs by k8s/image/Containerfile, and for each an archive that a cluster without a registry
+# Builds the images of the programs by k8s/image/Containerfile, and for each an archive that a cluster without a registry
 # can load, and a bill of materials (CycloneDX): target/images/xr-NAME.tar, target/images/xr-NAME.cdx.json. Prints the sizes.
 #
 #   scripts/image.sh                   compiles in Docker's image of Rust
@@ -17,7 +17,7 @@ case ${1:-} in
     --prebuilt) prebuilt=${2:?the folder of the programs, such as target/release} ;;
     *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
 esac
-names=(renderer streamer client collector)
+names=(renderer streamer client collector lisp)
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 repository=${REPOSITORY:-xrbench}
 tag=${TAG:-$version}
@@ -47,7 +47,7 @@ arguments+=(
 
 build() { # build NAME IMAGE
     case $engine in
-        # Layers keep what the four have in common; chroot needs no more rights than the one who builds has.
+        # Layers keep what they have in common; chroot needs no more rights than the one who builds has.
         buildah) buildah build --isolation chroot --layers --file k8s/image/Containerfile "${arguments[@]}" --target "$1" --tag "$2" . ;;
         *) "$engine" build --file k8s/image/Containerfile "${arguments[@]}" --target "$1" --tag "$2" . ;;
     esac

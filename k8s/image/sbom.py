@@ -9,7 +9,7 @@ import sys
 import tarfile
 from urllib.parse import quote
 
-PACKAGES = {"renderer": "renderer", "streamer": "streamer", "client": "client", "collector": "collect"}
+PACKAGES = {"renderer": "renderer", "streamer": "streamer", "client": "client", "collector": "collect", "lisp": "lisp"}
 
 
 def debian_records(archive):

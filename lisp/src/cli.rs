@@ -3,6 +3,7 @@
 use service::Shutdown;
 use service::args::Common;
 
+use crate::agent::{self, AgentArgs};
 use crate::bench::{self, BenchArgs};
 use crate::control::{self, ControlArgs, ShowArgs};
 use crate::xtr::{self, XtrArgs};
@@ -18,6 +19,7 @@ pub struct Cli {
 #[derive(Clone, Debug, clap::Subcommand)]
 enum Command {
     Control(Box<ControlArgs>),
+    Agent(Box<AgentArgs>),
     Show(ShowArgs),
     Xtr(XtrArgs),
     Bench(BenchArgs),
@@ -28,6 +30,7 @@ impl Cli {
     pub fn common(&self) -> &Common {
         match &self.command {
             Command::Control(args) => &args.common,
+            Command::Agent(args) => &args.common,
             Command::Show(args) => &args.common,
             Command::Xtr(args) => &args.common,
             Command::Bench(args) => &args.common,
@@ -39,6 +42,7 @@ impl Cli {
 pub async fn run(cli: Cli, shutdown: Shutdown) -> anyhow::Result<()> {
     match cli.command {
         Command::Control(args) => control::run(*args, shutdown).await,
+        Command::Agent(args) => agent::run(*args, shutdown).await,
         Command::Show(args) => control::show(args).await,
         Command::Xtr(args) => xtr::run(args, shutdown).await,
         Command::Bench(args) => bench::run(args, shutdown).await,

@@ -2,6 +2,7 @@
 //!
 //! The messages, tables and state machines know no socket and no clock: time is an argument of theirs. Programs stand around them.
 
+pub mod agent;
 pub mod auth;
 pub mod bench;
 pub mod cli;

@@ -1,0 +1,23 @@
+//! `xr-lisp agent`: in each cluster, gives Services the address that they have in every cluster, and tells the control plane where
+//! they run.
+//!
+//! `machine` and `admission` decide, as functions of what has happened and when; the others carry that in and out.
+
+mod admission;
+mod app;
+mod args;
+mod bundle;
+mod certificates;
+mod clock;
+mod controller;
+mod heartbeat;
+mod machine;
+mod metrics;
+mod objects;
+mod prober;
+mod readiness;
+mod watch;
+mod webhook;
+
+pub use app::run;
+pub use args::AgentArgs;
