@@ -86,7 +86,7 @@ fn play(joiner: &mut Joiner, heard: impl IntoIterator<Item = Heard>) -> Vec<Fram
     for heard in heard {
         match heard {
             Heard::Crossing(crossing) => {
-                joiner.crossing(crossing, Correction::default(), &mut rows)
+                joiner.crossing(crossing, Correction::default(), &mut rows);
             }
             Heard::Report(report) => tell(joiner, "a", &report, &mut rows),
         }

@@ -4,10 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use timeline::Point;
 use timeline::frames_csv::{FrameRow, Outcome};
+use timeline::{Point, UnixMicros};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::{self, Instant, sleep_until, timeout};
 
@@ -86,17 +87,7 @@ pub(super) async fn measure() -> Vec<Figure> {
     let client = sandbox.client(&streamer.rtsp_url("feed"), &play).await;
     client.shows(120, Duration::from_secs(30)).await;
 
-    // A crowd comes from other machines: what it costs to be one is not the services' to bear.
-    let renice = ["-n", "10", "-p", &std::process::id().to_string()].map(ToOwned::to_owned);
-    let reniced = tokio::process::Command::new("renice")
-        .args(renice)
-        .output()
-        .await;
-    assert!(
-        reniced.is_ok_and(|output| output.status.success()),
-        "renice"
-    );
-
+    step_back().await;
     let ports = [
         streamer.addr("http"),
         streamer.addr("rtsp"),
@@ -122,7 +113,26 @@ pub(super) async fn measure() -> Vec<Figure> {
     }
     let reconnects = client.ops().metric("xr_client_reconnects_total").await;
     client.terminate().await;
-    let rows = rows(&file);
+    figures(&parts, &rows(&file), [opened, kept], reconnects)
+}
+
+/// A crowd comes from other machines: what it costs to be one is not the services' to bear. Every thread of this process gives way.
+async fn step_back() {
+    let threads = std::fs::read_dir("/proc/self/task").expect("this process has threads");
+    let threads = threads.flatten().map(|thread| thread.file_name());
+    let mut renice = Command::new("renice");
+    let reniced = renice.args(["-n", "10", "-p"]).args(threads).output().await;
+    let done = reniced.is_ok_and(|output| output.status.success());
+    assert!(done, "renice cannot be run");
+}
+
+/// What came of the parts: with a crowd or not, and from when to when.
+fn figures(
+    parts: &[(bool, UnixMicros, UnixMicros)],
+    rows: &[FrameRow],
+    [opened, kept]: [usize; 2],
+    reconnects: Option<f64>,
+) -> Vec<Figure> {
     let of = |crowded: bool| -> Vec<Vec<&FrameRow>> {
         let parts = parts.iter().filter(|(with, ..)| *with == crowded);
         let within = |row: &&FrameRow, begins, ends| {

@@ -134,9 +134,9 @@ impl KubePlan {
     /// The Secret with the streamer's certificate, where one is needed. Without a certificate there are words in its place.
     pub(super) fn secret(&self) -> Option<Value> {
         self.transport.is_quic().then(|| {
-            let held = self.certificate.as_ref();
-            held.unwrap_or(&Certificate::unknown())
-                .secret(&self.target.run, &self.namespace)
+            let unknown = Certificate::unknown();
+            let held = self.certificate.as_ref().unwrap_or(&unknown);
+            held.secret(&self.target.run, &self.namespace)
         })
     }
 
