@@ -3,8 +3,9 @@
 # Kubernetes 1.36 and the API server of 1.20, then the scenarios s1 and s3, which must show 99 % of their frames.
 #
 #   KUBE_UP     the program that starts clusters, NAME --pods, --load TAR and --down: kube-up in the search path
-#   PROGRAMS    the folder of the programs: target/release
+#   PROGRAMS    the folder of the programs: target/release; the example `clusters` is taken from there too if it is there
 #   SECONDS_MEASURED    how long each scenario is counted: 20
+#   RUN_SECONDS         how long each scenario of `xrbench run` is measured: 40
 #   REPETITIONS         clusters of each kind that are provisioned by a simulated provider: 30
 #   MEDIANS_PERCENT     how far the medians of their steps may be off what the provider was told: 1
 set -euo pipefail
@@ -31,6 +32,10 @@ trap cleanup EXIT
 command -v kubectl >/dev/null || fail "there is no kubectl; 1.27 or newer is needed"
 minor=$(kubectl version --client --output=json | sed -n 's/.*"minor": "\([0-9]*\).*/\1/p' | head -1)
 [ "$minor" -ge 27 ] || fail "kubectl 1.$minor knows no includeTemplates: 1.27 or newer is needed"
+
+# A kubelet deletes images that no container runs, the pause image first, where less than 15 % of the disk is free.
+free_percent=$(df --output=size,avail /var/lib | awk 'NR == 2 {print int(100 * $2 / $1)}')
+[ "$free_percent" -ge 16 ] || fail "$free_percent % of the disk of /var/lib are free; a kubelet needs more than 15 to keep its images"
 
 mapfile -t overlays < <(find k8s/overlays -name kustomization.yaml -printf '%h\n' | sort)
 
@@ -62,7 +67,7 @@ for cluster in xra xrb; do
 done
 a() { kubectl --kubeconfig /var/lib/kube-up/xra/admin.kubeconfig "$@"; }
 b() { kubectl --kubeconfig /var/lib/kube-up/xrb/admin.kubeconfig "$@"; }
-pass "four images, two clusters"
+pass "five images, two clusters"
 
 # The API server: each object is accepted whole, unknown fields are errors. Liqo's kinds are there if their definitions are.
 crds=${kube_up%/*}/../data/crds/liqo
@@ -204,16 +209,23 @@ for policy in Cluster Local; do
 done
 
 # What the crate asks of an API server: waits that end and waits that cannot, rights, what is deleted. Cluster B has no kinds of Liqo.
-"${CARGO:-cargo}" build --locked --quiet --workspace --example clusters
-crate=(target/debug/examples/clusters)
+crate=("${PROGRAMS:-target/release}/clusters")
+if ! [ -x "${crate[0]}" ]; then
+    "${CARGO:-cargo}" build --locked --quiet --workspace --example clusters
+    crate=(target/debug/examples/clusters)
+fi
 [ -d "$crds" ] || crate+=(--skip liqos_kinds)
 XR_TEST_KUBECONFIG=/var/lib/kube-up/xrb/admin.kubeconfig XR_TEST_LIQO=$crds "${crate[@]}" >"$work/crate.log" 2>&1 ||
     fail "$(tail -30 "$work/crate.log")"
 pass "waits, preflight and deletion against a real API server"
 
-env -u SECONDS_MEASURED scripts/test-kube-run.sh "${PROGRAMS:-target/release}/xrbench" /var/lib/kube-up/xra/admin.kubeconfig /var/lib/kube-up/xrb/admin.kubeconfig ||
+# The agent of LISP gives Services their shared address, and registers them with their pods.
+scripts/test-kube-lisp.sh "${PROGRAMS:-target/release}/xr-lisp" /var/lib/kube-up/xra/admin.kubeconfig xra || fail "the agent of LISP"
+passed=$((passed + 1))
+
+SECONDS_MEASURED=${RUN_SECONDS:-40} scripts/test-kube-run.sh "${PROGRAMS:-target/release}/xrbench" /var/lib/kube-up/xra/admin.kubeconfig /var/lib/kube-up/xrb/admin.kubeconfig ||
     fail "the run on clusters"
-passed=$((passed + 3))
+passed=$((passed + 4))
 left=$(a get all --all-namespaces --selector app.kubernetes.io/part-of=xrbench --output name)$(b get all --all-namespaces \
     --selector app.kubernetes.io/part-of=xrbench --output name)
 [ -z "$left" ] || fail "left over: $left"
