@@ -57,7 +57,10 @@ pub(crate) fn edge_config(site: u64, last: u8) -> EdgeConfig {
     };
     let key = Key::new(1, Algorithm::Sha256, &secret(site));
     let keys = KeyRing::new().with(1, &secret(site));
-    EdgeConfig::new(identity, SERVER, key, keys, vec![rloc(last)])
+    EdgeConfig {
+        serves: vec![eid("10.114.0.0/16")],
+        ..EdgeConfig::new(identity, SERVER, key, keys, vec![rloc(last)])
+    }
 }
 
 pub(crate) struct World {

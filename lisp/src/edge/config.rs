@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::auth::{Key, KeyRing};
+use crate::eid::Eid;
 use crate::ports::CONTROL_PORT;
 use crate::wire::Identity;
 
@@ -21,6 +22,8 @@ pub struct EdgeConfig {
     pub keys: KeyRing,
     /// Where answers and publications reach it.
     pub itr_rlocs: Vec<IpAddr>,
+    /// What it takes packets for whoever registers that: probes for it are answered.
+    pub serves: Vec<Eid>,
     /// Whether to subscribe to what it asks for.
     pub subscribe: bool,
     /// Mappings that are kept.
@@ -46,6 +49,7 @@ impl EdgeConfig {
             key,
             keys,
             itr_rlocs,
+            serves: Vec::new(),
             subscribe: true,
             cache: 65_536,
             pending: 4_096,

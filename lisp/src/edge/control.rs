@@ -501,7 +501,18 @@ impl Control {
         Ok(())
     }
 
-    /// Answers a request, or a probe, for what is registered from here.
+    /// Our locators for a prefix that packets are taken for here.
+    fn served(&self, eid: &Eid) -> Option<Record> {
+        let mut serves = self.config.serves.iter();
+        let locators = self.config.itr_rlocs.iter();
+        let locators = locators.map(|rloc| Locator::new(*rloc, 1, 100)).collect();
+        serves.any(|served| served.contains(eid)).then(|| Record {
+            authoritative: true,
+            ..Record::new(*eid, 1, locators)
+        })
+    }
+
+    /// Answers a request for what is registered from here, or a probe for what is served here.
     fn answer(
         &mut self,
         source: SocketAddr,
@@ -511,7 +522,10 @@ impl Control {
     ) -> Result<(), Ignored> {
         let is_probe = request.flags.contains(RequestFlags::PROBE);
         let eid = request.queries[0].eid;
-        let local = self.locals.covering(&eid).ok_or(Ignored::NotOurs(eid))?;
+        let local = self.locals.covering(&eid).cloned();
+        // That something is registered by another for us is for the Map-Server to say; that we are reached, for us.
+        let local = local.or_else(|| self.served(&eid).filter(|_| is_probe));
+        let mut record = local.ok_or(Ignored::NotOurs(eid))?;
         let same_family = |rloc: &&IpAddr| rloc.is_ipv4() == source.is_ipv4();
         let from_itr = request
             .itr_rlocs
@@ -519,7 +533,6 @@ impl Control {
             .then_some(source.ip());
         let to = from_itr.or_else(|| request.itr_rlocs.iter().find(same_family).copied());
         let to = SocketAddr::new(to.ok_or(Ignored::Unasked)?, port);
-        let mut record = local.clone();
         if is_probe {
             let ours = |locator: &&mut Locator| self.config.itr_rlocs.contains(&locator.address);
             if let Some(probed) = record.locators.iter_mut().find(ours) {

@@ -280,6 +280,17 @@ fn probes_are_answered_for_what_is_here() {
         edge.handle(from(13), &probe("10.112.0.99"), now),
         Err(Ignored::NotOurs(_))
     ));
+    // What another registers for it is answered for as far as it is reached, and no further.
+    let served = probe("10.114.0.7");
+    edge.handle(from(13), &served, now).unwrap();
+    let answer = edge.poll_transmit().unwrap();
+    let reply = MapReply::parse(&answer.payload).unwrap();
+    assert!(reply.records[0].authoritative && reply.records[0].locators[0].probed);
+    let request = MapRequest::new(43, eid("10.114.0.7"), vec![rloc(13)]).encode();
+    assert!(matches!(
+        edge.handle(from(13), &request, now),
+        Err(Ignored::NotOurs(_))
+    ));
     let answered = (0..100).filter(|_| edge.handle(from(13), &probe(SERVICE), now).is_ok());
     assert!(answered.count() < 50);
 }

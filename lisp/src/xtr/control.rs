@@ -105,9 +105,14 @@ pub(crate) struct ControlPlane {
 impl ControlPlane {
     /// Binds the control port; none when no Map-Server is named.
     pub(crate) fn open(args: &XtrArgs, forwarding: &Forwarding) -> anyhow::Result<Option<Self>> {
-        let Some(config) = args.mapping.edge(&args.locators)? else {
+        let Some(mut config) = args.mapping.edge(&args.locators)? else {
             return Ok(None);
         };
+        let instance = InstanceId::try_from(args.instance).context("--instance has 24 bits")?;
+        let endpoints = args.endpoints.iter();
+        config.serves = endpoints
+            .map(|prefix| Eid::new(instance, *prefix))
+            .collect();
         let bind = |&locator: &IpAddr| {
             let address = SocketAddr::new(locator, CONTROL_PORT);
             let bound = std::net::UdpSocket::bind(address).and_then(|socket| {
@@ -122,7 +127,6 @@ impl ControlPlane {
         let now = Instant::now();
         let random = Box::new(random);
         let mut control = Control::new(config, clock::now().0.saturating_mul(1000), random, now);
-        let instance = InstanceId::try_from(args.instance).context("--instance has 24 bits")?;
         let mapping = &args.mapping;
         for &prefix in &mapping.register {
             let ours = args.locators.iter();

@@ -118,6 +118,7 @@ impl MappingArgs {
             key: Key::new(self.key_id, algorithm, secret),
             keys,
             itr_rlocs: locators.to_vec(),
+            serves: Vec::new(),
             subscribe: true,
             cache: 65_536,
             pending: 4_096,
