@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests the images and manifests on real clusters of this machine, and takes them down: every manifest against the schema of
-# Kubernetes 1.36 and the API server of 1.20, then the scenarios s1 and s3, which must show 99 % of their frames.
+# Kubernetes 1.36 and the API server of 1.20, then the scenarios s1 and s3, which must show 99 % of their frames, and the agent of LISP.
 #
 #   KUBE_UP     the program that starts clusters, NAME --pods, --load TAR and --down: kube-up in the search path
 #   PROGRAMS    the folder of the programs: target/release; the example `clusters` is taken from there too if it is there
@@ -42,7 +42,7 @@ mapfile -t overlays < <(find k8s/overlays -name kustomization.yaml -printf '%h\n
 # Schema, strictly.
 python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target target/kube-python \
     'kubernetes-validate>=1.36' 2>"$work/pip.log" || fail "$(tail -3 "$work/pip.log")"
-for overlay in "${overlays[@]}" k8s/base dashboards; do
+for overlay in "${overlays[@]}" k8s/base k8s/lisp dashboards; do
     rendered=$work/$(tr / _ <<<"$overlay").yaml
     kubectl kustomize "$overlay" >"$rendered" || fail "$overlay cannot be rendered"
     # Objects of others' APIs have no schema there; the API server below knows them.
@@ -226,6 +226,10 @@ passed=$((passed + 1))
 SECONDS_MEASURED=${RUN_SECONDS:-40} scripts/test-kube-run.sh "${PROGRAMS:-target/release}/xrbench" /var/lib/kube-up/xra/admin.kubeconfig /var/lib/kube-up/xrb/admin.kubeconfig ||
     fail "the run on clusters"
 passed=$((passed + 4))
+env -u REPETITIONS scripts/test-kube-lisp.sh "${PROGRAMS:-target/release}/xr-lisp" /var/lib/kube-up/xra/admin.kubeconfig xra ||
+    fail "the agent of LISP"
+pass "Services get their shared addresses, and are registered and withdrawn with their pods"
+
 left=$(a get all --all-namespaces --selector app.kubernetes.io/part-of=xrbench --output name)$(b get all --all-namespaces \
     --selector app.kubernetes.io/part-of=xrbench --output name)
 [ -z "$left" ] || fail "left over: $left"
