@@ -71,6 +71,7 @@ async fn every_fabric_carries_the_video_and_says_what_served_it() {
         ("nodeport-local", "nodeport-local", "tcp"),
         ("liqo", "liqo-v1.2", "udp"),
         ("liqo-v0.10", "liqo-v0.10", "udp"),
+        ("lisp", "lisp", "udp"),
     ];
     for (fabric, _, transport) in fabrics {
         let name = fabric.replace('.', "");
@@ -96,10 +97,10 @@ async fn every_fabric_carries_the_video_and_says_what_served_it() {
             "{one}"
         );
         assert_nothing_lost(one);
-        let mtu = if fabric.starts_with("liqo") {
-            1340
-        } else {
-            1500
+        let mtu = match fabric {
+            "liqo" | "liqo-v0.10" => 1340,
+            "lisp" => 1464,
+            _ => 1500,
         };
         assert_eq!(one["fabric"]["mtu"], mtu, "{one}");
         let crossings = if fabric == "single" { 0 } else { 2 };
@@ -196,10 +197,11 @@ async fn an_unmodified_ffmpeg_plays_through_a_lab() {
     }
 }
 
-/// What tshark makes of a capture, one field of each packet a line.
-fn fields(pcap: &Path, filter: &str, field: &str) -> Vec<String> {
+/// What tshark makes of a capture, one field of each packet a line; of a field that comes several times, the first.
+pub(crate) fn fields(pcap: &Path, filter: &str, field: &str) -> Vec<String> {
     let output = Command::new("tshark")
         .args(["-r", &text(pcap), "-Y", filter, "-T", "fields", "-e", field])
+        .args(["-E", "occurrence=f"])
         // The streamer's ports are no well-known ones here.
         .args(["-d", "tcp.port==8554,rtsp", "-d", "tcp.port==30554,rtsp"])
         .output()
@@ -339,6 +341,10 @@ async fn what_no_lab_can_be_is_refused_with_the_remedy() {
         (
             "fabric = \"liqo\"\ntransport = \"udp\"\nrenderer = { rtp_mtu = 1400 }",
             ["1400", "1312"],
+        ),
+        (
+            "fabric = \"lisp\"\ntransport = \"udp\"\nrenderer = { rtp_mtu = 1437 }",
+            ["1437", "1436"],
         ),
     ] {
         let file = format!("[[scenario]]\nname = \"s\"\n{scenarios}\n");

@@ -17,6 +17,7 @@ mod faults;
 mod house;
 mod interop;
 mod labs;
+mod lisp;
 mod pipeline;
 mod prometheus;
 mod quic;

@@ -106,7 +106,7 @@ pub struct ContentMeta {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FabricMeta {
-    /// One of `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`, or, on clusters, `liqo`.
+    /// One of `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`, `lisp`, or, on clusters, `liqo`.
     pub name: String,
     /// What served it, for people; nothing is decided by this text.
     pub backend: String,
@@ -138,6 +138,8 @@ pub enum TunnelBackend {
     KernelWireguard,
     /// `wireguard-go`, a process for each gateway.
     WireguardGo,
+    /// LISP by `xr-lisp`, a process for each cluster.
+    XrLisp,
 }
 
 /// The overlay within a cluster.

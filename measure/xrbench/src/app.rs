@@ -99,6 +99,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
         Command::Ocr(args) => return args.run().map(|()| exit::OK),
         Command::Report(args) => return args.run().map(|()| exit::OK),
         Command::WanLink(args) => return args.run().map(|()| exit::OK),
+        Command::LispAgent(args) => return args.run().map(|()| exit::OK),
         Command::Compare(args) => return args.run().map(code_of_comparison),
         Command::Completions { shell } => return completions(shell).map(|()| exit::OK),
         Command::Lab(args) if args.print => return lab::show(&args).map(|()| exit::OK),

@@ -6,6 +6,7 @@ use service::logs::{Filter, Format};
 use crate::calibrate::cli::CalibrateArgs;
 use crate::doctor::DoctorArgs;
 use crate::lab::LabArgs;
+use crate::lisp_agent::LispAgentArgs;
 use crate::run::RunArgs;
 use crate::run::place::kube::clean::CleanArgs;
 use crate::wan::WanLinkArgs;
@@ -73,6 +74,9 @@ pub enum Command {
     /// Carry the packets of a lab's WAN
     #[command(hide = true)]
     WanLink(WanLinkArgs),
+    /// Speak for a cluster of a lab of LISP
+    #[command(hide = true)]
+    LispAgent(LispAgentArgs),
     /// Show a result again: tables, summary.json, report.html
     Report(ReportArgs),
     Compare(CompareArgs),
@@ -87,8 +91,11 @@ pub enum Command {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+    use testbed::local::capabilities::Capabilities;
 
     use super::*;
+    use crate::run::place::lab_plan::{self, LabCapabilities};
+    use crate::scenario::{Fabric, Scenario};
 
     #[test]
     fn the_command_line_is_sound() {
@@ -115,5 +122,28 @@ mod tests {
         }
         let link = ["xrbench", testbed::wan::link::SUBCOMMAND, "{}"];
         assert!(Cli::try_parse_from(link).is_ok());
+    }
+
+    /// What a lab of LISP starts of this program, this program understands.
+    #[test]
+    fn agents_of_a_lab_are_started_as_they_can_be() {
+        let own = std::path::Path::new("xrbench");
+        let capabilities = LabCapabilities::of(&Capabilities::default(), own, own, 0);
+        let scenario = Scenario {
+            fabric: Fabric::Lisp,
+            standby: true,
+            ..Scenario::default()
+        };
+        let lab = lab_plan::plan(&scenario, &capabilities, 0).expect("a lab");
+        let daemons = lab.built.topology.daemons.iter();
+        let agents: Vec<_> = daemons
+            .filter(|one| one.role.starts_with("lisp-agent"))
+            .collect();
+        assert_eq!(agents.len(), 2);
+        for agent in agents {
+            let words = ["xrbench"].into_iter().map(ToOwned::to_owned);
+            let parsed = Cli::try_parse_from(words.chain(agent.args.iter().cloned()));
+            parsed.unwrap_or_else(|error| panic!("{error}"));
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod calibrate;
 pub mod cli;
 pub mod doctor;
 pub mod lab;
+pub mod lisp_agent;
 pub mod reference;
 pub mod run;
 pub mod scenario;

@@ -80,8 +80,8 @@ const TRIALS: [Trial; 12] = [
         name: "/dev/net/tun",
         script: "if ! [ -e /dev/net/tun ]; then echo not there; false; elif ( : 3<>/dev/net/tun ) 2>/dev/null; then \
                  echo can be opened; else echo this user may not open it; false; fi",
-        cost: "without netem there is no WAN that delays, without the kernel's WireGuard no fabric `liqo`; `single`, and `nodeport` \
-               without a WAN, are possible",
+        cost: "there is no fabric `lisp`; without netem no WAN that delays, without the kernel's WireGuard no fabric `liqo`; `single`, \
+               and `nodeport` without a WAN, are possible",
         remedy: "modprobe tun; for ordinary users: chmod 0666 /dev/net/tun, as udev does by default",
     },
     Trial {

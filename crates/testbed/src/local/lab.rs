@@ -12,9 +12,10 @@ use tokio::task::spawn_blocking;
 
 use super::command;
 use super::configure;
+use super::files::Files;
 use super::isolate::MANAGEMENT_BRIDGE;
 use super::receive_buffer;
-use super::topology::{Daemon, End, MANAGEMENT_INTERFACE, Namespace, Topology};
+use super::topology::{Daemon, End, MANAGEMENT_INTERFACE, Namespace, Stage, Topology};
 use super::watch;
 use crate::Cluster;
 use crate::cgroup::{Part, Tree};
@@ -39,7 +40,7 @@ pub struct Options {
     pub testbed: Testbed,
     /// The folder of the daemons' logs, `ROLE.log`. It exists.
     pub logs: PathBuf,
-    /// How long a daemon may take to make its interfaces.
+    /// How long a daemon may take to make its interfaces, to be ready, or to end where it is to end.
     pub patience: Duration,
     /// Takes each line that a daemon prints on its standard output, with the daemon's role.
     pub on_line: Option<DaemonLineFn>,
@@ -86,6 +87,7 @@ pub struct Lab {
     topology: Arc<Topology>,
     options: Options,
     namespaces: BTreeMap<String, Netns>,
+    files: Files,
     /// In the order of the topology.
     daemons: Vec<Process>,
     /// The runner's ends of the management links.
@@ -97,30 +99,36 @@ pub struct Lab {
 impl Lab {
     /// Makes a lab of the topology. The caller is inside: see [`super::isolate::enter`].
     ///
-    /// Namespaces are set up in the order of the topology, after all links and all interfaces of daemons exist.
+    /// Namespaces are set up in the order of the topology, after all links and all interfaces of daemons exist; then services are
+    /// started.
     pub async fn up(topology: &Topology, options: Options) -> Result<Self, LabError> {
         let topology = Arc::new(topology.clone());
         let plan = Arc::clone(&topology);
-        let (namespaces, management) = spawn_blocking(move || connect(&plan)).await??;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (namespaces, management) = spawn_blocking(move || connect(&plan, number)).await??;
         let mut lab = Self {
             topology: Arc::clone(&topology),
             options,
             namespaces,
+            files: Files::new(number).map_err(LabError::Files)?,
             daemons: Vec::new(),
             management,
             receive_buffers: BTreeMap::new(),
         };
-        for daemon in &topology.daemons {
+        let (devices, services): (Vec<_>, Vec<_>) = topology
+            .daemons
+            .iter()
+            .partition(|one| one.stage == Stage::Device);
+        for daemon in &devices {
             let process = lab.start(daemon)?;
             lab.daemons.push(process);
         }
-        for (daemon, process) in topology.daemons.iter().zip(&lab.daemons) {
+        for (daemon, process) in devices.iter().zip(&lab.daemons) {
             lab.made(daemon, process).await?;
         }
-        let namespaces = lab.namespaces.clone();
+        let (namespaces, plan) = (lab.namespaces.clone(), Arc::clone(&topology));
         spawn_blocking(move || {
-            topology
-                .namespaces
+            plan.namespaces
                 .iter()
                 .try_for_each(|one| configure::whole(of(&namespaces, one), one))
         })
@@ -128,7 +136,32 @@ impl Lab {
         for at in 0..lab.daemons.len() {
             lab.widen(at).await?;
         }
+        for daemon in services {
+            let process = lab.start(daemon)?;
+            process.ready(lab.options.patience).await?;
+            lab.daemons.push(process);
+        }
+        for (daemon, process) in topology.daemons.iter().zip(&lab.daemons) {
+            if daemon.stage == Stage::Task {
+                lab.done(process).await?;
+            }
+        }
         Ok(lab)
+    }
+
+    /// Waits until a process has ended, well.
+    async fn done(&self, process: &Process) -> Result<(), LabError> {
+        let patience = self.options.patience;
+        let how = match tokio::time::timeout(patience, process.exited()).await {
+            Ok(exit) if exit.is_success() => return Ok(()),
+            Ok(exit) => format!("ended ({exit})"),
+            Err(_) => format!("took more than {} s", patience.as_secs_f64()),
+        };
+        Err(LabError::Task {
+            role: process.spec().role.clone(),
+            how,
+            tail: process.log_tail(),
+        })
     }
 
     /// What it was made from.
@@ -194,6 +227,10 @@ impl Lab {
             let _ = std::fs::remove_file(watch::control_socket(&end.interface));
         }
         self.daemons[at] = self.start(daemon)?;
+        if daemon.stage != Stage::Device {
+            self.daemons[at].ready(self.options.patience).await?;
+            return Ok(());
+        }
         self.made(daemon, &self.daemons[at]).await?;
         let namespaces = self.namespaces.clone();
         spawn_blocking(move || {
@@ -236,8 +273,17 @@ impl Lab {
 
     /// Ends the daemons and removes the links, but not the processes in the pods: their owners do.
     pub async fn down(self) -> Result<(), LabError> {
-        let ends = self.daemons.iter().map(|daemon| daemon.terminate(GRACE));
-        futures::future::join_all(ends).await;
+        // Services before the devices that they use: the kernel keeps a device that goes for as long as a socket's route leads there.
+        let (devices, services): (Vec<_>, Vec<_>) = self
+            .topology
+            .daemons
+            .iter()
+            .zip(&self.daemons)
+            .partition(|(daemon, _)| daemon.stage == Stage::Device);
+        for group in [services, devices] {
+            let ends = group.iter().map(|(_, process)| process.terminate(GRACE));
+            futures::future::join_all(ends).await;
+        }
         let lines: String = self
             .management
             .iter()
@@ -276,6 +322,7 @@ impl Lab {
         } else {
             daemon.program.clone()
         };
+        self.files.write(&daemon.files).map_err(LabError::Files)?;
         let log = self.options.logs.join(format!("{}.log", daemon.role));
         let mut spec = Spec {
             env: daemon.env.clone(),
@@ -298,9 +345,10 @@ impl Lab {
         Ok(self.options.testbed.at(place).start(spec)?)
     }
 
-    /// Puts the path of each `{netns:NAME}` in its place.
+    /// Puts the path of each `{netns:NAME}`, and of `{files}`, in its place.
     fn with_paths(&self, arg: &str) -> Result<(String, Vec<Netns>), LabError> {
-        let (mut text, mut rest, mut named) = (String::new(), arg, Vec::new());
+        let arg = arg.replace("{files}", &self.files.folder().to_string_lossy());
+        let (mut text, mut rest, mut named) = (String::new(), arg.as_str(), Vec::new());
         while let Some((before, (name, after))) = rest
             .split_once("{netns:")
             .and_then(|(before, after)| Some((before, after.split_once('}')?)))
@@ -360,9 +408,8 @@ fn of<'a>(namespaces: &'a BTreeMap<String, Netns>, one: &Namespace) -> &'a Netns
 
 type Connected = (BTreeMap<String, Netns>, Vec<String>);
 
-/// Makes the namespaces, the links between them, and the management link of each.
-fn connect(topology: &Topology) -> Result<Connected, LabError> {
-    let lab = NEXT.fetch_add(1, Ordering::Relaxed);
+/// Makes the namespaces, the links between them, and the management link of each, in the lab of this number.
+fn connect(topology: &Topology, lab: u32) -> Result<Connected, LabError> {
     let mut namespaces = BTreeMap::new();
     for one in &topology.namespaces {
         let netns =

@@ -6,8 +6,8 @@ use thiserror::Error;
 use tokio::task::JoinError;
 
 use super::command::{CommandError, Missing};
-use crate::StartError;
 use crate::netns::Netns;
+use crate::{NotReady, StartError};
 
 /// A lab could not be brought up, or changed.
 #[derive(Debug, Error)]
@@ -42,6 +42,21 @@ pub enum LabError {
     /// A daemon could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// A service of the fabric is not ready.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    /// The folder of the lab's files cannot be used.
+    #[error("files of the lab: {0}")]
+    Files(io::Error),
+    /// A task of the fabric failed, or took too long.
+    #[error("{role} {how}; the end of its log:\n{tail}")]
+    Task {
+        role: String,
+        /// What it did instead of ending well.
+        how: String,
+        /// The end of its log.
+        tail: String,
+    },
     /// A daemon ended, or took too long, before its interface was there.
     #[error(
         "{role} {how} before {interface} was there in {namespace}; the end of its log:\n{tail}"

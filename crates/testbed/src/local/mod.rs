@@ -8,6 +8,7 @@ pub mod capture;
 pub mod command;
 mod configure;
 pub mod fabric;
+mod files;
 pub mod isolate;
 pub mod lab;
 mod lab_error;

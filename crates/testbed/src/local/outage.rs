@@ -5,6 +5,7 @@ use tokio::task::spawn_blocking;
 use super::command;
 use super::lab::{Lab, LabError};
 use super::topology::Kind;
+use crate::Cluster;
 use crate::wan::link;
 
 /// The process of a userspace WAN.
@@ -38,14 +39,17 @@ impl Lab {
         Ok(())
     }
 
-    /// Kills the tunnel's process in a gateway's namespace (`gateway-a`) by SIGKILL and starts it again.
+    /// Kills the process that carries a cluster's end of the tunnel by SIGKILL and starts it again.
     ///
     /// Gives the role of that process. Where the kernel carries the tunnel there is none: that is an error, which names the
     /// daemons that there are.
-    pub async fn gateway_restart(&mut self, gateway: &str) -> Result<String, LabError> {
-        let daemons = &self.topology().daemons;
-        let inside = daemons.iter().find(|daemon| daemon.namespace == gateway);
-        let role = inside.map_or(gateway, |daemon| &daemon.role).to_owned();
+    pub async fn gateway_restart(&mut self, cluster: Cluster) -> Result<String, LabError> {
+        let mut daemons = self.topology().daemons.iter();
+        let tunnel = daemons.find(|one| one.cluster == Some(cluster) && !one.makes.is_empty());
+        let role = tunnel.map_or_else(
+            || format!("tunnel of cluster {cluster:?}"),
+            |one| one.role.clone(),
+        );
         self.daemon_restart(&role).await?;
         Ok(role)
     }

@@ -12,6 +12,8 @@ pub enum Fabric {
     NodePort(TrafficPolicy),
     /// Two clusters joined by Liqo's data path.
     Liqo(Liqo),
+    /// Two clusters with a LISP tunnel router each, and one address for the streamer's service.
+    Lisp,
 }
 
 /// `externalTrafficPolicy` of a NodePort service.
@@ -58,6 +60,8 @@ pub struct LabPlan {
     pub service: Service,
     /// Both clusters use the same pod addresses, and Liqo translates prefix to prefix.
     pub overlapping: bool,
+    /// A second streamer stands by in a cluster of its own, and has the same service: the pod `standby`. Only LISP has such a service.
+    pub standby: bool,
     /// The pods of the lab. One of them is named `streamer`; `single` puts all of them into cluster A.
     pub pods: Vec<PodPlan>,
     /// The streamer pod's TCP port for feeds.

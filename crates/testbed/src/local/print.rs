@@ -36,6 +36,17 @@ pub fn text(topology: &Topology) -> String {
                 format_args!("    makes {} in {}", end.interface, end.namespace),
             );
         }
+        for file in &daemon.files {
+            line(&mut text, format_args!("    reads {{files}}/{}", file.name));
+            let shown = if file.is_secret {
+                "a secret"
+            } else {
+                &file.text
+            };
+            for one in shown.lines() {
+                line(&mut text, format_args!("      {one}"));
+            }
+        }
     }
     for namespace in &topology.namespaces {
         whole(&mut text, namespace);
@@ -55,6 +66,7 @@ fn whole(text: &mut String, namespace: &Namespace) {
         Kind::Pod => "pod",
         Kind::Gateway => "gateway",
         Kind::Wan => "WAN",
+        Kind::Control => "control plane",
     };
     line(
         text,
@@ -111,13 +123,18 @@ fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
 mod tests {
     use super::*;
     use crate::Cluster;
-    use crate::local::topology::{Daemon, End, Link};
+    use crate::local::topology::{Daemon, DaemonFile, End, Link};
 
     #[test]
     fn everything_is_there_but_the_private_key() {
         let end = |namespace: &str, interface: &str| End {
             namespace: namespace.into(),
             interface: interface.into(),
+        };
+        let file = |name: &str, text: &str, is_secret| DaemonFile {
+            name: name.into(),
+            text: text.into(),
+            is_secret,
         };
         let topology = Topology {
             namespaces: vec![Namespace {
@@ -149,8 +166,12 @@ mod tests {
                 cluster: Some(Cluster::A),
                 program: "wireguard-go".into(),
                 args: vec!["-f".into(), "liqo-tunnel-a".into()],
-                env: Vec::new(),
+                files: vec![
+                    file("a.toml", "name = \"a\"", false),
+                    file("a.key", "c2VjcmV0", true),
+                ],
                 makes: vec![end("gateway-a", "liqo-tunnel-a")],
+                ..Daemon::default()
             }],
         };
         let text = text(&topology);
@@ -158,6 +179,8 @@ mod tests {
             "eth0 in gateway-a -- veth-gateway in node-a",
             "wireguard-a in gateway-a: wireguard-go -f liqo-tunnel-a",
             "makes liqo-tunnel-a in gateway-a",
+            "reads {files}/a.toml\n      name = \"a\"",
+            "reads {files}/a.key\n      a secret",
             "gateway-a (gateway of cluster A)",
             "management 172.31.255.9 dev mgmt0",
             "sysctl net.ipv4.ip_forward=1",

@@ -21,6 +21,8 @@ pub enum Kind {
     Gateway,
     /// The way between the nodes, where the kernel delays and loses; it is no cluster's.
     Wan,
+    /// The control plane of a fabric, in a place of its own; it is no cluster's.
+    Control,
 }
 
 /// A network namespace and everything that is set up in it, in the order of the fields.
@@ -78,8 +80,8 @@ pub struct Wireguard {
     pub keepalive_s: Option<u16>,
 }
 
-/// A process that is part of the fabric: started once the links exist, before anything else is set up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A process that is part of the fabric: started once the links exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Daemon {
     /// What it is, for example `wireguard-a`, `wan`.
     pub role: String,
@@ -87,13 +89,49 @@ pub struct Daemon {
     pub namespace: String,
     /// The cluster to which the daemon's use of the machine is counted; none for the WAN.
     pub cluster: Option<Cluster>,
+    /// When it is started, and what is awaited of it.
+    pub stage: Stage,
     pub program: PathBuf,
-    /// The arguments. `{netns:NAME}` in one of them becomes the path of that namespace as the process sees it.
+    /// The arguments. `{netns:NAME}` in one of them becomes the path of that namespace as the process sees it, `{files}` the
+    /// folder of [`Daemon::files`].
     pub args: Vec<String>,
     /// Added to its environment.
     pub env: Vec<(String, String)>,
-    /// Interfaces that it makes, which are awaited before the namespaces are set up.
+    /// Files that are written for it into a folder which all of the lab's processes share.
+    pub files: Vec<DaemonFile>,
+    /// Interfaces that it makes.
     pub makes: Vec<End>,
+}
+
+/// The time of a daemon's start. In a topology daemons stand in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Before namespaces are set up, which find the interfaces there that it makes.
+    #[default]
+    Device,
+    /// After namespaces are set up, and after the daemons before it are ready: it says so itself, by a ready line.
+    Service,
+    /// The same, and then it ends by itself, which the lab waits for once everything is started.
+    Task,
+}
+
+/// A file that a daemon reads.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DaemonFile {
+    pub name: String,
+    pub text: String,
+    /// Whether it is a secret, which is never printed.
+    pub is_secret: bool,
+}
+
+impl std::fmt::Debug for DaemonFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = if self.is_secret { "" } else { &self.text };
+        f.debug_struct("DaemonFile")
+            .field("name", &self.name)
+            .field("text", &text)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The topology of a whole lab.

@@ -114,7 +114,7 @@ async fn reaches(plan: &LabPlan, dir: &Path) {
             let filter = format!("udp dst port {port}");
             Some(self::capture(&stage, "gateway-b", dir, &filter).await)
         }
-        Fabric::Single | Fabric::NodePort(_) => None,
+        Fabric::Single | Fabric::NodePort(_) | Fabric::Lisp => None,
     };
     tcp(plan, &stage);
     udp(&stage);
@@ -173,7 +173,7 @@ fn tcp(plan: &LabPlan, stage: &Stage) {
         Fabric::Single => ([10, 1, 0, 10], [10, 1, 0, 12]),
         Fabric::NodePort(TrafficPolicy::Cluster) => ([10, 2, 0, 1], [10, 2, 0, 1]),
         Fabric::NodePort(TrafficPolicy::Local) => ([192, 168, 100, 1], [192, 168, 100, 1]),
-        Fabric::Liqo(_) => ([10, second, 0, 10], [10, second, 0, 11]),
+        Fabric::Liqo(_) | Fabric::Lisp => ([10, second, 0, 10], [10, second, 0, 11]),
     };
     assert_eq!(feed.peer, IpAddr::from(renderer), "the renderer");
     assert_eq!(view.peer, IpAddr::from(client), "the client");
@@ -183,6 +183,7 @@ fn tcp(plan: &LabPlan, stage: &Stage) {
         // Nobody clamps: the client learns it from the first packet that is too large, which it may not have sent yet.
         Fabric::Liqo(Liqo::V0_10) => return,
         Fabric::Liqo(Liqo::V1_2) => 1300 - 12,
+        Fabric::Lisp => 1424 - 12,
     };
     assert_eq!(view.segment_bytes, most);
 }

@@ -39,7 +39,7 @@ impl Stage {
 pub(crate) fn plan(fabric: Fabric) -> LabPlan {
     let far = match fabric {
         Fabric::Single => Cluster::A,
-        Fabric::NodePort(_) | Fabric::Liqo(_) => Cluster::B,
+        Fabric::NodePort(_) | Fabric::Liqo(_) | Fabric::Lisp => Cluster::B,
     };
     let pods = [
         ("renderer", Cluster::A),
@@ -50,6 +50,7 @@ pub(crate) fn plan(fabric: Fabric) -> LabPlan {
         fabric,
         service: Service::ClusterIp,
         overlapping: false,
+        standby: false,
         pods: pods
             .map(|(name, cluster)| PodPlan {
                 name: name.to_owned(),

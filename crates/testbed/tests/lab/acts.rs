@@ -2,18 +2,26 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use testbed::local::isolate::{Isolation, MANAGEMENT_ADDRESS};
 use testbed::local::lab::Lab;
-use testbed::local::topology::Daemon;
+use testbed::local::topology::{Daemon, DaemonFile, Stage};
 use testbed::netns::Netns;
 use testbed::{Exit, Spec, Testbed};
 
 use crate::small::{echo, end, options, pods, pods_and_a_maker, said, tunnel, up};
 
-pub(crate) const ACTS: [&str; 5] = ["reach", "tunnel", "capture", "refusals", "netns-path"];
+pub(crate) const ACTS: [&str; 6] = [
+    "reach",
+    "tunnel",
+    "capture",
+    "refusals",
+    "netns-path",
+    "services",
+];
 
 pub(crate) fn play(act: &str, isolation: Isolation) -> ExitCode {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -30,6 +38,7 @@ pub(crate) fn play(act: &str, isolation: Isolation) -> ExitCode {
             "capture" => capture(dir).await,
             "refusals" => refusals(dir).await,
             "netns-path" => netns_path(dir).await,
+            "services" => services(dir).await,
             "stay" => stay(dir, isolation).await,
             "code" => return ExitCode::from(7),
             "signals" => crate::signals::count().await,
@@ -215,11 +224,10 @@ async fn refusals(dir: &Path) {
     let daemon = |program: &str, script: &str| Daemon {
         role: "maker".into(),
         namespace: "one".into(),
-        cluster: None,
         program: program.into(),
         args: vec!["-c".into(), script.into()],
-        env: vec![],
         makes: vec![end("one", "made0")],
+        ..Daemon::default()
     };
     let dies = refused(&|lab| {
         lab.daemons
@@ -246,6 +254,73 @@ async fn netns_path(dir: &Path) {
     let lab = up(&pods_and_a_maker(), dir).await;
     assert!(said(netns(&lab, "two"), "ip link show dev made0").contains("UP"));
     lab.down().await.expect("down");
+}
+
+/// Services start once addresses are there, one after the other, and read their files; a task has ended when the lab is up.
+async fn services(dir: &Path) {
+    const READY: &str = "echo '{\"event\":\"ready\"}'";
+    let service = |role: &str, stage, script: &str| Daemon {
+        role: role.into(),
+        namespace: "one".into(),
+        stage,
+        program: "sh".into(),
+        args: vec!["-c".into(), script.into(), "sh".into(), "{files}".into()],
+        files: vec![DaemonFile {
+            name: "word".into(),
+            text: "swordfish".into(),
+            is_secret: true,
+        }],
+        ..Daemon::default()
+    };
+    let first = format!(
+        "set -e; ip -o addr show dev eth0 | grep -q 10.1.0.2; [ $(cat $1/word) = swordfish ]; \
+         sleep 0.2; echo there >$1/first; {READY}; exec sleep 1000"
+    );
+    let second = format!("set -e; cat $1/first >&2; echo $1 >&2; {READY}; sleep 0.1");
+    let mut topology = pods();
+    topology.daemons = vec![
+        service("first", Stage::Service, &first),
+        service("second", Stage::Task, &second),
+    ];
+    let mut lab = up(&topology, dir).await;
+    let second = lab.daemon("second").expect("there");
+    assert_eq!(second.exit(), Some(Exit::Code(0)), "{}", second.log_tail());
+    let told = second.log_tail();
+    // The ready line comes by another pipe: before or behind what is said on standard error.
+    let lines = told.lines().filter(|line| !line.contains("ready"));
+    let [there, files] = lines.collect::<Vec<_>>()[..] else {
+        panic!("{told}")
+    };
+    assert_eq!(there, "there");
+    let mode = std::fs::metadata(files).expect("the folder").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o700);
+    lab.daemon_restart("first").await.expect("again");
+    let pid = lab.daemons()[0].pid.expect("it runs");
+    lab.down().await.expect("down");
+    assert!(!Path::new(files).exists(), "secrets are gone");
+    assert!(!Path::new(&format!("/proc/{pid}")).exists(), "so is it");
+
+    for (stage, script, words) in [
+        (
+            Stage::Service,
+            "echo no address >&2; exit 3".to_owned(),
+            ["first ended (exit 3)", "no address"],
+        ),
+        (
+            Stage::Task,
+            format!("{READY}; echo no mapping >&2; exit 4"),
+            ["first ended (exit 4)", "no mapping"],
+        ),
+    ] {
+        let mut topology = pods();
+        topology.daemons = vec![service("first", stage, &script)];
+        let error = Lab::up(&topology, options(dir))
+            .await
+            .expect_err("it fails");
+        for word in words {
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
 }
 
 /// Comes up, says where, and stays until its standard input ends.

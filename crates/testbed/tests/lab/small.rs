@@ -82,11 +82,11 @@ pub(crate) fn pods_and_a_maker() -> Topology {
     topology.daemons.push(Daemon {
         role: "maker".into(),
         namespace: "one".into(),
-        cluster: None,
         program: "sh".into(),
         args: ["-c", script, "sh", "{netns:two}"].map(Into::into).into(),
         env: vec![("PATH".into(), "/usr/sbin:/sbin:/usr/bin:/bin".into())],
         makes: vec![end("two", "made0")],
+        ..Daemon::default()
     });
     // Its interface is there when the lines are run.
     topology.namespaces[2]
@@ -131,8 +131,8 @@ pub(crate) fn tunnel() -> Topology {
         cluster: Some(Cluster::A),
         program: "wireguard-go".into(),
         args: vec!["--foreground".into(), format!("wg-{name}")],
-        env: vec![],
         makes: vec![end(name, &format!("wg-{name}"))],
+        ..Daemon::default()
     };
     Topology {
         namespaces: vec![gateway(1), gateway(0)],

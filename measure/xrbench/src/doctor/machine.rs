@@ -33,7 +33,8 @@ pub(super) async fn checks() -> Vec<Check> {
 
 /// The largest RTP packet on UDP that each fabric carries whole, beside what the renderer makes by default.
 fn what_fits(capabilities: &Capabilities) -> Check {
-    let capabilities = LabCapabilities::of(capabilities, Path::new("xrbench"), 0);
+    let [own, lisp] = ["xrbench", "xr-lisp"].map(Path::new);
+    let capabilities = LabCapabilities::of(capabilities, own, lisp, 0);
     let default = RendererSettings::default().rtp_mtu;
     let (mut told, mut all_fit) = (Vec::new(), true);
     for fabric in Fabric::VARIANTS.iter().filter(|fabric| fabric.is_lab()) {

@@ -106,8 +106,9 @@ mod tests {
     use super::*;
 
     /// Where GStreamer, ffmpeg and tesseract are installed: the tests need them.
-    const LOOKED_AT: [&str; 35] = [
+    const LOOKED_AT: [&str; 36] = [
         "programs",
+        "xr-lisp",
         "GStreamer",
         "GStreamer elements",
         "RTSP RECORD",

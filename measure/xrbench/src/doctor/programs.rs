@@ -24,6 +24,7 @@ const ELEMENTS: [(&str, &str); 11] = [
 
 pub(super) async fn checks(bin_dir: Option<&Path>) -> Vec<Check> {
     let mut checks = vec![our_programs(bin_dir)];
+    checks.extend(lisp(bin_dir));
     checks.extend(gstreamer().await);
     checks.extend(ffmpeg().await);
     checks.extend(tesseract().await);
@@ -51,6 +52,20 @@ fn our_programs(bin_dir: Option<&Path>) -> Check {
         }
         Err(error) => Check::need("programs", false, error.to_string(), lack),
     }
+}
+
+fn lisp(bin_dir: Option<&Path>) -> Option<Check> {
+    let path = programs::lisp(bin_dir).ok()?;
+    let lack = Lack {
+        cost: "there is no fabric `lisp`",
+        remedy: "make build, or cargo build --workspace --bins",
+    };
+    Some(Check::wish(
+        "xr-lisp",
+        path.is_file(),
+        path.display().to_string(),
+        lack,
+    ))
 }
 
 async fn gstreamer() -> Vec<Check> {

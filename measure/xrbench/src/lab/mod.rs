@@ -40,8 +40,8 @@ pub fn show(args: &LabArgs) -> anyhow::Result<()> {
 }
 
 fn planned(scenario: &Scenario, seed: u64) -> anyhow::Result<LabPlan> {
-    let wan_link = programs::own()?;
-    let capabilities = LabCapabilities::of(&Capabilities::detect(), &wan_link, 0);
+    let (own, lisp) = (programs::own()?, programs::lisp(None)?);
+    let capabilities = LabCapabilities::of(&Capabilities::detect(), &own, &lisp, 0);
     lab_plan::plan(scenario, &capabilities, seed)
 }
 

@@ -14,6 +14,8 @@ pub(super) enum Action {
     Place(place::Fault),
     /// The program of this role is killed and started again.
     Kill(Role),
+    /// The program of this role is killed, and stays dead.
+    Fail(Role),
 }
 
 /// Everything to do, each with its time from the beginning of measuring.
@@ -32,6 +34,10 @@ pub(super) fn actions(faults: &[Fault]) -> Vec<(Duration, Action)> {
                     Action::Kill,
                 );
                 actions.push((at.0, kill));
+            }
+            Fault::Fail { at, who } => {
+                // A scenario's check lets nobody else fail.
+                actions.extend(who.who().map(|role| (at.0, Action::Fail(role))));
             }
         }
     }
@@ -54,12 +60,17 @@ mod tests {
             kill(at(5), Victim::Client),
             Fault::Outage { at: at(2), lasts },
             kill(at(7), Victim::GatewayB),
+            Fault::Fail {
+                at: at(8),
+                who: Victim::Streamer,
+            },
         ]);
         let expected = [
             (2, Action::Place(place::Fault::OutageBegins)),
             (5, Action::Kill(Role::Client)),
             (6, Action::Place(place::Fault::OutageEnds)),
             (7, Action::Place(place::Fault::KillGateway(ClusterName::B))),
+            (8, Action::Fail(Role::Streamer)),
         ]
         .map(|(at, action)| (Duration::from_secs(at), action));
         assert_eq!(found, expected);

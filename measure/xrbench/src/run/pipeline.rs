@@ -99,6 +99,10 @@ impl Pipeline {
             repetition.meta.client_started_us = Some(workload.started_at());
         }
         repetition.started(&workload)?;
+        if role == Role::Streamer {
+            // One that stands by was started with it.
+            repetition.watch(&self.place.watched());
+        }
         Ok(self.running.entry(role).insert_entry(workload).into_mut())
     }
 
@@ -233,6 +237,10 @@ impl Pipeline {
                 told("kill", role.as_str());
                 self.kill(repetition, role).await
             }
+            Action::Fail(role) => {
+                told("fail", role.as_str());
+                self.fail(repetition, role).await
+            }
         }
     }
 
@@ -250,6 +258,22 @@ impl Pipeline {
         let again = workload.restart().await?;
         repetition.started(&again)?;
         self.running.insert(role, again);
+        Ok(())
+    }
+
+    /// Kills a program by SIGKILL, for good.
+    async fn fail(&mut self, repetition: &mut Repetition<'_>, role: Role) -> Result<(), Stopped> {
+        let Some(mut workload) = self.running.remove(&role) else {
+            return Ok(());
+        };
+        if let Some(scraper) = self.scrapers.remove(&role) {
+            catch_up(repetition, &scraper).await;
+            repetition.meta.trace_overwritten += scraper.overwritten().await;
+            scraper.stop().await;
+        }
+        let exit = workload.kill().await?;
+        repetition.ended(&workload, &exit);
+        self.ended.push(workload);
         Ok(())
     }
 

@@ -24,6 +24,16 @@ pub fn own() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("cannot tell where this program is")
 }
 
+/// Where `xr-lisp` is to be, which only labs of LISP need: beside the others.
+pub fn lisp(bin_dir: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let own = own()?;
+    let path = match bin_dir {
+        Some(dir) => dir.join("xr-lisp"),
+        None => own.with_file_name("xr-lisp"),
+    };
+    std::path::absolute(&path).with_context(|| format!("cannot find {}", path.display()))
+}
+
 /// Finds them in `bin_dir` if one is given, else beside this program.
 pub fn find(bin_dir: Option<&Path>) -> anyhow::Result<Programs> {
     let own = own()?;

@@ -164,7 +164,8 @@ async fn run_somewhere(
             None => None,
             Some(isolation) => {
                 let (found, own) = (Capabilities::detect(), programs::own()?);
-                Some(LabCapabilities::of(&found, &own, isolation.guard))
+                let lisp = programs::lisp(options.bin_dir.as_deref())?;
+                Some(LabCapabilities::of(&found, &own, &lisp, isolation.guard))
             }
         };
         let means = Means {

@@ -109,6 +109,15 @@ impl Scenario {
             let why = "only Liqo translates addresses; this goes with fabric = \"liqo\"";
             return Err(CheckError::new("overlapping", &true, why));
         }
+        if self.standby && (!fabric.shares_services() || self.server.is_some()) {
+            let why = "only LISP leads one address to several clusters, and only xr-streamer stands by; this goes with fabric = \"lisp\" \
+                 and without another server";
+            return Err(CheckError::new("standby", &true, why));
+        }
+        if self.standby && self.service.is_headless() {
+            let why = "a pod's own address leads to nobody else; leave service = \"headless\" out";
+            return Err(CheckError::new("standby", &true, why));
+        }
         if self.renderer.cluster == ClusterName::B && !fabric.has_wan() {
             let why = format!("fabric \"{fabric}\" has no cluster B");
             return Err(CheckError::new("renderer.cluster", &ClusterName::B, why));

@@ -303,6 +303,11 @@ fn what_a_lab_cannot_be_is_refused_by_key() {
             "fault=[{at=\"10s\", what=\"outage\", lasts=\"1s\"}]",
             ["fault.at", "ends after 10s"],
         ),
+        ("standby=true", ["s4.standby", "fabric = \"lisp\""]),
+        (
+            "fault=[{at=\"2s\", what=\"fail\", who=\"streamer\"}]",
+            ["fault.who", "standby = true"],
+        ),
     ] {
         let text = error(LAB, &[set]);
         for part in parts {

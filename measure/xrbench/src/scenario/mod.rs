@@ -134,6 +134,8 @@ pub struct Scenario {
     pub service: Service,
     /// Both clusters use the same pod addresses, and Liqo translates them.
     pub overlapping: bool,
+    /// A second streamer of the same service stands by in a third cluster; only `lisp` has such services.
+    pub standby: bool,
     /// The WAN between the clusters; absent for one that does nothing.
     pub wan: Option<WanKeys>,
     /// What is done on purpose in every repetition.
@@ -178,6 +180,7 @@ impl Default for Scenario {
             fabric: Fabric::Host,
             service: Service::ClusterIp,
             overlapping: false,
+            standby: false,
             wan: None,
             fault: Vec::new(),
             limits: false,

@@ -32,6 +32,8 @@ pub enum Fabric {
     #[serde(rename = "liqo-v0.10")]
     #[strum(to_string = "liqo-v0.10")]
     LiqoV0_10,
+    /// Two clusters whose tunnel routers carry packets to one address of the service, by LISP.
+    Lisp,
 }
 
 /// What stands in front of the streamer's pod.
@@ -69,11 +71,21 @@ impl Fabric {
         matches!(self, Self::Liqo | Self::LiqoV0_10)
     }
 
+    /// Whether a gateway or tunnel router of each cluster carries its packets to the other.
+    pub const fn has_gateways(self) -> bool {
+        self.is_liqo() || matches!(self, Self::Lisp)
+    }
+
+    /// Whether a service has one address in several clusters.
+    pub const fn shares_services(self) -> bool {
+        matches!(self, Self::Lisp)
+    }
+
     /// Whether there are two clusters.
     pub const fn has_wan(self) -> bool {
         matches!(
             self,
-            Self::Nodeport | Self::NodeportLocal | Self::Liqo | Self::LiqoV0_10
+            Self::Nodeport | Self::NodeportLocal | Self::Liqo | Self::LiqoV0_10 | Self::Lisp
         )
     }
 
@@ -87,11 +99,17 @@ impl Fabric {
             Self::NodeportLocal => plan::Fabric::NodePort(TrafficPolicy::Local),
             Self::Liqo => plan::Fabric::Liqo(Liqo::V1_2),
             Self::LiqoV0_10 => plan::Fabric::Liqo(Liqo::V0_10),
+            Self::Lisp => plan::Fabric::Lisp,
         })
     }
 }
 
 impl Service {
+    /// Whether the pod's own address is dialled.
+    pub const fn is_headless(self) -> bool {
+        matches!(self, Self::Headless)
+    }
+
     /// The testbed's name of the service.
     pub const fn plan(self) -> plan::Service {
         match self {
@@ -153,6 +171,8 @@ pub enum Fault {
     Outage { at: Span, lasts: Span },
     /// A process is killed by SIGKILL and started again.
     Kill { at: Span, who: Victim },
+    /// A process is killed by SIGKILL, and stays dead: the streamer, where another one stands by.
+    Fail { at: Span, who: Victim },
 }
 
 /// The process that a fault kills.
@@ -278,7 +298,7 @@ impl Fault {
     /// When it happens, from the beginning of the measured time.
     pub const fn at(&self) -> Span {
         match self {
-            Self::Outage { at, .. } | Self::Kill { at, .. } => *at,
+            Self::Outage { at, .. } | Self::Kill { at, .. } | Self::Fail { at, .. } => *at,
         }
     }
 
@@ -293,8 +313,13 @@ impl Fault {
                 let why = "it is the WAN's, and this fabric has none";
                 Err(CheckError::new("fault.what", &"outage", why))
             }
-            Self::Kill { who, .. } if who.who().is_err() && !scenario.fabric.is_liqo() => {
-                let why = "only fabric liqo has gateways that can be killed; name renderer, streamer or client";
+            Self::Fail { who, .. } if *who != Victim::Streamer || !scenario.standby => {
+                let why = "who fails stays dead, so that somebody must stand in: it goes with who = \"streamer\" and standby = true; to \
+                     have it started again, write what = \"kill\"";
+                Err(CheckError::new("fault.who", who, why))
+            }
+            Self::Kill { who, .. } if who.who().is_err() && !scenario.fabric.has_gateways() => {
+                let why = "only fabrics liqo and lisp have gateways that can be killed; name renderer, streamer or client";
                 Err(CheckError::new("fault.who", who, why))
             }
             _ => Ok(()),

@@ -8,6 +8,9 @@
 //! | Liqo's internal network | 10.91.0.0/16 | 10.92.0.0/16 |
 //! | node, on the WAN | 192.168.100.1/30 | 192.168.100.2/30 |
 //!
+//! With LISP the streamer's service has 10.112.0.10 of a pool for all clusters, 10.112.0.0/16, and the control plane 192.168.101.2/30.
+//! The cluster of a second streamer has 10.3.0.0/16 for pods and 192.168.102.2/30 for its node.
+//!
 //! In a pod network .1 is the node's bridge, .10 and up are the pods in the plan's order, .250 is Liqo's gateway.
 
 use std::fmt;
@@ -17,6 +20,23 @@ use crate::Cluster;
 
 /// How many pods a lab has addresses for.
 pub(super) const MAX_PODS: usize = 200;
+
+/// The pool of services that have one address in all clusters.
+pub(super) const POOL: Prefix = Prefix::new([10, 112, 0, 0], 16);
+
+/// The network of the control plane: .1 is its router, .2 itself.
+pub(super) const CONTROL: Prefix = Prefix::new([192, 168, 101, 0], 30);
+
+/// The network between node B and the cluster of a second streamer: .1 is node B, .2 that cluster's node.
+pub(super) const STANDBY: Prefix = Prefix::new([192, 168, 102, 0], 30);
+
+/// The address of the control plane.
+pub(super) fn control_plane() -> Ipv4Addr {
+    CONTROL.at(2)
+}
+
+/// The streamer's place among the services of a network.
+pub(super) const STREAMER_SERVICE: u32 = 10;
 
 /// The prefix length of the WAN's network.
 pub(super) const WAN_PREFIX: u8 = 30;
@@ -107,6 +127,21 @@ impl Site {
         }
     }
 
+    /// The cluster of a second streamer, which has no WAN of its own: it is behind node B's end of it, and counted to cluster B.
+    pub(super) fn standby() -> Self {
+        Self {
+            cluster: Cluster::B,
+            letter: 'c',
+            node: "node-c",
+            gateway: "gateway-c",
+            pods: Prefix::new([10, 3, 0, 0], 16),
+            pods_abroad: Prefix::new([10, 3, 0, 0], 16),
+            services: Prefix::new([10, 83, 0, 0], 16),
+            internal: Prefix::new([10, 93, 0, 0], 16),
+            node_address: STANDBY.at(2),
+        }
+    }
+
     /// The node's end of the pods' bridge: the pods' way out.
     pub(super) fn bridge_address(&self) -> Ipv4Addr {
         self.pods.at(1)
@@ -124,7 +159,7 @@ impl Site {
 
     /// The address of the streamer's service.
     pub(super) fn streamer_service(&self) -> Ipv4Addr {
-        self.services.at(10)
+        self.services.at(STREAMER_SERVICE)
     }
 
     /// The service in front of Liqo's gateway.

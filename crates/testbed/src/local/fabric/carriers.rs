@@ -5,12 +5,21 @@ use super::inputs::WireguardBackend;
 /// The carrier of each part of a built fabric; none for a part that the fabric does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Carriers {
-    /// The tunnel between the gateways.
-    pub tunnel: Option<WireguardBackend>,
+    /// The tunnel between the clusters.
+    pub tunnel: Option<TunnelCarrier>,
     /// The overlay within a cluster.
     pub overlay: Option<OverlayCarrier>,
     /// The WAN between the nodes.
     pub wan: Option<WanCarrier>,
+}
+
+/// The tunnel between the clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TunnelCarrier {
+    /// WireGuard, between gateways.
+    Wireguard(WireguardBackend),
+    /// LISP, between the tunnel routers of `xr-lisp`.
+    Lisp,
 }
 
 /// The overlay between a cluster's nodes and its gateway.

@@ -19,7 +19,7 @@ pub enum BuildError {
     /// A name that cannot be a namespace's and an interface's.
     #[error(
         "pod {0:?}: a name has 1 to {MAX_POD_NAME_BYTES} letters a-z, digits and '-', begins with a letter, and is none of \
-         the fabric's own (node-a, gateway-b)"
+         the fabric's own (node-a, gateway-b, control)"
     )]
     PodName(String),
     /// Two pods of one name.
@@ -41,6 +41,11 @@ pub enum BuildError {
         "overlapping pod addresses: only Liqo translates them; leave it out or take a liqo fabric"
     )]
     Overlapping,
+    /// A second streamer where no service leads to it.
+    #[error(
+        "a streamer that stands by: only LISP has services with one address in several clusters; take the fabric lisp"
+    )]
+    Standby,
     /// A port that cannot be served.
     #[error(
         "the streamer's ports are {feed} for feeds and {rtsp} for RTSP: they must differ, and 0 is none"
@@ -56,6 +61,9 @@ pub(super) fn check(plan: &LabPlan) -> Result<(), BuildError> {
     if plan.overlapping && !matches!(plan.fabric, Fabric::Liqo(_)) {
         return Err(BuildError::Overlapping);
     }
+    if plan.standby && plan.fabric != Fabric::Lisp {
+        return Err(BuildError::Standby);
+    }
     let (feed, rtsp) = (plan.feed_port, plan.rtsp_port);
     if feed == 0 || rtsp == 0 || feed == rtsp {
         return Err(BuildError::Ports { feed, rtsp });
@@ -69,7 +77,9 @@ pub(super) fn check(plan: &LabPlan) -> Result<(), BuildError> {
         }
         let wrong = match (plan.fabric, pod.cluster) {
             (Fabric::Single, Cluster::B) => Some("a single cluster is cluster A"),
-            (Fabric::NodePort(_) | Fabric::Liqo(_), Cluster::A) if pod.name == "streamer" => {
+            (Fabric::NodePort(_) | Fabric::Liqo(_) | Fabric::Lisp, Cluster::A)
+                if pod.name == "streamer" =>
+            {
                 Some("this fabric leads to a streamer in cluster B")
             }
             _ => None,
@@ -90,7 +100,15 @@ fn is_name(name: &str) -> bool {
     let letters = name
         .bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    let own = ["node-a", "node-b", "gateway-a", "gateway-b"];
+    let own = [
+        "node-a",
+        "node-b",
+        "node-c",
+        "gateway-a",
+        "gateway-b",
+        "control",
+        "standby",
+    ];
     (1..=MAX_POD_NAME_BYTES).contains(&name.len())
         && letters
         && name.starts_with(|first: char| first.is_ascii_lowercase())

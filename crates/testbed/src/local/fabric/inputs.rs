@@ -49,14 +49,19 @@ pub enum Program {
     WanLink,
     /// wireguard-go, the tunnel in user space.
     WireguardGo,
+    /// The tunnel routers and the control plane of LISP.
+    Lisp,
+    /// The agent of a cluster in a LISP network: `xrbench`, with its subcommand `lisp-agent`.
+    LispAgent,
 }
 
 impl Program {
     /// The program's name, by which an installed one is looked up.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::WanLink => "xrbench",
+            Self::WanLink | Self::LispAgent => "xrbench",
             Self::WireguardGo => "wireguard-go",
+            Self::Lisp => "xr-lisp",
         }
     }
 }
@@ -66,7 +71,7 @@ impl Program {
 pub struct FabricInputs {
     /// Who does the work.
     pub backends: Backends,
-    /// WireGuard's keys: fresh ones for each lab.
+    /// Secrets: fresh ones for each lab.
     pub keys: Keys,
     /// Where the userspace WAN's randomness starts.
     pub wan_seed: u64,

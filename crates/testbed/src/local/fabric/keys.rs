@@ -1,4 +1,4 @@
-//! WireGuard's keys.
+//! The secrets of a lab: WireGuard's keys, and what the parts of a LISP network share.
 
 use std::fmt;
 
@@ -6,13 +6,57 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 
-/// The keys of both gateways.
+/// The secrets of a lab.
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// The keys of cluster A's gateway.
     pub a: KeyPair,
     /// The keys of cluster B's gateway.
     pub b: KeyPair,
+    /// The secrets of a LISP network.
+    pub lisp: LispSecrets,
+}
+
+/// What the control plane of LISP shares with each of those that speak to it.
+#[derive(Clone, Debug)]
+pub struct LispSecrets {
+    /// What cluster A's tunnel router signs with.
+    pub a: Shared,
+    /// What cluster B's tunnel router signs with.
+    pub b: Shared,
+    /// What the tunnel router of a second streamer's cluster signs with.
+    pub c: Shared,
+    /// What agents show.
+    pub token: Shared,
+}
+
+/// A secret text. It never prints itself.
+#[derive(Clone)]
+pub struct Shared(String);
+
+impl Shared {
+    /// Makes a new secret.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(STANDARD.encode(bytes)))
+    }
+
+    /// This text as a secret.
+    pub fn from_text(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The text: for a file that only the lab's processes can read.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
 }
 
 impl Keys {
@@ -21,6 +65,12 @@ impl Keys {
         Ok(Self {
             a: KeyPair::generate()?,
             b: KeyPair::generate()?,
+            lisp: LispSecrets {
+                a: Shared::generate()?,
+                b: Shared::generate()?,
+                c: Shared::generate()?,
+                token: Shared::generate()?,
+            },
         })
     }
 }
@@ -94,5 +144,10 @@ mod tests {
         let printed = format!("{keys:?}");
         assert!(printed.contains(keys.a.public()), "{printed}");
         assert!(!printed.contains(keys.a.private()) && !printed.contains(keys.b.private()));
+        let LispSecrets { a, b, c, token } = &keys.lisp;
+        for secret in [a, b, c, token] {
+            assert!(!printed.contains(secret.expose()));
+        }
+        assert_ne!(a.expose(), b.expose());
     }
 }

@@ -40,8 +40,9 @@ impl Protocol {
 
 /// The ruleset of one node.
 pub(super) struct KubeProxy<'a> {
-    /// The cluster's pods: whoever else asks for a ClusterIP is masqueraded.
-    pub(super) pods: Prefix,
+    /// The cluster's pods: whoever else asks for a ClusterIP is masqueraded. None where kube-proxy is not told which those are
+    /// (no `clusterCIDR`): then nobody is.
+    pub(super) local: Option<Prefix>,
     /// The network of the cluster's services.
     pub(super) services: Prefix,
     /// The node's primary address, where its NodePorts are.
@@ -147,20 +148,24 @@ impl KubeProxy<'_> {
 
     /// What a port has of its own: the way to its endpoint, the balancing, and the entry from outside.
     fn chains(&self, port: &ServicePort) -> String {
-        let (name, pods) = (&port.name, self.pods);
+        let name = &port.name;
         let (protocol, endpoint) = (port.protocol.as_str(), port.endpoint);
         let (pod, service) = (port.endpoint.ip(), port.service.ip());
+        let from_outside = self.local.map_or_else(String::new, |pods| {
+            format!(
+                "\t\tip daddr {service} {protocol} dport {} ip saddr != {pods} jump mark-for-masquerade\n",
+                port.service.port()
+            )
+        });
         let mut text = format!(
             "\tchain endpoint-{name} {{
 \t\tip saddr {pod} jump mark-for-masquerade
 \t\tmeta l4proto {protocol} dnat to {endpoint}
 \t}}
 \tchain service-{name} {{
-\t\tip daddr {service} {protocol} dport {} ip saddr != {pods} jump mark-for-masquerade
-\t\tnumgen random mod 1 vmap {{ 0 : goto endpoint-{name} }}
+{from_outside}\t\tnumgen random mod 1 vmap {{ 0 : goto endpoint-{name} }}
 \t}}
-",
-            port.service.port()
+"
         );
         let external = match port.node_port {
             None => return text,
@@ -168,13 +173,17 @@ impl KubeProxy<'_> {
                 format!("\t\tjump mark-for-masquerade\n\t\tgoto service-{name}\n")
             }
             // Pods are sent on as to the ClusterIP, the node's own are masqueraded, everybody else keeps the source.
-            Some((_, TrafficPolicy::Local)) => format!(
-                "\t\tip saddr {pods} goto service-{name}
-\t\tfib saddr type local jump mark-for-masquerade
+            Some((_, TrafficPolicy::Local)) => {
+                let from_pods = self.local.map_or_else(String::new, |pods| {
+                    format!("\t\tip saddr {pods} goto service-{name}\n")
+                });
+                format!(
+                    "{from_pods}\t\tfib saddr type local jump mark-for-masquerade
 \t\tfib saddr type local goto service-{name}
 \t\tnumgen random mod 1 vmap {{ 0 : goto endpoint-{name} }}
 "
-            ),
+                )
+            }
         };
         let _ = write!(text, "\tchain external-{name} {{\n{external}\t}}\n");
         text

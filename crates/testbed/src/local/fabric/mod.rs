@@ -19,6 +19,7 @@ mod inputs;
 mod keys;
 mod kube_proxy;
 mod liqo;
+mod lisp;
 mod node;
 mod nodeport;
 mod reach;
@@ -28,10 +29,10 @@ mod wan_end;
 #[cfg(test)]
 mod tests;
 
-pub use carriers::{Carriers, OverlayCarrier, WanCarrier};
+pub use carriers::{Carriers, OverlayCarrier, TunnelCarrier, WanCarrier};
 pub use error::BuildError;
 pub use inputs::{Backends, FabricInputs, OverlayBackend, Program, WanBackend, WireguardBackend};
-pub use keys::{KeyPair, Keys};
+pub use keys::{KeyPair, Keys, LispSecrets, Shared};
 pub use nodeport::{FEED_NODE_PORT, QUIC_NODE_PORT, RTP_NODE_PORTS, RTSP_NODE_PORT};
 pub use reach::{BuiltFabric, Encapsulation, RtpOverUdp, StreamerReach, TooLarge, fits};
 
@@ -44,5 +45,6 @@ pub fn build(plan: &LabPlan, given: &FabricInputs) -> Result<BuiltFabric, BuildE
         Fabric::Single => single::build(plan),
         Fabric::NodePort(policy) => nodeport::build(plan, given, policy),
         Fabric::Liqo(version) => liqo::build(plan, given, version),
+        Fabric::Lisp => lisp::build(plan, given),
     })
 }

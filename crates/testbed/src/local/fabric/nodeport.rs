@@ -48,7 +48,7 @@ pub(super) fn build(plan: &LabPlan, given: &FabricInputs, policy: TrafficPolicy)
             let service = site.streamer_service();
             let streamer = draft::streamer(&pods).address;
             node.nft += &KubeProxy {
-                pods: site.pods,
+                local: Some(site.pods),
                 services: site.services,
                 node: site.node_address,
                 ports: &streamer_ports(plan, service, streamer, Some(policy)),

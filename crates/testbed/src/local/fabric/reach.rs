@@ -21,6 +21,15 @@ const UDP_BYTES: u16 = 8;
 /// What WireGuard adds to a packet of its own: type, receiver and counter, and the tag; in bytes.
 const WIREGUARD_BYTES: u16 = 32;
 
+/// The header of LISP's data plane, in bytes.
+const LISP_BYTES: u16 = 8;
+
+/// The UDP port of LISP's data plane.
+const LISP_PORT: u16 = 4341;
+
+/// The longest IP packet in a LISP tunnel over Ethernet, in bytes: S of RFC 9300, section 7.1.
+pub(super) const LISP_MTU_BYTES: u16 = ETHERNET_MTU_BYTES - LISP_BYTES - UDP_BYTES - IP_BYTES;
+
 /// A fabric, ready to be applied.
 #[derive(Clone, Debug)]
 pub struct BuiltFabric {
@@ -33,7 +42,7 @@ pub struct BuiltFabric {
 /// How a lab's pods reach the streamer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamerReach {
-    /// The fabric: `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`.
+    /// The fabric: `single`, `nodeport-cluster`, `nodeport-local`, `liqo-v1.2`, `liqo-v0.10`, `lisp`.
     pub name: &'static str,
     /// What a renderer dials.
     pub feed: SocketAddrV4,
@@ -64,6 +73,8 @@ pub struct StreamerReach {
 pub enum Encapsulation {
     /// WireGuard, to and from this UDP port of cluster B's node.
     Wireguard { udp_port: u16 },
+    /// LISP between tunnel routers, to UDP port 4341.
+    Lisp,
 }
 
 impl Encapsulation {
@@ -76,6 +87,7 @@ impl Encapsulation {
                 let inside = padded.min(mtu_bytes).max(ip_packet_bytes);
                 inside + WIREGUARD_BYTES + UDP_BYTES + IP_BYTES
             }
+            Self::Lisp => ip_packet_bytes + LISP_BYTES + UDP_BYTES + IP_BYTES,
         }
     }
 }
@@ -121,12 +133,12 @@ impl StreamerReach {
         })
     }
 
-    /// The UDP port of cluster B's node that every packet between the clusters goes to or comes from; none where packets cross
-    /// the WAN as they are.
+    /// The UDP port that every packet between the clusters goes to or comes from; none where packets cross the WAN as they are.
     pub fn wan_udp_port(&self) -> Option<u16> {
         let outermost = self.encapsulations.last()?;
         match outermost {
             Encapsulation::Wireguard { udp_port } => Some(*udp_port),
+            Encapsulation::Lisp => Some(LISP_PORT),
         }
     }
 }
@@ -166,6 +178,16 @@ mod tests {
         assert_eq!(wireguard_packet_bytes(1340, 1340), 1400);
         // On a clean path of 1500 bytes, 1440 is the best MTU.
         assert_eq!(wireguard_packet_bytes(1440, 1440), 1500);
+    }
+
+    #[test]
+    fn the_byte_budget_is_lisps() {
+        // RFC 9300, section 7.1, for L = 1500 and locators of IPv4.
+        assert_eq!(LISP_MTU_BYTES, 1464);
+        assert_eq!(
+            Encapsulation::Lisp.packet_bytes(LISP_MTU_BYTES, LISP_MTU_BYTES),
+            1500
+        );
     }
 
     #[test]

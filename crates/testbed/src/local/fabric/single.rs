@@ -26,7 +26,7 @@ pub(super) fn build(plan: &LabPlan) -> BuiltFabric {
         Service::ClusterIp => {
             let service = site.streamer_service();
             node.nft = KubeProxy {
-                pods: site.pods,
+                local: Some(site.pods),
                 services: site.services,
                 node: site.node_address,
                 ports: &nodeport::streamer_ports(plan, service, streamer, None),

@@ -8,14 +8,14 @@ use std::time::Duration;
 use super::*;
 use crate::Cluster;
 use crate::local::plan::{Liqo, PodPlan, Service, TrafficPolicy};
-use crate::local::topology::{Daemon, Kind};
+use crate::local::topology::{Daemon, Kind, Stage};
 use crate::wan::link::LinkArgs;
 use crate::wan::{Direction, Wan};
 
 fn plan(fabric: Fabric) -> LabPlan {
     let far = match fabric {
         Fabric::Single => Cluster::A,
-        Fabric::NodePort(_) | Fabric::Liqo(_) => Cluster::B,
+        Fabric::NodePort(_) | Fabric::Liqo(_) | Fabric::Lisp => Cluster::B,
     };
     let pods = [
         ("renderer", Cluster::A),
@@ -26,6 +26,7 @@ fn plan(fabric: Fabric) -> LabPlan {
         fabric,
         service: Service::ClusterIp,
         overlapping: false,
+        standby: false,
         pods: pods
             .map(|(name, cluster)| PodPlan {
                 name: name.to_owned(),
@@ -39,6 +40,13 @@ fn plan(fabric: Fabric) -> LabPlan {
     }
 }
 
+fn with_a_standby() -> LabPlan {
+    LabPlan {
+        standby: true,
+        ..plan(Fabric::Lisp)
+    }
+}
+
 fn given() -> FabricInputs {
     FabricInputs {
         backends: Backends {
@@ -49,6 +57,12 @@ fn given() -> FabricInputs {
         keys: Keys {
             a: KeyPair::from_bytes([1; 32]),
             b: KeyPair::from_bytes([2; 32]),
+            lisp: LispSecrets {
+                a: Shared::from_text("secret of a"),
+                b: Shared::from_text("secret of b"),
+                c: Shared::from_text("secret of c"),
+                token: Shared::from_text("secret of agents"),
+            },
         },
         wan_seed: 7,
         programs: BTreeMap::new(),
@@ -78,12 +92,13 @@ fn remote() -> Wan {
     }
 }
 
-const FABRICS: [Fabric; 5] = [
+const FABRICS: [Fabric; 6] = [
     Fabric::Single,
     Fabric::NodePort(TrafficPolicy::Cluster),
     Fabric::NodePort(TrafficPolicy::Local),
     Fabric::Liqo(Liqo::V1_2),
     Fabric::Liqo(Liqo::V0_10),
+    Fabric::Lisp,
 ];
 
 /// Every lab that there is, near enough.
@@ -108,7 +123,11 @@ fn all() -> Vec<(LabPlan, BuiltFabric)> {
             }
         }
     }
-    assert_eq!(all.len(), 3 * 8 + 2 * 16, "only Liqo overlaps");
+    assert_eq!(all.len(), 4 * 8 + 2 * 16, "only Liqo overlaps");
+    for given in [given(), kernel()] {
+        let built = build(&with_a_standby(), &given).expect("a fabric");
+        all.push((with_a_standby(), built));
+    }
     all
 }
 
@@ -175,6 +194,11 @@ fn what_is_named_exists() {
         for daemon in &topology.daemons {
             known(&daemon.namespace);
         }
+        assert!(
+            topology
+                .daemons
+                .is_sorted_by_key(|daemon| daemon.stage != Stage::Device)
+        );
         for (point, end) in &built.reach.captures {
             let at = (end.namespace.clone(), end.interface.clone());
             assert!(interfaces.contains(&at), "capture point {point}: {at:?}");
@@ -195,6 +219,10 @@ fn private_keys_are_in_the_configuration_and_nowhere_else() {
         let debug = format!("{built:?}");
         for pair in [&given.keys.a, &given.keys.b] {
             assert!(!debug.contains(pair.private()), "{plan:?}");
+        }
+        let printed = crate::local::print::text(&built.topology);
+        for text in [&debug, &printed] {
+            assert!(!text.contains("secret of"), "{plan:?}: {text}");
         }
         let tunnels = built
             .topology
@@ -223,6 +251,40 @@ fn each_namespace_has_its_place() {
             assert_eq!(last.name, "gateway-a", "it dials at once");
         }
     }
+}
+
+/// What registers is let register first, and what answers requests is there before both.
+#[test]
+fn lisp_starts_with_its_control_plane_and_asks_for_the_address_before_it_is_registered() {
+    let roles = |built: &BuiltFabric| {
+        let daemons = built.topology.daemons.iter();
+        daemons.map(|one| one.role.clone()).collect::<Vec<_>>()
+    };
+    let built = build(&plan(Fabric::Lisp), &given()).expect("a fabric");
+    assert_eq!(
+        roles(&built),
+        ["lisp-control", "lisp-agent-b", "xtr-b", "xtr-a"]
+    );
+    let standby = build(&with_a_standby(), &given()).expect("a fabric");
+    assert_eq!(
+        roles(&standby),
+        [
+            "lisp-control",
+            "lisp-agent-b",
+            "lisp-agent-c",
+            "xtr-b",
+            "xtr-c",
+            "xtr-a"
+        ]
+    );
+    assert_eq!(built.reach.rtsp.to_string(), "10.112.0.10:8554");
+    assert_eq!(built.reach.carriers.tunnel, Some(TunnelCarrier::Lisp));
+    let headless = LabPlan {
+        service: Service::Headless,
+        ..plan(Fabric::Lisp)
+    };
+    let built = build(&headless, &given()).expect("a fabric");
+    assert_eq!(built.reach.rtsp.to_string(), "10.2.0.10:8554");
 }
 
 #[test]
@@ -287,11 +349,14 @@ fn what_fits_is_what_the_path_carries() {
     for (plan, built) in all() {
         let reach = &built.reach;
         let liqo = matches!(plan.fabric, Fabric::Liqo(_));
-        assert_eq!(
-            reach.max_udp_payload_bytes(),
-            if liqo { 1312 } else { 1472 }
-        );
-        assert_eq!(reach.wan_udp_port().is_some(), liqo);
+        let most = match plan.fabric {
+            Fabric::Liqo(_) => 1312,
+            Fabric::Lisp => 1464 - 28,
+            Fabric::Single | Fabric::NodePort(_) => 1472,
+        };
+        assert_eq!(reach.max_udp_payload_bytes(), most);
+        let has_tunnel = liqo || plan.fabric == Fabric::Lisp;
+        assert_eq!(reach.wan_udp_port().is_some(), has_tunnel);
         fits(reach.max_udp_payload_bytes(), reach).expect("the largest fits");
         fits(1150, reach).expect("the renderer's default fits everywhere");
         let error = fits(1400, reach).err().map(|error| error.to_string());
@@ -334,6 +399,8 @@ fn plans_that_cannot_be_are_refused() {
         Fabric::NodePort(TrafficPolicy::Local),
     );
     assert!(text.contains("only Liqo"), "{text}");
+    let text = refusal(|plan| plan.standby = true, liqo);
+    assert!(text.contains("only LISP"), "{text}");
     let text = refusal(|plan| plan.feed_port = plan.rtsp_port, liqo);
     assert!(text.contains("8554 for feeds and 8554 for RTSP"), "{text}");
     let text = refusal(
@@ -360,6 +427,7 @@ fn text(built: &BuiltFabric) -> String {
             namespace,
             program,
             args,
+            files,
             ..
         } = daemon;
         let _ = writeln!(
@@ -368,6 +436,9 @@ fn text(built: &BuiltFabric) -> String {
             program.display(),
             args.join(" ")
         );
+        for file in files.iter().filter(|file| !file.is_secret) {
+            text += &file.text;
+        }
     }
     for namespace in &built.topology.namespaces {
         let _ = writeln!(
@@ -412,4 +483,6 @@ fn the_fabrics_as_text() {
     };
     let built = build(&overlapping, &kernel()).expect("a fabric");
     insta::assert_snapshot!("liqo-v1.2-overlapping-kernel", text(&built));
+    let built = build(&with_a_standby(), &given()).expect("a fabric");
+    insta::assert_snapshot!("lisp-standby", text(&built));
 }

@@ -102,8 +102,8 @@ fn daemon(plan: &LabPlan, given: &FabricInputs, makes: Vec<crate::local::topolog
         cluster: None,
         program: given.program(Program::WanLink),
         args: vec![SUBCOMMAND.to_owned(), args.to_arg()],
-        env: Vec::new(),
         makes,
+        ..Daemon::default()
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the runner finds inside: `lo`, the management bridge, and a folder for the control sockets of WireGuard.
+//! What the runner finds inside: `lo`, the management bridge, a folder for the control sockets of WireGuard, and one for the files
+//! of labs.
 
 use std::ffi::CString;
 use std::fs;
@@ -12,7 +13,7 @@ use nix::mount::{MsFlags, mount};
 
 use super::failure::EnterError;
 use super::isolation::{MANAGEMENT_ADDRESS, MANAGEMENT_BRIDGE, MANAGEMENT_PREFIX};
-use crate::local::command;
+use crate::local::{command, files};
 use crate::netns;
 
 /// Where `wg` and `wireguard-go` meet: compiled into both.
@@ -21,10 +22,9 @@ const WIREGUARD: &str = "/var/run/wireguard";
 /// Sets up the namespaces from inside. The caller has one thread.
 pub(super) fn prepare() -> Result<(), EnterError> {
     name_this_process();
-    control_sockets().map_err(|source| EnterError::Mount {
-        what: WIREGUARD,
-        source,
-    })?;
+    for what in [WIREGUARD, files::FOLDER] {
+        own_folder(Path::new(what)).map_err(|source| EnterError::Mount { what, source })?;
+    }
     netns::no_ipv6();
     let lines = format!(
         "link set dev lo up\n\
@@ -46,13 +46,13 @@ fn name_this_process() {
     }
 }
 
-/// Makes [`WIREGUARD`] a folder of our own: two labs may have interfaces of the same name.
-fn control_sockets() -> io::Result<()> {
-    if !Path::new(WIREGUARD).is_dir() && fs::create_dir(WIREGUARD).is_err() {
+/// Makes this a folder of our own: two runners may have interfaces and labs of the same name.
+fn own_folder(folder: &Path) -> io::Result<()> {
+    if !folder.is_dir() && fs::create_dir(folder).is_err() {
         own_run()?;
-        fs::create_dir(WIREGUARD)?;
+        fs::create_dir(folder)?;
     }
-    tmpfs(Path::new(WIREGUARD), "mode=700")
+    tmpfs(folder, "mode=700")
 }
 
 fn tmpfs(on: &Path, options: &str) -> io::Result<()> {

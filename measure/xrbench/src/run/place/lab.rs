@@ -6,14 +6,16 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use service::clock;
-use settings::Role;
+use settings::{ClusterName, Role};
+use testbed::Cluster;
 use testbed::cgroup::{self, Limits, Part, Tree};
 use testbed::local::capture::Capture;
 use testbed::local::isolate::MANAGEMENT_ADDRESS;
 use testbed::local::lab::{Lab, Options};
-use testbed::{Spec, Testbed};
+use testbed::{Process, Spec, Testbed};
 
 use super::lab_plan::LabPlan;
+use super::ports::ops_port;
 use super::terms::{Ended, Fault, Setup};
 use super::workload::{GRACE, Watched, Workload, watched};
 use crate::run::events::Events;
@@ -22,12 +24,17 @@ use result::{ResourcesMeta, TooBig};
 /// The role of the process that carries a userspace WAN.
 const WAN: &str = "wan";
 
+/// The event by which an agent says that it has given its service back.
+const WITHDRAWN: &str = "withdrawn";
+
 /// A lab that is up.
 #[derive(Debug)]
 pub(in crate::run) struct LabPlace {
     lab: Lab,
     plan: LabPlan,
     captures: Vec<Capture>,
+    /// The streamer that stands by, once the other one was started.
+    standby: Option<Process>,
     /// The last line that a userspace WAN printed.
     wan_line: Arc<Mutex<Option<String>>>,
     /// The clusters' control groups.
@@ -42,11 +49,13 @@ impl LabPlace {
         let limits = setup.limits.then_some(Limits::PAPER);
         let tree = Arc::new(Tree::create(&cgroup::name(plan.guard), limits));
         let wan_line = Arc::<Mutex<Option<String>>>::default();
-        let heard = Arc::clone(&wan_line);
+        let (heard, told) = (Arc::clone(&wan_line), events.clone());
         let mut options = Options::new(setup.testbed.clone(), setup.folder.logs());
         options.on_line = Some(Arc::new(move |role: &str, line: &str| {
             if role == WAN {
                 *heard.lock() = Some(line.to_owned());
+            } else if line.contains(WITHDRAWN) {
+                told.now(WITHDRAWN, role, line);
             }
         }));
         options.groups = Some(Arc::clone(&tree));
@@ -61,6 +70,7 @@ impl LabPlace {
             lab,
             plan,
             captures: Vec::new(),
+            standby: None,
             wan_line,
             tree,
             testbed: setup.testbed.clone(),
@@ -81,12 +91,37 @@ impl LabPlace {
     }
 
     /// Starts a program in the pod of its role, in a control group of the pod's cluster.
-    pub(super) fn start(&self, role: Role, mut spec: Spec) -> anyhow::Result<Workload> {
+    ///
+    /// With the streamer the one that stands by is started.
+    pub(super) fn start(&mut self, role: Role, mut spec: Spec) -> anyhow::Result<Workload> {
+        if role == Role::Streamer {
+            self.standby = self.start_standby(&spec)?;
+        }
         let pod = role.as_str();
         let namespace = self.plan.built.topology.namespace(pod);
         spec.group = namespace.map(|one| self.tree.group(Part::Cluster(one.cluster), pod));
         let process = self.testbed.at(self.lab.pod(pod)?).start(spec)?;
         Ok(Workload::new(process))
+    }
+
+    /// Starts the streamer that stands by, if there is one: as the other, but for the address at which it is operated.
+    fn start_standby(&self, like: &Spec) -> anyhow::Result<Option<Process>> {
+        let Some((pod, management)) = self.plan.standby() else {
+            return Ok(None);
+        };
+        let its = self.plan.listen().ops[&Role::Streamer].clone();
+        let own = SocketAddr::new(management.into(), ops_port(Role::Streamer)).to_string();
+        let mut spec = Spec {
+            role: pod.name.clone(),
+            log: like.log.with_file_name(format!("{}.log", pod.name)),
+            ..like.clone()
+        };
+        for arg in spec.args.iter_mut().filter(|arg| **arg == its) {
+            arg.clone_from(&own);
+        }
+        spec.group = Some(self.tree.group(Part::Cluster(pod.cluster), &pod.name));
+        let process = self.testbed.at(self.lab.pod(&pod.name)?).start(spec)?;
+        Ok(Some(process))
     }
 
     pub(super) fn address_of(&self, role: Role, listens: SocketAddr) -> anyhow::Result<SocketAddr> {
@@ -102,8 +137,11 @@ impl LabPlace {
             Fault::OutageBegins => self.lab.wan_outage(true).await?,
             Fault::OutageEnds => self.lab.wan_outage(false).await?,
             Fault::KillGateway(cluster) => {
-                let gateway = format!("gateway-{cluster}");
-                let role = self.lab.gateway_restart(&gateway).await?;
+                let cluster = match cluster {
+                    ClusterName::A => Cluster::A,
+                    ClusterName::B => Cluster::B,
+                };
+                let role = self.lab.gateway_restart(cluster).await?;
                 tell_receive_buffer(&self.lab, &role, &self.events);
             }
         }
@@ -116,7 +154,7 @@ impl LabPlace {
         let processes = daemons
             .iter()
             .filter_map(|daemon| self.lab.daemon(&daemon.role).ok());
-        processes.map(watched).collect()
+        processes.chain(&self.standby).map(watched).collect()
     }
 
     pub(super) async fn down(self) -> Ended {
@@ -141,11 +179,16 @@ impl LabPlace {
             }
         }
         let mut used = Vec::new();
-        for daemon in self.lab.daemons() {
+        // The last that was started first: a tunnel router takes back what it has registered, over a WAN that is still there.
+        for daemon in self.lab.daemons().into_iter().rev() {
             if let Ok(process) = self.lab.daemon(&daemon.role) {
                 process.terminate(GRACE).await;
                 used.push((daemon.role, process.used()));
             }
+        }
+        if let Some(standby) = &self.standby {
+            standby.terminate(GRACE).await;
+            used.push((standby.spec().role.clone(), standby.used()));
         }
         let line = self.wan_line.lock().take();
         if let (Some(wan), Some(line)) = (&mut meta.wan, line) {

@@ -10,9 +10,10 @@ use testbed::Cluster;
 use testbed::local::capabilities::{Capabilities, Capability, program};
 use testbed::local::fabric::{
     self, Backends, BuiltFabric, FabricInputs, Keys, OverlayBackend, OverlayCarrier, Program,
-    RtpOverUdp, WanBackend, WanCarrier, WireguardBackend,
+    RtpOverUdp, TunnelCarrier, WanBackend, WanCarrier, WireguardBackend,
 };
 use testbed::local::plan::{self, PodPlan};
+use testbed::local::topology::Namespace;
 use testbed::wan::Wan;
 
 use super::ports::{FEED_PORT, QUIC_PORT, RTSP_PORT, ops_port};
@@ -21,6 +22,9 @@ use crate::run::addresses::{Addresses, ListenAddresses};
 use crate::scenario::{Fabric, Scenario};
 use result::{FabricMeta, TunnelBackend, WanMeta};
 
+/// The pod of the streamer that stands by.
+const STANDBY: &str = "standby";
+
 /// The parts of a lab that this machine has, and the programs that stand for those that it lacks.
 #[derive(Clone, Debug)]
 pub struct LabCapabilities {
@@ -28,12 +32,14 @@ pub struct LabCapabilities {
     pub backends: Backends,
     /// The file of `wireguard-go`, where it is needed.
     pub wireguard_go: PathBuf,
+    /// The file of `xr-lisp`, which may not be there.
+    pub lisp: PathBuf,
     /// The guard's process number, after which control groups are named; 0 where nothing is run.
     pub guard: u32,
     /// The capabilities of this machine.
     pub found: Capabilities,
-    /// The file of this program, which carries the WAN where the kernel has no netem.
-    pub wan_link: PathBuf,
+    /// The file of this program, which is the agent of LISP, and carries the WAN where the kernel has no netem.
+    pub own: PathBuf,
 }
 
 /// A lab before it is brought up.
@@ -73,6 +79,7 @@ pub fn plan(
         fabric,
         service: scenario.service.plan(),
         overlapping: scenario.overlapping,
+        standby: scenario.standby,
         pods: Role::ALL
             .map(|role| PodPlan {
                 name: role.to_string(),
@@ -93,7 +100,9 @@ pub fn plan(
         keys: Keys::generate().context("the kernel gives no random numbers for keys")?,
         wan_seed: seed,
         programs: BTreeMap::from([
-            (Program::WanLink, capabilities.wan_link.clone()),
+            (Program::WanLink, capabilities.own.clone()),
+            (Program::LispAgent, capabilities.own.clone()),
+            (Program::Lisp, capabilities.lisp.clone()),
             (Program::WireguardGo, capabilities.wireguard_go.clone()),
         ]),
     };
@@ -155,8 +164,11 @@ impl LabPlan {
             name: reach.name.to_owned(),
             backend: reach.backend.clone(),
             tunnel: reach.carriers.tunnel.map(|tunnel| match tunnel {
-                WireguardBackend::Kernel => TunnelBackend::KernelWireguard,
-                WireguardBackend::Userspace => TunnelBackend::WireguardGo,
+                TunnelCarrier::Wireguard(WireguardBackend::Kernel) => {
+                    TunnelBackend::KernelWireguard
+                }
+                TunnelCarrier::Wireguard(WireguardBackend::Userspace) => TunnelBackend::WireguardGo,
+                TunnelCarrier::Lisp => TunnelBackend::XrLisp,
             }),
             overlay: reach.carriers.overlay.map(|overlay| match overlay {
                 OverlayCarrier::Geneve => result::OverlayBackend::Geneve,
@@ -179,6 +191,12 @@ impl LabPlan {
     /// A pod's address on the management link.
     pub(super) fn management(&self, role: Role) -> Option<Ipv4Addr> {
         self.built.topology.namespace(role.as_str())?.management
+    }
+
+    /// The pod of the streamer that stands by, with its address on the management link; none where nobody does.
+    pub(super) fn standby(&self) -> Option<(&Namespace, Ipv4Addr)> {
+        let pod = self.built.topology.namespace(STANDBY)?;
+        Some((pod, pod.management?))
     }
 
     /// Where each program listens: its service to the fabric, its ops port to the management link.
@@ -229,6 +247,17 @@ impl LabCapabilities {
         {
             needed.push(Capability::Vxlan);
         }
+        if scenario.fabric == Fabric::Lisp {
+            needed.push(Capability::Tun);
+            anyhow::ensure!(
+                self.lisp.is_file(),
+                "scenario {} (fabric {}) cannot run: there is no {}; build all programs (`make build`, or cargo build \
+                 --workspace --bins), or name their folder with --bin-dir",
+                scenario.name,
+                scenario.fabric,
+                self.lisp.display()
+            );
+        }
         let wan = scenario.wan.as_ref().and_then(|keys| keys.wan().ok());
         let moves = wan.is_some_and(|wan| !wan.does_nothing());
         if moves && self.backends.wan == WanBackend::Userspace {
@@ -246,8 +275,8 @@ impl LabCapabilities {
         Ok(())
     }
 
-    /// The choice for each part by the machine's capabilities; `wan_link` is this program's file.
-    pub fn of(capabilities: &Capabilities, wan_link: &Path, guard: u32) -> Self {
+    /// The choice for each part by the machine's capabilities; `own` is this program's file, `lisp` that of `xr-lisp`.
+    pub fn of(capabilities: &Capabilities, own: &Path, lisp: &Path, guard: u32) -> Self {
         Self {
             backends: Backends {
                 wireguard: if capabilities.has(Capability::Wireguard) {
@@ -269,7 +298,8 @@ impl LabCapabilities {
             wireguard_go: program("wireguard-go").unwrap_or_else(|| "wireguard-go".into()),
             guard,
             found: capabilities.clone(),
-            wan_link: wan_link.to_owned(),
+            lisp: lisp.to_owned(),
+            own: own.to_owned(),
         }
     }
 }

@@ -167,7 +167,7 @@ impl Place {
     }
 
     /// Starts a program where the place has its role.
-    pub(super) async fn start(&self, role: Role, spec: Spec) -> anyhow::Result<Workload> {
+    pub(super) async fn start(&mut self, role: Role, spec: Spec) -> anyhow::Result<Workload> {
         match self {
             Self::Host(host) => host.start(spec),
             Self::Lab(lab) => lab.start(role, spec),

@@ -101,6 +101,7 @@ pub(super) fn namespace(draft: &mut Draft, peering: &Peering<'_>) -> Namespace {
             args: vec!["-f".to_owned(), tunnel.clone()],
             env: vec![("LOG_LEVEL".to_owned(), "error".to_owned())],
             makes: vec![end(site.gateway, tunnel.clone())],
+            ..Daemon::default()
         }),
     }
     gateway

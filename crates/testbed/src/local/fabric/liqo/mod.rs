@@ -29,7 +29,7 @@ use std::net::SocketAddrV4;
 use self::peering::{MTU_BYTES, Peering};
 use self::plane::Plane;
 use super::address::{Prefix, Site};
-use super::carriers::Carriers;
+use super::carriers::{Carriers, TunnelCarrier};
 use super::draft::{self, Draft};
 use super::inputs::FabricInputs;
 use super::kube_proxy::{KubeProxy, Protocol, ServicePort};
@@ -91,7 +91,7 @@ pub(super) fn build(plan: &LabPlan, given: &FabricInputs, version: Liqo) -> Buil
                 wan.carrier.text()
             ),
             carriers: Carriers {
-                tunnel: Some(given.backends.wireguard),
+                tunnel: Some(TunnelCarrier::Wireguard(given.backends.wireguard)),
                 overlay: Some(plane.overlay_carrier),
                 wan: Some(wan.carrier),
             },
@@ -115,7 +115,7 @@ fn cluster(draft: &mut Draft, wan: &WanLink, peering: &Peering<'_>, ports: &[Ser
     inside.extend(peering.plane.underlay);
     node.nft = node::masquerade(&inside);
     node.nft += &KubeProxy {
-        pods: site.pods,
+        local: Some(site.pods),
         services: site.services,
         node: site.node_address,
         ports,

@@ -70,7 +70,11 @@ pub(super) fn layout(fabric: Fabric, quic: bool) -> Option<Layout> {
                 b: Some(in_b("s3-nodeport-quic/cluster-b")),
                 ..alone
             },
-            Fabric::NodeportLocal | Fabric::Liqo | Fabric::Host | Fabric::LiqoV0_10 => return None,
+            Fabric::NodeportLocal
+            | Fabric::Liqo
+            | Fabric::Host
+            | Fabric::LiqoV0_10
+            | Fabric::Lisp => return None,
         });
     }
     Some(match fabric {
@@ -82,7 +86,7 @@ pub(super) fn layout(fabric: Fabric, quic: bool) -> Option<Layout> {
             offloading: Some(in_a("s2-liqo-local/offloading")),
             ..alone
         },
-        Fabric::Host | Fabric::LiqoV0_10 => return None,
+        Fabric::Host | Fabric::LiqoV0_10 | Fabric::Lisp => return None,
     })
 }
 
