@@ -219,10 +219,6 @@ XR_TEST_KUBECONFIG=/var/lib/kube-up/xrb/admin.kubeconfig XR_TEST_LIQO=$crds "${c
     fail "$(tail -30 "$work/crate.log")"
 pass "waits, preflight and deletion against a real API server"
 
-# The agent of LISP gives Services their shared address, and registers them with their pods.
-scripts/test-kube-lisp.sh "${PROGRAMS:-target/release}/xr-lisp" /var/lib/kube-up/xra/admin.kubeconfig xra || fail "the agent of LISP"
-passed=$((passed + 1))
-
 SECONDS_MEASURED=${RUN_SECONDS:-40} scripts/test-kube-run.sh "${PROGRAMS:-target/release}/xrbench" /var/lib/kube-up/xra/admin.kubeconfig /var/lib/kube-up/xrb/admin.kubeconfig ||
     fail "the run on clusters"
 passed=$((passed + 4))
