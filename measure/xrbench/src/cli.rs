@@ -28,7 +28,7 @@ Examples:
 
 Services that run already, as pods do, are measured by the program xr-collector: xr-collector --help.
 
-Exit codes: 0 done, 1 failed or a regression, 3 results that cannot be compared, 64 the command line or a scenario file is wrong, 130 Ctrl-C.";
+Exit codes: 0 done, 1 failed or a regression, 3 results that cannot be compared, 4 nobody can tell which is worse, 64 the command line or a scenario file is wrong, 130 Ctrl-C.";
 
 /// Measures the latency of every frame of an XR video pipeline, end to end and stage by stage.
 #[derive(Debug, Parser)]

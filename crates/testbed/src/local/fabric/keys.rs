@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 
-/// The secrets of a lab.
+/// The secrets that a lab's programs share: keys of WireGuard's tunnels and of a LISP network.
 #[derive(Clone, Debug)]
 pub struct Keys {
     /// The keys of cluster A's gateway.
@@ -26,7 +26,7 @@ pub struct LispSecrets {
     pub b: Shared,
     /// What the tunnel router of a second streamer's cluster signs with.
     pub c: Shared,
-    /// What agents show.
+    /// The token that an agent shows to the control plane.
     pub token: Shared,
 }
 
@@ -35,14 +35,14 @@ pub struct LispSecrets {
 pub struct Shared(String);
 
 impl Shared {
-    /// Makes a new secret.
+    /// Draws a new secret from the system's random numbers.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
         Ok(Self(STANDARD.encode(bytes)))
     }
 
-    /// This text as a secret.
+    /// Takes a text that is known already for a secret.
     pub fn from_text(text: &str) -> Self {
         Self(text.to_owned())
     }
