@@ -38,6 +38,8 @@ fn metric(ground: &Ground, place: &str, name: &str, label: &str) -> f64 {
 /// Captures both ways between the routers while `work` runs, and returns the file.
 fn captured(ground: &Ground, folder: &Path, work: impl FnOnce()) -> PathBuf {
     let file = folder.join("tunnel.pcap");
+    // An earlier capture in the same place would be taken for the beginning and the end of this one.
+    std::fs::remove_file(&file).or_else(absent_is_fine).unwrap();
     let path = file.to_str().unwrap().to_owned();
     let args = ["-i", "to-a", "-U", "--immediate-mode", "-w", &path, "udp"];
     let _capture: Running = ground.start("core", "tcpdump", &args).unwrap();
@@ -53,6 +55,13 @@ fn captured(ground: &Ground, folder: &Path, work: impl FnOnce()) -> PathBuf {
             .any(|part| part == LAST.as_bytes())
     });
     file
+}
+
+fn absent_is_fine(error: std::io::Error) -> std::io::Result<()> {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    }
 }
 
 fn await_file(file: &Path, holds: impl Fn(&[u8]) -> bool) {
