@@ -12,7 +12,7 @@ use service::http::{self, Limits};
 use service::ops::Ops;
 use service::trace::Traces;
 use service::{Shutdown, descriptors, ready};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::args::{Args, HTTP_ORIGIN, MAX_CONNECTIONS_ORIGIN, QUIC_ORIGIN, RTSP_ORIGIN};
@@ -90,13 +90,13 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         token,
         shutdown: shutdown.clone(),
     };
-    let accepting = tokio::spawn(accept::run(
+    let mut accepting = tokio::spawn(accept::run(
         rtsp,
         server.clone(),
         args.max_connections,
         shutdown.clone(),
     ));
-    let serving = tokio::spawn(http::serve(http, router(ingest), limits, shutdown.clone()));
+    let mut serving = tokio::spawn(http::serve(http, router(ingest), limits, shutdown.clone()));
     if let Some((listener, _)) = &quic {
         let counters = metrics.quic.clone();
         let patience = Duration::from_millis(u64::from(args.latency.quic_stale_ms));
@@ -110,10 +110,11 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         // It ends with the shutdown, and its connections with the listener.
         tokio::spawn(serving.run(listener.clone(), shutdown.clone()));
     }
-    let mounting = tokio::spawn(mount_names(names, server.clone()));
-    let expiring = expire_sessions(server.clone()).context("starting a thread for sessions")?;
+    let mut mounting = tokio::spawn(mount_names(names, server.clone()));
+    let (expiring, mut expired) =
+        expire_sessions(server.clone()).context("starting a thread for sessions")?;
     let forget = Duration::from_secs(u64::from(args.forget_s));
-    let keeping = tokio::spawn(keep_house(table, viewers, metrics, server.clone(), forget));
+    let mut keeping = tokio::spawn(keep_house(table, viewers, metrics, server.clone(), forget));
 
     ready.set_ready();
     let mut said = vec![
@@ -130,7 +131,14 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     ready::announce("xr-streamer", &said);
     tracing::info!(%http_address, %rtsp_address, "serving");
 
-    shutdown.fired().await;
+    let needed = &mut [
+        ("the RTSP port", &mut accepting),
+        ("the port of the feeds", &mut serving),
+        ("what serves new names", &mut mounting),
+        ("what ends sessions", &mut expired),
+        ("house-keeping", &mut keeping),
+    ];
+    shutdown.fired_while(needed).await?;
     let quic = quic.map(|(listener, _)| listener);
     drain(server, quic, accepting, serving, &shutdown).await;
     keeping.abort();
@@ -260,18 +268,26 @@ async fn keep_house(
     }
 }
 
-/// Ends sessions that have timed out, until the sender is dropped. Stopping a media may take a while, so it has a thread; and
-/// from the start, since later none may be had.
-fn expire_sessions(server: Server) -> std::io::Result<std::sync::mpsc::Sender<()>> {
+/// Ends sessions that have timed out, until the sender is dropped; the task ends with that. Stopping a media may take a while,
+/// so it has a thread; and from the start, since later none may be had.
+fn expire_sessions(
+    server: Server,
+) -> std::io::Result<(std::sync::mpsc::Sender<()>, JoinHandle<()>)> {
     let (running, ended) = std::sync::mpsc::channel();
+    let (lives, gone) = oneshot::channel::<()>();
     std::thread::Builder::new()
         .name("sessions".into())
         .spawn(move || {
+            let _lives = lives;
             while ended.recv_timeout(SESSION_EXPIRY) == Err(RecvTimeoutError::Timeout) {
                 server.expire_sessions(Instant::now());
             }
         })?;
-    Ok(running)
+    let gone = tokio::spawn(async move {
+        // Nothing is sent: the thread has ended.
+        let _ = gone.await;
+    });
+    Ok((running, gone))
 }
 
 fn count_states(table: &Table, metrics: &Metrics, now: Instant) {

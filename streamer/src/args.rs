@@ -32,7 +32,7 @@ Examples:
 
 A feed, ours or any:
   xr-renderer --source test --feed http://HOST:8080/feeds/room --size 1280x720 --fps 60 --bitrate 6M
-  ffmpeg -re -i film.mp4 -c:v libx264 -tune zerolatency -f mpegts -method PUT http://HOST:8080/feeds/room
+  ffmpeg -re -i film.mp4 -c:v libx264 -tune zerolatency -g 30 -f mpegts -method PUT http://HOST:8080/feeds/room
 
 A viewer, ours or any:
   xr-client --url rtsp://HOST:8554/room

@@ -1,11 +1,14 @@
 //! Stopping: the first SIGTERM or SIGINT asks, everything in flight gets a bounded grace, a second signal ends at once.
 
-use std::future::Future;
+use std::future::{self, Future};
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +22,11 @@ const LAST_STEPS: Duration = Duration::from_millis(400);
 
 /// The least that anything gets to drain, however late it is.
 const LEAST: Duration = Duration::from_millis(50);
+
+/// Something that a service cannot do without has ended, by a panic that stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} ended by itself, without which this program is of no use; the log above says why")]
+pub struct EndedEarly(pub &'static str);
 
 /// Fires once, when the process is to stop. Clones fire together.
 ///
@@ -73,6 +81,26 @@ impl Shutdown {
     /// Waits until it fires.
     pub async fn fired(&self) {
         self.token.cancelled().await;
+    }
+
+    /// Waits until it fires; an error if one of `tasks`, which are to live as long, ends before.
+    pub async fn fired_while(
+        &self,
+        tasks: &mut [(&'static str, &mut JoinHandle<()>)],
+    ) -> Result<(), EndedEarly> {
+        let one_ends = future::poll_fn(|context| {
+            let ended = tasks.iter_mut().find_map(|(name, task)| {
+                let ended = Pin::new(task).poll(context).is_ready();
+                ended.then_some(*name)
+            });
+            ended.map_or(Poll::Pending, Poll::Ready)
+        });
+        tokio::select! {
+            // Tasks that end by the shutdown do not end early.
+            biased;
+            () = self.fired() => Ok(()),
+            name = one_ends => Err(EndedEarly(name)),
+        }
     }
 
     /// One that fires with this one, and can be fired alone.
@@ -148,14 +176,26 @@ fn end(code: i32) -> ! {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_task_that_ends_before_the_shutdown_is_named() {
+        let shutdown = Shutdown::new();
+        let mut lives = tokio::spawn(future::pending());
+        let mut dies = tokio::spawn(async { panic!("as a test wants it") });
+        let tasks = &mut [("one", &mut lives), ("the other", &mut dies)];
+        let ended = shutdown.fired_while(tasks).await;
+        assert_eq!(ended, Err(EndedEarly("the other")));
+        let until = shutdown.clone();
+        let mut obeys = tokio::spawn(async move { until.fired().await });
+        shutdown.begin();
+        let tasks = &mut [("one", &mut lives), ("obeys", &mut obeys)];
+        assert_eq!(shutdown.fired_while(tasks).await, Ok(()));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn grace_is_bounded() {
         assert_eq!(grace("quick", GRACE, async { 7 }).await, Some(7));
         let begun = Instant::now();
-        assert_eq!(
-            grace("endless", GRACE, std::future::pending::<()>()).await,
-            None
-        );
+        assert_eq!(grace("endless", GRACE, future::pending::<()>()).await, None);
         assert_eq!(begun.elapsed(), GRACE);
     }
 
@@ -169,7 +209,7 @@ mod tests {
         last.begin();
         for one in [&shutdown, &early, &last] {
             let cut = one
-                .grace("slow", Duration::from_secs(2), std::future::pending::<()>())
+                .grace("slow", Duration::from_secs(2), future::pending::<()>())
                 .await;
             assert_eq!(cut, None);
         }

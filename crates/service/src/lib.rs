@@ -21,7 +21,7 @@ pub mod ready;
 mod secret;
 pub mod trace;
 
-pub use drain::Shutdown;
+pub use drain::{EndedEarly, Shutdown};
 pub use error::{ConfigError, StartError};
 pub use ready::Readiness;
 pub use secret::{Secret, TokenArgs};

@@ -129,6 +129,7 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         max_bytes: args.max_bytes,
         live: Arc::clone(&live),
         on_event: Box::new(|_, _, _| {}),
+        stop: shutdown.later(),
     };
     let collector = Collector::start(start, &mut ops.registry)?;
     ops.more = ops.more.merge(live.routes(shutdown.clone()));
@@ -176,7 +177,10 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     }
     let last_pages = scrapers.iter().map(Scraper::catch_up);
     // A service that has gone has said so in the log already.
-    let _ = tokio::time::timeout(CATCH_UP, futures::future::join_all(last_pages)).await;
+    let last_pages = futures::future::join_all(last_pages);
+    let _ = shutdown
+        .grace("the services' last pages", CATCH_UP, last_pages)
+        .await;
     for scraper in scrapers {
         scraper.stop().await;
     }

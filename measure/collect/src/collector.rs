@@ -52,6 +52,8 @@ pub struct Start {
     pub live: Arc<Live>,
     /// Receiver of the collector's events.
     pub on_event: OnEvent,
+    /// Begun by [`Collector::finish`]; a [`Shutdown::later`] of the program's lets its end share the program's deadline.
+    pub stop: Shutdown,
 }
 
 /// A running collector.
@@ -85,7 +87,7 @@ impl Collector {
             live: start.live,
         };
         let shared = Arc::new(Shared::new(parts, registry)?);
-        let stop = Shutdown::new();
+        let stop = start.stop;
         let routes = server::routes(Arc::clone(&shared));
         let server = tokio::spawn(http::serve(listener, routes, limits, stop.clone()));
         let writer = tokio::spawn(write(Arc::clone(&shared), stop.clone()));

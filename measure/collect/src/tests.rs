@@ -43,6 +43,7 @@ fn settings(dir: &Path, frames: &Path) -> Start {
         max_bytes: MAX_BYTES,
         live: Arc::default(),
         on_event: Box::new(|_, _, _| {}),
+        stop: Shutdown::new(),
     }
 }
 

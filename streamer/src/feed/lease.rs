@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A name that a feed with a token has claimed is that token's until the name is forgotten, also while nobody feeds it. One
-//! that was claimed without is anybody's once its feed stalls or goes.
+//! that was claimed without is anybody's once its feed stalls or goes. What must make room for other names is in `table`: a
+//! token that has not fed its name for [`ESTABLISHED`] in all has not earned it.
 
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,9 @@ impl State {
     }
 }
 
+/// How long a name is fed until its token keeps it also where names are short.
+const ESTABLISHED: Duration = Duration::from_secs(10);
+
 /// Who asks for a name.
 #[derive(Clone, Debug, Default)]
 pub struct Sender {
@@ -61,6 +65,8 @@ pub struct Lease {
     owner: Option<Secret>,
     holder: Option<Holder>,
     claims: u64,
+    /// How long the name was fed in all.
+    fed: Duration,
     /// When a feed last held the name.
     used: Instant,
     stall: Duration,
@@ -79,6 +85,7 @@ impl Lease {
             owner: None,
             holder: None,
             claims: 0,
+            fed: Duration::ZERO,
             used: now,
             stall,
         }
@@ -113,15 +120,18 @@ impl Lease {
         Ok(self.claims)
     }
 
-    /// Whether the name belongs to a token.
-    pub const fn is_owned(&self) -> bool {
-        self.owner.is_some()
+    /// Whether the name belongs to a token that has fed it for a while.
+    pub fn is_established(&self) -> bool {
+        self.owner.is_some() && self.fed >= ESTABLISHED
     }
 
     /// A packet of claim `claim` came. Whether that claim still holds the name.
     pub fn heard(&mut self, claim: u64, now: Instant) -> bool {
         match &mut self.holder {
             Some(holder) if claim == self.claims => {
+                // A silence is no feeding.
+                let since = now.saturating_duration_since(holder.heard);
+                self.fed += since.min(self.stall);
                 holder.heard = now;
                 true
             }
@@ -218,6 +228,27 @@ mod tests {
         assert_eq!(lease.claim(token("b"), stalled), Err(Taken));
         assert_eq!(lease.claim(Sender::default(), stalled), Err(Taken));
         lease.claim(token("a"), stalled).unwrap();
+    }
+
+    #[test]
+    fn a_token_earns_its_name_by_feeding_it() {
+        let start = Instant::now();
+        let mut lease = Lease::new(start, STALL);
+        let claim = lease.claim(token("a"), start).unwrap();
+        lease.heard(claim, start + 100 * ESTABLISHED);
+        assert!(!lease.is_established(), "silence earns nothing");
+        let feeding = start + 100 * ESTABLISHED;
+        for seconds in 1..=8 {
+            assert!(!lease.is_established());
+            lease.heard(claim, feeding + Duration::from_secs(seconds));
+        }
+        assert!(lease.is_established());
+        let mut nobody = Lease::new(start, STALL);
+        let claim = nobody.claim(Sender::default(), start).unwrap();
+        for seconds in 1..=20 {
+            nobody.heard(claim, start + Duration::from_secs(seconds));
+        }
+        assert!(!nobody.is_established(), "it belongs to no token");
     }
 
     #[test]

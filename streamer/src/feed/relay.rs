@@ -141,8 +141,8 @@ impl Feed {
     }
 
     /// Whether the name belongs to a token.
-    pub fn is_owned(&self) -> bool {
-        self.lease.lock().is_owned()
+    pub fn is_established(&self) -> bool {
+        self.lease.lock().is_established()
     }
 
     /// How long nobody has fed it.

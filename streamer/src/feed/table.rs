@@ -83,7 +83,7 @@ impl Table {
     }
 
     /// Forgets names that nobody has fed for `after` and of which `watched` is false; returns them. If there is no room for
-    /// another, the one of them goes at once that was unused longest and belongs to no token.
+    /// another, the one of them goes at once that was unused longest and belongs to no token that has fed it for a while.
     pub fn expire(
         &self,
         after: Duration,
@@ -101,7 +101,7 @@ impl Table {
             .map(|feed| feed.name().clone())
             .collect();
         if old.is_empty() && feeds.len() >= self.limit {
-            let spare = unused.iter().filter(|feed| !feed.is_owned());
+            let spare = unused.iter().filter(|feed| !feed.is_established());
             let longest = spare.max_by_key(|feed| feed.unused(now));
             old.extend(longest.map(|feed| feed.name().clone()));
         }

@@ -6,13 +6,14 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use service::Shutdown;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::refusal::Refusal;
 use crate::feed::Superseded;
 use crate::feed::name::FeedName;
 
-/// A feed that sends nothing for so long is ended. It has lost its name to whoever wants it long before.
+/// A feed that sends nothing for so long is ended, and one whose bytes hold no packet. It has lost its name to whoever wants it long before.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// How much, and how long, a refused sender may go on before its connection is cut: closing at once would take the
@@ -27,6 +28,8 @@ pub struct Pieces {
     ended: CancellationToken,
     shutdown: Shutdown,
     pushed_back: Option<Bytes>,
+    /// When it last brought a packet.
+    heard: Instant,
 }
 
 impl Pieces {
@@ -38,7 +41,13 @@ impl Pieces {
             ended: CancellationToken::new(),
             shutdown,
             pushed_back: None,
+            heard: Instant::now(),
         }
+    }
+
+    /// What came last held a packet, so that the feed may be silent for a while again.
+    pub fn held_packets(&mut self) {
+        self.heard = Instant::now();
     }
 
     /// From now on they end with `ended` too, when another feed takes the name.
@@ -56,7 +65,7 @@ impl Pieces {
                 biased;
                 () = self.ended.cancelled() => return Err(Refusal::Superseded(self.name.clone(), Superseded)),
                 () = self.shutdown.fired() => return Err(Refusal::Stopping),
-                frame = tokio::time::timeout(SILENCE, self.body.frame()) => frame,
+                frame = tokio::time::timeout_at(self.heard + SILENCE, self.body.frame()) => frame,
             };
             match frame {
                 Err(_) => return Err(Refusal::Silent(SILENCE.as_secs())),

@@ -141,6 +141,7 @@ pub async fn take(
         .set_state(gst::State::Playing)
         .map_err(|error| Refusal::Machine(error.to_string()))?;
     let (mut total, mut bounds, mut allowance) = (0_u64, Bounds::default(), Allowance::default());
+    let mut known = 0;
     while let Some(piece) = pieces.next().await? {
         total += piece.len() as u64;
         bounds.push(&piece).map_err(|beyond| match beyond {
@@ -163,7 +164,15 @@ pub async fn take(
             check(&shared, total)?;
             room.map_err(|_| Refusal::Machine("the demultiplexer is stuck".to_owned()))?;
         }
-        let frames = std::mem::take(&mut shared.lock().unpaid_frames);
+        let (frames, packets) = {
+            let mut output = shared.lock();
+            let frames = std::mem::take(&mut output.unpaid_frames);
+            (frames, output.sent.packets)
+        };
+        if packets > known {
+            known = packets;
+            pieces.held_packets();
+        }
         let wait = allowance.spend(frames, Instant::now());
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;

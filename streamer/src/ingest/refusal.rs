@@ -71,8 +71,8 @@ pub enum Refusal {
     /// A picture of MPEG-TS has no end.
     #[error("{0}")]
     Endless(Beyond),
-    /// Nothing came for so many seconds.
-    #[error("nothing came for {0} s")]
+    /// No packet came for so many seconds.
+    #[error("no packet came for {0} s")]
     Silent(u64),
     #[error("the connection broke: {0}")]
     Broken(String),

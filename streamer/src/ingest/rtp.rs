@@ -55,8 +55,12 @@ pub async fn take(
                 tokio::task::yield_now().await;
             }
         }
-        // What carries no packet keeps no name.
-        if let Some(claim) = claimed.as_ref().filter(|_| sent.packets > before) {
+        // What carries no packet keeps no name, and no connection.
+        if sent.packets == before {
+            continue;
+        }
+        pieces.held_packets();
+        if let Some(claim) = &claimed {
             let heard = claim.heard(sent.packets - before, bytes, now);
             heard.map_err(|superseded| {
                 Refusal::Superseded(claim.feed().name().clone(), superseded)
@@ -80,5 +84,31 @@ pub(super) fn refusal(error: assembler::Refusal, packets: u64) -> Refusal {
             packets,
             why: error.to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use futures::StreamExt as _;
+    use service::Shutdown;
+
+    use super::*;
+    use crate::feed::name::FeedName;
+
+    #[tokio::test(start_paused = true)]
+    async fn packets_of_no_bytes_hold_no_connection() {
+        let empty = futures::stream::repeat(()).then(async |()| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok::<_, Infallible>(vec![0_u8; 2048])
+        });
+        let name = FeedName::new("room").unwrap();
+        let body = Body::from_stream(empty);
+        let mut pieces = Pieces::new(body, name, Shutdown::new());
+        let taken = take(&mut pieces, 96, || Err(Refusal::Stopping)).await;
+        assert!(matches!(taken, Err(Refusal::Silent(10))), "{taken:?}");
     }
 }

@@ -23,6 +23,9 @@ use crate::feed::Feed;
 /// The most frames of a backlog. With more the oldest are let go, and a key frame is asked for.
 const MAX_FRAMES: usize = 64;
 
+/// The most bytes of a backlog of more than one frame; a second of 64 Mbit/s. With more the oldest are let go as well.
+const MAX_BYTES: usize = 8 << 20;
+
 /// The most packets that go on at once, if they are of more than one frame. The server needs 288 bytes of a thread's stack
 /// for each: with the 8 MiB that are usual, some 29 000 packets would end the process.
 const MAX_PACKETS: usize = 2000;
@@ -76,6 +79,8 @@ struct State {
     /// What went to the sink last.
     last: Option<gst::BufferList>,
     waiting: VecDeque<gst::BufferList>,
+    /// Bytes of those that wait.
+    waiting_bytes: usize,
     /// Whether a thread brings the waiting ones on.
     bringing: bool,
 }
@@ -96,12 +101,21 @@ impl State {
 
     /// Lets `frame` wait, and says whether the oldest had to be let go for it.
     fn wait(&mut self, frame: &gst::BufferList) -> bool {
+        self.waiting_bytes += frame.calculate_size();
         self.waiting.push_back(frame.clone());
-        let outrun = self.waiting.len() > MAX_FRAMES;
-        if outrun {
-            self.waiting.pop_front();
+        let before = self.waiting.len();
+        while self.waiting.len() > MAX_FRAMES
+            || (self.waiting_bytes > MAX_BYTES && self.waiting.len() > 1)
+        {
+            let oldest = self.waiting.pop_front();
+            self.waiting_bytes -= oldest.map_or(0, |frame| frame.calculate_size());
         }
-        outrun
+        self.waiting.len() < before
+    }
+
+    fn forget(&mut self) {
+        self.waiting.clear();
+        self.waiting_bytes = 0;
     }
 
     /// What has waited longest, as one list of at most [`MAX_PACKETS`] or of one frame; none where nothing waits.
@@ -114,6 +128,7 @@ impl State {
             let all = all.make_mut();
             frame.iter_owned().for_each(|packet| all.add(packet));
         }
+        self.waiting_bytes -= all.calculate_size();
         self.goes(&all);
         Some(all)
     }
@@ -158,7 +173,7 @@ impl Backlog {
             if sink.is_none_or(|sink| sink.chain_list(all).is_err()) {
                 // The media ends.
                 let mut state = self.state.lock();
-                state.waiting.clear();
+                state.forget();
                 state.bringing = false;
                 return;
             }
@@ -216,6 +231,25 @@ mod tests {
         assert!(lengths.eq([10, 4000, 10]));
         assert!((0..=64).any(|_| state.wait(&frame(0, 1))));
         assert_eq!(state.waiting.len(), 64);
+    }
+
+    #[test]
+    fn a_backlog_is_bounded_in_bytes() {
+        gst::init().unwrap();
+        let mut state = State::default();
+        let frame = |bytes: usize| {
+            let mut list = gst::BufferList::new();
+            list.make_mut().add(gst::Buffer::with_size(bytes).unwrap());
+            list
+        };
+        let outrun = (0..64).filter(|_| state.wait(&frame(1 << 20))).count();
+        assert_eq!((outrun, state.waiting.len()), (56, 8));
+        // One that is larger than all may be goes alone.
+        assert!(state.wait(&frame(MAX_BYTES + 1)));
+        assert_eq!(state.waiting.len(), 1);
+        while state.next().is_some() {}
+        assert_eq!(state.waiting_bytes, 0);
+        assert!(!state.wait(&frame(MAX_BYTES)));
     }
 
     #[test]

@@ -156,6 +156,25 @@ fn no_name_is_had_for_nothing() {
     assert_eq!(next.end().0, 200);
 }
 
+/// A token is anybody's to invent: one frame with it does not keep a name from those who need one.
+#[test]
+fn invented_tokens_keep_nobody_out() {
+    let streamer = Streamer::start(&["--max-feeds", "4"]);
+    for number in 0..4 {
+        let (name, token) = (format!("squat-{number}"), format!("invented-{number}"));
+        let mut request = Request::begin(streamer.http, &name, Some(RTP), Some(&token));
+        request.send(&framed(0, 0, KEY)).unwrap();
+        assert_eq!(request.end().0, 200);
+    }
+    streamer.wait("one of them has made room", |streamer| {
+        get(streamer.http, "/feeds").1.matches("squat-").count() < 4
+    });
+    let mut honest = Request::begin(streamer.http, "room", Some(RTP), Some("honest"));
+    honest.send(&framed(0, 0, KEY)).unwrap();
+    streamer.wait_frames("room", 1);
+    assert_eq!(honest.end().0, 200);
+}
+
 #[test]
 fn a_streamer_with_a_token_takes_no_other() {
     let folder = tempfile::tempdir().unwrap();

@@ -249,7 +249,7 @@ fn the_server_serves_viewers_only() {
     assert!(streamer.is_running());
 }
 
-/// Names are forgotten, and viewers that do not read are dropped, although no thread can be started.
+/// Names are forgotten although no thread can be started.
 #[test]
 fn the_house_is_kept_without_new_threads() {
     let mut streamer = Streamer::start_bound(&["--forget-s", "1"]);

@@ -1,7 +1,8 @@
 //! Who holds the connections of a server, and who must go when all are taken.
 //!
 //! Those go first whose going costs least: a connection that never sent a request, then one that idles between two
-//! requests, then one whose peer neither sends nor takes what is waited for. Having spoken once gives no right to stay.
+//! requests, then one whose peer neither sends nor takes what is waited for, or that is told of events, which has no end.
+//! Having spoken once gives no right to stay.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// When all connections are taken, one whose peer was waited for as long as this makes room.
+/// When all connections are taken, one whose peer was waited for as long as this makes room, and one that was told of
+/// events for as long.
 const CROWDED_WAIT: Duration = Duration::from_secs(1);
 
 /// A peer that sends or takes fewer bytes than this is still being waited for.
@@ -44,6 +46,9 @@ pub(super) struct Mark {
     in_flight: AtomicUsize,
     /// When the last answer ended, in milliseconds since `begun`.
     idle_since: AtomicU64,
+    /// Since when it is answered with events, of which there is no last: milliseconds since `begun`, plus one; zero while
+    /// it is not.
+    endless_since: AtomicU64,
     /// The wait for more of a request's body.
     pub(super) reading: Wait,
     /// The wait for the peer to take what was written.
@@ -133,6 +138,7 @@ impl Mark {
             spoke: AtomicBool::default(),
             in_flight: AtomicUsize::default(),
             idle_since: AtomicU64::default(),
+            endless_since: AtomicU64::default(),
             reading: Wait::default(),
             writing: Wait::default(),
             evicted: CancellationToken::new(),
@@ -154,8 +160,13 @@ impl Mark {
             let idle = self.now_ms().saturating_sub(self.idle_since.load(Relaxed));
             return Some((1, idle));
         }
-        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-        (waited >= CROWDED_WAIT).then_some((0, waited_ms))
+        let endless = match self.endless_since.load(Relaxed) {
+            0 => 0,
+            since => self.now_ms().saturating_sub(since - 1),
+        };
+        let longest = waited.max(Duration::from_millis(endless));
+        let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        (longest >= CROWDED_WAIT).then_some((0, longest_ms))
     }
 
     /// How long the peer has been waited for.
@@ -216,8 +227,17 @@ impl Slot {
     }
 }
 
+impl InFlight {
+    /// The answer tells of events for as long as both ends live.
+    pub(super) fn has_no_end(&self) {
+        let since = self.0.now_ms().saturating_add(1);
+        self.0.endless_since.store(since, Relaxed);
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.0.endless_since.store(0, Relaxed);
         self.0.idle_since.store(self.0.now_ms(), Relaxed);
         self.0.in_flight.fetch_sub(1, Relaxed);
         self.0.reading.end();
@@ -276,6 +296,18 @@ mod tests {
         );
         drop((request, served));
         assert!(matches!(slots.take(), Taken::Free(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_told_of_events_makes_room_after_a_second() {
+        let slots = Slots::new(2);
+        let (told, served) = (free(&slots), free(&slots));
+        let (events, _request) = (told.begin_request(), served.begin_request());
+        events.has_no_end();
+        assert!(matches!(slots.take(), Taken::Full));
+        tokio::time::advance(CROWDED_WAIT).await;
+        let _other = evicted(&slots).begin_request();
+        assert!(is_gone(&told) && !is_gone(&served));
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use hyper::Response;
 use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::{Response, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::slots::{InFlight, Mark};
+
+/// The media type of an answer that has no end by itself.
+const EVENTS: &[u8] = b"text/event-stream";
 
 /// A stream whose writes are watched.
 pub(super) struct Stream<S> {
@@ -114,6 +117,10 @@ impl Drop for RequestBody {
 
 /// `response`, whose body keeps `request` in flight until it has ended.
 pub(super) fn until_answered(response: Response<Body>, request: InFlight) -> Response<Body> {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(EVENTS)) {
+        request.has_no_end();
+    }
     struct Answer {
         inner: Body,
         _request: InFlight,

@@ -109,6 +109,44 @@ fn what_was_posted_is_in_the_folder_after_sigterm() {
     );
 }
 
+/// A service that does not answer and a client that does not finish cost a stop no more than its grace, and no frame.
+#[test]
+fn nobody_outside_holds_up_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("collected");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let target = format!("mute={}", silent.local_addr().expect("bound"));
+    let (mut child, address) = start(&out, &["--scrape", &target]);
+    let now = service::clock::now();
+    let line = |sequence: u32| {
+        let generated = UnixMicros(now.0 - 1_000_000 + 1_000 * u64::from(sequence));
+        serde_json::to_string(&FrameReport {
+            sequence: u64::from(sequence),
+            rtp_timestamp: RtpTimestamp::from_generated(generated),
+            reading: Reading::Read {
+                frame: FrameNumber(sequence),
+                generated,
+            },
+            received: None,
+            decoded: now,
+            shown: now,
+        })
+        .expect("JSON")
+    };
+    let lines: Vec<_> = (0..600).map(line).collect();
+    let answer = post(&address, &lines.join("\n"));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let mut half = TcpStream::connect(&address).expect("it listens");
+    let said = b"POST /frames/other HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{";
+    half.write_all(said).expect("sent");
+    kill(Pid::from_raw(child.0.id().cast_signed()), Signal::SIGTERM).expect("told to stop");
+    assert_eq!(child.0.wait().expect("it ends").code(), Some(0));
+    let frames = out.join("collected/run-1/frames.csv");
+    let text = std::fs::read_to_string(&frames).expect("it is written");
+    let shown = text.lines().skip(1).filter(|line| line.contains("shown"));
+    assert_eq!(shown.count(), 600);
+}
+
 #[test]
 fn a_wrong_target_is_told_with_what_is_right() {
     let output = program()

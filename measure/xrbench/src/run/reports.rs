@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use service::Shutdown;
 use service::ops::{Ops, OpsServer};
 use timeline::UnixMicros;
 use timeline::join::Limits;
@@ -47,6 +48,7 @@ impl Reports {
                     max_bytes: MAX_BYTES,
                     live: Arc::clone(&repetition.context.live),
                     on_event: Box::new(move |what, whom, detail| events.now(what, whom, detail)),
+                    stop: Shutdown::new(),
                 };
                 let mut ops = Ops::new("xrbench");
                 let collector = Collector::start(start, &mut ops.registry)?;

@@ -61,6 +61,7 @@ async fn start(dir: &Path, shutdown: &Shutdown) -> (Collector, OpsServer) {
         max_bytes: MAX_BYTES,
         live: Arc::clone(&live),
         on_event: Box::new(|_, _, _| {}),
+        stop: Shutdown::new(),
     };
     let mut ops = Ops::new("test");
     let collector = Collector::start(start, &mut ops.registry).expect("a collector");
