@@ -122,16 +122,22 @@ impl Display {
     /// How evenly new pictures follow one another.
     fn follow(&mut self, new: &[Picture], interval_us: f64) {
         let mut jitter = 0.0;
-        for pair in new.windows(2).filter(|pair| pair[1].measured) {
+        for pair in new.windows(2) {
+            let measured = pair[1].measured;
             let took = pair[1].shown_us.saturating_sub(pair[0].shown_us) as f64;
-            let deviation = took - interval_us;
-            self.deviation.record(whole(deviation.abs()));
-            self.sums[0] += deviation;
-            self.sums[1] += deviation * deviation;
+            if measured {
+                let deviation = took - interval_us;
+                self.deviation.record(whole(deviation.abs()));
+                self.sums[0] += deviation;
+                self.sums[1] += deviation * deviation;
+            }
             if let (Some((earlier, _)), Some((later, _))) = (pair[0].read, pair[1].read) {
+                // It begins at zero, and has become what it is by the end of the warm-up.
                 let transit = took - (later as f64 - earlier as f64);
                 jitter += (transit.abs() - jitter) * RFC_GAIN;
-                self.rfc = (self.rfc.0 + jitter, self.rfc.1 + 1);
+                if measured {
+                    self.rfc = (self.rfc.0 + jitter, self.rfc.1 + 1);
+                }
             }
         }
     }
@@ -346,6 +352,22 @@ mod tests {
         // |D| is 3 ms each time: the running value climbs to it from 0.
         let jitter = one.rfc3550_jitter_us().expect("read");
         assert!((2_400.0..3_000.0).contains(&jitter), "{jitter}");
+        // By the end of a warm-up it is there.
+        let climbed = (0..480).map(|number| {
+            let late = u64::from(number % 2) * 3_000;
+            let generated = u64::from(number) * FRAME_US;
+            Picture {
+                shown_us: generated + late,
+                read: Some((generated, late.cast_signed())),
+                measured: number >= 160,
+                ..picture(number)
+            }
+        });
+        let climbed = display(climbed.collect()).rfc3550_jitter_us();
+        assert!(
+            climbed.is_some_and(|us| (us - 3_000.0).abs() < 1.0),
+            "{climbed:?}"
+        );
         one.merge(&display((0..160).map(picture).collect()));
         let merged = one.interval_stddev_us().expect("intervals");
         assert!((merged - 3_000.0 / 2.0_f64.sqrt()).abs() < 1.0, "{merged}");

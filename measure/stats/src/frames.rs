@@ -9,6 +9,7 @@ use timeline::{
 
 use super::{
     Content, Counts, Display, Disturbances, Latency, Measured, Picture, Sample, Stages, Window,
+    schedule,
 };
 
 /// Counts of a part of the frames, while rows come in.
@@ -22,13 +23,7 @@ struct Part {
 }
 
 impl Part {
-    fn close(self, scheduled: f64, seconds: f64, generated: Option<u64>) -> Latency {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "rate x seconds is positive and far below 2^53"
-        )]
-        let scheduled = scheduled.round().max(0.0) as u64;
+    fn close(self, scheduled: u64, seconds: f64, generated: Option<u64>) -> Latency {
         Latency {
             frames: Counts {
                 scheduled,
@@ -135,10 +130,17 @@ impl<'a> FromRows<'a> {
         // A frame is scheduled in the second of its generation, and is counted in the same one: a latency that reaches into
         // a disturbed second makes no loss.
         let counted_disturbed = is_disturbed(generated.or(placed));
-        let disturbed = counted_disturbed
-            || row
-                .disturbed
-                .unwrap_or_else(|| is_disturbed(at(Point::Decoded).or(placed)));
+        // A latency is as disturbed as any moment of it.
+        let way = generated.or(placed).zip(at(Point::Decoded));
+        let meets = |(from_us, to_us): (u64, u64)| {
+            let way = Window {
+                from_us,
+                to_us: to_us.saturating_add(1),
+            };
+            self.disturbances
+                .is_some_and(|disturbances| disturbances.seconds_in(way) > 0.0)
+        };
+        let disturbed = counted_disturbed || row.disturbed == Some(true) || way.is_some_and(meets);
         if let Some(at_us) = generated {
             self.generated
                 .entry(row.rtp_timestamp)
@@ -260,6 +262,8 @@ impl<'a> FromRows<'a> {
             ..Measured::default()
         };
         let mut quiet = Latency::default();
+        let mut times_us: Vec<_> = self.generated.values().map(|(at_us, _)| *at_us).collect();
+        times_us.sort_unstable();
         for (client, viewer) in self.viewers {
             let window = if self.collected {
                 viewer.presence(self.window)
@@ -273,8 +277,7 @@ impl<'a> FromRows<'a> {
                 });
                 Some(counted.count() as u64)
             };
-            // From the first frame to the last there is one frame more than there are intervals.
-            let scheduled = fps * window.seconds() + f64::from(u8::from(self.collected));
+            let scheduled = schedule::scheduled(&times_us, window, fps);
             let of_client = viewer.all.close(scheduled, 0.0, generated(false));
             if let Some(client) = client {
                 measured
@@ -282,8 +285,10 @@ impl<'a> FromRows<'a> {
                     .insert(client.to_string(), of_client.frames);
             }
             measured.all.merge(&of_client);
-            if let Some(quiet_s) = quiet_s {
-                let scheduled = fps * quiet_s;
+            if let Some(disturbances) = self.disturbances {
+                // Of several clients each is owed what was quiet of the whole time.
+                let scheduled =
+                    schedule::scheduled_quiet(&times_us, self.window, disturbances, fps);
                 quiet.merge(&viewer.undisturbed.close(scheduled, 0.0, generated(true)));
             }
             let display = Display::of(viewer.pictures, window, fps, self.disturbances);
@@ -315,6 +320,9 @@ impl FromOcr {
         let mut samples = Vec::new();
         let mut seen = HashSet::new();
         let mut last = None;
+        let mut times_us: Vec<_> = readings.iter().flatten().map(|(at_us, _)| *at_us).collect();
+        times_us.sort_unstable();
+        times_us.dedup();
         for &times in readings {
             last = times.map(|(generated, _)| generated).or(last);
             let Some(at_us) = last.filter(|at_us| window.contains(*at_us)) else {
@@ -348,10 +356,11 @@ impl FromOcr {
         }
         let seconds = window.seconds();
         Measured {
-            all: all.close(fps * seconds, seconds, None),
+            all: all.close(schedule::scheduled(&times_us, window, fps), seconds, None),
             undisturbed: disturbances.map(|disturbances| {
                 let quiet_s = (seconds - disturbances.seconds_in(window)).max(0.0);
-                quiet.close(fps * quiet_s, quiet_s, None)
+                let scheduled = schedule::scheduled_quiet(&times_us, window, disturbances, fps);
+                quiet.close(scheduled, quiet_s, None)
             }),
             stages: Stages::default(),
             samples,

@@ -12,6 +12,7 @@ mod frames;
 pub mod host;
 mod paired;
 mod quantile;
+mod schedule;
 pub mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +56,7 @@ impl Window {
 /// Frames by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Rate x measured seconds.
+    /// The renderer's ticks in the measured time: frames that it stamped, and those that are missing between and beside them.
     pub scheduled: u64,
     /// Distinct frames that the renderer stamped; unknown for ffmpeg, which does not say.
     pub generated: Option<u64>,

@@ -16,7 +16,7 @@ use super::{Measured, quantile};
 /// No interval is narrower, in microseconds: what a stamp can tell.
 pub const RESOLUTION_US: f64 = 1.0;
 
-/// Below this many samples the p99 of a run is its largest value, and no p99.
+/// Below this many samples, or distinct pictures where they are numbered, the p99 of a run is its largest value, and no p99.
 const MIN_P99_SAMPLES: usize = 200;
 
 /// Below this many frames that two repetitions have both, the median of their differences says little.
@@ -34,7 +34,7 @@ pub struct RunFigures {
     pub p50: f64,
     /// The mean of its samples.
     pub mean: f64,
-    /// 99 in 100 are at most this; none below 200 samples.
+    /// 99 in 100 are at most this; none below 200 samples or distinct pictures.
     pub p99: Option<f64>,
     /// The p50 without disturbed seconds; none where nobody watched the machine, or nearly all were disturbed.
     pub quiet_p50: Option<f64>,
@@ -65,12 +65,16 @@ impl RunFigures {
             .collect();
         quiet.sort_unstable();
         let frames = measured.all.frames;
+        let pictures = match measured.pictures.len() {
+            0 => latencies.len(),
+            numbered => numbered,
+        };
         Some(Self {
             run,
             p50: quantile(&latencies, 500)? as f64,
             mean: latencies.iter().map(|us| *us as f64).sum::<f64>() / latencies.len() as f64,
             p99: quantile(&latencies, 990)
-                .filter(|_| latencies.len() >= MIN_P99_SAMPLES)
+                .filter(|_| latencies.len().min(pictures) >= MIN_P99_SAMPLES)
                 .map(|us| us as f64),
             quiet_p50: quantile(&quiet, 500)
                 .filter(|_| quiet.len() >= MIN_QUIET_SAMPLES)
