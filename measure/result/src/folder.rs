@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::repetition::RepetitionMeta;
-use super::run::RunInfo;
+use super::run::{RUN_VERSION, RunInfo};
 
 /// What the names of files begin with that are written whole and then renamed.
 pub(super) const PART: &str = ".part-";
@@ -63,10 +63,25 @@ impl RunFolder {
         }
     }
 
-    /// Reads `run.json`. One with names that lead out of the folder is refused: it may be somebody else's.
+    /// Reads `run.json`. One of another version is refused: what it says may mean something else; and one with names that lead out
+    /// of the folder, because it may be somebody else's.
     pub fn info(&self) -> anyhow::Result<RunInfo> {
         let path = self.run_json();
-        let info: RunInfo = read_json(&path)?;
+        let any: serde_json::Value = read_json(&path)?;
+        let version = any
+            .get("schema_version")
+            .and_then(serde_json::Value::as_u64);
+        anyhow::ensure!(
+            version == Some(u64::from(RUN_VERSION)),
+            "{} has {}, and this xrbench reads {RUN_VERSION}: use the xrbench that wrote it, or measure again",
+            path.display(),
+            version.map_or_else(
+                || "no schema_version".to_owned(),
+                |version| format!("schema_version {version}")
+            )
+        );
+        let info: RunInfo = serde_json::from_value(any)
+            .with_context(|| format!("{} is not what this version writes", path.display()))?;
         let scenarios = info.scenarios.iter().map(|one| &one.name);
         for name in scenarios.chain(info.order.iter().map(|one| &one.scenario)) {
             anyhow::ensure!(
@@ -295,6 +310,7 @@ mod tests {
             &folder.run_json(),
             &RunInfo {
                 scenarios: vec![scenario],
+                schema_version: RUN_VERSION,
                 ..RunInfo::default()
             },
         )
@@ -337,6 +353,7 @@ mod tests {
                     scenario: ordered.into(),
                     run: 1,
                 }],
+                schema_version: RUN_VERSION,
                 ..RunInfo::default()
             };
             write_json(&folder.run_json(), &info).expect("written");
@@ -359,12 +376,20 @@ mod tests {
                 assert!(error.contains(&format!("{outside:?}")), "{error}");
             }
         }
+        let later = RunInfo {
+            schema_version: RUN_VERSION + 1,
+            ..RunInfo::default()
+        };
+        write_json(&folder.run_json(), &later).expect("written");
+        let error = folder.info().expect_err("a later version").to_string();
+        assert!(error.contains("and this xrbench reads"), "{error}");
         let many = RunInfo {
             scenarios: vec![ScenarioInfo {
                 name: "s".into(),
                 runs: u32::MAX,
                 ..ScenarioInfo::default()
             }],
+            schema_version: RUN_VERSION,
             ..RunInfo::default()
         };
         write_json(&folder.run_json(), &many).expect("written");

@@ -17,6 +17,7 @@ pub mod provision;
 mod repetition;
 pub mod rows;
 mod run;
+mod unlike;
 
 pub use calibration::{Calibration, Fit, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step, within_bounds};
 pub use clock::{ClockCheck, ClockMeta, ClockSource, MAX_SLEW_PPM};
@@ -32,3 +33,4 @@ pub use repetition::{
 };
 pub use run::{PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo};
 pub use settings::{Pipeline, Presentation};
+pub use unlike::{Unlike, unlike};

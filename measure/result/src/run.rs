@@ -59,6 +59,10 @@ pub struct RunInfo {
     pub scenarios: Vec<ScenarioInfo>,
     /// Versions of every program that took part, by program.
     pub versions: BTreeMap<String, String>,
+    /// SHA-256 digests of the programs and films that took part, by program or path. Programs of clusters have none here; and
+    /// neither have results of earlier versions.
+    #[serde(default)]
+    pub digests: BTreeMap<String, String>,
     /// The machine that the run was on.
     pub machine: Machine,
     /// The last calibration of this machine before the run; absent where there was none.

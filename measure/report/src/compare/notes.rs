@@ -1,8 +1,12 @@
 //! What a reader must know before trusting a comparison.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::comparison::Change;
 use crate::summary::{LoadedResult, differences};
-use result::{Pipeline, RunState};
+use result::{Pipeline, RunState, unlike};
 use stats::{Estimate, pairs};
 
 pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) -> Vec<String> {
@@ -12,6 +16,8 @@ pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) ->
     if !alike {
         notes.push("the two were measured on different machines or kernels".into());
     }
+    notes.extend(settings(&a.info.scenario, &b.info.scenario));
+    notes.extend(builds(&a.info.digests, &b.info.digests));
     for floor in a
         .scenarios
         .iter()
@@ -58,4 +64,82 @@ pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) ->
         }
     }
     notes
+}
+
+/// Keys of one scenario that a note names.
+const NAMED: usize = 6;
+
+/// What the scenarios of the same name were asked to do otherwise, scenario by scenario.
+fn settings(a: &Value, b: &Value) -> Vec<String> {
+    let scenarios = |of: &Value| -> Vec<Value> {
+        let list = of.get("scenario").and_then(Value::as_array);
+        list.cloned().unwrap_or_default()
+    };
+    let of_b = scenarios(b);
+    let both = scenarios(a).into_iter().filter_map(|one| {
+        let name = one.get("name")?.as_str()?.to_owned();
+        let other = of_b
+            .iter()
+            .find(|other| other.get("name") == one.get("name"))?;
+        let unlike = unlike(&one, other);
+        let said: Vec<_> = unlike
+            .iter()
+            .take(NAMED)
+            .map(|at| format!("{} {} and {}", at.path, at.one, at.two))
+            .collect();
+        let more = match unlike.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        (!said.is_empty()).then(|| format!("{name}: not set alike: {}{more}", said.join(", ")))
+    });
+    both.collect()
+}
+
+/// Which programs and films of the two differ, or that none do; nothing where one of the two kept no digests.
+fn builds(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Option<String> {
+    let both = a
+        .iter()
+        .filter_map(|(name, of_a)| Some((name, of_a, b.get(name)?)));
+    let both: Vec<_> = both.collect();
+    let differ = both.iter().filter(|(_, of_a, of_b)| of_a != of_b);
+    let differ: Vec<_> = differ
+        .map(|(name, of_a, of_b)| format!("{name} (SHA-256 {of_a:.12} and {of_b:.12})"))
+        .collect();
+    match (both.is_empty(), differ.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some("the same programs and films, by their digests, in both".to_owned()),
+        (false, false) => Some(format!("not the same in both: {}", differ.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn settings_that_differ_are_named() {
+        let of = |preset: &str, runs: u32| json!({"scenario": [{"name": "s1", "runs": runs, "renderer": {"preset": preset}}]});
+        assert_eq!(settings(&of("medium", 2), &of("medium", 2)), [""; 0]);
+        let said = settings(&of("medium", 2), &of("fast", 3));
+        assert_eq!(
+            said,
+            ["s1: not set alike: renderer.preset \"medium\" and \"fast\", runs 2 and 3"]
+        );
+    }
+
+    #[test]
+    fn builds_that_differ_are_named() {
+        let of = |client: &str| {
+            let both = [("xr-client", client), ("film.mp4", "cc")];
+            BTreeMap::from(both.map(|(name, digest)| (name.to_owned(), digest.to_owned())))
+        };
+        let said = builds(&of("aa"), &of("bb")).expect("they differ");
+        assert_eq!(said, "not the same in both: xr-client (SHA-256 aa and bb)");
+        let same = builds(&of("aa"), &of("aa")).expect("known");
+        assert!(same.starts_with("the same"), "{same}");
+        assert_eq!(builds(&of("aa"), &BTreeMap::new()), None);
+    }
 }

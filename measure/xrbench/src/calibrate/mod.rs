@@ -82,13 +82,14 @@ fn all_complete(folder: &RunFolder) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use result::{RepetitionMeta, RunInfo, ScenarioInfo};
+    use result::{RUN_VERSION, RepetitionMeta, RunInfo, ScenarioInfo};
 
     #[test]
     fn a_part_of_a_calibration_is_none() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let folder = RunFolder::new(dir.path());
         let info = RunInfo {
+            schema_version: RUN_VERSION,
             scenarios: vec![ScenarioInfo {
                 name: "delay-0us".into(),
                 runs: 2,

@@ -108,6 +108,7 @@ impl RunArgs {
         let overrides = Overrides {
             set: self.set.clone(),
             only: self.only.clone(),
+            only_origin: "--only (XR_ONLY)",
         };
         scenario::load(&self.scenario, &overrides)
     }

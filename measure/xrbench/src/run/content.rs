@@ -33,6 +33,11 @@ struct Film {
 }
 
 impl Contents {
+    /// The files of the films.
+    pub(super) fn films(&self) -> impl Iterator<Item = &Path> {
+        self.films.keys().map(PathBuf::as_path)
+    }
+
     /// Counts the pictures of each film. One that cannot be counted is shown from its start in every round, which is said.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ pub mod plan;
 pub mod programs;
 mod progress;
 mod prometheus;
+mod provenance;
 mod reference;
 pub mod repetition;
 mod reports;

@@ -1,12 +1,14 @@
 //! `--resume`: a run that was stopped goes on where it was, in the same folder and the same order.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use service::ConfigError;
 
-use result::{PlannedRepetition, RunFolder, RunInfo, RunState, settle};
+use super::provenance;
+use result::{Machine, PlannedRepetition, RunFolder, RunInfo, RunState, settle, unlike};
 
 /// What stands of an earlier run.
 #[derive(Debug)]
@@ -17,7 +19,13 @@ pub(super) struct Earlier {
 
 /// Reads what stands in `folder`, and checks that it is of the same scenario file: figures of two different files in one
 /// result would be compared as if they were one. `wanted` is the file as it was understood now.
-pub(super) fn earlier(folder: &RunFolder, wanted: &serde_json::Value) -> anyhow::Result<Earlier> {
+/// `digests` and `machine` are of what would go on.
+pub(super) fn earlier(
+    folder: &RunFolder,
+    wanted: &serde_json::Value,
+    digests: &BTreeMap<String, String>,
+    machine: &Machine,
+) -> anyhow::Result<Earlier> {
     let wrong = |why: String, remedy: &str| {
         ConfigError::new(
             "--out (XR_OUT) with --resume",
@@ -28,11 +36,22 @@ pub(super) fn earlier(folder: &RunFolder, wanted: &serde_json::Value) -> anyhow:
     };
     let info = folder.info()?;
     if info.scenario != *wanted {
-        let what = difference(&info.scenario, wanted, "the file").unwrap_or_default();
+        let what = unlike(&info.scenario, wanted).into_iter().next();
+        let what = what.map_or_else(String::new, |at| {
+            format!("{} was {} and is {}", at.path, at.one, at.two)
+        });
         let why = format!("it was made from another scenario file: {what}");
         return Err(wrong(
             why,
             "Give the same file and the same --set and --only, or another folder.",
+        )
+        .into());
+    }
+    if let Some(what) = provenance::unlike(&info, digests, machine) {
+        let why = format!("it was begun by other programs, with another film or elsewhere: {what}");
+        return Err(wrong(
+            why,
+            "Go on with the same programs on the same machine, or measure into another folder; `xrbench compare` shows two.",
         )
         .into());
     }
@@ -71,38 +90,12 @@ pub(super) fn set_aside(folder: &RunFolder, slot: &PlannedRepetition) -> anyhow:
         .with_context(|| format!("cannot rename {} to {}", old.display(), aside.display()))
 }
 
-/// The first key in which two JSON values differ, with both values.
-fn difference(one: &serde_json::Value, two: &serde_json::Value, path: &str) -> Option<String> {
-    use serde_json::Value;
-    match (one, two) {
-        (Value::Object(a), Value::Object(b)) => {
-            let mut keys = a.keys().chain(b.keys());
-            keys.find_map(|key| {
-                let (a, b) = (a.get(key), b.get(key));
-                let null = Value::Null;
-                difference(
-                    a.unwrap_or(&null),
-                    b.unwrap_or(&null),
-                    &format!("{path}.{key}"),
-                )
-            })
-        }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
-            .iter()
-            .zip(b)
-            .enumerate()
-            .find_map(|(at, (a, b))| difference(a, b, &format!("{path}[{at}]"))),
-        _ if one == two => None,
-        _ => Some(format!("{path} was {one} and is {two}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use result::{RepetitionMeta, write_json};
+    use result::{RUN_VERSION, RepetitionMeta, write_json};
 
     fn stopped(complete: &[bool]) -> (tempfile::TempDir, RunFolder) {
         let dir = tempfile::tempdir().expect("a temporary folder");
@@ -126,17 +119,34 @@ mod tests {
             order,
             scenario: json!({"seed": 1, "scenario": [{"name": "s"}]}),
             state: RunState::Interrupted,
+            schema_version: RUN_VERSION,
             ..RunInfo::default()
         };
         write_json(&folder.run_json(), &info).expect("written");
         (dir, folder)
     }
 
+    fn resumed(folder: &RunFolder, seed: u64) -> anyhow::Result<Earlier> {
+        let file = json!({"seed": seed, "scenario": [{"name": "s"}]});
+        earlier(folder, &file, &BTreeMap::new(), &Machine::default())
+    }
+
+    #[test]
+    fn another_machine_is_refused() {
+        let (_dir, folder) = stopped(&[]);
+        let machine = Machine {
+            host: "another".into(),
+            ..Machine::default()
+        };
+        let file = json!({"seed": 1, "scenario": [{"name": "s"}]});
+        let error = earlier(&folder, &file, &BTreeMap::new(), &machine).expect_err("another");
+        assert!(error.to_string().contains("its host was"), "{error}");
+    }
+
     #[test]
     fn what_is_complete_is_kept_and_the_rest_is_set_aside() {
         let (_dir, folder) = stopped(&[true, false]);
-        let earlier =
-            earlier(&folder, &json!({"seed": 1, "scenario": [{"name": "s"}]})).expect("resumable");
+        let earlier = resumed(&folder, 1).expect("resumable");
         assert_eq!(
             earlier.complete,
             [PlannedRepetition {
@@ -166,10 +176,9 @@ mod tests {
     #[test]
     fn another_file_is_refused_with_what_differs() {
         let (_dir, folder) = stopped(&[]);
-        let error = earlier(&folder, &json!({"seed": 2, "scenario": [{"name": "s"}]}))
-            .expect_err("another file");
+        let error = resumed(&folder, 2).expect_err("another file");
         assert!(
-            error.to_string().contains("the file.seed was 1 and is 2"),
+            error.to_string().contains("file: seed was 1 and is 2"),
             "{error}"
         );
     }

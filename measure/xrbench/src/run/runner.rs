@@ -23,7 +23,7 @@ use super::plan::{Plan, Subject};
 use super::progress::Progress;
 use super::prometheus::{self, Scraping};
 use super::repetition::{RunContext, Stopped};
-use super::{course, dry, machine, programs, resume, strips};
+use super::{course, dry, machine, programs, provenance, resume, strips};
 use crate::scenario::File;
 use result::{
     FolderLock, PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, kept, write_json,
@@ -214,11 +214,13 @@ async fn run_on(
     }
     // Held to the end: nobody else writes into it, and it held nothing but a result.
     let (folder, _lock) = take(&folder_of(file, options, started), options)?;
+    let machine = machine::machine();
+    let ours = means.clusters.is_none().then_some(programs);
+    let digests = provenance::digests(ours, contents.films()).await?;
     let (info, complete) = if options.resume {
-        let earlier = resume::earlier(&folder, &understood)?;
+        let earlier = resume::earlier(&folder, &understood, &digests, &machine)?;
         (earlier.info, earlier.complete)
     } else {
-        let machine = machine::machine();
         let info = RunInfo {
             schema_version: RUN_VERSION,
             name: file.name.clone(),
@@ -229,6 +231,7 @@ async fn run_on(
             seed: file.seed,
             order: plan.order.clone(),
             scenarios: plan.scenarios(file),
+            digests,
             versions: versions(programs, means.clusters.as_deref()).await,
             // How far this machine's latencies can be believed says nothing of others'.
             calibration: kept::kept(&machine).filter(|_| means.clusters.is_none()),
