@@ -5,10 +5,11 @@ use std::{
     path::PathBuf,
 };
 
+use anyhow::Context as _;
 use clap::Args;
 
 use crate::export::{junit, perfdash};
-use crate::provision;
+use crate::{files, provision};
 use result::RunFolder;
 use result::provision::ProvisionFolder;
 
@@ -50,13 +51,9 @@ impl ReportArgs {
             return provision::show(&provisioning, &mut io::stdout().lock());
         }
         let folder = RunFolder::new(self.dir);
-        let summary = crate::write(&folder)?;
-        if let Some(path) = &self.perfdash {
-            perfdash::write(path, &summary)?;
-        }
-        if let Some(path) = &self.junit {
-            junit::write(path, &summary.name, &junit::cases(&summary))?;
-        }
+        let (loaded, summary) = files::read(&folder)?;
+        // What can be shown is shown, also of a folder that is somebody else's.
+        let saved = files::save(&folder, &loaded, &summary);
         let mut out = io::stdout().lock();
         if self.json {
             serde_json::to_writer_pretty(&mut out, &summary)?;
@@ -64,7 +61,16 @@ impl ReportArgs {
         } else {
             let width = (!out.is_terminal()).then_some(160);
             write!(out, "{}", crate::terminal(&summary, width))?;
-            writeln!(out, "\npage: {}", folder.report_html().display())?;
+            if saved.is_ok() {
+                writeln!(out, "\npage: {}", folder.report_html().display())?;
+            }
+        }
+        saved.context("shown, and not written: copy the folder to where you may write")?;
+        if let Some(path) = &self.perfdash {
+            perfdash::write(path, &summary)?;
+        }
+        if let Some(path) = &self.junit {
+            junit::write(path, &summary.name, &junit::cases(&summary))?;
         }
         summary.check()?;
         if self.junit.is_some() {
@@ -75,5 +81,34 @@ impl ReportArgs {
             anyhow::ensure!(bad.is_empty(), "{}", bad.join("; "));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::summary::tests::result;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        report: ReportArgs,
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_shown() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = result(dir.path());
+        std::fs::create_dir_all(folder.summary_json().join("in the way")).expect("made");
+        let path = dir.path().display().to_string();
+        let command = Command::try_parse_from(["report", &path, "--json"]).expect("arguments");
+        let error = format!(
+            "{:#}",
+            command.report.run().expect_err("it cannot be written")
+        );
+        assert!(error.contains("shown, and not written"), "{error}");
+        assert!(error.contains("summary.json"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 
-use crate::summary::Summary;
+use crate::summary::{FindingKind, Summary};
 use result::write_json;
 
 /// A file of Kubernetes' perfdash.
@@ -34,25 +34,34 @@ pub struct DataItem {
 pub fn data(summary: &Summary) -> PerfData {
     let mut items = Vec::new();
     for one in &summary.scenarios {
+        let finding = one.finding().map(|finding| finding.kind);
+        // By clocks that disagree nothing has a time.
+        let has_times = finding != Some(FindingKind::Clocks);
         let labels = |metric: &str| {
             BTreeMap::from([
                 ("Metric", metric.to_owned()),
                 ("Scenario", one.name.clone()),
                 ("Pipeline", one.pipeline.to_string()),
                 ("Transport", one.transport.clone()),
+                // perfdash draws only what has every label that some item of the file has.
+                ("Stage", "all".to_owned()),
             ])
         };
-        if let Some(latency) = &one.latency_us {
+        if let Some(latency) = one.latency_us.as_ref().filter(|_| has_times) {
             let of = latency.figures;
             items.push(percentiles(
                 [Some(of.p50), Some(of.p90), of.p99],
                 labels("latency"),
             ));
         }
-        for (stage, of) in one.stages_us.iter().flatten() {
+        let stages = one.stages_us.iter().flatten().filter(|_| has_times);
+        for (stage, of) in stages {
             let mut labels = labels("stage");
             labels.insert("Stage", stage.clone());
-            let of = [of.p50, of.p90, of.p99].map(|us| i64::try_from(us).ok());
+            // A stage's tail is of as few pictures as the latency's.
+            let has_tail = one.latency_us.is_some_and(|all| all.figures.p99.is_some());
+            let p99 = has_tail.then_some(of.p99);
+            let of = [Some(of.p50), Some(of.p90), p99].map(|us| i64::try_from(us?).ok());
             items.push(percentiles(of, labels));
         }
         if let Some(of) = &one.floor_us {
@@ -143,6 +152,11 @@ mod tests {
         assert_eq!(latency[0]["unit"], "ms");
         assert!(latency[0]["data"]["Perc99"].as_f64() > latency[0]["data"]["Perc90"].as_f64());
         assert_eq!(of("ours-udp-360p25", "stage").len(), 5);
+        let labels = |item: &serde_json::Value| -> Vec<String> {
+            let labels = item["labels"].as_object().expect("labels");
+            labels.keys().cloned().collect()
+        };
+        assert!(items.iter().all(|item| labels(item) == labels(&items[0])));
         assert_eq!(of("ours-udp-360p25", "floor").len(), 1);
         let lost = of("ours-udp-360p25", "lost")[0]["data"]["Lost"].as_f64();
         assert!(

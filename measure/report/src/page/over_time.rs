@@ -7,7 +7,7 @@ use super::{figure::Figure, merged::MergedScenario};
 use crate::{
     charts::{self, Alt, OverTime},
     series::{Series, series},
-    summary::{LoadedRun, MIN_P99_PICTURES},
+    summary::{LoadedRun, MIN_P99_PICTURES, seconds},
     text::{ms, percent, whole_ms},
     view::{Class, Row, Table},
 };
@@ -111,8 +111,9 @@ fn in_words(all: &[Series]) -> String {
         many => format!("{many} repetitions"),
     };
     format!(
-        "{runs}: slowest frame {} ms; {freezes}; seconds disturbed: {disturbed:.0}.",
-        ms(highest)
+        "{runs}: slowest frame {} ms; {freezes}; seconds disturbed: {}.",
+        ms(highest),
+        seconds(disturbed)
     )
 }
 

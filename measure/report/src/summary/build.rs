@@ -8,11 +8,11 @@ use super::{
     ClockFigures, Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes, Goodput,
     LatencyUs, Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs, SUMMARY_VERSION,
     ScenarioSummary, StageUs, Summary, Undisturbed, clocks, differences,
-    display::disturbed_seconds,
+    display::{disturbed_seconds, seconds},
     latency::{MIN_P99_PICTURES, pictures},
     load::{LoadedResult, LoadedRun, LoadedScenario},
     network,
-    resources::resources,
+    resources::{resources, unlike_floor},
 };
 use result::{ClockSource, Pipeline};
 use stats::{Counts, MAX_FLOOR_GAP_US, Measured, Sample, Stages, quantile};
@@ -45,9 +45,11 @@ pub fn build(loaded: &LoadedResult) -> Summary {
             let (resources, notes) = resources(&measured.usage, metas.next_back(), cores);
             summary.resources = resources;
             summary.notes.extend(notes);
-            if summary.floor_us.is_some() && !summary.resources.limits.is_empty() {
-                let text = "the floor was measured on the host, without the limits of the clusters";
-                summary.notes.push(Note::new(NoteKind::Floor, text));
+            if let Some((floor, _)) = floor {
+                let mut metas = floor.runs.iter().map(|run| run.meta.resources.as_ref());
+                let limits = &summary.resources.limits;
+                let note = unlike_floor(limits, metas.next_back().flatten());
+                summary.notes.extend(note);
             }
             summary
         })
@@ -261,8 +263,9 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
             notes.push(Note::new(
                 NoteKind::Disturbed,
                 format!(
-                    "the machine was disturbed in {disturbed:.0} of {:.0} measured seconds",
-                    summary.measured_s
+                    "the machine was disturbed in {} of {} measured seconds",
+                    seconds(disturbed),
+                    seconds(summary.measured_s)
                 ),
             ));
         }
@@ -287,11 +290,14 @@ fn of_frames(summary: &ScenarioSummary) -> Vec<Note> {
         && latency.figures.p99.is_none()
         && summary.frames.shown >= MIN_P99_PICTURES
     {
-        let pictures = summary.pictures.unwrap_or(0);
+        let pictures = summary.pictures.map_or_else(
+            || format!("of a film of fewer than {MIN_P99_PICTURES} pictures"),
+            |pictures| format!("{pictures} distinct pictures"),
+        );
         notes.push(Note::new(
             NoteKind::Content,
             format!(
-                "{} frames are {pictures} distinct pictures, too few for a p99: take a longer film, longer repetitions or more of them",
+                "{} frames are {pictures}, too few for a p99: take a longer film, longer repetitions or more of them",
                 summary.frames.shown
             ),
         ));

@@ -59,13 +59,14 @@ pub struct DifferenceUs {
     /// The ends of the 95 % confidence interval; null with a single pair.
     pub ci: Option<[f64; 2]>,
     /// The probability of such a difference where there is none, by Holm's correction for every difference of this figure in
-    /// the result; null with a single pair, or where the interval is over the seconds of one. Of two results that are
+    /// the result, and for those of the p50 and of what was carried together; null with a single pair, or where the interval is over the seconds of one. Of two results that are
     /// compared, of this difference alone.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub p: Option<f64>,
     /// Whether `p` is below 0.05: the interval lies beyond zero, and beyond what the clocks may disagree by. With Holm's
-    /// correction, the family-wise error rate of all differences of this figure in a result is at most 5 %.
+    /// correction, the family-wise error rate of all differences of this figure in a result is at most 5 %, and so is that of its
+    /// verdicts, which are of the p50 and of what was carried.
     pub distinguishable: bool,
 }
 
@@ -167,9 +168,13 @@ pub(super) fn of(loaded: &LoadedResult, uncertainty_us: u64) -> Vec<Difference> 
             });
         }
     }
-    correct(found.iter_mut().map(|one| &mut one.p50_us));
+    // A verdict is of either of the two, so they share one bound.
+    correct(
+        found
+            .iter_mut()
+            .flat_map(|one| std::iter::once(&mut one.p50_us).chain(one.carried_us.as_mut())),
+    );
     correct(found.iter_mut().filter_map(|one| one.quiet_p50_us.as_mut()));
-    correct(found.iter_mut().filter_map(|one| one.carried_us.as_mut()));
     correct(found.iter_mut().map(|one| &mut one.mean_us));
     correct(found.iter_mut().filter_map(|one| one.p99_us.as_mut()));
     found

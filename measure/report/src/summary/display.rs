@@ -182,3 +182,23 @@ pub(super) fn disturbed_seconds(one: &LoadedScenario) -> Option<f64> {
     // The sum of nothing is -0.
     seconds.map(|seconds| seconds + 0.0)
 }
+/// Seconds for people: whole ones without a point, and never "0" of a time that was there.
+pub(crate) fn seconds(of: f64) -> String {
+    match of {
+        0.0 => "0".to_owned(),
+        of if of < 0.1 => "less than 0.1".to_owned(),
+        of if (of - of.round()).abs() < 0.05 => format!("{of:.0}"),
+        of => format!("{of:.1}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_time_is_not_none() {
+        let said = [0.0, 0.04, 0.3, 1.96, 2.04, 12.5].map(seconds);
+        assert_eq!(said, ["0", "less than 0.1", "0.3", "2", "2", "12.5"]);
+    }
+}

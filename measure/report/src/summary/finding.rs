@@ -28,7 +28,7 @@ pub enum FindingKind {
     Clocks,
     /// A planned repetition is missing, broke off, or showed nothing.
     Incomplete,
-    /// Frames were lost, and every second was disturbed.
+    /// Every second was disturbed.
     Inconclusive,
     /// Too many frames were lost.
     Lost,
@@ -108,6 +108,7 @@ impl ScenarioSummary {
         self.clocks()
             .or_else(|| Finding::of_repetitions(self.runs, self.latency_us.is_some()))
             .or_else(|| self.lost())
+            .or_else(|| self.disturbed())
             .or_else(|| {
                 let text = "the machine was too slow for the reference: its latency grows with the length of the run";
                 self.overloaded
@@ -128,6 +129,14 @@ impl ScenarioSummary {
             return None;
         };
         Some(Finding::new(FindingKind::Clocks, text))
+    }
+
+    fn disturbed(&self) -> Option<Finding> {
+        let text = "every second was disturbed: the figures are as much those of what else the machine did. Measure again \
+                    when it is quiet; `xrbench doctor` says what is not";
+        let watched = self.undisturbed.is_some() && self.frames.scheduled > 0;
+        (watched && self.quiet_frames().is_none())
+            .then(|| Finding::new(FindingKind::Inconclusive, text))
     }
 
     fn lost(&self) -> Option<Finding> {

@@ -30,6 +30,7 @@ use result::{Calibration, FabricMeta, Machine, Pipeline, Presentation, RunState,
 pub use build::build;
 pub use clocks::ClockFigures;
 pub use differences::{Difference, DifferenceUs, Setting};
+pub(crate) use display::seconds;
 pub use display::{DisplayFigures, FreezeAt, Freezes, Goodput, JitterUs};
 pub use finding::{Finding, FindingKind, MAX_LOST_SHARE};
 pub use latency::{FloorUs, GapUs, LatencyFigures, LatencyUs, MIN_P99_PICTURES, UndisturbedFloor};
@@ -207,7 +208,7 @@ pub struct Runs {
 /// Frames by what became of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FrameCounts {
-    /// Frames of the schedule: rate x measured seconds.
+    /// Frames of the schedule: those that the renderer stamped, and those that are missing, at its rate, between and beside them.
     pub scheduled: u64,
     /// Distinct frames that were stamped; null for ffmpeg, which does not say.
     pub generated: Option<u64>,

@@ -242,6 +242,20 @@ fn fabric(usage: &Usage) -> BTreeMap<String, FabricProcess> {
         .collect()
 }
 
+/// What a reader must know of a floor whose repetitions had other limits than the clusters of its scenario.
+pub(super) fn unlike_floor(limits: &[String], floor: Option<&ResourcesMeta>) -> Option<Note> {
+    let floor = floor.map_or(&[][..], |meta| &meta.limited);
+    let free: Vec<_> = limits.iter().filter(|one| !floor.contains(one)).collect();
+    (!free.is_empty()).then(|| {
+        let free = free.into_iter().map(String::as_str).collect::<Vec<_>>();
+        let text = format!(
+            "the floor was measured without the clusters' limits of {}",
+            free.join(" and ")
+        );
+        Note::new(NoteKind::Floor, text)
+    })
+}
+
 fn notes(resources: &Resources, meta: Option<&ResourcesMeta>) -> Vec<Note> {
     let mut notes = vec![Note::new(
         NoteKind::Resources,

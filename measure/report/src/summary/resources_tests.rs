@@ -103,6 +103,24 @@ fn two_clusters_have_a_mean_of_each_second() {
 }
 
 #[test]
+fn a_floor_of_other_limits_is_said() {
+    let limits = ["cpu".to_owned(), "memory".to_owned()];
+    let floor = |limited: &[&str]| ResourcesMeta {
+        limited: limited.iter().map(|&one| one.to_owned()).collect(),
+        ..ResourcesMeta::default()
+    };
+    let said = |floor: Option<&ResourcesMeta>| unlike_floor(&limits, floor).map(|note| note.text);
+    assert_eq!(said(Some(&floor(&["memory", "cpu"]))), None);
+    let words = "the floor was measured without the clusters' limits of";
+    assert_eq!(
+        said(Some(&floor(&["cpu"]))),
+        Some(format!("{words} memory"))
+    );
+    assert_eq!(said(None), Some(format!("{words} cpu and memory")));
+    assert_eq!(unlike_floor(&[], None), None);
+}
+
+#[test]
 fn a_single_cluster_has_no_other_and_no_clusters_have_nothing() {
     let (single, notes) = resources(&usage(1), None, 2);
     let cpu = single.cpu_percent.expect("one cluster");

@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use crate::{
-    summary::{FrameCounts, Runs, ScenarioSummary, Summary},
+    summary::{FrameCounts, Runs, ScenarioSummary, Summary, seconds},
     text::{ms, percent, whole_ms},
 };
 
@@ -114,7 +114,8 @@ pub(super) fn seen(summary: &Summary) -> Table {
     .detail()
     .number("frames/s", |one| Some(format!("{:.2}", one.goodput?.frames_per_s)))
     .number("disturbed", |one| {
-        Some(format!("{:.0} of {:.0}", one.disturbed_seconds?, one.measured_s))
+        let disturbed = seconds(one.disturbed_seconds?);
+        Some(format!("{disturbed} of {}", seconds(one.measured_s)))
     })
     .unit("s")
     .build()

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::summary::{NoteKind, ScenarioSummary, Summary};
+use crate::summary::{NoteKind, ScenarioSummary, Summary, seconds};
 use result::{FabricMeta, OverlayBackend, TunnelBackend, WanBackend};
 
 /// A note with the scenarios that it is of.
@@ -114,7 +114,9 @@ pub(super) fn lacked(summary: &Summary) -> Vec<String> {
     if disturbed > 0.0 {
         let measured: f64 = summary.scenarios.iter().map(|one| one.measured_s).sum();
         said.push(format!(
-            "quiet: in {disturbed:.0} of {measured:.0} measured seconds the machine was disturbed by something else"
+            "quiet: in {} of {} measured seconds the machine was disturbed by something else",
+            seconds(disturbed),
+            seconds(measured)
         ));
     }
     let notes = notes(summary).into_iter();

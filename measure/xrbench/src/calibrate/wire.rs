@@ -69,7 +69,8 @@ pub fn matched(sent: &[Packet], arrived: &[Packet]) -> Option<OneWay> {
     let mut unmatched = 0;
     for packet in sent {
         match ends.get(&packet.bytes) {
-            Some((1, 1, at)) => {
+            // One that arrived before it was sent went the other way.
+            Some((1, 1, at)) if *at >= packet.at_us => {
                 let way = i64::try_from(*at).ok()? - i64::try_from(packet.at_us).ok()?;
                 histogram.record(way);
             }
@@ -193,6 +194,9 @@ mod tests {
         let (p50, max) = (way.figures.p50, way.figures.max);
         assert!((5_000..=5_005).contains(&p50), "{p50}");
         assert!((5_040..=5_045).contains(&max), "{max}");
+        let packet = |at_us| Packet { at_us, bytes: 7 };
+        let backwards = matched(&[packet(100)], &[packet(90)]);
+        assert_eq!(backwards, None, "it went the other way");
         let error = one_way(&sent, &arrived, 0, 1).expect_err("nothing was sent then");
         assert!(format!("{error:#}").contains("0 captured"), "{error:#}");
     }

@@ -55,6 +55,7 @@ impl LabArgs {
         let overrides = Overrides {
             set: self.set.clone(),
             only: self.scenario.iter().cloned().collect(),
+            only_origin: "--scenario (XR_SCENARIO)",
         };
         let file = scenario::load(&self.scenario_file, &overrides)?;
         let at = file.scenario.iter().position(|one| one.fabric.is_lab());

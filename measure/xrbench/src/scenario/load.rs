@@ -17,6 +17,8 @@ pub struct Overrides {
     pub set: Vec<String>,
     /// Each name of `--only`; empty for all.
     pub only: Vec<String>,
+    /// The flag that named them.
+    pub only_origin: &'static str,
 }
 
 /// Reads a scenario file.
@@ -76,7 +78,7 @@ pub fn parse(text: &str, origin: &str, overrides: &Overrides) -> Result<File, Co
             return Err(at.wrong(&key, &scenario.name, "two scenarios have this name", None));
         }
     }
-    select(&mut file, &overrides.only)?;
+    select(&mut file, overrides)?;
     Ok(file)
 }
 
@@ -159,12 +161,13 @@ fn merge(over: &mut Table, under: &Table) {
     }
 }
 
-fn select(file: &mut File, only: &[String]) -> Result<(), ConfigError> {
+fn select(file: &mut File, overrides: &Overrides) -> Result<(), ConfigError> {
+    let only = &overrides.only;
     let known = |file: &File, name: &str| file.scenario.iter().any(|one| one.name == name);
     if let Some(name) = only.iter().find(|name| !known(file, name)) {
         let names: Vec<&str> = file.scenario.iter().map(|one| one.name.as_str()).collect();
         return Err(ConfigError::new(
-            "--only",
+            overrides.only_origin,
             name,
             "the file has no scenario of that name",
             format!("Name one of the file's scenarios: {}.", hint(name, &names)),

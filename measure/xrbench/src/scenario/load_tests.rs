@@ -27,7 +27,7 @@ fn read(text: &str, set: &[&str]) -> Result<File, ConfigError> {
         "two.toml",
         &Overrides {
             set,
-            only: Vec::new(),
+            ..Overrides::default()
         },
     )
 }
@@ -209,8 +209,8 @@ fn the_file_itself_is_checked() {
 #[test]
 fn only_selects_by_name() {
     let overrides = Overrides {
-        set: Vec::new(),
         only: vec!["tcp".into()],
+        ..Overrides::default()
     };
     let file = parse(TWO, "two.toml", &overrides).expect("a scenario file");
     assert_eq!(
@@ -221,13 +221,15 @@ fn only_selects_by_name() {
         ["tcp"]
     );
     let overrides = Overrides {
-        set: Vec::new(),
         only: vec!["tpc".into()],
+        only_origin: "--scenario",
+        ..Overrides::default()
     };
     let error = parse(TWO, "two.toml", &overrides)
         .expect_err("no such scenario")
         .to_string();
     assert!(error.contains("did you mean `tcp`?"), "{error}");
+    assert!(error.contains("--scenario"), "{error}");
 }
 
 #[test]
