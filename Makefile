@@ -11,7 +11,7 @@ OUT ?= results/$(basename $(notdir $(SCENARIO)))-$(shell date -u +%Y%m%dT%H%M%SZ
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-run: deps media build ## install what is missing, build, measure the paper's five scenarios and LISP, print the table (some eleven minutes)
+run: deps media build ## install what is missing, build, measure the paper's five scenarios and LISP, print the table (some nine minutes)
 	target/release/xrbench run $(SCENARIO) --out $(OUT)
 
 test: deps media ## every test: units, properties, whole processes
