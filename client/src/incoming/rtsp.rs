@@ -1,6 +1,7 @@
 //! An RTSP session through rtspsrc, with RTP over UDP or interleaved on the RTSP connection.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -123,8 +124,10 @@ fn find_manager(source: &gst::Element, found: &JitterBuffers, feedback: &Arc<Fee
     });
 }
 
-/// Takes H.264 video, leaves sound and the like, and says so if there is a video that cannot be played.
+/// Takes H.264 video, leaves sound and the like, and says so if there is a video that cannot be played, or a second one: which of the
+/// two is played would be chance.
 fn choose_streams(source: &gst::Element, refuse: impl Fn(String) + Send + Sync + 'static) {
+    let videos = AtomicU32::default();
     source.connect("select-stream", false, move |values| {
         let caps = values.get(2)?.get::<gst::Caps>().ok()?;
         let stream = caps.structure(0)?;
@@ -136,7 +139,13 @@ fn choose_streams(source: &gst::Element, refuse: impl Fn(String) + Send + Sync +
                 "the stream is {encoding}, and this client decodes H264 only"
             ));
         }
-        Some(playable.to_value())
+        let first = !playable || videos.fetch_add(1, Relaxed) == 0;
+        if !first {
+            refuse(
+                "the stream has several H.264 videos: ask the server for one of them".to_owned(),
+            );
+        }
+        Some((playable && first).to_value())
     });
 }
 

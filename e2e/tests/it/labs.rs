@@ -349,7 +349,7 @@ async fn what_no_lab_can_be_is_refused_with_the_remedy() {
     ] {
         let file = format!("[[scenario]]\nname = \"s\"\n{scenarios}\n");
         let finished = measure(&sandbox, &file, &[]).await;
-        assert_ne!(finished.code, Some(0), "{finished}");
+        assert_eq!(finished.code, Some(64), "{finished}");
         for word in words {
             assert!(
                 finished.stderr.contains(word),

@@ -151,6 +151,9 @@ fn copy(
     Some(ours)
 }
 
+/// The name of what stands at the end of a pipeline of the user's.
+const LAUNCH_END: &str = "xr-end";
+
 /// What gives raw video, linked into `entrance`, at once or as soon as it is known.
 fn head(
     spec: &SourceSpec,
@@ -172,13 +175,23 @@ fn head(
             pattern
         }
         SourceSpec::Launch(line) => {
-            // The identity gives a line that ends in caps something to link them to.
-            let bin = gst::parse::bin_from_description(&format!("{line} ! identity"), true);
-            bin.map_err(|error| SourceError::Launch {
+            // The identity gives a line that ends in caps something to link them to. Its pad is shown by hand: what looks for
+            // unlinked pads by itself finds those of a demuxer, too, which has none yet.
+            let failed = |cause: String| SourceError::Launch {
                 line: line.clone(),
-                cause: error.message().to_owned(),
-            })?
-            .upcast()
+                cause,
+            };
+            let described = format!("{line} ! identity name={LAUNCH_END}");
+            let bin = gst::parse::bin_from_description(&described, false)
+                .map_err(|error| failed(error.message().to_owned()))?;
+            let end = bin
+                .by_name(LAUNCH_END)
+                .and_then(|end| end.static_pad("src"));
+            let end = end.ok_or_else(|| failed("it has no end".to_owned()))?;
+            gst::GhostPad::with_target(&end)
+                .and_then(|pad| bin.add_pad(&pad))
+                .map_err(|error| failed(error.to_string()))?;
+            bin.upcast()
         }
     };
     pipeline.add(&first).map_err(crate::Error::from)?;

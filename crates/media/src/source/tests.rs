@@ -155,6 +155,21 @@ fn a_launch_line_ends_or_goes_on_as_it_says() {
     assert_eq!(over, Ok(()));
 }
 
+/// A demultiplexer has no pads yet when the line is read.
+#[test]
+fn a_launch_line_may_take_a_file_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = film(dir.path(), "film.mkv", 10, "matroskamux");
+    let line = format!(
+        "gst:filesrc location={} ! matroskademux name=d  d.video_0 ! h264parse ! avdec_h264 ! videoconvert",
+        path.display()
+    );
+    let source = open(&line).unwrap();
+    for _ in 0..5 {
+        next(&source);
+    }
+}
+
 #[test]
 fn a_live_launch_line_keeps_only_the_newest_picture() {
     // More pictures than any source keeps ready.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -40,9 +41,20 @@ impl FromStr for Filter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        EnvFilter::try_new(text).map_err(|error| {
-            format!("{error}; use error, warn, info, debug, trace or off, or directives such as info,streamer=debug")
-        })?;
+        let wrong = |why: &dyn fmt::Display| {
+            format!(
+                "{why}; use error, warn, info, debug, trace or off, or directives such as info,streamer=debug"
+            )
+        };
+        // The library takes a word that is no level for a program's part, of which everything is to be logged.
+        let mut words = text.split(',');
+        let other = words.find(|word| {
+            !word.contains(['=', '[']) && !word.is_empty() && word.parse::<LevelFilter>().is_err()
+        });
+        if let Some(word) = other {
+            return Err(wrong(&format_args!("`{word}` is no level")));
+        }
+        EnvFilter::try_new(text).map_err(|error| wrong(&error))?;
         Ok(Self(text.to_owned()))
     }
 }
@@ -180,6 +192,18 @@ mod tests {
         );
         let long = one_event(&vec![b'x'; 2 * LONGEST_EVENT]).into_owned();
         assert!(long.len() < LONGEST_EVENT + 64 && long.ends_with(b" bytes more)\n"));
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        let error = "loud".parse::<Filter>().unwrap_err();
+        assert!(
+            error.starts_with("`loud` is no level; use error"),
+            "{error}"
+        );
+        for right in ["warn", "off", "info,streamer=debug", "WARN,roq=trace"] {
+            right.parse::<Filter>().unwrap();
+        }
     }
 
     #[test]

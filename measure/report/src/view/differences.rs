@@ -37,9 +37,9 @@ pub(super) fn differences(summary: &Summary) -> Table {
     });
     Table::of(
         "Differences in milliseconds",
-        "B minus A, in pairs of repetitions that ran side by side. Carried: from encoded to received. Quiet: without disturbed \
+        "B minus A, in pairs of repetitions that ran side by side; intervals are of this run. Carried: from encoded to received. Quiet: without disturbed \
          seconds. δ: Cliff’s, from −1 to 1: how much more often a frame of B took longer than one of A than the other way \
-         round. p: by Holm’s correction for all of these differences. Differs: what is not alike beside the names.",
+         round. p: by Holm’s correction for all of these differences, of p50 and carried. Differs: what is not alike beside the names.",
         "A → B",
         rows,
     )

@@ -67,8 +67,8 @@ pub(super) fn latency(summary: &Summary) -> Table {
         );
     Table::of(
         "Latency in milliseconds",
-        "From generation to the decoder’s output. 95 % of p50: its interval, by a bootstrap over repetitions and blocks of \
-         their seconds. Quiet: without seconds in which the machine was disturbed. Floor: the codec alone, in turn with the \
+        "From generation to the decoder’s output. 95 % of p50: its interval within this run, by a bootstrap over repetitions and \
+         blocks of their seconds; another hour or machine may lie outside of it. Quiet: without seconds in which the machine was disturbed. Floor: the codec alone, in turn with the \
          scenario. Above floor: what the scenario takes more, picture by picture. A p99 wants 200 distinct pictures. The paper’s \
          rows are its own.",
         "scenario",

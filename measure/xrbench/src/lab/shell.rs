@@ -38,6 +38,7 @@ pub(super) async fn open(
     rc.flush()?;
 
     let mut words = args.command.iter();
+    let program = args.command.first().map_or("bash", String::as_str);
     let command = if let Some(program) = words.next() {
         let mut command = netns.command(program);
         command.args(words);
@@ -61,7 +62,7 @@ pub(super) async fn open(
     let mut child = tokio::process::Command::from(command)
         .kill_on_drop(true)
         .spawn()
-        .context("cannot start the shell")?;
+        .with_context(|| format!("cannot start {program} in {}", args.place))?;
     let status = tokio::select! {
         status = child.wait() => status.context("cannot wait for the shell")?,
         // Ctrl-C is none of it once an interactive shell has the terminal: it goes to what runs in the foreground there.

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use service::ConfigError;
 use settings::{ClusterName, Role, Transport};
 use testbed::Cluster;
 use testbed::local::capabilities::{Capabilities, Capability, program};
@@ -126,8 +127,14 @@ pub fn plan(
     if transport == Transport::Udp {
         // Larger packets would be cut up or lost on the way, and nobody downstream can make them smaller.
         let bytes = u16::try_from(scenario.renderer.rtp_mtu).unwrap_or(u16::MAX);
-        fabric::fits(bytes, &built.reach)
-            .with_context(|| format!("scenario {}.renderer.rtp_mtu = {bytes}", scenario.name))?;
+        fabric::fits(bytes, &built.reach).map_err(|why| {
+            let remedy = format!(
+                "Write at most {}, or transport = \"tcp\".",
+                built.reach.max_udp_payload_bytes()
+            );
+            let origin = format!("scenario {}.renderer.rtp_mtu", scenario.name);
+            ConfigError::new(origin, bytes.to_string(), why.to_string(), remedy)
+        })?;
     }
     Ok(LabPlan {
         guard: capabilities.guard,
