@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use e2e::{Sandbox, Service, binary, run, until};
 use roq::identity::Identity;
 
-use crate::labs::{measure, scenario, summary};
+use crate::labs::{events, measure, scenario, summary};
 use crate::tools::{PATIENCE, text};
 
 /// A streamer with QUIC whose certificate outlives it, the URL of the feed `room`, and the client's flag for its pin.
@@ -118,6 +118,53 @@ async fn quic_comes_back_through_a_masquerading_nodeport() {
         assert_eq!(one["transport"], transport, "{one}");
         let count = |key: &str| one["frames"][key].as_f64().unwrap();
         assert!(count("shown") >= 0.995 * count("scheduled"), "{one}");
+    }
+}
+
+/// A viewer that gets another address in the middle of a stream: over QUIC its connection goes on, behind a NAT and without one; over
+/// RTSP it opens another session. Either is seen in the report.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_that_moves_keeps_its_connection_over_quic() {
+    const FPS: f64 = 30.0;
+    let sandbox = Sandbox::new();
+    let scenarios = [
+        ("datagram-nat", "nodeport", "quic-datagram", 8.0),
+        ("stream-nat", "nodeport", "quic-stream", 8.0),
+        ("datagram", "liqo", "quic-datagram", 8.0),
+        // It finds out after four seconds.
+        ("tcp", "nodeport", "tcp", 12.0),
+    ];
+    let mut file = String::new();
+    for (name, fabric, transport, seconds) in scenarios {
+        file += &format!(
+            "[[scenario]]\nname = \"{name}\"\nfabric = \"{fabric}\"\ntransport = \"{transport}\"\nduration = \"{seconds}s\"\n\
+             wan = {{ preset = \"local\" }}\nfault = [{{ at = \"2s\", what = \"move\", who = \"client\" }}]\n"
+        );
+    }
+    measure(&sandbox, &file, &[]).await.well();
+    let summary = summary(&sandbox);
+    for (name, _, transport, seconds) in scenarios {
+        let log = events(&sandbox, name);
+        assert!(log.contains(",move,client,"), "{log}");
+        assert!(
+            log.contains(",moved,client,from 10.1.0.11 to 10.1.0.111"),
+            "{log}"
+        );
+        let client = sandbox.path(&format!("out/{name}/run-1/logs/client.log"));
+        let client = std::fs::read_to_string(client).unwrap();
+        let sessions = client.matches("playing").count();
+        let one = scenario(&summary, name);
+        let shown = one["frames"]["shown"].as_f64().unwrap();
+        if transport.starts_with("quic") {
+            assert_eq!(sessions, 1, "{client}");
+            // A report of the client's finds the way within a tenth of a second, and a key frame follows.
+            assert!(shown >= (seconds - 1.0) * FPS, "{one}");
+        } else {
+            assert_eq!(sessions, 2, "{client}");
+            assert!(shown >= (seconds - 7.0) * FPS, "{one}");
+            let longest = one["freezes"]["longest_us"].as_f64().unwrap();
+            assert!(longest >= 1e6, "{one}");
+        }
     }
 }
 

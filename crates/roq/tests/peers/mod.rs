@@ -146,9 +146,10 @@ impl Server {
         refused.expect_err("not to be trusted").to_string()
     }
 
-    pub(crate) fn viewer_port(&self) -> u16 {
+    /// Where the first viewer is, as its packets tell.
+    pub(crate) fn viewer(&self) -> SocketAddr {
         let viewers = self.viewers.lock();
-        viewers[0].connection().remote_address().port()
+        viewers[0].connection().remote_address()
     }
 
     pub(crate) fn connections(&self) -> usize {

@@ -94,6 +94,8 @@ pub struct Lab {
     management: Vec<String>,
     /// Of each userspace tunnel.
     receive_buffers: BTreeMap<String, Result<usize, String>>,
+    /// How often each pod has moved.
+    moves: BTreeMap<String, usize>,
 }
 
 impl Lab {
@@ -114,6 +116,7 @@ impl Lab {
             daemons: Vec::new(),
             management,
             receive_buffers: BTreeMap::new(),
+            moves: BTreeMap::new(),
         };
         let (devices, services): (Vec<_>, Vec<_>) = topology
             .daemons
@@ -292,6 +295,13 @@ impl Lab {
         spawn_blocking(move || command::batch("ip", &lines, None, &[]))
             .await?
             .map_err(LabError::Links)
+    }
+
+    /// Counts a move of a pod; how often it has moved before.
+    pub(super) fn count_move(&mut self, pod: &str) -> usize {
+        let moves = self.moves.entry(pod.to_owned()).or_default();
+        *moves += 1;
+        *moves - 1
     }
 
     pub(super) fn options(&self) -> &Options {

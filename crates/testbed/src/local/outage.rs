@@ -1,10 +1,13 @@
-//! What is done to a lab on purpose while a stream runs through it: the WAN carries nothing for a while, a gateway dies.
+//! What is done to a lab on purpose while a stream runs through it: the WAN carries nothing for a while, a gateway dies, a pod gets
+//! another address.
+
+use std::net::Ipv4Addr;
 
 use tokio::task::spawn_blocking;
 
 use super::command;
 use super::lab::{Lab, LabError};
-use super::topology::Kind;
+use super::topology::{Kind, Namespace};
 use crate::Cluster;
 use crate::wan::link;
 
@@ -52,5 +55,31 @@ impl Lab {
         );
         self.daemon_restart(&role).await?;
         Ok(role)
+    }
+
+    /// Gives a pod its other address and takes the one that it has, as with a device that changes networks: sockets stay open, and
+    /// what is sent from now on comes from elsewhere. Gives the address that it had and the one that it has.
+    pub async fn pod_move(&mut self, name: &str) -> Result<(Ipv4Addr, Ipv4Addr), LabError> {
+        let movable = |one: &&Namespace| one.addresses.len() > 1;
+        let pods = self.topology().namespaces.iter().filter(movable);
+        let Some(pod) = pods.clone().find(|pod| pod.name == name) else {
+            return Err(LabError::Unknown {
+                what: "pod that can move",
+                name: name.to_owned(),
+                known: pods.map(|pod| &*pod.name).collect::<Vec<_>>().join(", "),
+            });
+        };
+        let addresses = pod.addresses.clone();
+        let netns = self.namespace(name)?.clone();
+        let before = self.count_move(name);
+        let [old, new] = [before, before + 1].map(|at| addresses[at % addresses.len()]);
+        // The new one first: the last address of an interface takes its routes with it.
+        let lines = format!("addr add {new}/32 dev eth0\naddr del {old}/32 dev eth0\n");
+        spawn_blocking(move || {
+            command::batch("ip", &lines, Some(&netns), &[])
+                .map_err(|source| LabError::command(&netns, source))
+        })
+        .await??;
+        Ok((old, new))
     }
 }

@@ -142,6 +142,7 @@ mod tests {
                 kind: Kind::Gateway,
                 cluster: Cluster::A,
                 management: Some([172, 31, 255, 9].into()),
+                addresses: Vec::new(),
                 sysctls: vec![("net.ipv4.ip_forward".into(), "1".into())],
                 ip: vec!["link set eth0 up".into()],
                 wireguard: vec![Wireguard {

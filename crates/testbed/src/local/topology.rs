@@ -35,6 +35,8 @@ pub struct Namespace {
     pub cluster: Cluster,
     /// The address on the management link, on `mgmt0`; none where the runner has nothing to ask.
     pub management: Option<Ipv4Addr>,
+    /// The addresses that a pod's `eth0` may have, one at a time, the one from the start first; empty where it keeps its own.
+    pub addresses: Vec<Ipv4Addr>,
     /// Kernel parameters, `net.ipv4.ip_forward` and its value.
     pub sysctls: Vec<(String, String)>,
     /// Lines for `ip -batch`: they find the links and the daemons' interfaces there.

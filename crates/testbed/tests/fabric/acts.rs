@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use testbed::local::fabric::{RTP_NODE_PORTS, RtpOverUdp};
 use testbed::local::plan::{Fabric, LabPlan, Liqo, Service, TrafficPolicy};
 
-use crate::labs::{FEED_PORT, RTSP_PORT, Stage, far, plan, up};
+use crate::labs::{FEED_PORT, QUIC_PORT, RTSP_PORT, Stage, far, plan, up};
 use crate::pcap::{self, largest, of_size};
-use crate::talk::{rtp, stream};
+use crate::talk::{Talk, rtp, stream};
 
 /// A UDP port of the streamer that no service has.
 const ANY_PORT: u16 = 40_000;
@@ -101,7 +101,7 @@ pub(crate) fn play(act: &str) {
 
 /// Everything that a fabric promises.
 async fn reaches(plan: &LabPlan, dir: &Path) {
-    let stage = up(plan, dir).await;
+    let mut stage = up(plan, dir).await;
     let crosses = plan.fabric != Fabric::Single;
     let point = if crosses { "wan-a" } else { "bridge-a" };
     let capture = capture(&stage, point, dir, "").await;
@@ -119,6 +119,7 @@ async fn reaches(plan: &LabPlan, dir: &Path) {
     tcp(plan, &stage);
     udp(&stage);
     too_big(plan, &stage).await;
+    moves(&mut stage).await;
     let end = async |capture: testbed::local::capture::Capture| {
         let path = capture.path().to_owned();
         let captured = capture
@@ -224,6 +225,23 @@ async fn too_big(plan: &LabPlan, stage: &Stage) {
         found.values().all(|of| of.fragmented == 0),
         "nothing may be cut up: {places:?}"
     );
+}
+
+/// A client that gets another address is heard from there on the socket that it has, is answered, and comes home again.
+async fn moves(stage: &mut Stage) {
+    let talk = Talk::new(stage.netns("client"), stage.netns("streamer"), QUIC_PORT);
+    let at = stage.reach.quic;
+    let home = talk.question(at, 1);
+    let (old, new) = stage.lab.pod_move("client").await.expect("it moves");
+    assert_ne!(old, new);
+    // What follows the translation of one source address cannot have another's.
+    let away = talk.question(at, 2);
+    assert_ne!(home, away);
+    let back = stage.lab.pod_move("client").await.expect("back");
+    assert_eq!(back, (new, old));
+    assert_eq!(talk.question(at, 3), home);
+    let error = stage.lab.pod_move("node-a").await.expect_err("no pod");
+    assert!(error.to_string().contains("client"), "{error}");
 }
 
 /// What crossed the WAN, or in `single` the bridge, is what the byte budget says.

@@ -70,6 +70,47 @@ fn connect(from: &Netns, address: SocketAddrV4, to: &Netns, port: u16) -> (TcpSt
     (viewer, served)
 }
 
+/// A client's UDP socket and one that answers it, both of which outlive the addresses that they had.
+pub(crate) struct Talk {
+    client: UdpSocket,
+    server: UdpSocket,
+}
+
+impl Talk {
+    /// Opens both; the answering one at `port` in `to`.
+    pub(crate) fn new(from: &Netns, to: &Netns, port: u16) -> Self {
+        let open = |netns: &Netns, port| {
+            let socket = netns
+                .run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)))
+                .expect("the port is free");
+            socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            socket
+        };
+        Self {
+            client: open(from, 0),
+            server: open(to, port),
+        }
+    }
+
+    /// Sends a word to `address` and back; who the answering side sees.
+    pub(crate) fn question(&self, address: SocketAddrV4, number: u8) -> SocketAddr {
+        let mut word = [0; 1];
+        let sent = self.client.send_to(&[number], address);
+        sent.expect("a way there");
+        let peer = loop {
+            let (_, peer) = self.server.recv_from(&mut word).expect("it comes");
+            // In `single` the first packet of a flow has been seen to come twice.
+            if word == [number] {
+                break peer;
+            }
+        };
+        self.server.send_to(b"!", peer).expect("a way back");
+        let (_, from) = self.client.recv_from(&mut word).expect("the answer");
+        assert_eq!(from, address.into(), "whoever was asked answers");
+        peer
+    }
+}
+
 /// Plays RTSP's part in RTP on UDP: the client connects to `rtsp`, says its UDP port, opens the path to the server's port as
 /// RTSP clients do, and asks to play; then `sizes` are sent from `server_port` to that port at the address that the connection
 /// came from, in packets that nobody may cut up. Returns the sizes that came, in bytes of UDP payload.

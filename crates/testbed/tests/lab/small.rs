@@ -23,6 +23,7 @@ pub(crate) fn namespace(name: &str, kind: Kind, management: u8, ip: &[&str]) -> 
         kind,
         cluster: Cluster::A,
         management: Some(Ipv4Addr::new(172, 31, 255, management)),
+        addresses: vec![],
         sysctls: vec![("net.ipv4.ip_forward".into(), "1".into())],
         ip: ip.iter().map(|&line| line.to_owned()).collect(),
         wireguard: vec![],

@@ -39,6 +39,10 @@ pub(super) fn actions(faults: &[Fault]) -> Vec<(Duration, Action)> {
                 // A scenario's check lets nobody else fail.
                 actions.extend(who.who().map(|role| (at.0, Action::Fail(role))));
             }
+            Fault::Move { at, who } => {
+                let moves = |role| (at.0, Action::Place(place::Fault::Move(role)));
+                actions.extend(who.who().map(moves));
+            }
         }
     }
     actions.sort_by_key(|(at, _)| *at);
@@ -64,9 +68,14 @@ mod tests {
                 at: at(8),
                 who: Victim::Streamer,
             },
+            Fault::Move {
+                at: at(3),
+                who: Victim::Client,
+            },
         ]);
         let expected = [
             (2, Action::Place(place::Fault::OutageBegins)),
+            (3, Action::Place(place::Fault::Move(Role::Client))),
             (5, Action::Kill(Role::Client)),
             (6, Action::Place(place::Fault::OutageEnds)),
             (7, Action::Place(place::Fault::KillGateway(ClusterName::B))),

@@ -223,6 +223,7 @@ impl Pipeline {
                 match fault {
                     Fault::OutageBegins => told("outage begins", "wan"),
                     Fault::KillGateway(cluster) => told("kill", &format!("gateway-{cluster}")),
+                    Fault::Move(role) => told("move", role.as_str()),
                     Fault::OutageEnds => {}
                 }
                 self.place.inject(fault).await?;

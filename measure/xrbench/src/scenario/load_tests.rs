@@ -294,6 +294,10 @@ fn what_a_lab_cannot_be_is_refused_by_key() {
         ),
         ("pipeline=reference", ["s4.fault", "ffmpeg"]),
         (
+            "fault=[{at=\"2s\", what=\"move\", who=\"streamer\"}]",
+            ["s4.fault.who", "renderer or client"],
+        ),
+        (
             "fault=[{at=\"2s\", what=\"kill\", whom=\"client\"}]",
             ["fault", "`who`"],
         ),

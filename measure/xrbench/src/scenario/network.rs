@@ -173,13 +173,15 @@ pub enum Fault {
     Kill { at: Span, who: Victim },
     /// A process is killed by SIGKILL, and stays dead: the streamer, where another one stands by.
     Fail { at: Span, who: Victim },
+    /// A pod of a lab gets another address and loses the one that it has; with the next move it gets that back.
+    Move { at: Span, who: Victim },
 }
 
-/// The process that a fault kills.
+/// Whom a fault befalls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is the name of what is killed")]
+#[expect(missing_docs, reason = "each is the name of a process")]
 pub enum Victim {
     Renderer,
     Streamer,
@@ -298,7 +300,10 @@ impl Fault {
     /// When it happens, from the beginning of the measured time.
     pub const fn at(&self) -> Span {
         match self {
-            Self::Outage { at, .. } | Self::Kill { at, .. } | Self::Fail { at, .. } => *at,
+            Self::Outage { at, .. }
+            | Self::Kill { at, .. }
+            | Self::Fail { at, .. }
+            | Self::Move { at, .. } => *at,
         }
     }
 
@@ -320,6 +325,14 @@ impl Fault {
             }
             Self::Kill { who, .. } if who.who().is_err() && !scenario.fabric.has_gateways() => {
                 let why = "only fabrics liqo and lisp have gateways that can be killed; name renderer, streamer or client";
+                Err(CheckError::new("fault.who", who, why))
+            }
+            Self::Move { .. } if !scenario.fabric.is_lab() => {
+                let why = "pods of a lab get other addresses, and fabric = \"host\" has none; take single, nodeport or another";
+                Err(CheckError::new("fault.what", &"move", why))
+            }
+            Self::Move { who, .. } if !matches!(who, Victim::Renderer | Victim::Client) => {
+                let why = "its address is how the others find it; name renderer or client";
                 Err(CheckError::new("fault.who", who, why))
             }
             _ => Ok(()),

@@ -11,7 +11,8 @@
 //! With LISP the streamer's service has 10.112.0.10 of a pool for all clusters, 10.112.0.0/16, and the control plane 192.168.101.2/30.
 //! The cluster of a second streamer has 10.3.0.0/16 for pods and 192.168.102.2/30 for its node.
 //!
-//! In a pod network .1 is the node's bridge, .10 and up are the pods in the plan's order, .250 is Liqo's gateway.
+//! In a pod network .1 is the node's bridge, .10 and up are the pods in the plan's order, .110 and up the same pods after they have
+//! moved, .250 is Liqo's gateway.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -19,7 +20,7 @@ use std::net::Ipv4Addr;
 use crate::Cluster;
 
 /// How many pods a lab has addresses for.
-pub(super) const MAX_PODS: usize = 200;
+pub(super) const MAX_PODS: usize = 100;
 
 /// The pool of services that have one address in all clusters.
 pub(super) const POOL: Prefix = Prefix::new([10, 112, 0, 0], 16);
@@ -150,6 +151,11 @@ impl Site {
     /// The pod at this place of the cluster, as the cluster sees it.
     pub(super) fn pod_address(&self, place: usize) -> Ipv4Addr {
         self.pods.at(pod(place))
+    }
+
+    /// The address of that pod after it has moved.
+    pub(super) fn moved_pod_address(&self, place: usize) -> Ipv4Addr {
+        self.pods.at(pod(place + MAX_PODS))
     }
 
     /// The address of a pod as the other cluster sees it.

@@ -13,6 +13,8 @@ use crate::local::topology::{End, Kind, Link, Namespace, Topology};
 pub(super) struct Pod {
     pub(super) name: String,
     pub(super) address: Ipv4Addr,
+    /// The address that the pod has after it has moved.
+    pub(super) moved: Ipv4Addr,
     /// The pod's address as the other cluster sees it.
     pub(super) address_abroad: Ipv4Addr,
     pub(super) management: Ipv4Addr,
@@ -44,6 +46,7 @@ pub(super) fn pods(plan: &LabPlan, site: &Site) -> Vec<Pod> {
         .map(|(place, (place_of_all, pod))| Pod {
             name: pod.name.clone(),
             address: site.pod_address(place),
+            moved: site.moved_pod_address(place),
             address_abroad: site.pod_address_abroad(place),
             management: management(place_of_all),
         })
@@ -103,6 +106,7 @@ pub(super) fn namespace(name: &str, kind: Kind, cluster: Cluster) -> Namespace {
         kind,
         cluster,
         management: None,
+        addresses: Vec::new(),
         sysctls,
         ip: Vec::new(),
         wireguard: Vec::new(),

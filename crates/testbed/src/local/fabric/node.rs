@@ -43,6 +43,7 @@ pub(super) fn eth0(site: &Site, address: std::net::Ipv4Addr) -> Vec<String> {
 pub(super) fn pod(draft: &mut Draft, site: &Site, pod: &Pod) -> Namespace {
     let mut namespace = namespace(&pod.name, Kind::Pod, site.cluster);
     namespace.management = Some(pod.management);
+    namespace.addresses = vec![pod.address, pod.moved];
     namespace.ip = eth0(site, pod.address);
     draft.capture(format!("pod-{}", pod.name), end(&pod.name, "eth0"));
     namespace

@@ -156,6 +156,15 @@ fn addresses_are_unique() {
                 let bare = address.split('/').next().expect("an address").to_owned();
                 assert!(seen.insert((bare, cluster)), "{address} twice: {plan:?}");
             }
+            if let [first, others @ ..] = &namespace.addresses[..] {
+                let line = format!("addr add {first}/32 dev eth0");
+                assert!(namespace.ip.contains(&line), "{line}: {plan:?}");
+                for other in others {
+                    let cluster = plan.overlapping.then_some(namespace.cluster);
+                    let is_new = seen.insert((other.to_string(), cluster));
+                    assert!(is_new, "{other} twice: {plan:?}");
+                }
+            }
             if let Some(address) = namespace.management {
                 assert!(seen.insert((address.to_string(), None)), "{address} twice");
             }

@@ -144,6 +144,12 @@ impl LabPlace {
                 let role = self.lab.gateway_restart(cluster).await?;
                 tell_receive_buffer(&self.lab, &role, &self.events);
             }
+            Fault::Move(role) => {
+                let pod = role.as_str();
+                let (old, new) = self.lab.pod_move(pod).await?;
+                self.events
+                    .now("moved", pod, &format!("from {old} to {new}"));
+            }
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use testbed::resources::Sample;
 
 use crate::run::events::Events;
 use crate::run::sampler::Rows;
-use settings::{ClusterName, Transport};
+use settings::{ClusterName, Role, Transport};
 
 /// What a place does on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(in crate::run) enum Fault {
     OutageEnds,
     /// The tunnel of this cluster's gateway is killed and started again.
     KillGateway(ClusterName),
+    /// The pod of this role gets another address.
+    Move(Role),
 }
 
 /// A place as the meta of a repetition has it.

@@ -121,11 +121,12 @@ pub(super) fn namespace(draft: &mut Draft, peering: &Peering<'_>) -> Namespace {
         format!("route add {there} {via}dev {tunnel} table {INTO_TUNNEL}"),
         format!("rule add iif {overlay} to {there} lookup {INTO_TUNNEL} pref 100"),
     ];
-    // One route for each pod, as Liqo keeps them: a pod that is missing here is out of reach.
-    gateway.routes.extend(peering.pods.iter().map(|pod| {
+    // One route for each address of a pod, as Liqo keeps them: a pod that is missing here is out of reach.
+    let addresses = peering.pods.iter().flat_map(|pod| [pod.address, pod.moved]);
+    gateway.routes.extend(addresses.map(|address| {
         format!(
-            "route add {}/32 via {} dev {overlay} table {OUT_OF_TUNNEL}",
-            pod.address, at.node_overlay
+            "route add {address}/32 via {} dev {overlay} table {OUT_OF_TUNNEL}",
+            at.node_overlay
         )
     }));
     gateway.routes.push(format!(

@@ -157,6 +157,7 @@ fn places(plan: &LabPlan) -> Vec<Place> {
             pods: vec![Pod {
                 name: STANDBY_POD.to_owned(),
                 address,
+                moved: site.moved_pod_address(0),
                 address_abroad: address,
                 management: management(plan.pods.len()),
             }],

@@ -227,7 +227,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<Layout, ConfigError> {
     for fault in &scenario.fault {
         let is_pod = matches!(fault, Fault::Kill { who, .. } if who.who().is_ok());
         if !is_pod {
-            let why = "the network between clusters is not ours to break";
+            let why = "the network of clusters is not ours to break, or to change";
             let remedy = "Kill renderer, streamer or client, or leave it out.";
             return wrong("fault", format!("{fault:?}"), why, remedy);
         }
