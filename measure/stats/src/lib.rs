@@ -268,6 +268,8 @@ pub const MAX_FLOOR_GAP_US: u64 = 1_000;
 #[cfg(test)]
 mod change_tests;
 #[cfg(test)]
+mod film_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod validity_tests;

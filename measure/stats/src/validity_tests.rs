@@ -6,20 +6,20 @@
 
 use super::*;
 
-const FRAMES_A_SECOND: u64 = 60;
+pub(super) const FRAMES_A_SECOND: u64 = 60;
 
 /// How the made-up machine behaves, in microseconds.
 #[derive(Clone, Copy)]
-struct Machine {
+pub(super) struct Machine {
     /// Standard deviation from round to round.
-    round: f64,
+    pub(super) round: f64,
     /// Standard deviation from repetition to repetition within a round.
-    run: f64,
+    pub(super) run: f64,
     /// Standard deviation of the seconds, which hand 0.8 of their level to the next.
-    second: f64,
+    pub(super) second: f64,
 }
 
-const MACHINES: [Machine; 3] = [
+pub(super) const MACHINES: [Machine; 3] = [
     // Noisy neighbours: everything varies.
     Machine {
         round: 600.0,
@@ -47,7 +47,7 @@ pub(super) fn normal(random: &mut fastrand::Rng) -> f64 {
 }
 
 /// One repetition's samples; `skewed` adds bursts that only ever make frames slower.
-fn repetition(
+pub(super) fn repetition(
     machine: Machine,
     level: f64,
     seconds: u64,
