@@ -164,6 +164,12 @@ impl Stages {
         (self.latency_us > 0).then(|| self.codec_us as f64 / self.latency_us as f64)
     }
 
+    /// Times of stages that lay outside of what a histogram tells apart, and count as the nearest end of that.
+    pub fn clamped(&self) -> u64 {
+        let clamped = self.histograms.iter().map(LatencyHistogram::clamped);
+        clamped.sum()
+    }
+
     /// The figures of a stage; none where no frame has both of its ends.
     pub fn figures(&self, stage: Stage) -> Option<Figures> {
         self.histograms.get(stage as usize)?.figures()

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::comparison::Change;
 use crate::summary::{LoadedResult, differences};
-use result::{Pipeline, RunState, unlike};
+use result::{Pipeline, RepetitionMeta, RunState, unlike};
 use stats::{Estimate, pairs};
 
 pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) -> Vec<String> {
@@ -52,6 +52,8 @@ pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) ->
             "{side} {said}{why}: what it planned and did not measure is missing here"
         ));
     }
+    let names = scenarios.iter().map(|one| one.name.as_str());
+    notes.extend(names.filter_map(|name| shown(name, a, b)));
     for one in scenarios {
         let (of_a, of_b) = (one.runs_a, one.runs_b);
         if of_a.whole != of_a.planned || of_b.whole != of_b.planned || of_a.planned != of_b.planned
@@ -64,6 +66,32 @@ pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) ->
         }
     }
     notes
+}
+
+/// The rounds of a scenario that do not show the same pictures in both: what pictures cost is in its change, as far as the floor of
+/// each round does not have it.
+fn shown(name: &str, a: &LoadedResult, b: &LoadedResult) -> Option<String> {
+    let (from, to) = (a.scenario(name)?, b.scenario(name)?);
+    let pairs = from.runs.iter().filter_map(|one| {
+        let other = to
+            .runs
+            .iter()
+            .find(|other| other.meta.run == one.meta.run)?;
+        Some((&one.meta, &other.meta))
+    });
+    let differ: Vec<_> = pairs.filter(|(a, b)| a.content != b.content).collect();
+    let (a, b) = differ.first()?;
+    let pictures = |meta: &RepetitionMeta| meta.content.map(|content| content.pictures);
+    let what = if pictures(a) == pictures(b) {
+        "another stretch of the film: take the seed of A"
+    } else {
+        "another film, or none: take the source of A"
+    };
+    let rounds: Vec<_> = differ.iter().map(|(a, _)| a.run.to_string()).collect();
+    Some(format!(
+        "{name}: its rounds {} do not show the same in both, but {what}; what pictures cost is in the change",
+        rounds.join(", ")
+    ))
 }
 
 /// Keys of one scenario that a note names.

@@ -11,9 +11,9 @@ use timeline::{
 use super::*;
 use crate::{
     export::junit::Outcome,
-    summary::tests::{add_floor, frames, result, several},
+    summary::tests::{add_floor, frames, move_decoded, result, several},
 };
-use ::result::{RepetitionMeta, RunFolder, RunState, write_json};
+use ::result::{ClockCheck, ContentMeta, RepetitionMeta, RunFolder, RunState, write_json};
 
 const fn within(tolerance: Tolerance) -> Options {
     Options {
@@ -106,14 +106,7 @@ fn without_a_floor_nobody_knows_what_the_machine_did() {
 #[test]
 fn what_is_not_alike_is_not_compared() {
     let (_dir, a, b) = two(0);
-    for run in 1..=4 {
-        let at = RunFolder::new(&b).repetition("s1", run);
-        let meta = RepetitionMeta {
-            transport: "tcp".into(),
-            ..at.meta().expect("there")
-        };
-        write_json(&at.meta_json(), &meta).expect("written");
-    }
+    change(&b, |meta| meta.transport = "tcp".into());
     let of = compare(&a, &b, STRICT).expect("two results");
     assert_eq!(
         (of.verdict, of.scenarios[0].why.as_str()),
@@ -122,6 +115,81 @@ fn what_is_not_alike_is_not_compared() {
             "not like with like: transport differs"
         )
     );
+}
+
+/// Changes the meta of every repetition of `s1`.
+fn change(result: &Path, change: impl Fn(&mut RepetitionMeta)) {
+    for run in 1..=4 {
+        let at = RunFolder::new(result).repetition("s1", run);
+        let mut meta = at.meta().expect("there");
+        change(&mut meta);
+        write_json(&at.meta_json(), &meta).expect("written");
+    }
+}
+
+/// A client whose clock is behind looks faster by as much.
+#[test]
+fn results_of_wrong_clocks_are_not_compared() {
+    let (_dir, a, b) = two(0);
+    for run in 1..=4 {
+        move_decoded(&RunFolder::new(&b).repetition("s1", run), -50_000);
+    }
+    for (a, b, side) in [(&a, &b, "B"), (&b, &a, "A")] {
+        let of = compare(a, b, PARTIAL).expect("two results");
+        assert_eq!(of.verdict, Verdict::Incomparable, "{}", of.scenarios[0].why);
+        let why = format!("the clocks of {side} disagree: its notes say which");
+        assert_eq!(of.scenarios[0].why, why);
+    }
+    // Off by less than a latency, so that every time is possible.
+    let (_dir, a, b) = two(0);
+    for run in 1..=4 {
+        move_decoded(&RunFolder::new(&b).repetition("s1", run), -1_500);
+    }
+    let of = compare(&a, &b, STRICT).expect("two results");
+    assert_eq!(of.verdict, Verdict::Better, "nobody knows");
+    change(&b, |meta| {
+        meta.clock_checks = vec![ClockCheck {
+            source: "client".into(),
+            when: "at the end".into(),
+            offset_us: -1_500,
+            uncertainty_us: 100,
+        }];
+    });
+    let of = compare(&a, &b, STRICT).expect("two results");
+    assert_eq!(of.verdict, Verdict::Incomparable, "{}", of.scenarios[0].why);
+}
+
+#[test]
+fn rounds_that_show_other_pictures_are_noted() {
+    let (_dir, a, b) = two(0);
+    let shows = |result: &Path, more: u64, pictures: u64| {
+        change(result, |meta| {
+            meta.content = Some(ContentMeta {
+                start: u64::from(meta.run) * 7 + more,
+                start_us: 0,
+                pictures: Some(pictures),
+            });
+        });
+    };
+    let said = || {
+        let of = compare(&a, &b, STRICT).expect("two results");
+        let mut notes = of.notes.into_iter();
+        notes.find(|note| note.contains("do not show the same"))
+    };
+    assert_eq!(said(), None, "of no film");
+    shows(&a, 0, 132);
+    assert!(said().is_some(), "a film and no film");
+    shows(&b, 0, 132);
+    assert_eq!(said(), None);
+    shows(&b, 30, 132);
+    let note = said().expect("other stretches");
+    assert!(
+        note.contains("rounds 1, 2, 3, 4") && note.contains("another stretch of the film"),
+        "{note}"
+    );
+    shows(&b, 0, 900);
+    let note = said().expect("another film");
+    assert!(note.contains("another film"), "{note}");
 }
 
 #[test]

@@ -103,7 +103,6 @@ pub fn load(folder: &RunFolder) -> anyhow::Result<LoadedResult> {
 
 fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result<LoadedRun> {
     let (mut notes, mut files) = (Vec::new(), Vec::new());
-    let disturbances = read::disturbances(folder, &mut files)?;
     let rows = rows::read::<OcrRow>(&folder.ocr_csv())?
         .unwrap_or_default()
         .rows;
@@ -136,15 +135,18 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
             format!("{count} crossings were overwritten before they were read"),
         );
     }
-    let window = meta
-        .measured_from_us
-        .map(|from| Window {
-            from_us: from.0,
-            // What was not ended was measured until its last frame: the window is closed below.
-            to_us: meta.measured_to_us.map_or(u64::MAX, |to| to.0),
-        })
-        .filter(|_| !unread)
-        .map(|window| close(window, folder, &meta, &rows));
+    let window = window(&meta, folder, &rows).filter(|_| !unread);
+    // A client that reports to a collector by itself has no sampler beside it.
+    let watched = window.filter(|_| meta.complete && !meta.collected);
+    let watched = watched.map(|window| match meta.clock_uncertainty_us {
+        0 => window,
+        // Of another clock than the sampler's: only its beginning is sure to be in its files.
+        _ => Window {
+            to_us: window.from_us,
+            ..window
+        },
+    });
+    let disturbances = read::disturbances(folder, watched, &mut files)?;
     let mut damaged = false;
     let mut measured = match window {
         None => Measured::default(),
@@ -163,7 +165,16 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
         }
     };
     if let Some(window) = window {
-        measured.usage = read::usage(folder, window, &mut files)?;
+        measured.usage = read::usage(folder, window, watched, &mut files)?;
+    }
+    let clamped = measured.stages.clamped();
+    if clamped > 0 {
+        note(
+            NoteKind::Clock,
+            format!(
+                "{clamped} times of stages were below zero or above a minute, and count as 0 or a minute in the figures of stages"
+            ),
+        );
     }
     for text in files {
         note(NoteKind::Files, text);
@@ -178,6 +189,16 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
         notes,
         damaged,
     })
+}
+
+/// The measured time; none where measuring never began.
+fn window(meta: &RepetitionMeta, folder: &RepetitionFolder, rows: &[OcrRow]) -> Option<Window> {
+    let window = Window {
+        from_us: meta.measured_from_us?.0,
+        // What was not ended was measured until its last frame.
+        to_us: meta.measured_to_us.map_or(u64::MAX, |to| to.0),
+    };
+    Some(close(window, folder, meta, rows))
 }
 
 /// The images of the measured time; one that is unread belongs to that of the one before it.

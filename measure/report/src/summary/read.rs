@@ -5,13 +5,24 @@ use result::{
     rows::{self, HostRow, ResourceRow},
 };
 use stats::{Disturbances, ProcessSecond, Usage, Window, usage::Counters};
+use timeline::UnixMicros;
 
-/// The disturbed seconds; none where nobody watched the machine.
+/// The rows of a sampler are a second apart, and it writes a last one at the end.
+const ROWS_APART_US: u64 = 2_000_000;
+
+/// The disturbed seconds; none where nobody watched the machine. `watched` is the time that somebody did.
 pub(super) fn disturbances(
     folder: &RepetitionFolder,
+    watched: Option<Window>,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<Option<Disturbances>> {
-    let Some(found) = rows::read::<HostRow>(&folder.host_csv())? else {
+    let found = rows::read::<HostRow>(&folder.host_csv())?;
+    let ends = found
+        .as_ref()
+        .map(|found| last(&found.rows, |row| row.to_us));
+    let unknown = "whether the machine was disturbed is unknown";
+    notes.extend(lacking("host.csv", ends, watched, unknown));
+    let Some(found) = found else {
         return Ok(None);
     };
     if found.cut_off {
@@ -25,18 +36,49 @@ pub(super) fn disturbances(
     Ok(Some(Disturbances::new(spans.collect())))
 }
 
-/// What the clusters used in `window`; nothing where there are none.
+/// What the clusters used in `window`; nothing where there are none. `watched` is the time that somebody kept count.
 pub(super) fn usage(
     folder: &RepetitionFolder,
     window: Window,
+    watched: Option<Window>,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<Usage> {
-    let found = rows::read::<ResourceRow>(&folder.resources_csv())?.unwrap_or_default();
+    let found = rows::read::<ResourceRow>(&folder.resources_csv())?;
+    let ends = found
+        .as_ref()
+        .map(|found| last(&found.rows, |row| row.time_us));
+    let unknown = "what the processes used is unknown";
+    notes.extend(lacking("resources.csv", ends, watched, unknown));
+    let found = found.unwrap_or_default();
     if found.cut_off {
         notes.push(cut_off("resources.csv"));
     }
     let rows: Vec<_> = found.rows.into_iter().filter_map(process).collect();
     Ok(Usage::of(&rows, window))
+}
+
+/// The latest time of some rows, microseconds since the Unix epoch.
+fn last<T>(rows: &[T], at: fn(&T) -> UnixMicros) -> u64 {
+    rows.iter().map(|row| at(row).0).max().unwrap_or(0)
+}
+
+/// What a file lacks whose rows end at `ends` (none: it is not there) and should have gone on through `watched`.
+fn lacking(
+    file: &str,
+    ends: Option<u64>,
+    watched: Option<Window>,
+    unknown: &str,
+) -> Option<String> {
+    let watched = watched?;
+    let Some(ends_us) = ends else {
+        return Some(format!("there is no {file}: {unknown}"));
+    };
+    let begins_us = ends_us.max(watched.from_us);
+    let short_us = watched.to_us.saturating_sub(begins_us);
+    (short_us > ROWS_APART_US).then(|| {
+        let short_s = short_us as f64 / 1e6;
+        format!("{file} lacks the last {short_s:.0} measured seconds, of which {unknown}: it was cut off after the run")
+    })
 }
 
 fn cut_off(file: &str) -> String {

@@ -165,7 +165,18 @@ fn begin(folder: &RunFolder, name: &str, pipeline: Pipeline, run: u32) -> Repeti
         writeln!(host, "{from},{},0.0,{}", from + SECOND, second == 4).expect("a String takes all");
     }
     fs::write(at.host_csv(), host).expect("host.csv");
+    fs::write(at.resources_csv(), resources()).expect("resources.csv");
     meta
+}
+
+/// The runner's own rows.
+fn resources() -> String {
+    let mut text = String::from("time_us,role,pid,cpu_percent\n");
+    for second in 0..=10 {
+        let at_us = START + second * SECOND;
+        writeln!(text, "{at_us},xrbench,1,2.00").expect("a String takes all");
+    }
+    text
 }
 
 /// Writes a repetition of 249 frames in ten seconds, each with these stages.
@@ -333,7 +344,7 @@ fn figures_are_of_what_was_measured() {
 }
 
 /// Moves the consumption of every frame by so many microseconds.
-fn move_decoded(at: &RepetitionFolder, by_us: i64) {
+pub(crate) fn move_decoded(at: &RepetitionFolder, by_us: i64) {
     let rows = fs::read(at.frames_csv()).expect("there");
     let rows = timeline::frames_csv::FrameReader::new(rows.as_slice()).expect("a header");
     let mut writer =
@@ -368,6 +379,7 @@ fn impossible_times_are_no_result() {
     assert!(summary.check().is_err());
     let said = |kind| ours.notes.iter().filter(move |note| note.kind == kind);
     assert!(said(NoteKind::Clock).any(|note| note.text.contains("before they were generated")));
+    assert!(said(NoteKind::Clock).any(|note| note.text.contains("249 times of stages were below")));
 
     // A clock that is off and leaves every time possible.
     let checked = RepetitionMeta {
@@ -658,6 +670,54 @@ fn what_was_planned_and_is_missing_is_said() {
         .expect("the schema is JSON");
     let written = serde_json::to_value(&summary).expect("JSON");
     assert!(jsonschema::is_valid(&schema, &written));
+}
+
+/// The remarks of one kind on the scenario of ours.
+fn notes(folder: &RunFolder, kind: NoteKind) -> Vec<String> {
+    let summary = build(&load(folder).expect("a result"));
+    let ours = summary.scenario("ours-udp-360p25").expect("there");
+    let notes = ours.notes.iter().filter(|note| note.kind == kind);
+    notes.map(|note| note.text.clone()).collect()
+}
+
+#[test]
+fn a_file_that_was_deleted_or_cut_off_is_said() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = result(dir.path());
+    let at = folder.repetition("ours-udp-360p25", 1);
+    let said = || notes(&folder, NoteKind::Files);
+    assert_eq!(said(), [""; 0]);
+    for (path, lacks) in [
+        (at.host_csv(), "host.csv lacks the last 7 measured seconds"),
+        (
+            at.resources_csv(),
+            "resources.csv lacks the last 8 measured seconds",
+        ),
+    ] {
+        let whole = fs::read_to_string(&path).expect("there");
+        fs::remove_file(&path).expect("removed");
+        let [missing] = &said()[..] else {
+            panic!("{:?}", said());
+        };
+        assert!(missing.contains("there is no "), "{missing}");
+        let begun: Vec<_> = whole.lines().take(4).collect();
+        fs::write(&path, begun.join("\n") + "\n").expect("written");
+        let [short] = &said()[..] else {
+            panic!("{:?}", said());
+        };
+        assert!(short.contains(lacks), "{short}");
+        fs::write(&path, whole).expect("written");
+    }
+    // Whoever collects from clients that come and go watches no machine.
+    for path in [at.host_csv(), at.resources_csv()] {
+        fs::remove_file(path).expect("removed");
+    }
+    let meta = RepetitionMeta {
+        collected: true,
+        ..at.meta().expect("there")
+    };
+    write_json(&at.meta_json(), &meta).expect("written");
+    assert_eq!(said(), [""; 0]);
 }
 
 #[test]
