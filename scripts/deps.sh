@@ -18,6 +18,8 @@ packages=(
     prometheus
     # to compare tunnels of LISP with: another implementation, load, switches of links
     openoverlayrouter iperf3 ethtool curl iputils-ping
+    # to compare mappings of LISP with: names of a short life
+    bind9 bind9-dnsutils
     # to fetch the test video, and to look at reports in the tests; another RTSP server, for the tests
     python3 python3-pip unzip chromium python3-gi gir1.2-gst-rtsp-server-1.0
 )
@@ -54,7 +56,7 @@ echo "deps: installing ${missing[*]}"
 # Without a frontend nobody is asked, not even tshark's question whether ordinary users may capture: they may not.
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
 # These packages start a service at boot; tests and runs start their own, in namespaces.
-for service in openoverlayrouter:oor prometheus:prometheus; do
+for service in openoverlayrouter:oor prometheus:prometheus bind9:named; do
     if [[ " ${missing[*]} " == *" ${service%:*} "* ]] && command -v systemctl >/dev/null; then
         "${as_root[@]}" systemctl disable --now "${service#*:}.service" 2>/dev/null || true
     fi

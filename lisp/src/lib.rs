@@ -17,6 +17,7 @@ pub mod ports;
 pub mod server;
 pub mod services;
 pub mod tls;
+pub mod told;
 pub mod transmit;
 pub mod wire;
 #[cfg(test)]

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lisp::bench::ends::{
-    A, B, C, MAP_SERVER, await_carried, oor, oor_map_server, ours, ours_registered,
+    A, A6, B, B6, C, End, MAP_SERVER, MAP_SERVER6, await_carried, oor, oor_map_server, ours,
+    ours_registered,
 };
 use lisp::bench::ground::{Ground, Running};
+use lisp::bench::layout::TUNNEL;
 use lisp::bench::pingpong;
 
 /// Round trips that are made through each tunnel.
@@ -19,7 +21,7 @@ const LAST: &str = "the-capture-ends-here";
 
 fn ground() -> Ground {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_xr-lisp"));
-    Ground::make(false, program).expect("namespaces, as root, with iproute2 and ethtool")
+    Ground::make(&TUNNEL, false, program).expect("namespaces, as root, with iproute2 and ethtool")
 }
 
 /// The value of a metric of our tunnel router in a place; the sum of those whose labels have `label`.
@@ -290,16 +292,12 @@ fn comes_back(ground: &Ground) -> bool {
         .is_ok_and(|trips| !trips.is_empty())
 }
 
-#[test]
-fn a_service_moves_when_its_tunnel_router_ends_and_comes_back() {
-    const SERVER: &str = "10.0.0.250";
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let ground = ground();
+/// Our control plane in the core at an address, and the key of its three sites.
+fn control_plane(ground: &Ground, folder: &Path, address: &str) -> (Running, PathBuf) {
     let key = folder.join("key");
     std::fs::write(&key, "secret").unwrap();
     let mut config = format!(
-        "address = \"{SERVER}\"\n[[pool]]\nname = \"default\"\nprefix = \"10.112.0.0/16\"\n"
+        "address = \"{address}\"\n[[pool]]\nname = \"default\"\nprefix = \"10.112.0.0/16\"\n"
     );
     for (id, prefix) in [
         (1, "192.168.1.0/24"),
@@ -307,10 +305,10 @@ fn a_service_moves_when_its_tunnel_router_ends_and_comes_back() {
         (3, "10.96.0.0/24"),
     ] {
         config += &format!(
-            "[[site]]\nid = {id}\nname = \"site-{id}\"\nkey = [{{ id = 1, file = {key:?} }}]\nprefixes = [{prefix:?}]\n"
+            "[[site]]\nid = {id}\nname = \"site-{id}\"\nkey = [{{ id = 1, file = \"{}\" }}]\nprefixes = [{prefix:?}]\n",
+            key.display()
         );
     }
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
     let (file, store, token) = (
         folder.join("lisp.toml"),
         folder.join("store"),
@@ -318,8 +316,7 @@ fn a_service_moves_when_its_tunnel_router_ends_and_comes_back() {
     );
     std::fs::write(&file, config).unwrap();
     std::fs::write(&token, "a-token-that-nobody-else-has").unwrap();
-    let places = "address add 10.0.0.250/24 dev lan\naddress add 10.96.0.10/32 dev lo\n";
-    ground.configure("core", places).unwrap();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
     let args = [
         "control",
         "--config",
@@ -329,12 +326,86 @@ fn a_service_moves_when_its_tunnel_router_ends_and_comes_back() {
         "--token-file",
         &text(&token),
     ];
-    let listen = ["--listen", "10.0.0.250:4342", "--ops", "127.0.0.1:9095"];
+    let address: std::net::IpAddr = address.parse().unwrap();
+    let listen = std::net::SocketAddr::new(address, 4342).to_string();
+    let listen = ["--listen", &listen, "--ops", "127.0.0.1:9095"];
     let program = ground.program().unwrap();
-    let _server = ground
+    let server = ground
         .start("core", program, &[args.as_slice(), &listen].concat())
         .unwrap();
     ground.await_listener("core", "-u", "4342").unwrap();
+    (server, key)
+}
+
+#[test]
+fn locators_and_map_server_may_be_of_ipv6() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let carried = |ground: &Ground, ends: &mut [Running]| {
+        await_carried(ground, ends).unwrap();
+        let file = captured(ground, folder, || {
+            assert_eq!(pingpong::in_ground(ground, TRIPS).unwrap().len(), TRIPS);
+        });
+        let outer = [
+            "-Y",
+            "lisp-data",
+            "-T",
+            "fields",
+            "-e",
+            "ipv6.src",
+            "-e",
+            "ipv6.dst",
+            "-e",
+            "ip.dst",
+        ];
+        let packets = tshark(&file, &outer);
+        assert!(packets.len() >= 2 * TRIPS, "{packets:?}");
+        let (there, back) = (
+            "fd00::1\tfd00::2\t10.96.0.10",
+            "fd00::2\tfd00::1\t192.168.1.2",
+        );
+        for packet in &packets {
+            assert!([there, back].contains(&packet.as_str()), "{packet}");
+        }
+        // RFC 9300 has no checksum over IPv6 either.
+        let wrong = [
+            "-o",
+            "udp.check_checksum:FALSE",
+            "-o",
+            "udp.ignore_ipv6_zero_checksum:TRUE",
+            "-Y",
+            "_ws.malformed || _ws.expert.severity>=6291456",
+        ];
+        assert_eq!(tshark(&file, &wrong), Vec::<String>::new());
+    };
+    for more in [["--offloads", "off"], ["--offloads", "auto"]] {
+        let ground = ground();
+        let mut ends = [
+            ours(&ground, A6, &more).unwrap(),
+            ours(&ground, B6, &more).unwrap(),
+        ];
+        carried(&ground, &mut ends);
+    }
+    let ground = ground();
+    let (_server, key) = control_plane(&ground, folder, MAP_SERVER6);
+    let end = |end: End, site| {
+        ours_registered(&ground, end, MAP_SERVER6, &key, &["--site", site]).unwrap()
+    };
+    let mut ends = [end(A6, "1"), end(B6, "2")];
+    carried(&ground, &mut ends);
+    assert!(metric(&ground, "a", "xr_lisp_xtr_control_total", "\"subscribed\"") >= 1.0);
+}
+
+#[test]
+fn a_service_moves_when_its_tunnel_router_ends_and_comes_back() {
+    const SERVER: &str = "10.0.0.250";
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let ground = ground();
+    let program = ground.program().unwrap();
+    let places = "address add 10.0.0.250/24 dev lan\naddress add 10.96.0.10/32 dev lo\n";
+    ground.configure("core", places).unwrap();
+    let (_server, key) = control_plane(&ground, folder, SERVER);
     let _echoes = ["pod", "core"].map(|place| {
         let echo = ground
             .start(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -22,19 +22,16 @@ use super::certificates::Certificates;
 use super::clock;
 use super::controller::Controller;
 use super::heartbeat::Heart;
-use super::machine::{Agent, Done, Input, Locators, Output, Request, Result as Outcome};
+use super::machine::Agent;
 use super::metrics::Metrics;
-use super::prober::probe;
-use super::readiness::{Part, Parts};
+use super::readiness::Parts;
 use super::watch::{Watch, resources};
 use super::webhook::{Desk, routes};
+use super::work::{QUEUE, Work};
 use crate::tls;
 
 /// The name of the program.
 const PROGRAM: &str = "xr-lisp";
-
-/// Inputs that may wait for the machine, which takes them faster than they come.
-const QUEUE: usize = 4_096;
 
 /// How long the API server may take to be reached.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -136,6 +133,7 @@ pub async fn run(args: AgentArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         parts,
         metrics,
         probe_timeout: args.watching.probe_timeout(),
+        tell: |_| (),
     };
     work.run(inputs, &shutdown).await;
     // What they had in flight has an end by itself; a panic of theirs has been printed.
@@ -184,105 +182,4 @@ async fn identity(client: &Client) -> anyhow::Result<String> {
         .metadata
         .uid
         .context("the namespace kube-system has no uid")
-}
-
-/// The machine, and what carries out what it says.
-struct Work {
-    agent: Agent,
-    controller: Arc<Controller>,
-    inputs: mpsc::Sender<Input>,
-    parts: Parts,
-    metrics: Metrics,
-    probe_timeout: Duration,
-}
-
-impl Work {
-    async fn run(mut self, mut inputs: mpsc::Receiver<Input>, shutdown: &Shutdown) {
-        loop {
-            while let Some(output) = self.agent.poll() {
-                self.carry_out(output);
-            }
-            let (services, endpoints) = self.agent.sizes();
-            self.metrics
-                .services
-                .set(i64::try_from(services).unwrap_or(i64::MAX));
-            self.metrics
-                .endpoints
-                .set(i64::try_from(endpoints).unwrap_or(i64::MAX));
-            let next = self.agent.next_time();
-            let next = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(1));
-            tokio::select! {
-                () = shutdown.fired() => return,
-                () = tokio::time::sleep_until(next.into()) => {}
-                Some(input) = inputs.recv() => {
-                    if input == Input::Complete {
-                        self.parts.set(Part::Objects, None);
-                    }
-                    self.agent.handle(input, Instant::now());
-                }
-            }
-            self.agent.on_time(Instant::now());
-        }
-    }
-
-    fn carry_out(&self, output: Output) {
-        match output {
-            Output::Ask(service, request) => {
-                let (controller, inputs) = (Arc::clone(&self.controller), self.inputs.clone());
-                let metrics = self.metrics.clone();
-                tokio::spawn(async move {
-                    let outcome = controller.request(&service, request).await;
-                    let label = match outcome {
-                        Outcome::Done => "done",
-                        Outcome::Taken => "taken",
-                        Outcome::Failed => "failed",
-                    };
-                    metrics.request(label_of(request), label);
-                    // Whoever has stopped listening is stopping.
-                    let _ = inputs
-                        .send(Input::Answered(service, request, outcome))
-                        .await;
-                });
-            }
-            Output::Probe(target) => {
-                let (inputs, metrics) = (self.inputs.clone(), self.metrics.clone());
-                let limit = self.probe_timeout;
-                tokio::spawn(async move {
-                    let is_answered = probe(&target, limit).await;
-                    metrics.probe(is_answered);
-                    let _ = inputs.send(Input::Probed(target, is_answered)).await;
-                });
-            }
-            Output::Done(done) => self.tell(&done),
-        }
-    }
-
-    fn tell(&self, done: &Done) {
-        let ran = |before| matches!(before, Request::Set(_, Locators::Here | Locators::Last));
-        let what = match done.request {
-            Request::Set(_, Locators::None) if !done.before.is_some_and(ran) => "held",
-            request => label_of(request),
-        };
-        self.metrics.done(
-            what,
-            done.noticed.as_secs_f64(),
-            done.answered.as_secs_f64(),
-        );
-        tracing::info!(
-            service = %done.service,
-            noticed_us = clock::micros(done.noticed),
-            answered_us = clock::micros(done.answered),
-            "{what}"
-        );
-    }
-}
-
-const fn label_of(request: Request) -> &'static str {
-    match request {
-        Request::Set(_, Locators::Here) => "registered",
-        Request::Set(_, Locators::Last) => "draining",
-        Request::Set(_, Locators::None) => "withdrawn",
-        Request::Release => "released",
-        Request::Conflict(_) => "conflict",
-    }
 }

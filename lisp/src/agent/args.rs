@@ -193,7 +193,7 @@ pub(crate) struct WatchingArgs {
     grace_s: u16,
 }
 
-fn cluster_name(text: &str) -> Result<String, String> {
+pub(super) fn cluster_name(text: &str) -> Result<String, String> {
     check_label(text, "name of a cluster")
         .map(|()| text.to_owned())
         .map_err(|error| error.to_string())

@@ -10,7 +10,9 @@ mod bundle;
 mod certificates;
 mod clock;
 mod controller;
+mod given;
 mod heartbeat;
+mod kubelet;
 mod machine;
 mod metrics;
 mod objects;
@@ -18,6 +20,8 @@ mod prober;
 mod readiness;
 mod watch;
 mod webhook;
+mod work;
 
 pub use app::run;
 pub use args::AgentArgs;
+pub use given::{GivenArgs, run_given};

@@ -6,8 +6,14 @@ use std::path::PathBuf;
 use service::args::Common;
 
 use super::contender::Contender;
+use super::keeper::KeeperArgs;
+use super::mobility::MobilityArgs;
+use super::recovery::RecoveryArgs;
+use super::serve::ServeArgs;
+use super::stream::StreamArgs;
+use crate::agent::GivenArgs;
 
-/// Measures the data plane beside no tunnel, Open Overlay Router and wireguard-go.
+/// Experiments on this machine: what a tunnel costs, how long a fault takes, and how long a move.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
     /// What is measured
@@ -23,6 +29,22 @@ pub struct BenchArgs {
 pub(crate) enum What {
     /// Throughput, packets, processor time and latency of the tunnel; as root, with iperf3, ethtool, oor, wg and wireguard-go
     Data(DataArgs),
+    /// How long a service is away that fails in one cluster and runs in another, with a publication, a solicitation, probes and names; as root
+    Recovery(RecoveryArgs),
+    /// How long a client is away whose tunnel router gets another address, with a publication and a solicitation; as root
+    Mobility(MobilityArgs),
+    /// The agent of a cluster without a Kubernetes
+    #[command(hide = true)]
+    Agent(Box<GivenArgs>),
+    /// The service: answers requests with its name
+    #[command(hide = true)]
+    Serve(ServeArgs),
+    /// The client: sends requests at a steady pace
+    #[command(hide = true)]
+    Stream(StreamArgs),
+    /// Keeps a name at the address of a cluster that has the service
+    #[command(hide = true)]
+    Keeper(KeeperArgs),
     /// Answers every UDP datagram, until it is ended; `data` starts it where a far end is
     #[command(hide = true)]
     Echo {

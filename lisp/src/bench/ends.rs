@@ -63,6 +63,21 @@ pub fn ours(ground: &Ground, end: End, more: &[&str]) -> anyhow::Result<Running>
     ground.start(end.place, ground.program()?, &all)
 }
 
+/// Both ends with locators of IPv6.
+pub const A6: End = End {
+    locator: "fd00::1",
+    other_locator: "fd00::2",
+    ..A
+};
+pub const B6: End = End {
+    locator: "fd00::2",
+    other_locator: "fd00::1",
+    ..B
+};
+
+/// The address of the core, where a Map-Server of IPv6 is.
+pub const MAP_SERVER6: &str = "fd00::fe";
+
 /// A second place of the pod's endpoints: the core, whose Map-Server then has another address.
 pub const C: End = End {
     place: "core",

@@ -1,17 +1,20 @@
 //! The ground that is measured on: namespaces of one's own on this kernel, gone when it is dropped.
-//!
-//! ```text
-//! client 192.168.1.2 -- 192.168.1.1 [a] 10.0.0.1 -- core 10.0.0.254 -- 10.0.0.2 [b] 10.96.0.1 -- pod 10.96.0.10
-//! ```
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::Sender;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::layout::Layout;
+use crate::told::Told;
 
 /// Grounds that this process has made.
 static MADE: AtomicU32 = AtomicU32::new(0);
@@ -19,48 +22,30 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 /// How long a program may take to listen.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The places, in the order in which they are made.
-pub const PLACES: [&str; 5] = ["client", "a", "core", "b", "pod"];
-
-/// Every interface, with its place. `ip` takes the short names `a` and `br` for words of its own.
-const INTERFACES: [(&str, &str); 8] = [
-    ("client", "site"),
-    ("a", "site"),
-    ("a", "wan"),
-    ("core", "to-a"),
-    ("core", "to-b"),
-    ("b", "wan"),
-    ("b", "site"),
-    ("pod", "site"),
-];
-
 /// Namespaces and links.
 #[derive(Debug)]
 pub struct Ground {
     /// The process, and how many grounds it had made before.
     id: (u32, u32),
+    layout: &'static Layout,
     program: PathBuf,
 }
 
 impl Ground {
     /// Makes namespaces and links; with offloads off, no link of them merges or segments packets. `program` is xr-lisp.
-    pub fn make(offloads: bool, program: PathBuf) -> anyhow::Result<Self> {
+    pub fn make(layout: &'static Layout, offloads: bool, program: PathBuf) -> anyhow::Result<Self> {
         let ground = Self {
             id: (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed)),
+            layout,
             program,
         };
         ground.remove();
         let name = |place: &str| ground.name(place);
         let mut lines = String::new();
-        for place in PLACES {
+        for &place in layout.places {
             lines += &format!("netns add {}\n", name(place));
         }
-        for (near, near_link, far, far_link) in [
-            ("client", "site", "a", "site"),
-            ("a", "wan", "core", "to-a"),
-            ("core", "to-b", "b", "wan"),
-            ("b", "site", "pod", "site"),
-        ] {
+        for &[near, near_link, far, far_link] in layout.links {
             lines += &format!(
                 "link add name {near_link} netns {} type veth peer name {far_link} netns {}\n",
                 name(near),
@@ -68,44 +53,23 @@ impl Ground {
             );
         }
         batch(None, &lines)?;
-        for (place, lines) in [
-            (
-                "client",
-                "address add 192.168.1.2/24 dev site\nlink set site up\nroute add default via 192.168.1.1\n",
-            ),
-            (
-                "a",
-                "address add 192.168.1.1/24 dev site\nlink set site up\naddress add 10.0.0.1/24 dev wan\nlink set wan up\n\
-                 route add default via 10.0.0.254\n",
-            ),
-            (
-                "core",
-                "link add name lan type bridge\nlink set to-a master lan up\nlink set to-b master lan up\n\
-                 address add 10.0.0.254/24 dev lan\nlink set lan up\n",
-            ),
-            (
-                "b",
-                "address add 10.0.0.2/24 dev wan\nlink set wan up\naddress add 10.96.0.1/24 dev site\nlink set site up\n\
-                 route add default via 10.0.0.254\n",
-            ),
-            (
-                "pod",
-                "address add 10.96.0.10/24 dev site\nlink set site up\nroute add default via 10.96.0.1\n",
-            ),
-        ] {
+        for &(place, lines) in layout.lines {
             batch(Some(&name(place)), &format!("link set lo up\n{lines}"))?;
         }
-        for place in ["a", "core", "b"] {
-            for key in [
-                "ip_forward=1",
-                "conf.all.rp_filter=0",
-                "conf.default.rp_filter=0",
-            ] {
-                ground.call(place, "sysctl", &["-qw", &format!("net.ipv4.{key}")])?;
-            }
+        for &place in layout.routers {
+            let settings = [
+                "net.ipv4.ip_forward=1",
+                "net.ipv4.conf.all.rp_filter=0",
+                "net.ipv4.conf.default.rp_filter=0",
+            ];
+            ground.call(place, "sysctl", &[["-qw"].as_slice(), &settings].concat())?;
         }
         let switch = if offloads { "on" } else { "off" };
-        for (place, link) in INTERFACES {
+        let ends = layout
+            .links
+            .iter()
+            .flat_map(|&[near, near_link, far, far_link]| [(near, near_link), (far, far_link)]);
+        for (place, link) in ends {
             ground.call(
                 place,
                 "ethtool",
@@ -166,6 +130,40 @@ impl Ground {
         Ok(Running(child))
     }
 
+    /// Starts xr-lisp in a place and hands over what it says under a name; what it logs goes into `NAME.log` of the folder.
+    pub fn start_told(
+        &self,
+        place: &str,
+        name: &'static str,
+        args: &[&str],
+        folder: &Path,
+        told: &Sender<(&'static str, Told)>,
+    ) -> anyhow::Result<Running> {
+        let log = folder.join(format!("{name}.log"));
+        let log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut child = self
+            .command(place, self.program()?)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        let stdout = child.stdout.take().context("it has an output")?;
+        let told = told.clone();
+        // It ends with the program's output.
+        std::thread::spawn(move || {
+            let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+            let all = lines.filter_map(|line| serde_json::from_str(&line).ok());
+            for one in all {
+                if told.send((name, one)).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Running(child))
+    }
+
     /// Waits until somebody listens on a port in a place; `protocol` is the option of `ss`: `-t` or `-u`.
     pub fn await_listener(&self, place: &str, protocol: &str, port: &str) -> anyhow::Result<()> {
         let start = Instant::now();
@@ -188,7 +186,7 @@ impl Ground {
     }
 
     fn remove(&self) {
-        for place in PLACES {
+        for &place in self.layout.places {
             // One that is not there needs no removing.
             let _ = Command::new("ip")
                 .args(["netns", "delete", &self.name(place)])
@@ -213,21 +211,41 @@ impl Running {
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
-}
 
-impl Running {
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Asks the program to end, and waits until it has.
     pub fn end(mut self) -> anyhow::Result<()> {
-        let process = nix::unistd::Pid::from_raw(i32::try_from(self.0.id())?);
-        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM)?;
+        self.signal(Signal::SIGTERM)?;
         self.0.wait()?;
+        Ok(())
+    }
+
+    /// Kills the program.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGKILL)?;
+        self.0.wait()?;
+        Ok(())
+    }
+
+    /// Stops the program where it is: it hangs.
+    pub fn hang(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        // `ip netns exec` becomes the program, so that this is the program itself.
+        kill(Pid::from_raw(i32::try_from(self.0.id())?), signal)?;
         Ok(())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // `ip netns exec` becomes the program, so that this is the program itself. One that has ended cannot be killed.
+        // One that has ended cannot be killed.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

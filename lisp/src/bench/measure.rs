@@ -1,15 +1,15 @@
-//! The order of a measurement, and its files.
+//! The order of a measurement of the data plane, and its files.
 
 use std::fs::File;
 use std::io::Write as _;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use service::Shutdown;
 
-use super::args::{BenchArgs, DataArgs, What};
+use super::args::DataArgs;
 use super::contender::Contender;
 use super::ground::Ground;
+use super::layout::TUNNEL;
 use super::load;
 use super::pingpong;
 use super::table::{self, Cell, Latencies, Throughputs, median};
@@ -18,20 +18,7 @@ use super::table::{self, Cell, Latencies, Throughputs, median};
 const TARGETS: [(&str, &str, &str); 2] = [("b", "10.96.0.1", "host"), ("pod", "10.96.0.10", "pod")];
 
 /// Measures, until the end or a signal.
-pub async fn run(args: BenchArgs, shutdown: Shutdown) -> anyhow::Result<()> {
-    let work = tokio::task::spawn_blocking(move || match args.what {
-        What::Data(args) => data(&args, &shutdown),
-        What::Echo { listen } => pingpong::echo(listen),
-        What::Ping {
-            to,
-            count,
-            patience_ms,
-        } => pingpong::ping(to, count, Duration::from_millis(patience_ms.into())),
-    });
-    work.await?
-}
-
-fn data(args: &DataArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
+pub(crate) fn data(args: &DataArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
     let create = |name: &str, head: &str| {
         let path = args.out.join(name);
         let mut file =
@@ -53,7 +40,7 @@ fn data(args: &DataArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
             }
             tracing::info!(repetition, contender = contender.name(), "measuring");
             for offloads in [false, true] {
-                let ground = Ground::make(offloads, std::env::current_exe()?)?;
+                let ground = Ground::make(&TUNNEL, offloads, std::env::current_exe()?)?;
                 let _tunnel = contender.start(&ground, &folder)?;
                 if !offloads {
                     let (p50, p99) = round_trips(&ground, args.pings)?;

@@ -1,16 +1,31 @@
-//! `xr-lisp bench data`: what the tunnel costs, measured beside no tunnel and other people's tunnels on one machine.
+//! `xr-lisp bench`: experiments on one machine, each in namespaces of its own.
 //!
-//! Client, two tunnel routers with a network between them, and a pod are namespaces on this kernel. Every repetition measures each
-//! contender once, in an order that rotates, so that whatever else the machine does meets all of them alike.
+//! `data` measures what the tunnel costs, beside no tunnel and other people's tunnels; [`recovery`] how long a service is away that
+//! fails in one cluster and runs in another; [`mobility`] how long a client is away that moves. Every repetition measures each way
+//! once, so that whatever else the machine does meets all of them alike.
 
+mod app;
 mod args;
+pub mod cast;
 mod contender;
 pub mod ends;
+pub mod fleet;
 pub mod ground;
+mod keeper;
+pub mod layout;
 mod load;
 mod measure;
+pub mod mobility;
+mod names;
+pub mod outage;
 pub mod pingpong;
+mod raw;
+pub mod recovery;
+mod report;
+pub mod seen;
+mod serve;
+mod stream;
 mod table;
 
+pub use app::run;
 pub use args::BenchArgs;
-pub use measure::run;

@@ -20,6 +20,7 @@ use super::state::State;
 use super::store::Store;
 use super::{api, udp, view};
 use crate::server::{MapServer, SavedState};
+use crate::told::{Told, monotonic_ns};
 
 /// The name of the program.
 const PROGRAM: &str = "xr-lisp";
@@ -120,7 +121,7 @@ pub async fn run(args: ControlArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     readiness.set_ready();
     ready::announce(PROGRAM, &addresses);
 
-    watch(&state, &shutdown).await;
+    watch(&state, args.events, &shutdown).await;
     // What both had in flight has an end by itself; a panic of theirs has been printed.
     let _ = tokio::join!(served, machine);
     if let Some(served) = agents_served {
@@ -132,7 +133,7 @@ pub async fn run(args: ControlArgs, shutdown: Shutdown) -> anyhow::Result<()> {
 }
 
 /// Looks after clusters that are lost, addresses that are free again, and what has to be kept.
-async fn watch(state: &Arc<State>, shutdown: &Shutdown) {
+async fn watch(state: &Arc<State>, says: bool, shutdown: &Shutdown) {
     let mut saves = interval(SAVE_EVERY);
     saves.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seconds = 0_u32;
@@ -157,12 +158,16 @@ async fn watch(state: &Arc<State>, shutdown: &Shutdown) {
             let Some(site) = state.sites.get(&cluster) else {
                 continue;
             };
+            let at_ns = monotonic_ns();
             let services = state.with_server(|server, now| server.withdraw_site(*site, now));
             tracing::warn!(
                 cluster,
                 services,
                 "no heartbeat: its registrations are withdrawn"
             );
+            if says {
+                Told::Lost { at_ns, cluster }.say();
+            }
         }
     }
 }

@@ -47,6 +47,9 @@ pub struct ControlArgs {
     /// What every request to --api must show
     #[command(flatten)]
     pub(super) token: TokenArgs,
+    /// Say each cluster that is lost in a line of JSON on standard output, with the time on `CLOCK_MONOTONIC`
+    #[arg(long, env = "XR_LISP_EVENTS")]
+    pub(super) events: bool,
     /// Agents elsewhere.
     #[command(flatten)]
     pub(super) tls: TlsArgs,

@@ -34,6 +34,13 @@ struct File {
     /// How long the address of a service that no cluster has stays its own, in seconds.
     #[serde(default = "day")]
     grace_s: u64,
+    /// Whether ITRs without a subscription are solicited from here.
+    #[serde(default = "yes")]
+    solicits: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn day() -> u64 {
@@ -165,6 +172,7 @@ impl Config {
         }
         let mut server = ServerConfig::new(file.address, sites);
         server.prefixes = pools.iter().map(|pool| pool.eid).collect();
+        server.solicits = file.solicits;
         let policies = file
             .policy
             .into_iter()

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use super::config::EdgeConfig;
 use super::event::{Event, Ignored};
 use super::locals::{Answer, Locals};
+use super::moves::Moves;
 use super::requests::{Ask, Requests, Why};
 use super::subscribed::Subscribed;
 use crate::eid::Eid;
 use crate::mapping::MapCache;
-use crate::pace::{Buckets, Rate, Recent};
+use crate::pace::{Buckets, Rate};
 use crate::transmit::Transmit;
 use crate::wire::{
     Action, Encapsulated, Locator, MapReply, MapRequest, Message, Record, RegisterFlags,
@@ -53,23 +54,20 @@ const SOURCES: usize = 4_096;
 /// Map-Server, one each, and there are not four million of them in a millisecond.
 const NONCE_RANDOM_BITS: u32 = 22;
 
-/// RFC 9301 section 6.1: one solicitation in 3 s.
-const SMR_INTERVAL: Duration = Duration::from_secs(3);
-
 /// The control plane of an xTR.
 pub struct Control {
-    config: EdgeConfig,
-    cache: MapCache,
-    requests: Requests,
-    subscribed: Subscribed,
-    locals: Locals,
-    random: Box<dyn FnMut() -> u64 + Send>,
+    pub(super) config: EdgeConfig,
+    pub(super) cache: MapCache,
+    pub(super) requests: Requests,
+    pub(super) subscribed: Subscribed,
+    pub(super) locals: Locals,
+    pub(super) moves: Moves,
+    pub(super) random: Box<dyn FnMut() -> u64 + Send>,
     outbox: VecDeque<Transmit>,
     events: VecDeque<Event>,
     counts: BTreeMap<&'static str, u64>,
     again: Option<Instant>,
     buckets: Buckets<IpAddr>,
-    solicited: Recent<(IpAddr, Eid), ()>,
     begun: Instant,
     begun_ms: u64,
 }
@@ -105,13 +103,13 @@ impl Control {
             requests: Requests::new(config.pending),
             subscribed: Subscribed::default(),
             locals: Locals::new(begun_ns, most_bytes),
+            moves: Moves::default(),
             random,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             counts: BTreeMap::new(),
             again: None,
             buckets: Buckets::new(ANSWERS_EACH, ANSWERS_ALL, SOURCES, now),
-            solicited: Recent::new(SOURCES, SMR_INTERVAL),
             begun: now,
             begun_ms: begun_ns / 1_000_000,
             config,
@@ -154,6 +152,7 @@ impl Control {
             self.requests.next_time(),
             self.subscribed.next_time(),
             self.locals.next_time(),
+            self.moves.next_time(),
             self.cache.next_end(),
         ]
         .into_iter()
@@ -171,6 +170,7 @@ impl Control {
         }
         self.ask(now);
         self.send_registers(now);
+        self.tell_moves(now);
     }
 
     /// A packet for `host` has no mapping: asks for one. Packets that come meanwhile need not call again, and may.
@@ -203,6 +203,7 @@ impl Control {
             return;
         };
         record.ttl_minutes = 0;
+        self.moves.forget(eid);
         self.locals.set(record, now);
         self.send_registers(now);
     }
@@ -214,24 +215,6 @@ impl Control {
             self.requests.want(eid, Why::Renewal, true, now);
         }
         self.on_time(now);
-    }
-
-    /// Asks an ITR to ask for a mapping of ours that has changed. `theirs` is an EID of the ITR's site.
-    ///
-    /// The form is Open Overlay Router's: the source is the EID that has changed, the record one that is local to the receiver.
-    pub fn solicit(&mut self, itr: IpAddr, changed: Eid, theirs: Eid, now: Instant) {
-        if self.solicited.get(&(itr, changed), now).is_some()
-            || !self.solicited.insert((itr, changed), (), now)
-        {
-            return;
-        }
-        let request = MapRequest {
-            flags: RequestFlags::SMR,
-            source_eid: Some(Eid::host(changed.instance(), changed.address())),
-            ..MapRequest::new((self.random)(), theirs, self.config.itr_rlocs.clone())
-        };
-        self.count("smr_sent");
-        self.send(itr, request.encode());
     }
 
     fn send_registers(&mut self, now: Instant) {
@@ -297,12 +280,12 @@ impl Control {
         self.send(self.config.map_resolver, encapsulated.encode());
     }
 
-    fn send(&mut self, address: IpAddr, payload: Vec<u8>) {
+    pub(super) fn send(&mut self, address: IpAddr, payload: Vec<u8>) {
         let to = SocketAddr::new(address, self.config.port);
         self.outbox.push_back(Transmit { to, payload });
     }
 
-    fn count(&mut self, what: &'static str) {
+    pub(super) fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
     }
 
@@ -387,14 +370,16 @@ impl Control {
         if let Some(answers) = self.locals.acknowledged(notify.nonce, &notify.records, now) {
             for answer in answers {
                 match answer {
-                    Answer::Registered(eid, Some(took)) => {
-                        self.events.push_back(Event::Registered { eid, took });
+                    Answer::Registered(eid, took) => {
+                        let first = took.map(|took| Event::Registered { eid, took });
+                        self.events.extend(first);
+                        self.moves.acknowledged(&eid, now);
                     }
-                    Answer::Registered(_, None) => {}
                     Answer::Withdrawn(eid) => self.events.push_back(Event::Withdrawn(eid)),
                     Answer::Refused(eid) => self.events.push_back(Event::Refused(eid)),
                 }
             }
+            self.tell_moves(now);
             return Ok(());
         }
         let record = &notify.records[0];

@@ -8,6 +8,8 @@ mod config;
 mod control;
 mod event;
 mod locals;
+mod moves;
+mod moving;
 mod requests;
 mod subscribed;
 #[cfg(test)]

@@ -317,20 +317,107 @@ fn a_registration_that_is_not_allowed_is_told() {
     );
 }
 
-#[test]
-fn a_solicitation_of_ours_has_the_form_of_open_overlay_router() {
-    let mut world = World::new();
+/// The xTR of site 1 is at 10.0.0.21 from now on.
+fn relocate(world: &mut World) {
     let now = world.now;
-    for _ in 0..3 {
-        world
-            .edge(1)
-            .solicit(rloc(66), eid(SERVICE), eid("192.168.1.0/24"), now);
+    let mut edge = world.edges.remove(&rloc(11)).unwrap();
+    edge.relocate(vec![rloc(21)], now);
+    world.edges.insert(rloc(21), edge);
+    world.sent.clear();
+    world.run();
+}
+
+/// Solicitations that went from the one to the other.
+fn solicitations(world: &mut World, from: u8, to: u8) -> Vec<MapRequest> {
+    let all = world.messages(rloc(from), rloc(to)).into_iter();
+    all.filter_map(|message| match message {
+        Message::Request(request) if request.flags.contains(RequestFlags::SMR) => Some(request),
+        _ => None,
+    })
+    .collect()
+}
+
+#[test]
+fn an_xtr_that_moves_registers_anew_and_solicits_whom_it_sends_to() {
+    let mut world = World::new();
+    world.server.allow(eid("10.112.0.77"), 3);
+    world.register(1, SERVICE, 1);
+    world.register(3, "10.112.0.77", 1);
+    world.want(1, "10.112.0.77");
+    world.want(3, SERVICE);
+    world.advance(Duration::from_secs(2));
+    assert_eq!(world.route(3, SERVICE), Some(rloc(11)));
+
+    // Its publication and its first solicitation get lost.
+    world.lose.insert((SERVER, rloc(13)), 1);
+    world.lose.insert((rloc(21), rloc(13)), 1);
+    relocate(&mut world);
+    let service = world.server.mapping(&eid(SERVICE)).unwrap();
+    assert_eq!(service.locators.len(), 1, "in the place of the one before");
+    assert_eq!(service.locators[0].address, rloc(21));
+    let acknowledged = world
+        .sent
+        .iter()
+        .position(|(from, one)| *from == SERVER && one.to.ip() == rloc(21));
+    let solicited = world
+        .sent
+        .iter()
+        .position(|(from, one)| *from == rloc(21) && one.to.ip() == rloc(13));
+    assert!(
+        acknowledged.unwrap() < solicited.unwrap(),
+        "whoever asked before would be told the old one"
+    );
+    let asked = solicitations(&mut world, 21, 13);
+    assert_eq!(asked.len(), 1);
+    // The form is Open Overlay Router's.
+    assert_eq!(asked[0].source_eid, Some(eid(SERVICE)));
+    assert_eq!(asked[0].queries[0].eid, eid("10.112.0.77"));
+    assert_eq!(asked[0].itr_rlocs, [rloc(21)]);
+    assert_eq!(world.counted_by(3, "smr_received"), 0);
+
+    world.advance(Duration::from_secs(3));
+    assert_eq!(world.route(3, SERVICE), Some(rloc(21)));
+    assert_eq!(world.counted_by(3, "smr_received"), 1);
+    world.advance(Duration::from_mins(1));
+    assert_eq!(solicitations(&mut world, 21, 13).len(), 2, "three in all");
+
+    // Publications reach it where it is.
+    let now = world.now;
+    world.edge(3).withdraw(&eid("10.112.0.77"), now);
+    world.run();
+    let heard =
+        |(at, event): &(_, Event)| *at == rloc(21) && *event == Event::Gone(eid("10.112.0.77"));
+    assert!(world.events.iter().any(heard), "{:?}", world.events);
+}
+
+#[test]
+fn an_itr_without_a_subscription_follows_the_solicitation_alone() {
+    let mut world = World::new();
+    let mut config = crate::world::server_config();
+    config.solicits = false;
+    let mut server = crate::server::MapServer::new(config, 1, world.now);
+    for (id, text) in [(1, SERVICE), (3, "10.112.0.77")] {
+        server.allow(eid(text), id);
     }
-    let sent = world.edge(1).poll_transmit().unwrap();
-    let request = MapRequest::parse(&sent.payload).unwrap();
-    assert_eq!(request.source_eid, Some(eid(SERVICE)));
-    assert_eq!(request.queries[0].eid, eid("192.168.1.0/24"));
-    assert!(world.edge(1).poll_transmit().is_none(), "one in 3 s");
+    world.server = server;
+    let mut config = crate::world::edge_config(3, 13);
+    config.subscribe = false;
+    let mut number = 0;
+    let random = Box::new(move || {
+        number += 1;
+        number
+    });
+    let edge = Control::new(config, crate::world::BEGUN_NS, random, world.now);
+    world.edges.insert(rloc(13), edge);
+    world.register(1, SERVICE, 1);
+    world.register(3, "10.112.0.77", 1);
+    world.want(1, "10.112.0.77");
+    world.want(3, SERVICE);
+    world.advance(Duration::from_secs(2));
+    relocate(&mut world);
+    assert_eq!(world.counted("solicitation"), 0);
+    assert_eq!(world.counted_by(3, "smr_received"), 1);
+    assert_eq!(world.route(3, SERVICE), Some(rloc(21)));
 }
 
 #[test]

@@ -93,6 +93,8 @@ pub struct ServerConfig {
     pub sites: BTreeMap<u64, Site>,
     /// Prefixes of the mapping system beside those of the sites: the pools of service addresses.
     pub prefixes: Vec<Eid>,
+    /// Whether ITRs without a subscription are told of changes by solicitations of this Map-Server's own.
+    pub solicits: bool,
     pub limits: Limits,
 }
 
@@ -104,6 +106,7 @@ impl ServerConfig {
             port: CONTROL_PORT,
             sites,
             prefixes: Vec::new(),
+            solicits: true,
             limits: Limits::default(),
         }
     }

@@ -380,6 +380,9 @@ impl MapServer {
         };
         self.count("mapping_changed");
         self.publish(&record, now);
+        if !self.config.solicits {
+            return;
+        }
         self.solicitations.changed(eid, now);
         for one in self.solicitations.on_time(now) {
             self.solicit(one);

@@ -1,6 +1,6 @@
 //! The command line of `xr-lisp xtr`, and what is wrong with it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use service::ConfigError;
@@ -9,6 +9,7 @@ use service::args::Common;
 use crate::data::header::MAX_24;
 use crate::data::mtu::{MIN_LINK_BYTES, longest_inner};
 
+use super::follow::addresses;
 use super::mapping_args::MappingArgs;
 use super::static_map::{StaticMapping, mapping};
 
@@ -36,9 +37,18 @@ pub struct XtrArgs {
         env = "XR_LOCATOR",
         value_name = "ADDR",
         value_delimiter = ',',
-        required = true
+        required_unless_present = "locator_of"
     )]
     pub(crate) locators: Vec<IpAddr>,
+    /// Interface whose addresses are the locators, also when it gets others: what is registered follows, and whoever sends here is solicited
+    #[arg(
+        long,
+        env = "XR_LOCATOR_OF",
+        value_name = "NAME",
+        conflicts_with = "locators",
+        requires = "map_server"
+    )]
+    pub(crate) locator_of: Option<String>,
     /// Endpoints on this side: where packets out of the tunnel go, and packets into it are from
     #[arg(
         long = "endpoint",
@@ -89,6 +99,9 @@ pub struct XtrArgs {
         default_value_t
     )]
     pub(crate) offloads: Offloads,
+    /// Say each mapping that is another than before in a line of JSON on standard output, with the time on `CLOCK_MONOTONIC`
+    #[arg(long, env = "XR_EVENTS")]
+    pub(crate) events: bool,
     /// User to become once everything is open, when started as root; 0 stays root
     #[arg(long, env = "XR_USER", value_name = "UID", default_value_t = 65_534)]
     pub(crate) user: u32,
@@ -137,6 +150,17 @@ impl XtrArgs {
                 "Give 1 to 15 letters and digits.",
             ));
         }
+        let is_bare_ipv6 = self.offloads == Offloads::Off
+            && self.locator_of.is_some()
+            && self.locators.iter().any(IpAddr::is_ipv6);
+        if is_bare_ipv6 {
+            return Err(ConfigError::new(
+                "--locator-of (XR_LOCATOR_OF)",
+                self.locator_of.clone().unwrap_or_default(),
+                "it has an address of IPv6, whose source no system fills in for whole packets",
+                "Leave --offloads auto (XR_OFFLOADS), or use an interface without IPv6.",
+            ));
+        }
         let outside = |prefix: &&IpNet| {
             !self
                 .endpoints
@@ -152,6 +176,39 @@ impl XtrArgs {
             ));
         }
         Ok(())
+    }
+
+    /// The addresses of `--locator-of`, where that is given, become the locators.
+    pub(crate) fn find_locators(&mut self) -> Result<(), ConfigError> {
+        let Some(interface) = &self.locator_of else {
+            return Ok(());
+        };
+        let wrong = |why: String| {
+            ConfigError::new(
+                "--locator-of (XR_LOCATOR_OF)",
+                &**interface,
+                why,
+                "Name an interface that is up and has an address; `ip address` lists them.",
+            )
+        };
+        self.locators = addresses(interface).map_err(|error| wrong(error.to_string()))?;
+        if self.locators.is_empty() {
+            return Err(wrong("it has no address, or is not there".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The addresses that the sockets of the data plane have: those of an interface may change, and the system then takes its present one.
+    pub(crate) fn data_addresses(&self) -> Vec<IpAddr> {
+        let of_system = |locator: &IpAddr| match locator {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        if self.locator_of.is_some() {
+            self.locators.iter().map(of_system).collect()
+        } else {
+            self.locators.clone()
+        }
     }
 
     /// What is routed into the device.
@@ -202,6 +259,19 @@ mod tests {
         assert_eq!(twice.unwrap_err().value, "10.0.0.2");
         let long = args(&["--locator", "10.0.0.1", "--device", "a-name-of-sixteen"]);
         assert_eq!(long.check().unwrap_err().origin, "--device (XR_DEVICE)");
+    }
+
+    #[test]
+    fn locators_that_follow_an_interface_are_the_systems_in_the_data_plane() {
+        let more = ["--map-server", "10.0.0.9", "--key-file", "key"];
+        let mut one = args(&[["--locator-of", "lo"].as_slice(), &more].concat());
+        one.find_locators().unwrap();
+        assert_eq!(one.locators[0], IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(one.data_addresses()[0], IpAddr::from([0, 0, 0, 0]));
+        let mut none = args(&[["--locator-of", "no-such-one"].as_slice(), &more].concat());
+        assert_eq!(none.find_locators().unwrap_err().value, "no-such-one");
+        let fixed = args(&["--locator", "10.0.0.1"]);
+        assert_eq!(fixed.data_addresses(), fixed.locators);
     }
 
     #[test]

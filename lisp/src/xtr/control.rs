@@ -9,13 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::future::select_all;
-use parking_lot::Mutex;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Unit;
 use service::{Shutdown, StartError, clock};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Receiver;
@@ -25,14 +18,18 @@ use crate::edge::{Control, Event};
 use crate::eid::{Eid, InstanceId};
 use crate::mapping::Mapping;
 use crate::ports::CONTROL_PORT;
+use crate::told::{Told, monotonic_ns};
 use crate::transmit::Transmit;
 use crate::wire::{
     Action, Locator, MAX_MESSAGE_BYTES, MapRequest, Message, ReplyFlags, RequestFlags,
 };
 
 use super::args::XtrArgs;
+use super::follow::{self, Changes, addresses};
 use super::forwarding::Forwarding;
 use super::probing::Probing;
+use super::said::{self, Said};
+use super::seen::ControlMetrics;
 
 /// Datagrams that are taken before what they led to is sent.
 const AT_ONCE: usize = 64;
@@ -46,38 +43,6 @@ const WITHDRAWING: Duration = Duration::from_millis(500);
 /// Minutes that what is registered may be used without being asked for again.
 const TTL_MINUTES: u32 = 1440;
 
-/// What others see of a control plane.
-#[derive(Debug, Default)]
-struct Seen {
-    counts: BTreeMap<&'static str, u64>,
-    round_trips: BTreeMap<IpAddr, Duration>,
-}
-
-/// What a control plane has done, at `/metrics`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ControlMetrics(Arc<Mutex<Seen>>);
-
-impl Collector for ControlMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let seen = self.0.lock();
-        let help = "What the control plane of the tunnel router did, and what it ignored";
-        let name = "xr_lisp_xtr_control";
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (what, count) in &seen.counts {
-            let labels = [("what", *what)];
-            ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
-        }
-        let (name, help) = ("xr_lisp_xtr_round_trip", "Of the last probe of a locator");
-        let unit = Some(&Unit::Seconds);
-        let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        for (locator, took) in &seen.round_trips {
-            let labels = [("locator", locator.to_string())];
-            ConstGauge::new(took.as_secs_f64()).encode(family.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-}
-
 /// What a control plane waits for.
 enum Happened {
     /// Something is due.
@@ -86,6 +51,14 @@ enum Happened {
     Readable(usize),
     /// A packet for this destination has no mapping.
     Missed(IpAddr),
+    /// Addresses of interfaces have come or gone.
+    Addresses,
+}
+
+/// The interface that the locators are of.
+struct Followed {
+    interface: String,
+    changes: Changes,
 }
 
 /// A control plane that has its sockets.
@@ -95,10 +68,13 @@ pub(crate) struct ControlPlane {
     probing: Option<Probing>,
     instance: InstanceId,
     locators: Vec<IpAddr>,
+    followed: Option<Followed>,
     forwarding: Forwarding,
     /// Mappings that were given, below those that are learnt.
     given: Table,
     learnt: BTreeMap<Eid, Arc<Mapping>>,
+    /// Where packets of each learnt prefix go, as it was said last; none where nothing is to be said.
+    said: Option<Said>,
     seen: ControlMetrics,
 }
 
@@ -113,17 +89,16 @@ impl ControlPlane {
         config.serves = endpoints
             .map(|prefix| Eid::new(instance, *prefix))
             .collect();
-        let bind = |&locator: &IpAddr| {
-            let address = SocketAddr::new(locator, CONTROL_PORT);
-            let bound = std::net::UdpSocket::bind(address).and_then(|socket| {
-                socket.set_nonblocking(true)?;
-                UdpSocket::from_std(socket)
-            });
-            let failed =
-                |source| StartError::from_listen(address, "--locator (XR_LOCATOR)", source);
-            bound.map(|socket| (locator, socket)).map_err(failed)
+        let sockets = args.locators.iter().map(|locator| bind(*locator));
+        let sockets = sockets.collect::<Result<_, _>>()?;
+        let follow = |interface: &String| {
+            let changes = Changes::open().context("the kernel tells no changes of addresses")?;
+            anyhow::Ok(Followed {
+                interface: interface.clone(),
+                changes,
+            })
         };
-        let sockets = args.locators.iter().map(bind).collect::<Result<_, _>>()?;
+        let followed = args.locator_of.as_ref().map(follow).transpose()?;
         let now = Instant::now();
         let random = Box::new(random);
         let mut control = Control::new(config, clock::now().0.saturating_mul(1000), random, now);
@@ -140,9 +115,11 @@ impl ControlPlane {
             probing: mapping.probe_interval().map(Probing::new),
             instance,
             locators: args.locators.clone(),
+            followed,
             forwarding: forwarding.clone(),
             given: (*forwarding.current()).clone(),
             learnt: BTreeMap::new(),
+            said: args.events.then(Said::default),
             seen: ControlMetrics::default(),
         }))
     }
@@ -155,6 +132,8 @@ impl ControlPlane {
     /// Registers, asks, subscribes, answers and probes until the shutdown, and then withdraws what was registered.
     pub(crate) async fn run(mut self, mut misses: Receiver<IpAddr>, shutdown: Shutdown) {
         let mut buffer = vec![0; MAX_MESSAGE_BYTES + 1];
+        // Addresses may have changed before changes were told.
+        self.move_along();
         while !shutdown.has_fired() {
             self.step(&mut misses, &mut buffer, &shutdown.clone()).await;
         }
@@ -201,6 +180,7 @@ impl ControlPlane {
                 }
             },
             Some(destination) = misses.recv() => Happened::Missed(destination),
+            () = changed(self.followed.as_ref()) => Happened::Addresses,
         };
         match happened {
             Happened::Time => {}
@@ -209,12 +189,42 @@ impl ControlPlane {
                 let host = Eid::host(self.instance, destination);
                 self.control.want(host, Instant::now());
             }
+            Happened::Addresses => self.move_along(),
         }
         let now = Instant::now();
         if self.control.next_time().is_some_and(|next| next <= now) {
             self.control.on_time(now);
         }
         self.probe(now).await;
+    }
+
+    /// Takes the addresses that the interface has now as locators, if they are others.
+    fn move_along(&mut self) {
+        let Some(followed) = &self.followed else {
+            return;
+        };
+        let found = addresses(&followed.interface).unwrap_or_default();
+        let locators = follow::after(&self.locators, &found);
+        if locators == self.locators {
+            return;
+        }
+        let at_ns = monotonic_ns();
+        let sockets: Result<_, _> = locators.iter().map(|locator| bind(*locator)).collect();
+        match sockets {
+            Ok(sockets) => self.sockets = sockets,
+            // It may have gone again; the next change says so.
+            Err(error) => {
+                tracing::warn!(interface = followed.interface, "cannot move: {error}");
+                return;
+            }
+        }
+        tracing::info!(from = ?self.locators, to = ?locators, "moved");
+        self.locators.clone_from(&locators);
+        if self.said.is_some() {
+            let locators = locators.clone();
+            Told::Moved { at_ns, locators }.say();
+        }
+        self.control.relocate(locators, Instant::now());
     }
 
     fn take(&mut self, index: usize, buffer: &mut [u8]) {
@@ -273,11 +283,8 @@ impl ControlPlane {
         while let Some(transmit) = self.control.poll_transmit() {
             send(&self.sockets, &transmit).await;
         }
-        let mut seen = self.seen.0.lock();
-        seen.counts.clone_from(self.control.counts());
-        if let Some(probing) = &self.probing {
-            seen.round_trips = probing.round_trips().collect();
-        }
+        let round_trips = self.probing.iter().flat_map(Probing::round_trips);
+        self.seen.set(self.control.counts(), round_trips);
     }
 
     /// Takes what the machine has learnt into the forwarding table.
@@ -329,7 +336,42 @@ impl ControlPlane {
                 table.set(eid.prefix(), path);
             }
         }
+        // The time before the change: a packet may take the new way at once.
+        let at_ns = monotonic_ns();
+        let ways = self.said.as_ref().map(|_| {
+            let ways = self
+                .learnt
+                .keys()
+                .map(|eid| (*eid, table.path(eid.address())));
+            said::ways(ways)
+        });
         self.forwarding.set(table);
+        if let (Some(said), Some(ways)) = (&mut self.said, ways) {
+            said.change(ways, at_ns);
+        }
+    }
+}
+
+/// The control port of a locator, with the locator.
+fn bind(locator: IpAddr) -> Result<(IpAddr, UdpSocket), StartError> {
+    let address = SocketAddr::new(locator, CONTROL_PORT);
+    let bound = std::net::UdpSocket::bind(address).and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        UdpSocket::from_std(socket)
+    });
+    let failed = |source| StartError::from_listen(address, "--locator (XR_LOCATOR)", source);
+    bound.map(|socket| (locator, socket)).map_err(failed)
+}
+
+/// Waits until addresses of interfaces have changed; for ever where none is followed.
+async fn changed(followed: Option<&Followed>) {
+    let Some(followed) = followed else {
+        return std::future::pending().await;
+    };
+    if let Err(error) = followed.changes.next().await {
+        tracing::warn!("changes of addresses: {error}");
+        // Looked at now and then all the same.
+        tokio::time::sleep(LOOK).await;
     }
 }
 

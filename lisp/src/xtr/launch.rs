@@ -39,9 +39,10 @@ struct Opened {
 /// Opens everything that takes rights.
 fn open(args: &XtrArgs, forwarding: &Forwarding) -> anyhow::Result<Opened> {
     let wants_offloads = args.offloads == Offloads::Auto;
+    let locators = args.data_addresses();
     let settings = Arc::new(Settings {
         instance: args.instance,
-        locators: args.locators.clone(),
+        locators: locators.clone(),
         endpoints: args.endpoints.iter().map(ipnet::IpNet::trunc).collect(),
         link_bytes: usize::from(args.link_mtu),
     });
@@ -50,7 +51,7 @@ fn open(args: &XtrArgs, forwarding: &Forwarding) -> anyhow::Result<Opened> {
     let mut receives_rows = wants_offloads;
     for _ in 0..queues {
         let mut sockets = Vec::new();
-        for &locator in &args.locators {
+        for &locator in &locators {
             let opened = sockets::receiver(locator, queues > 1, wants_offloads);
             let (socket, rows) = opened.with_context(|| {
                 format!("cannot receive at {locator} port 4341, from --locator (XR_LOCATOR): give an address of this machine whose port is free")
@@ -76,9 +77,9 @@ fn open(args: &XtrArgs, forwarding: &Forwarding) -> anyhow::Result<Opened> {
     let mut sending = "";
     for (queue, sockets) in device.queues.iter().zip(receivers) {
         let sender = if wants_offloads {
-            Sender::segments(&args.locators)
+            Sender::segments(&locators)
         } else {
-            Sender::whole(&args.locators)
+            Sender::whole(&locators)
         };
         let sender =
             sender.context("cannot open the sockets that send: whole packets take CAP_NET_RAW")?;
@@ -191,7 +192,8 @@ impl Running {
 }
 
 /// Carries packets until the shutdown.
-pub async fn run(args: XtrArgs, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(mut args: XtrArgs, shutdown: Shutdown) -> anyhow::Result<()> {
+    args.find_locators()?;
     args.check()?;
     let address = args.common.ops.context("--ops has a default")?;
     let mappings = args.mappings.iter().cloned();

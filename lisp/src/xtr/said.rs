@@ -1,0 +1,85 @@
+//! What was said of where packets go, and what of it is different.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::data::table::Path;
+use crate::eid::Eid;
+use crate::told::Told;
+
+/// The locators of each learnt prefix, the best first.
+pub(crate) type Ways = BTreeMap<Eid, Vec<IpAddr>>;
+
+/// Where packets go by these paths.
+pub(crate) fn ways<'a>(paths: impl Iterator<Item = (Eid, Option<&'a Path>)>) -> Ways {
+    paths
+        .map(|(eid, path)| (eid, path.map(best_first).unwrap_or_default()))
+        .collect()
+}
+
+fn best_first(path: &Path) -> Vec<IpAddr> {
+    let Path::Tunnel(locators) = path else {
+        return Vec::new();
+    };
+    let mut usable: Vec<_> = locators.iter().filter(|one| one.is_usable()).collect();
+    usable.sort_by_key(|one| one.priority);
+    usable.iter().map(|one| one.address).collect()
+}
+
+/// What was said last.
+#[derive(Debug, Default)]
+pub(crate) struct Said(Ways);
+
+impl Said {
+    /// Says what is different from before.
+    pub(crate) fn change(&mut self, ways: Ways, at_ns: u64) {
+        for told in self.differences(ways, at_ns) {
+            told.say();
+        }
+    }
+
+    fn differences(&mut self, ways: Ways, at_ns: u64) -> Vec<Told> {
+        let told = |eid: &Eid, locators: &[IpAddr]| Told::Mapping {
+            at_ns,
+            eid: *eid,
+            locators: locators.to_vec(),
+        };
+        let before = std::mem::replace(&mut self.0, ways);
+        let other = self
+            .0
+            .iter()
+            .filter(|(eid, now)| before.get(eid) != Some(now));
+        let gone = before.keys().filter(|eid| !self.0.contains_key(eid));
+        let other = other.map(|(eid, now)| told(eid, now));
+        other.chain(gone.map(|eid| told(eid, &[]))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Locator;
+
+    #[test]
+    fn only_what_is_different_is_said() {
+        let locator = |last: u8, priority| Locator::new([10, 0, 0, last].into(), priority, 100);
+        let eid = |text: &str| -> Eid { text.parse().unwrap() };
+        let both = Path::Tunnel(vec![locator(11, 2), locator(12, 1), locator(13, 255)]);
+        let (cart, front) = (eid("10.112.0.10"), eid("10.112.0.11"));
+        let all = ways([(cart, Some(&both)), (front, Some(&Path::Drop))].into_iter());
+        assert_eq!(
+            all[&cart],
+            [IpAddr::from([10, 0, 0, 12]), [10, 0, 0, 11].into()]
+        );
+        let mut said = Said::default();
+        assert_eq!(said.differences(all.clone(), 1).len(), 2);
+        assert_eq!(said.differences(all, 2), []);
+        let one = ways([(cart, Some(&both))].into_iter());
+        let gone = Told::Mapping {
+            at_ns: 3,
+            eid: front,
+            locators: vec![],
+        };
+        assert_eq!(said.differences(one, 3), [gone]);
+    }
+}
