@@ -1,12 +1,14 @@
 //! The frames of a video file, through the ffmpeg command: this program links no media framework.
 
 use std::{
+    ffi::OsString,
     io::{BufReader, Read as _},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context as _, bail};
+use serde::Deserialize;
 use stamp::{Line, MIN_HEIGHT, MIN_WIDTH, Plane, STRIP_HEIGHT, STRIP_WIDTH};
 
 use super::{
@@ -39,6 +41,9 @@ pub(super) struct Frames {
 
 impl Frames {
     /// Starts ffmpeg on `path`.
+    ///
+    /// # Errors
+    /// Also where the file has several videos: a picture before the film would be taken for it.
     pub(super) fn open(path: &Path, kind: Kind) -> anyhow::Result<Self> {
         let (width, height) = match kind {
             Kind::Stamp => (MIN_WIDTH, MIN_HEIGHT),
@@ -47,13 +52,13 @@ impl Frames {
         if !path.is_file() {
             bail!("{} is no file", path.display());
         }
-        let expected = count(path).unwrap_or(0);
+        let expected = expected(path)?;
         // The luma plane as it is, without a change of range; each picture once.
         let filter = format!("format=yuv420p,extractplanes=y,crop={width}:{height}:0:0");
         let mut ffmpeg = Command::new("ffmpeg")
             .args(["-hide_banner", "-nostdin", "-loglevel", "error", "-i"])
-            .arg(path)
-            .args(["-map", "0:v:0", "-vf", &filter])
+            .arg(file(path))
+            .args(["-map", "0:V:0", "-vf", &filter])
             .args([
                 "-fps_mode",
                 "passthrough",
@@ -145,14 +150,126 @@ fn cut(image: &Image) -> Frame {
     Frame { strip, blocks }
 }
 
-/// The number of frames that the file's index gives.
-fn count(path: &Path) -> Option<u64> {
+/// What ffprobe prints.
+#[derive(Deserialize)]
+struct Probed {
+    streams: Vec<Stream>,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    codec_name: Option<String>,
+    width: u32,
+    height: u32,
+    nb_read_packets: Option<String>,
+}
+
+impl Stream {
+    fn described(&self) -> String {
+        format!(
+            "{} {}x{} of {} pictures",
+            self.codec_name.as_deref().unwrap_or("unknown"),
+            self.width,
+            self.height,
+            self.nb_read_packets.as_deref().unwrap_or("unknown")
+        )
+    }
+}
+
+/// How many frames the file's film has; 0 where ffprobe does not say. Covers, which files mark as such, are no videos.
+fn expected(path: &Path) -> anyhow::Result<u64> {
     let output = Command::new("ffprobe")
-        .args(["-v", "error", "-select_streams", "v:0", "-count_packets"])
-        .args(["-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"])
-        .arg(path)
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.trim().trim_end_matches(',').parse().ok()
+        .args(["-v", "error", "-select_streams", "V", "-count_packets"])
+        .args([
+            "-show_entries",
+            "stream=codec_name,width,height,nb_read_packets",
+        ])
+        .args(["-of", "json"])
+        .arg(file(path))
+        .output();
+    // What ffprobe cannot read ffmpeg cannot either, and that says why.
+    let probed = output.ok().and_then(|output| {
+        let probed: Probed = serde_json::from_slice(&output.stdout).ok()?;
+        Some(probed.streams)
+    });
+    match probed.unwrap_or_default().as_slice() {
+        [] => Ok(0),
+        [film] => Ok(film
+            .nb_read_packets
+            .as_deref()
+            .and_then(|packets| packets.parse().ok())
+            .unwrap_or(0)),
+        several => {
+            let several: Vec<_> = several.iter().map(Stream::described).collect();
+            bail!(
+                "{} has several videos ({}), and nothing says which shows the stamps: keep that one, as in \
+                 `ffmpeg -i FILE -map 0:V:1 -c copy film.mkv`",
+                path.display(),
+                several.join(", ")
+            )
+        }
+    }
+}
+
+/// The file as ffmpeg takes it: a colon in a name would otherwise end a protocol's.
+fn file(path: &Path) -> OsString {
+    let mut name = OsString::from("file:");
+    name.push(path);
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ffmpeg(folder: &Path, args: &str) {
+        let status = Command::new("ffmpeg")
+            .current_dir(folder)
+            .args(["-v", "error"])
+            .args(args.split(' '))
+            .status();
+        assert!(status.expect("ffmpeg is installed").success(), "{args}");
+    }
+
+    /// A film of twelve pictures with a still before it, as `name`.
+    fn with_a_still(name: &str, more: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let source = "-f lavfi -i testsrc2=size=";
+        ffmpeg(
+            dir.path(),
+            &format!("{source}320x240 -frames:v 1 still.jpg"),
+        );
+        ffmpeg(
+            dir.path(),
+            &format!("{source}640x360 -frames:v 12 -c:v libx264 film.mp4"),
+        );
+        let join = "-i still.jpg -i film.mp4 -map 0 -map 1 -c copy";
+        ffmpeg(dir.path(), &format!("{join}{more} file:{name}"));
+        dir
+    }
+
+    #[test]
+    fn a_cover_is_not_taken_for_the_film() {
+        let dir = with_a_still("12:30.mp4", " -disposition:v:0 attached_pic");
+        let path = dir.path().join("12:30.mp4");
+        let mut frames = Frames::open(&path, Kind::Stamp).expect("the film");
+        assert_eq!(frames.expected(), 12);
+        let shown = frames.by_ref().map(|frame| frame.expect("a picture"));
+        assert_eq!(shown.count(), 12);
+        frames.end().expect("ffmpeg read it");
+    }
+
+    #[test]
+    fn a_file_of_several_videos_is_refused_and_they_are_named() {
+        let dir = with_a_still("still-first.mkv", "");
+        let path = dir.path().join("still-first.mkv");
+        let Err(error) = Frames::open(&path, Kind::Stamp) else {
+            panic!("two of them");
+        };
+        let said = error.to_string();
+        assert!(
+            said.contains("mjpeg 320x240 of 1 pictures, h264 640x360 of 12 pictures"),
+            "{said}"
+        );
+    }
 }
