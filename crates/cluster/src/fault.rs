@@ -81,13 +81,16 @@ impl Fault {
 
     /// The answer of an API server that refused something, or did not answer.
     pub(crate) fn of_api(
-        cluster: ClusterName,
+        cluster: impl Into<Option<ClusterName>>,
         object: impl Into<String>,
         error: &kube::Error,
     ) -> Self {
         let kube::Error::Api(status) = error else {
             let remedy = "Is the API server that the kubeconfig names reachable from here? `kubectl version` asks it.";
-            return Self::new(cluster, object, "", told(error), remedy);
+            return Self {
+                cluster: cluster.into(),
+                ..Self::here(object, "", told(error), remedy)
+            };
         };
         let causes = status.details.iter().flat_map(|details| &details.causes);
         let field = causes
@@ -111,12 +114,15 @@ impl Fault {
             _ => "`kubectl get events` in that namespace may say more.",
         };
         let why = format!("{} ({} {})", status.message, status.code, status.reason);
-        Self::new(cluster, object, field, why, remedy)
+        Self {
+            cluster: cluster.into(),
+            ..Self::here(object, field, why, remedy)
+        }
     }
 }
 
 /// An error with all its causes, in one line.
-pub(crate) fn told(error: &dyn std::error::Error) -> String {
+pub fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -40,7 +40,9 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("report", &["settings", "timeline", "result", "stats"]),
     (
         "provision",
-        &["settings", "timeline", "service", "result", "report"],
+        &[
+            "settings", "timeline", "service", "cluster", "result", "report",
+        ],
     ),
     (
         "xrbench",

@@ -44,13 +44,13 @@ async fn kinds(management: &Management) -> anyhow::Result<Vec<(String, Api<Dynam
     let mut found = Vec::new();
     for group in GROUPS {
         // A group that the API server does not know has no objects.
-        let Ok(group) = kube::discovery::group(&management.client, group).await else {
+        let Ok(group) = kube::discovery::group(management.client(), group).await else {
             continue;
         };
         for (resource, capabilities) in served(&group) {
             if capabilities.supports_operation(kube::discovery::verbs::DELETE) {
                 let api = Api::namespaced_with(
-                    management.client.clone(),
+                    management.client().clone(),
                     &management.namespace,
                     &resource,
                 );

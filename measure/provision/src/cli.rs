@@ -4,10 +4,11 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use cluster::Access;
 use service::{ConfigError, Shutdown};
 
 use crate::clean;
-use crate::management::{Access, Management};
+use crate::management::Management;
 use crate::matrix::Matrix;
 use crate::run::{self, Options};
 use crate::simulate::Profile;

@@ -12,7 +12,7 @@ use result::provision::{ClusterOutcome, ClusterRow, Transition, TransitionRow};
 use serde_json::Value;
 use timeline::UnixMicros;
 
-use crate::management::{CLUSTER_API, CLUSTER_NAME, Management, chain};
+use crate::management::{CLUSTER_API, CLUSTER_NAME, Management};
 use crate::matrix::PlannedCluster;
 use crate::observe::Objects;
 use crate::template::Manifests;
@@ -102,7 +102,7 @@ impl Provisioning<'_> {
                         tracing::warn!(
                             cluster = self.name,
                             "a watch broke, and is made again: {}",
-                            chain(&error)
+                            cluster::told(&error)
                         );
                         continue;
                     }

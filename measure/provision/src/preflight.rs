@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cluster::told;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
@@ -10,7 +11,7 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::Value;
 
-use crate::management::{CLUSTER_API, Management, chain};
+use crate::management::{CLUSTER_API, Management};
 use crate::template::Manifests;
 
 /// What is done to the objects.
@@ -24,13 +25,13 @@ pub(crate) async fn faults(
 ) -> Vec<String> {
     let mut found = Vec::new();
     let namespace = &management.namespace;
-    let namespaces: Api<Namespace> = Api::all(management.client.clone());
+    let namespaces: Api<Namespace> = Api::all(management.client().clone());
     match namespaces.get_opt(namespace).await {
         Ok(Some(_)) => {}
         Ok(None) => found.push(format!(
             "Namespace {namespace}: it does not exist; make it (`kubectl create namespace {namespace}`), with the provider's Secrets"
         )),
-        Err(error) => found.push(format!("Namespace {namespace}: {}", chain(&error))),
+        Err(error) => found.push(format!("Namespace {namespace}: {}", told(&error))),
     }
     let objects = || manifests.iter().flat_map(|of| &of.0);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -43,7 +44,7 @@ pub(crate) async fn faults(
             Ok(api) => found.extend(rights(management, &version, &kind, api.resource_url()).await),
             Err(error) => found.push(format!(
                 "{kind} of {version}: {}; install the provider that defines it (`clusterctl init`)",
-                chain(&error)
+                told(&error)
             )),
         }
     }
@@ -55,14 +56,14 @@ pub(crate) async fn faults(
                     .map(ToOwned::to_owned)
             })
             .collect();
-        let secrets: Api<Secret> = Api::namespaced(management.client.clone(), namespace);
+        let secrets: Api<Secret> = Api::namespaced(management.client().clone(), namespace);
         for name in names {
             match secrets.get_opt(&name).await {
                 Ok(Some(_)) => {}
                 Ok(None) => found.push(format!(
                     "Secret {namespace}/{name}, spec.identityRef names it: it does not exist; make it from your clouds.yaml"
                 )),
-                Err(error) => found.push(format!("Secret {namespace}/{name}: {}", chain(&error))),
+                Err(error) => found.push(format!("Secret {namespace}/{name}: {}", told(&error))),
             }
         }
     }
@@ -72,7 +73,7 @@ pub(crate) async fn faults(
 
 /// Whether somebody works on the objects, and nobody does where that is simulated.
 async fn provider(management: &Management, simulated: bool) -> Option<String> {
-    let deployments: Api<Deployment> = Api::all(management.client.clone());
+    let deployments: Api<Deployment> = Api::all(management.client().clone());
     let of_providers = ListParams::default()
         .labels("cluster.x-k8s.io/provider")
         .limit(1);
@@ -87,7 +88,7 @@ async fn provider(management: &Management, simulated: bool) -> Option<String> {
                 .to_owned(),
         ),
         Ok(_) => None,
-        Err(error) => Some(format!("the Deployments of providers cannot be listed: {}", chain(&error))),
+        Err(error) => Some(format!("the Deployments of providers cannot be listed: {}", told(&error))),
     }
 }
 
@@ -95,7 +96,7 @@ async fn provider(management: &Management, simulated: bool) -> Option<String> {
 async fn rights(management: &Management, version: &str, kind: &str, url: &str) -> Option<String> {
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let resource = url.rsplit('/').next().unwrap_or_default();
-    let reviews: Api<SelfSubjectAccessReview> = Api::all(management.client.clone());
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(management.client().clone());
     let mut lacking = Vec::new();
     for verb in VERBS {
         let attributes = ResourceAttributes {
@@ -118,7 +119,7 @@ async fn rights(management: &Management, version: &str, kind: &str, url: &str) -
             Err(error) => {
                 return Some(format!(
                     "the rights to {kind} cannot be asked for: {}",
-                    chain(&error)
+                    told(&error)
                 ));
             }
         }

@@ -76,7 +76,7 @@ impl Record {
                 seed: matrix.seed,
                 repetitions: matrix.repetitions,
                 cells: matrix.cells(),
-                server_version: management.version.clone(),
+                server_version: management.version().to_owned(),
                 parallel: options
                     .simulate
                     .as_ref()

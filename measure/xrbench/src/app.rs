@@ -106,6 +106,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
         Command::Run(args) => {
             let (file, dry_run) = (args.load()?, args.dry_run);
             let options = args.options();
+            options.check()?;
             if dry_run {
                 return run::print_plan(&file, &options).map(|()| exit::OK);
             }

@@ -129,3 +129,35 @@ impl RunArgs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    /// Before a page is announced, which the option implies.
+    #[test]
+    fn a_prometheus_of_ours_is_not_for_clusters() {
+        let options = |line: &[&str]| {
+            let words = ["xrbench", "x.toml"].iter().chain(line);
+            Line::try_parse_from(words)
+                .expect("understood")
+                .run
+                .options()
+        };
+        assert!(options(&["--prometheus"]).check().is_ok());
+        let error = options(&["--prometheus", "--place", "kube"]).check();
+        let error = error.expect_err("it scrapes nothing there").to_string();
+        assert!(
+            error.contains("--prometheus") && error.contains("s1-single-monitored"),
+            "{error}"
+        );
+    }
+}

@@ -16,9 +16,9 @@ use timeline::UnixMicros;
 use super::commands::Programs;
 use super::content::Contents;
 use super::page::Page;
-use super::place::Means;
 use super::place::kube::{self, KubeArgs, KubeTarget};
 use super::place::lab_plan::{self, LabCapabilities};
+use super::place::Means;
 use super::plan::{Plan, Subject};
 use super::progress::Progress;
 use super::prometheus::{self, Scraping};
@@ -72,6 +72,19 @@ pub struct Entry {
     pub page: Option<TcpListener>,
 }
 
+impl RunOptions {
+    /// Whether they go together; to be asked before anything is begun or announced.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.prometheus && self.kube.is_some() {
+            let why = "what runs there is scraped by the clusters' own";
+            let remedy = "Leave it out, and apply k8s/overlays/s1-single-monitored; docs/kubernetes.md says how.";
+            let origin = "--prometheus (XR_PROMETHEUS)";
+            return Err(ConfigError::new(origin, "with --place kube", why, remedy));
+        }
+        Ok(())
+    }
+}
+
 /// Who looks on while a run goes.
 #[derive(Debug)]
 struct Shown {
@@ -122,12 +135,6 @@ pub async fn run(
     entry: Entry,
     shutdown: Shutdown,
 ) -> anyhow::Result<RunFolder> {
-    if options.prometheus && options.kube.is_some() {
-        let why = "what runs there is scraped by the clusters' own";
-        let remedy = "Leave it out, and apply k8s/overlays/s1-single-monitored; docs/kubernetes.md says how.";
-        let origin = "--prometheus (XR_PROMETHEUS)";
-        return Err(ConfigError::new(origin, "with --place kube", why, remedy).into());
-    }
     let scraping = options.prometheus.then(Arc::<Scraping>::default);
     let more = scraping.as_ref().map(Scraping::routes).unwrap_or_default();
     let page = entry.page.map(|page| Page::serve(page, more)).transpose()?;
