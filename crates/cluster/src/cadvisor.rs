@@ -16,13 +16,28 @@ pub struct Reading {
     pub throttled_s: Option<f64>,
 }
 
+/// What a node has, as cAdvisor tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Machine {
+    /// Processors.
+    pub cpus: Option<f64>,
+    /// Memory in bytes.
+    pub memory_bytes: Option<f64>,
+}
+
 const CPU: &str = "container_cpu_usage_seconds_total";
 const MEMORY: &str = "container_memory_working_set_bytes";
 const THROTTLED: &str = "container_cpu_cfs_throttled_seconds_total";
+const CPUS: &str = "machine_cpu_cores";
+const MEMORY_THERE: &str = "machine_memory_bytes";
 
-/// The readings of one page, by the control group of each: cAdvisor's label `id`.
+/// The readings of one page.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page(BTreeMap<String, Reading>);
+pub struct Page {
+    /// By the control group of each: cAdvisor's label `id`.
+    readings: BTreeMap<String, Reading>,
+    machine: Machine,
+}
 
 impl Page {
     /// Reads a page of the kubelet's cAdvisor metrics.
@@ -40,7 +55,7 @@ impl Page {
     /// without the runtime's name and a suffix.
     pub fn container(&self, id: &str) -> Option<&Reading> {
         // An empty number would be in every name.
-        let found = self.0.iter().find(|(group, _)| {
+        let found = self.readings.iter().find(|(group, _)| {
             let last = group.rsplit('/').next().unwrap_or_default();
             !id.is_empty() && last.contains(id)
         });
@@ -49,10 +64,20 @@ impl Page {
 
     /// The reading of the whole node.
     pub fn node(&self) -> Option<&Reading> {
-        self.0.get("/")
+        self.readings.get("/")
+    }
+
+    /// What the node has.
+    pub const fn machine(&self) -> Machine {
+        self.machine
     }
 
     fn add(&mut self, sample: &Sample<'_>) {
+        match sample.name {
+            CPUS => self.machine.cpus = Some(sample.value),
+            MEMORY_THERE => self.machine.memory_bytes = Some(sample.value),
+            _ => {}
+        }
         if ![CPU, MEMORY, THROTTLED].contains(&sample.name) {
             return;
         }
@@ -63,7 +88,7 @@ impl Page {
         if sample.name == CPU && sample.label("cpu").is_some_and(|cpu| cpu != "total") {
             return;
         }
-        let reading = self.0.entry(group).or_default();
+        let reading = self.readings.entry(group).or_default();
         match sample.name {
             CPU => {
                 reading.cpu_s = Some(sample.value);
@@ -75,7 +100,7 @@ impl Page {
     }
 }
 
-/// A line of the format: a name, labels, a value, perhaps a time.
+/// A line of the format: a name, perhaps labels, a value, perhaps a time.
 #[derive(Debug)]
 struct Sample<'a> {
     name: &'a str,
@@ -86,9 +111,15 @@ struct Sample<'a> {
 
 impl<'a> Sample<'a> {
     fn parse(line: &'a str) -> Option<Self> {
-        let (name, rest) = line.trim().split_once('{')?;
-        let end = end_of_labels(rest)?;
-        let (labels, values) = (&rest[..end], &rest[end + 1..]);
+        let line = line.trim();
+        let (name, rest) = line.split_at(line.find(['{', ' '])?);
+        let (labels, values) = match rest.strip_prefix('{') {
+            Some(rest) => {
+                let end = end_of_labels(rest)?;
+                (&rest[..end], &rest[end + 1..])
+            }
+            None => ("", rest),
+        };
         let mut words = values.split_whitespace();
         let value: f64 = words.next()?.parse().ok()?;
         (value.is_finite() && value >= 0.0).then_some(Self {
@@ -166,6 +197,9 @@ container_memory_working_set_bytes{container="client",id="/kubepods.slice/kubepo
 container_memory_working_set_bytes{id="/kube-kxa/kubepods/pod7ad1/3f2aab99"} 2097152 1700000001456
 container_cpu_cfs_throttled_seconds_total{id="/kube-kxa/kubepods/pod7ad1/3f2aab99"} 0.5 1700000001456
 container_memory_working_set_bytes{id="/x"} NaN
+machine_cpu_cores{boot_id="b",machine_id="m",system_uuid="s"} 2
+# TYPE machine_memory_bytes gauge
+machine_memory_bytes 4.131893248e+09
 "#;
 
     #[test]
@@ -182,6 +216,11 @@ container_memory_working_set_bytes{id="/x"} NaN
         assert_eq!(scoped.memory_bytes, Some(1_048_576.0));
         assert_eq!(scoped.cpu_s, None, "what is missing is no zero");
         assert_eq!(page.node().and_then(|node| node.cpu_s), Some(1234.5));
+        let has = Machine {
+            cpus: Some(2.0),
+            memory_bytes: Some(4_131_893_248.0),
+        };
+        assert_eq!(page.machine(), has, "with labels, and without");
         assert_eq!((page.container("other"), page.container("")), (None, None));
         assert_eq!(page.container("x"), None, "no number is no reading");
     }

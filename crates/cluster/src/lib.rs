@@ -34,4 +34,4 @@ pub use objects::{Objects, RUN_LABEL, WORKLOAD_LABEL};
 pub use remove::Leftover;
 pub use render::{Images, MANIFESTS, Overlay, Rendering};
 pub use server::{Access, Flags, Server};
-pub use usage::{ContainerUsage, PodContainer, Usage};
+pub use usage::{ContainerUsage, NodeUsage, PodContainer, Usage};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::cadvisor::{Page, Reading};
+use crate::cadvisor::{Machine, Page, Reading};
 use crate::connect::Cluster;
 use crate::fault::Fault;
 use crate::objects::{list, text};
@@ -25,8 +25,19 @@ pub struct PodContainer {
 pub struct Usage {
     /// Of each container.
     pub containers: Vec<ContainerUsage>,
-    /// Of each node that has one of them, by name.
-    pub nodes: Vec<(String, Reading)>,
+    /// Of each node that has one of them.
+    pub nodes: Vec<NodeUsage>,
+}
+
+/// What a whole node has used, with all that runs on it, and what it has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeUsage {
+    /// The node's name.
+    pub node: String,
+    /// The reading; none where its kubelet tells none of the whole.
+    pub reading: Option<Reading>,
+    /// What the node has.
+    pub machine: Machine,
 }
 
 /// What a container has used, as far as its kubelet told.
@@ -65,10 +76,14 @@ impl Cluster {
                 .get(container.node.as_str())
                 .and_then(|page| page.container(&container.id).copied()),
         };
-        let whole = |(node, page): (&&str, &Page)| Some(((*node).to_owned(), *page.node()?));
+        let whole = |(node, page): (&&str, &Page)| NodeUsage {
+            node: (*node).to_owned(),
+            reading: page.node().copied(),
+            machine: page.machine(),
+        };
         Ok(Usage {
             containers: containers.iter().map(of).collect(),
-            nodes: pages.iter().filter_map(whole).collect(),
+            nodes: pages.iter().map(whole).collect(),
         })
     }
 

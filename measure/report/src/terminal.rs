@@ -33,7 +33,14 @@ pub fn render(summary: &Summary, width: Option<u16>) -> String {
     list(&mut text, "", &view.comparisons);
     // The steps of a ladder are compared in its own table.
     text += &table(view.ladder.as_ref().unwrap_or(&view.differences), width);
-    for of in [&view.stages, &view.frames, &view.seen, &view.resources] {
+    let tables = [
+        &view.stages,
+        &view.frames,
+        &view.seen,
+        &view.resources,
+        &view.nodes,
+    ];
+    for of in tables {
         text += &table(of, width);
     }
     // Writing to a String cannot fail.

@@ -28,8 +28,8 @@ pub use frames::{FrameRows, settle};
 pub use lock::{FolderError, FolderLock};
 pub use machine::Machine;
 pub use repetition::{
-    ContentMeta, FabricMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta, TooBig,
-    TunnelBackend, WanBackend, WanMeta,
+    ContentMeta, FabricMeta, NodeMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta,
+    TooBig, TunnelBackend, WanBackend, WanMeta,
 };
 pub use run::{PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo};
 pub use settings::{Pipeline, Presentation};

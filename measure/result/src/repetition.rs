@@ -205,6 +205,25 @@ pub struct ResourcesMeta {
     pub missing: Vec<String>,
     /// The limits that each cluster has: `cpu`, `memory`. Empty for none.
     pub limited: Vec<String>,
+    /// Whether it was asked of kubelets, and no control group read here.
+    #[serde(default)]
+    pub kubelets: bool,
+    /// Nodes that were measured whole, by their role in `resources.csv`.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, NodeMeta>,
+}
+
+/// A node of a cluster, and what it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeMeta {
+    /// The node's name in its cluster.
+    pub name: String,
+    /// The cluster: `a` or `b`.
+    pub cluster: String,
+    /// Processors, in thousandths of one.
+    pub cpu_millis: u64,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
 }
 
 impl RepetitionMeta {

@@ -10,6 +10,7 @@ mod change;
 mod display;
 mod frames;
 pub mod host;
+pub mod nodes;
 mod paired;
 mod quantile;
 mod schedule;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Window;
+use super::nodes::NodesSecond;
 
 /// What a cluster has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +122,8 @@ pub struct Usage {
     pub seconds: Vec<UsageSecond>,
     /// Where the figures came from: `cgroup-v2`, `cgroup-v1`, `proc`.
     pub sources: BTreeSet<String>,
+    /// What whole nodes used; empty where nobody measured any.
+    pub nodes: Vec<NodesSecond>,
 }
 
 impl Usage {
@@ -147,6 +150,7 @@ impl Usage {
     pub fn merge(&mut self, other: Self) {
         self.seconds.extend(other.seconds);
         self.sources.extend(other.sources);
+        self.nodes.extend(other.nodes);
     }
 }
 

@@ -165,7 +165,7 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
         }
     };
     if let Some(window) = window {
-        measured.usage = read::usage(folder, window, watched, &mut files)?;
+        measured.usage = read::usage(folder, window, watched, meta.resources.as_ref(), &mut files)?;
     }
     let clamped = measured.stages.clamped();
     if clamped > 0 {

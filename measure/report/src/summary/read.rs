@@ -1,10 +1,14 @@
 //! From the files of a repetition to what the statistics take.
 
 use result::{
-    RepetitionFolder,
+    RepetitionFolder, ResourcesMeta,
     rows::{self, HostRow, ResourceRow},
 };
-use stats::{Disturbances, ProcessSecond, Usage, Window, usage::Counters};
+use stats::{
+    Disturbances, ProcessSecond, Usage, Window,
+    nodes::{self, NodeReading},
+    usage::Counters,
+};
 use timeline::UnixMicros;
 
 /// The rows of a sampler are a second apart, and it writes a last one at the end.
@@ -41,6 +45,7 @@ pub(super) fn usage(
     folder: &RepetitionFolder,
     window: Window,
     watched: Option<Window>,
+    meta: Option<&ResourcesMeta>,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<Usage> {
     let found = rows::read::<ResourceRow>(&folder.resources_csv())?;
@@ -53,8 +58,28 @@ pub(super) fn usage(
     if found.cut_off {
         notes.push(cut_off("resources.csv"));
     }
+    let of_nodes = found.rows.iter().filter_map(|row| node(row, meta?));
+    let of_nodes: Vec<_> = of_nodes.collect();
     let rows: Vec<_> = found.rows.into_iter().filter_map(process).collect();
-    Ok(Usage::of(&rows, window))
+    Ok(Usage {
+        nodes: nodes::of(&of_nodes, window),
+        ..Usage::of(&rows, window)
+    })
+}
+
+/// The reading of a whole node; none where the row is no node's.
+fn node(row: &ResourceRow, meta: &ResourcesMeta) -> Option<NodeReading> {
+    let of = meta.nodes.get(&row.role)?;
+    Some(NodeReading {
+        to_us: row.time_us.0,
+        elapsed_us: row.elapsed_us?,
+        node: row.role.clone(),
+        cluster: of.cluster.clone(),
+        cpu_millis: row.cpu_percent * 10.0,
+        memory_bytes: row.memory_bytes? as f64,
+        has_cpu_millis: of.cpu_millis as f64,
+        has_memory_bytes: of.memory_bytes as f64,
+    })
 }
 
 /// The latest time of some rows, microseconds since the Unix epoch.

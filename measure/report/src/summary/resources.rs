@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{Note, NoteKind};
 use result::ResourcesMeta;
 use stats::{
+    nodes::{NodeShare, NodesSecond},
     quantile,
     usage::{CLUSTER, ClusterSecond, FabricSecond, NetworkSecond, Usage},
 };
@@ -43,6 +44,38 @@ pub struct Resources {
     #[serde(default)]
     #[schemars(extend("additionalProperties" = json!({ "type": "number", "minimum": 0 })))]
     pub throttled_s: BTreeMap<String, f64>,
+    /// Whole nodes, with everything that runs on them, as the paper's figures are; null where nobody measured any.
+    #[serde(default)]
+    pub nodes: Option<Nodes>,
+}
+
+/// What the nodes of the clusters used, in percent of what these nodes have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Nodes {
+    /// Processor use of all nodes of a cluster together.
+    pub cpu_percent: PerCluster,
+    /// Memory of all nodes of a cluster together.
+    pub memory_percent: PerCluster,
+    /// Each node, by its role in `resources.csv`.
+    pub each: BTreeMap<String, Node>,
+}
+
+/// A node of a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Node {
+    /// The node's name in its cluster.
+    pub name: String,
+    /// The cluster: `a` or `b`.
+    pub cluster: String,
+    /// Processors that the node has.
+    #[schemars(range(min = 0))]
+    pub cpus: f64,
+    /// Memory that the node has, in bytes.
+    pub memory_bytes: u64,
+    /// Processor use in percent of those.
+    pub cpu_percent: Spread,
+    /// Memory in percent of that.
+    pub memory_percent: Spread,
 }
 
 /// A figure of each cluster.
@@ -148,8 +181,13 @@ pub(super) fn resources(
     meta: Option<&ResourcesMeta>,
     cores: u32,
 ) -> (Resources, Vec<Note>) {
+    let nodes = meta.and_then(|meta| nodes(usage, meta));
     let Some(first) = usage.seconds.first() else {
-        return (Resources::default(), Vec::new());
+        let only_nodes = Resources {
+            nodes,
+            ..Resources::default()
+        };
+        return (only_nodes, meta.into_iter().filter_map(lacking).collect());
     };
     let per_cluster = |figure: fn(&ClusterSecond) -> f64| {
         let seconds = &usage.seconds;
@@ -165,7 +203,9 @@ pub(super) fn resources(
     };
     let clusters: u32 = if first.b.is_some() { 2 } else { 1 };
     let given = clusters * CLUSTER.cpu_millis / 1_000;
-    let oversubscribed = cores < given;
+    // Where kubelets were asked, the cores of this machine are not the clusters'.
+    let asks_kubelets = meta.is_some_and(|meta| meta.kubelets);
+    let oversubscribed = !asks_kubelets && cores < given;
     let resources = Resources {
         cpu_percent: per_cluster(|of| of.cpu_percent),
         memory_percent: per_cluster(|of| of.memory_percent),
@@ -174,7 +214,7 @@ pub(super) fn resources(
         fabric_processes: fabric(usage),
         resources_source: Some(usage.sources.iter().cloned().collect::<Vec<_>>().join(" and ")),
         limits: meta.map(|meta| meta.limited.clone()).unwrap_or_default(),
-        oversubscribed: Some(oversubscribed),
+        oversubscribed: (!asks_kubelets).then_some(oversubscribed),
         oversubscribed_why: oversubscribed.then(|| {
             format!(
                 "oversubscribed: clusters that are given {given} vCPU in all, and the fabric, share {cores} cores; the paper's \
@@ -185,9 +225,47 @@ pub(super) fn resources(
             let all: u64 = seconds.iter().map(|second| second.throttled_us).sum();
             (all > 0).then_some(all as f64 / 1e6)
         }),
+        nodes,
     };
     let notes = notes(&resources, meta);
     (resources, notes)
+}
+
+/// What whole nodes used; none where none was measured in cluster A.
+fn nodes(usage: &Usage, meta: &ResourcesMeta) -> Option<Nodes> {
+    let seconds = &usage.nodes;
+    let has_b = seconds.iter().any(|second| second.b.is_some());
+    let per_cluster = |figure: fn(&NodeShare) -> f64| {
+        let of = |share: fn(&NodesSecond) -> Option<NodeShare>| {
+            Spread::of(seconds.iter().filter_map(share).map(|share| figure(&share)))
+        };
+        Some(PerCluster {
+            a: of(|second| second.a)?,
+            b: of(|second| second.b),
+            mean: Spread::of(
+                seconds
+                    .iter()
+                    .filter_map(|second| second.mean(has_b, figure)),
+            )?,
+        })
+    };
+    let each = meta.nodes.iter().filter_map(|(role, of)| {
+        let shares = || seconds.iter().filter_map(|second| second.each.get(role));
+        let node = Node {
+            name: of.name.clone(),
+            cluster: of.cluster.clone(),
+            cpus: of.cpu_millis as f64 / 1e3,
+            memory_bytes: of.memory_bytes,
+            cpu_percent: Spread::of(shares().map(|share| share.cpu_percent))?,
+            memory_percent: Spread::of(shares().map(|share| share.memory_percent))?,
+        };
+        Some((role.clone(), node))
+    });
+    Some(Nodes {
+        cpu_percent: per_cluster(|share| share.cpu_percent)?,
+        memory_percent: per_cluster(|share| share.memory_percent)?,
+        each: each.collect(),
+    })
 }
 
 fn by_cluster<T>(
@@ -261,10 +339,15 @@ fn notes(resources: &Resources, meta: Option<&ResourcesMeta>) -> Vec<Note> {
         NoteKind::Resources,
         format!(
             "CPU and memory are of the pods' processes only, in percent of {} vCPU and {} GiB a cluster, from {}; the paper's \
-         are of whole VMs",
+         are of whole VMs{}",
             CLUSTER.cpu_millis / 1_000,
             CLUSTER.memory_bytes >> 30,
             resources.resources_source.as_deref().unwrap_or("nowhere"),
+            if resources.nodes.is_some() {
+                ", as those of whole nodes are"
+            } else {
+                ""
+            },
         ),
     )];
     if resources.cpu_percent.is_some_and(|of| of.b.is_none()) {
@@ -302,17 +385,19 @@ fn notes(resources: &Resources, meta: Option<&ResourcesMeta>) -> Vec<Note> {
             )));
         }
     }
-    let missing = meta.map_or(&[][..], |meta| &meta.missing);
-    if !missing.is_empty() {
-        notes.push(Note::new(
-            NoteKind::ControlGroups,
-            format!(
-                "control groups lack {} (root has them on most machines)",
-                missing.join("; ")
-            ),
-        ));
-    }
+    notes.extend(meta.and_then(lacking));
     notes
+}
+
+/// What is not known, or does not hold; none where nothing is missing.
+fn lacking(meta: &ResourcesMeta) -> Option<Note> {
+    let missing = (!meta.missing.is_empty()).then(|| meta.missing.join("; "))?;
+    Some(if meta.kubelets {
+        Note::new(NoteKind::Resources, format!("not known: {missing}"))
+    } else {
+        let text = format!("control groups lack {missing} (root has them on most machines)");
+        Note::new(NoteKind::ControlGroups, text)
+    })
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ fn usage(clusters: u32) -> Usage {
     Usage {
         seconds: seconds.collect(),
         sources: ["cgroup-v1".to_owned()].into(),
+        nodes: Vec::new(),
     }
 }
 
@@ -65,6 +66,7 @@ fn two_clusters_have_a_mean_of_each_second() {
         controllers: vec!["cpu".into(), "cpuacct".into()],
         missing: vec!["memory: its hierarchy is not mounted".into()],
         limited: vec!["cpu".into()],
+        ..ResourcesMeta::default()
     };
     let (resources, notes) = resources(&usage(2), Some(&meta), 2);
     let cpu = resources.cpu_percent.expect("two clusters");
@@ -134,4 +136,52 @@ fn a_single_cluster_has_no_other_and_no_clusters_have_nothing() {
     );
     let (none, notes) = resources(&Usage::default(), None, 1);
     assert_eq!((none, notes), (Resources::default(), Vec::new()));
+}
+
+/// On clusters kubelets are asked: whole nodes stand beside the pods, and this machine's cores say nothing.
+#[test]
+fn whole_nodes_stand_beside_their_pods() {
+    let share = |cpu_percent| NodeShare {
+        cpu_percent,
+        memory_percent: 60.0,
+    };
+    let second = |a: f64| NodesSecond {
+        a: Some(share(a)),
+        b: Some(share(20.0)),
+        each: [("node n of a".to_owned(), share(a))].into(),
+    };
+    let usage = Usage {
+        nodes: [30.0, 40.0, 50.0].map(second).into(),
+        ..usage(2)
+    };
+    let node = result::NodeMeta {
+        name: "n".into(),
+        cluster: "a".into(),
+        cpu_millis: 2_000,
+        memory_bytes: 4 << 30,
+    };
+    let meta = ResourcesMeta {
+        kubelets: true,
+        missing: vec!["the use of node m of b: its kubelet tells none".into()],
+        nodes: [("node n of a".to_owned(), node)].into(),
+        ..ResourcesMeta::default()
+    };
+    let (resources, notes) = resources(&usage, Some(&meta), 2);
+    assert_eq!(resources.oversubscribed, None);
+    let nodes = resources.nodes.expect("measured");
+    let cpu = nodes.cpu_percent;
+    assert_eq!(
+        (cpu.a.p50, cpu.b.map(|b| b.p50), cpu.mean.p50),
+        (40.0, Some(20.0), 30.0)
+    );
+    let each = &nodes.each["node n of a"];
+    assert_eq!(
+        (each.cpus, each.cpu_percent.p50, each.memory_percent.p50),
+        (2.0, 40.0, 60.0)
+    );
+    let text: Vec<_> = notes.iter().map(|note| note.text.as_str()).collect();
+    let text = text.join("\n");
+    assert!(text.contains("as those of whole nodes are"), "{text}");
+    assert!(text.contains("not known: the use of node m of b"), "{text}");
+    assert!(!text.contains("control groups"), "{text}");
 }

@@ -7,8 +7,8 @@ use timeline::{Stage, UnixMicros};
 use crate::summary::{
     ClockFigures, Comparison, Difference, DifferenceUs, DisplayFigures, FabricProcess,
     FloorSummary, FloorUs, FrameCounts, Freezes, GapUs, Goodput, JitterUs, LatencyFigures,
-    LatencyUs, Network, Note, NoteKind, OcrCounts, Paper, PerCluster, Points, Resources, Runs,
-    ScenarioSummary, Setting, Spread, StageUs, Summary, Undisturbed,
+    LatencyUs, Network, Node, Nodes, Note, NoteKind, OcrCounts, Paper, PerCluster, Points,
+    Resources, Runs, ScenarioSummary, Setting, Spread, StageUs, Summary, Undisturbed,
 };
 use result::{
     FabricMeta, Machine, OverlayBackend, Pipeline, RunState, TunnelBackend, WanBackend, WanMeta,
@@ -186,6 +186,13 @@ fn clusters() -> ScenarioSummary {
             fabric_processes: [("wan".to_owned(), process())].into(),
             resources_source: Some("cgroup-v2".into()),
             limits: vec!["cpu".into()],
+            nodes: clusters(47.0, 21.0, 34.0)
+                .zip(clusters(64.0, 58.0, 61.0))
+                .map(|(cpu_percent, memory_percent)| Nodes {
+                    each: [("node far of b".to_owned(), node(cpu_percent.mean))].into(),
+                    cpu_percent,
+                    memory_percent,
+                }),
             ..Resources::default()
         },
         notes: vec![
@@ -193,6 +200,17 @@ fn clusters() -> ScenarioSummary {
             Note::new(NoteKind::ControlGroups, "control groups lack memory"),
         ],
         ..host()
+    }
+}
+
+fn node(percent: Spread) -> Node {
+    Node {
+        name: "far".into(),
+        cluster: "b".into(),
+        cpus: 2.0,
+        memory_bytes: 4 << 30,
+        cpu_percent: percent,
+        memory_percent: percent,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the clusters, the fabric and the network used, beside the paper's figures.
 
 use super::table::{Class, Row, Table};
-use crate::summary::{FabricProcess, Network, PerCluster, ScenarioSummary, Spread, Summary};
+use crate::summary::{FabricProcess, Network, Nodes, PerCluster, ScenarioSummary, Spread, Summary};
 
 /// The scenarios of clusters, with what these used of processors and of memory.
 pub(crate) fn of_clusters(
@@ -52,6 +52,42 @@ pub(super) fn resources(summary: &Summary) -> Table {
     })
     .detail()
     .word("from", |(one, ..)| one.resources.resources_source.clone())
+    .build()
+}
+
+/// CPU and memory of whole nodes; without rows where nobody measured any.
+pub(super) fn nodes(summary: &Summary) -> Table {
+    let [low, high] = summary.paper.memory_percent;
+    let with = summary.scenarios.iter();
+    let rows = with.filter_map(|one| Some((one.into(), (one, one.resources.nodes.as_ref()?))));
+    let tenths = |percent: f64| Some(format!("{percent:.1}"));
+    let paper = |one: &ScenarioSummary| summary.paper.scenario(one.paper);
+    Table::of(
+        "Whole nodes in percent",
+        "Percent of the processors and the memory that the nodes have, p50 over seconds, as their kubelets measured the whole of \
+         them: kernel, kubelet and everything else that runs there too, as in the paper’s figures. Nodes that share a machine \
+         each say what the machine used.",
+        "scenario",
+        rows,
+    )
+    .number("CPU A", |(_, of): &(&ScenarioSummary, &Nodes)| tenths(of.cpu_percent.a.p50))
+    .number("CPU B", |(_, of)| tenths(of.cpu_percent.b?.p50))
+    .number("CPU mean", |(_, of)| tenths(of.cpu_percent.mean.p50))
+    .number("paper CPU", |(one, _)| tenths(paper(one)?.cpu_p50_percent))
+    .number("memory A", |(_, of)| tenths(of.memory_percent.a.p50))
+    .number("memory B", |(_, of)| tenths(of.memory_percent.b?.p50))
+    .number("memory mean", |(_, of)| tenths(of.memory_percent.mean.p50))
+    .number("paper memory", |(one, _)| {
+        paper(one).map(|_| format!("{low:.0} to {high:.0}"))
+    })
+    .prose("nodes", |(_, of)| {
+        let each = of.each.values().map(|node| {
+            let gib = node.memory_bytes as f64 / f64::from(1 << 30);
+            format!("{} of {}: {} vCPU, {gib:.1} GiB", node.name, node.cluster, node.cpus)
+        });
+        Some(each.collect::<Vec<_>>().join("; "))
+    })
+    .detail()
     .build()
 }
 

@@ -49,6 +49,7 @@ fn every_table_is_as_it_was_reviewed() {
         &view.frames,
         &view.seen,
         &view.resources,
+        &view.nodes,
         &view.fabric_processes,
         &view.network,
         &view.fabrics,

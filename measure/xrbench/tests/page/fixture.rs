@@ -244,6 +244,7 @@ fn repetition(
             controllers: vec!["cpu".into(), "memory".into()],
             missing: vec!["the limit of memory: made up".into()],
             limited: vec!["cpu".into()],
+            ..ResourcesMeta::default()
         }),
         started_us: UnixMicros(from - 2 * SECOND),
         client_started_us: Some(UnixMicros(from - SECOND)),

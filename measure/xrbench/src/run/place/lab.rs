@@ -237,6 +237,7 @@ pub(in crate::run) fn resources(tree: &Tree) -> ResourcesMeta {
         controllers: tree.controllers(),
         missing: tree.missing().iter().map(ToString::to_string).collect(),
         limited: tree.limited().iter().map(ToString::to_string).collect(),
+        ..ResourcesMeta::default()
     }
 }
 

@@ -13,6 +13,7 @@ mod certificate;
 pub mod clean;
 mod dry;
 mod follower;
+mod grid;
 mod limits;
 mod plan;
 mod pods;

@@ -1,25 +1,25 @@
 //! What the pods use, as their kubelets tell it: rows of `resources.csv`, as a lab has them.
 //!
 //! A kubelet measures each container about every ten seconds, at times of its own. Processor time between two readings is
-//! taken to have been used evenly, so that every container has a share in each interval of [`STEP_MS`]; an interval for which
-//! some container has no reading on both sides is left out. Whole nodes have rows too, in no cluster: the paper's figures are of
-//! whole machines.
+//! taken to have been used evenly, so that every container has a share in each interval of a [`Grid`]; an interval for which
+//! some container has no reading on both sides is left out. Whole nodes have rows too, in no cluster and on a grid of their own: the
+//! paper's figures are of whole machines.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::ContainerUsage;
-use cluster::cadvisor::Reading;
+use cluster::{ContainerUsage, NodeUsage};
 use parking_lot::Mutex;
-use result::ResourcesMeta;
 use result::rows::ResourceRow;
+use result::{NodeMeta, ResourcesMeta};
 use service::clock;
 use settings::ClusterName;
 use timeline::UnixMicros;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::grid::{Grid, Point, Used};
 use super::pods::Started;
 use super::target::KubeTarget;
 use crate::run::events::Events;
@@ -27,9 +27,6 @@ use crate::run::place::terms::Setup;
 
 /// How often the kubelets are asked.
 const EVERY: Duration = Duration::from_secs(2);
-
-/// The length of an interval, so short that little is lost at the ends of a repetition.
-const STEP_MS: i64 = 2_000;
 
 /// Where the figures come from.
 const SOURCE: &str = "cadvisor";
@@ -62,7 +59,7 @@ impl Usage {
                 // A kubelet that does not answer says nothing of what has ended.
                 if let Some((read, nodes)) = ask(&target, &watched, &mut book, &events).await {
                     rows.push(book.pass(&read, clock::now()));
-                    rows.push(book.nodes(&nodes));
+                    rows.push(book.nodes(&nodes, clock::now()));
                 }
             }
         });
@@ -81,8 +78,8 @@ impl Usage {
 /// A container's cluster and Deployment, and what it has used.
 type Read = (ClusterName, String, ContainerUsage);
 
-/// A node as a role, and what it has used.
-type ReadNode = (String, Reading);
+/// A node's cluster, and what the node has used.
+type ReadNode = (ClusterName, NodeUsage);
 
 async fn ask(
     target: &KubeTarget,
@@ -99,8 +96,7 @@ async fn ask(
         let containers: Vec<_> = of.iter().map(|one| one.container.clone()).collect();
         match cluster.usage(&containers).await {
             Ok(usage) => {
-                let whole = usage.nodes.into_iter();
-                nodes.extend(whole.map(|(node, of)| (format!("node {node} of {name}"), of)));
+                nodes.extend(usage.nodes.into_iter().map(|node| (name, node)));
                 let usages = of.iter().zip(usage.containers);
                 read.extend(usages.map(|(one, usage)| (name, one.name.clone(), usage)));
             }
@@ -117,32 +113,15 @@ async fn ask(
     Some((read, nodes))
 }
 
-/// A reading of a container.
-#[derive(Clone, Copy, Debug)]
-struct Point {
-    at_ms: i64,
-    cpu_s: f64,
-    memory: f64,
-    throttled_s: Option<f64>,
-}
-
-/// The readings of one container.
-#[derive(Debug)]
-struct Series {
-    cluster: ClusterName,
-    name: String,
-    points: Vec<Point>,
-}
-
 /// Every reading that counts.
 #[derive(Debug, Default)]
 struct Book {
-    /// By the container's number.
-    series: BTreeMap<String, Series>,
-    /// By the role of a node: when it was read last, and its processor time by then.
-    nodes: BTreeMap<String, (i64, f64)>,
-    /// The beginning of the next interval.
-    next_ms: i64,
+    /// By the container's number: its cluster and Deployment.
+    pods: Grid<(ClusterName, String)>,
+    /// By the node's role in the rows.
+    nodes: Grid<String>,
+    /// What each node has.
+    sizes: BTreeMap<String, NodeMeta>,
     /// What is not known, by what it is of.
     missing: BTreeMap<String, String>,
     /// Whether any row was written.
@@ -159,123 +138,63 @@ impl Book {
         if unread {
             return Vec::new();
         }
-        let rows = self.rows();
-        // Of what has ended since its last reading nobody knows: the intervals until now are left out.
-        let before = self.series.len();
-        let is_there = |id: &String| read.iter().any(|(.., usage)| usage.container.id == *id);
-        self.series.retain(|id, _| is_there(id));
-        if self.series.len() < before {
-            let now_ms = i64::try_from(now.0 / 1_000).unwrap_or(i64::MAX);
-            self.next_ms = self.next_ms.max(now_ms);
+        let mut rows = Vec::new();
+        for used in self.pods.intervals() {
+            rows.extend(of_pods(&used));
+            self.wrote = true;
         }
+        let is_there = |id: &str| read.iter().any(|(.., usage)| usage.container.id == id);
+        self.pods.keep(is_there, ms(now));
         rows
     }
 
     /// Takes a reading; false where the container has none yet.
     fn note(&mut self, cluster: ClusterName, name: &str, usage: &ContainerUsage) -> bool {
         let id = &usage.container.id;
-        let point = usage.reading.and_then(|of| {
-            Some(Point {
-                at_ms: of.at_ms?,
-                cpu_s: of.cpu_s?,
-                memory: of.memory_bytes?,
-                throttled_s: of.throttled_s,
-            })
-        });
         let what = format!("the use of {name} in cluster {cluster}");
-        let Some(point) = point else {
-            if !self.series.contains_key(id) {
+        let Some(point) = usage.reading.as_ref().and_then(Point::of) else {
+            if !self.pods.has(id) {
                 let why = format!("cAdvisor of node {} tells none", usage.container.node);
                 self.missing.insert(what, why);
             }
-            return self.series.contains_key(id);
+            return self.pods.has(id);
         };
         self.missing.remove(&what);
-        let first = !self.series.contains_key(id);
-        let series = self.series.entry(id.clone()).or_insert_with(|| Series {
-            cluster,
-            name: name.to_owned(),
-            points: Vec::new(),
-        });
-        if series
-            .points
-            .last()
-            .is_none_or(|last| point.at_ms > last.at_ms)
-        {
-            series.points.push(point);
-        }
-        if first {
-            // Before it was read first, its share is not known.
-            self.next_ms = self.next_ms.max(point.at_ms);
-        }
+        self.pods.note(id, &(cluster, name.to_owned()), point);
         true
     }
 
-    /// The rows of every interval that lies between readings of all.
-    fn rows(&mut self) -> Vec<ResourceRow> {
-        let lasts = self.series.values().map(|one| one.points.last());
-        let known_ms = lasts.map(|last| last.map_or(0, |last| last.at_ms)).min();
-        let mut rows = Vec::new();
-        while let Some(to_ms) = known_ms
-            .map(|_| self.next_ms + STEP_MS)
-            .filter(|to_ms| Some(*to_ms) <= known_ms)
-        {
-            let from_ms = self.next_ms;
-            let mut throttled: BTreeMap<String, f64> = BTreeMap::new();
-            let mut shares = Vec::new();
-            for series in self.series.values() {
-                let (Some(from), Some(to)) = (series.at(from_ms), series.at(to_ms)) else {
-                    continue;
-                };
-                if let Some(seconds) = to.throttled_s {
-                    // What holds a cluster back is counted for the whole of it, as in a lab.
-                    *throttled.entry(series.cluster.to_string()).or_default() += seconds;
-                }
-                shares.push((series, from, to));
-            }
-            for (series, from, to) in shares {
-                let cluster = series.cluster.to_string();
-                rows.push(ResourceRow {
-                    throttled_us: throttled.get(&cluster).copied().and_then(micros),
-                    cluster,
-                    ..row(&series.name, from, to)
-                });
-            }
-            self.next_ms = to_ms;
-            self.wrote = true;
-        }
-        let next_ms = self.next_ms;
-        for series in self.series.values_mut() {
-            series.forget_before(next_ms);
-        }
-        rows
-    }
-
-    /// The rows of nodes that were measured anew.
-    fn nodes(&mut self, nodes: &[ReadNode]) -> Vec<ResourceRow> {
-        let mut rows = Vec::new();
-        for (name, of) in nodes {
-            let (Some(memory), Some(at_ms), Some(cpu_s)) = (of.memory_bytes, of.at_ms, of.cpu_s)
+    /// The rows of the intervals for which every node is known by now.
+    fn nodes(&mut self, read: &[ReadNode], now: UnixMicros) -> Vec<ResourceRow> {
+        for (cluster, of) in read {
+            let role = role(*cluster, &of.node);
+            let what = format!("the use of {role}");
+            let size = of.machine.cpus.zip(of.machine.memory_bytes);
+            let (Some(point), Some((cpus, memory_bytes))) =
+                (of.reading.as_ref().and_then(Point::of), size)
             else {
+                if !self.nodes.has(&role) {
+                    let why = "its kubelet does not tell what all of it uses, and what it has";
+                    self.missing.insert(what, why.to_owned());
+                }
                 continue;
             };
-            let before = self.nodes.get(name).copied();
-            if before.is_some_and(|(last_ms, _)| at_ms <= last_ms) {
-                continue;
-            }
-            self.nodes.insert(name.clone(), (at_ms, cpu_s));
-            let point = |at_ms, cpu_s| Point {
-                at_ms,
-                cpu_s,
-                memory,
-                throttled_s: None,
+            self.missing.remove(&what);
+            self.nodes.note(&role, &role, point);
+            let size = NodeMeta {
+                name: of.node.clone(),
+                cluster: cluster.to_string(),
+                cpu_millis: whole(cpus * 1e3).unwrap_or(0),
+                memory_bytes: whole(memory_bytes).unwrap_or(0),
             };
-            rows.extend(
-                before.map(|(last_ms, last_s)| {
-                    row(name, point(last_ms, last_s), point(at_ms, cpu_s))
-                }),
-            );
+            self.sizes.insert(role, size);
         }
+        let mut rows = Vec::new();
+        for used in self.nodes.intervals().iter().flatten() {
+            rows.push(row(&used.what, used.from, used.to));
+        }
+        let is_there = |name: &str| read.iter().any(|(of, one)| role(*of, &one.node) == name);
+        self.nodes.keep(is_there, ms(now));
         rows
     }
 
@@ -292,35 +211,39 @@ impl Book {
             controllers: vec!["cpu".to_owned(), "memory".to_owned()],
             missing,
             limited: Vec::new(),
+            kubelets: true,
+            nodes: self.sizes,
         }
     }
 }
 
-impl Series {
-    /// What was used by a time between two readings.
-    fn at(&self, at_ms: i64) -> Option<Point> {
-        let after = self.points.partition_point(|one| one.at_ms < at_ms);
-        let later = *self.points.get(after)?;
-        if later.at_ms == at_ms {
-            return Some(later);
-        }
-        let earlier = *self.points.get(after.checked_sub(1)?)?;
-        let part = (at_ms - earlier.at_ms) as f64 / (later.at_ms - earlier.at_ms) as f64;
-        let between = |one: f64, two: f64| one + (two - one) * part;
-        Some(Point {
-            at_ms,
-            cpu_s: between(earlier.cpu_s, later.cpu_s),
-            memory: between(earlier.memory, later.memory),
-            throttled_s: (earlier.throttled_s.zip(later.throttled_s))
-                .map(|(one, two)| between(one, two)),
-        })
-    }
+/// A node in the rows, and in the meta beside them: nodes of two clusters may have one name.
+fn role(cluster: ClusterName, node: &str) -> String {
+    format!("node {node} of {cluster}")
+}
 
-    /// Keeps one reading from before this time, and all after it.
-    fn forget_before(&mut self, at_ms: i64) {
-        let first_after = self.points.partition_point(|one| one.at_ms <= at_ms);
-        self.points.drain(..first_after.saturating_sub(1));
+/// The rows of pods in one interval.
+fn of_pods(used: &[Used<(ClusterName, String)>]) -> Vec<ResourceRow> {
+    let mut throttled: BTreeMap<String, f64> = BTreeMap::new();
+    for one in used {
+        if let Some(seconds) = one.to.throttled_s {
+            // What holds a cluster back is counted for the whole of it, as in a lab.
+            *throttled.entry(one.what.0.to_string()).or_default() += seconds;
+        }
     }
+    let rows = used.iter().map(|one| {
+        let cluster = one.what.0.to_string();
+        ResourceRow {
+            throttled_us: throttled.get(&cluster).copied().and_then(micros),
+            cluster,
+            ..row(&one.what.1, one.from, one.to)
+        }
+    });
+    rows.collect()
+}
+
+fn ms(at: UnixMicros) -> i64 {
+    i64::try_from(at.0 / 1_000).unwrap_or(i64::MAX)
 }
 
 /// A row of what was used between two times.
@@ -354,6 +277,7 @@ fn whole(value: f64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use cluster::PodContainer;
+    use cluster::cadvisor::{Machine, Reading};
 
     use super::*;
 
@@ -415,44 +339,59 @@ mod tests {
         assert_eq!(book.meta().missing, Vec::<String>::new());
     }
 
-    #[test]
-    fn intervals_in_which_a_container_ended_or_began_are_left_out() {
-        let mut book = Book::default();
-        for (at_ms, cpu_s) in [(0, 0.0), (10_000, 1.0)] {
-            let both = [read("client", at_ms, cpu_s), read("renderer", at_ms, cpu_s)];
-            book.pass(&both, second(10));
-        }
-        // The renderer is gone, and seen to be at 14 s; another comes, and is read first at 22 s.
-        let alone = |at_ms, cpu_s| read("client", at_ms, cpu_s);
-        assert_eq!(book.pass(&[alone(10_000, 1.0)], second(14)), []);
-        assert_eq!(book.next_ms, 14_000);
-        let rows = book.pass(&[alone(20_000, 2.0)], second(20));
-        assert_eq!(rows.len(), 3, "14 s to 20 s, of the client alone");
-        let again = |at_ms, cpu_s| read("renderer-2", at_ms, cpu_s);
-        assert_eq!(
-            book.pass(&[alone(20_000, 2.0), again(22_000, 0.5)], second(23)),
-            []
-        );
-        let rows = book.pass(&[alone(30_000, 3.0), again(32_000, 1.5)], second(33));
-        let times: Vec<u64> = rows.iter().map(|row| row.time_us.0 / 1_000_000).collect();
-        assert_eq!(times, [24, 24, 26, 26, 28, 28, 30, 30]);
+    fn node(cluster: ClusterName, at_ms: i64, cpu_s: f64) -> ReadNode {
+        let (_, _, usage) = read("node", at_ms, cpu_s);
+        let of = NodeUsage {
+            node: "n".into(),
+            reading: usage.reading,
+            machine: Machine {
+                cpus: Some(2.0),
+                memory_bytes: Some(4e9),
+            },
+        };
+        (cluster, of)
     }
 
     #[test]
-    fn nodes_have_rows_in_no_cluster() {
+    fn nodes_have_rows_in_no_cluster_at_the_same_times() {
         let mut book = Book::default();
-        let at = |at_ms, cpu_s| {
-            let (_, _, usage) = read("node", at_ms, cpu_s);
-            [("node n of a".to_owned(), usage.reading.expect("one"))]
-        };
-        assert_eq!(book.nodes(&at(1_000, 5.0)), []);
-        let rows = book.nodes(&at(11_000, 15.0));
+        let (a, b) = (ClusterName::A, ClusterName::B);
+        let first = [node(a, 1_000, 5.0), node(b, 2_000, 7.0)];
+        assert_eq!(book.nodes(&first, second(60)), []);
+        let next = [node(a, 11_000, 15.0), node(b, 4_000, 7.5)];
+        let rows = book.nodes(&next, second(60));
         let told: Vec<_> = rows
             .iter()
-            .map(|row| (row.cpu_percent, row.cluster.as_str()))
+            .map(|row| {
+                (
+                    row.role.as_str(),
+                    row.cluster.as_str(),
+                    row.cpu_percent.round(),
+                    row.time_us,
+                )
+            })
             .collect();
-        assert_eq!(told, [(100.0, "")]);
-        assert_eq!(book.nodes(&at(11_000, 15.0)), [], "nothing new");
+        let expected = [
+            ("node n of a", "", 100.0, second(4)),
+            ("node n of b", "", 25.0, second(4)),
+        ];
+        assert_eq!(told, expected);
+        let sizes = book.meta().nodes;
+        let of_b = &sizes["node n of b"];
+        assert_eq!((of_b.cluster.as_str(), of_b.cpu_millis), ("b", 2_000));
+    }
+
+    #[test]
+    fn a_node_that_tells_nothing_of_the_whole_is_missing_and_keeps_no_pod_back() {
+        let mut book = Book::default();
+        let (cluster, mut untold) = node(ClusterName::A, 1_000, 5.0);
+        untold.machine.cpus = None;
+        assert_eq!(book.nodes(&[(cluster, untold)], second(1)), []);
+        let pods = [(1_000, 1.0), (5_000, 2.0)]
+            .map(|(at_ms, cpu_s)| book.pass(&[read("client", at_ms, cpu_s)], second(9)).len());
+        assert_eq!(pods, [0, 2]);
+        let missing = book.meta().missing;
+        assert!(missing[0].contains("node n of a"), "{missing:?}");
     }
 
     #[test]
