@@ -21,6 +21,8 @@ pass() { echo "test-kube: $*"; }
 run() { "$xrbench" run "$@" --place kube "${clusters[@]}"; }
 ours() { for file in "${clusters[1]}" "${clusters[3]}"; do kubectl --kubeconfig "$file" get "$1" --all-namespaces --selector xrbench.io/run --output name; done; }
 
+cordoned() { for file in "${clusters[1]}" "${clusters[3]}"; do kubectl --kubeconfig "$file" get nodes --output jsonpath='{.items[*].spec.unschedulable}'; done; }
+
 # What is not ours stays, whatever its name.
 for file in "${clusters[1]}" "${clusters[3]}"; do
     kubectl --kubeconfig "$file" create namespace xrbench-bystander >/dev/null
@@ -65,6 +67,11 @@ for scenario in summary["scenarios"]:
     assert share >= (0.995 if name.endswith("quic") else 0.99), f"{name}: {share}"
     assert cpu is not None and cpu["a"]["p50"] > 0, f"{name}: no processor time"
     assert scenario["resources_source"] == "cadvisor"
+    nodes = scenario["nodes"]
+    assert nodes and 0 < nodes["cpu_percent"]["a"]["p50"] <= 100 and nodes["memory_percent"]["a"]["p50"] > 0, f"{name}: {nodes}"
+    print(f"test-kube: whole nodes: cpu {nodes['cpu_percent']['mean']['p50']} %, memory {nodes['memory_percent']['mean']['p50']} %")
+    ocr = scenario["ocr"]
+    assert ocr["compared"] > 0 and ocr["disagree"] == 0, f"{name}: {ocr}"
     folder = root / name / "run-1"
     meta = json.loads((folder / "meta.json").read_text())
     assert meta["complete"] and meta["clocks"], meta
@@ -97,7 +104,8 @@ assert abs(p50[1] - p50[0]) <= max(0.5, uncertainty)
 P
 pass "a wrong clock is put right"
 
-# A pod that is killed on purpose comes back, and the result says so.
+# What is done on purpose: a pod is killed and comes back; cluster A is cut off, which these clusters' network plugin does not enforce, and the
+# result says so; a node is drained, which is the only one, so that its pods come back when it is given back.
 cat >"$work/kill.toml" <<'T'
 schema = 1
 name = "kill"
@@ -107,19 +115,36 @@ fps = 30
 bitrate = "2M"
 transport = "tcp"
 warmup = "2s"
-duration = "20s"
+duration = "40s"
 first_frame = "60s"
 [[scenario]]
 name = "killed"
 fabric = "nodeport"
-fault = [{ what = "kill", at = "3s", who = "renderer" }]
+fault = [
+    { what = "kill", at = "3s", who = "renderer" },
+    { what = "outage", at = "12s", lasts = "3s", cluster = "a" },
+    { what = "drain", at = "16s", lasts = "3s", who = "client" },
+]
 T
 run "$work/kill.toml" --out "$work/kill" || fail "the run with a killed pod failed"
-grep -q 'kill,renderer' "$work/kill/killed/run-1/events.csv" || fail "no event tells of the kill"
-python3 -c 'import json, sys; f = json.load(open(sys.argv[1]))["scenarios"][0]["frames"]; print(f"test-kube: renderer killed: {f}"); sys.exit(not 0.3 < f["shown"] / f["scheduled"] < 0.99)' \
+for told in 'kill,renderer' 'outage begins,cluster-a' 'outage ends,cluster-a' 'drain,client' 'cordoned,' 'evicted,client' 'uncordoned,'; do
+    grep -q "$told" "$work/kill/killed/run-1/events.csv" || fail "no event tells of: $told"
+done
+grep -q 'had no effect' "$work/kill/summary.json" || fail "frames crossed during the outage, and the result does not say so"
+[ -z "$(cordoned)" ] || fail "a drained node was not given back: $(cordoned)"
+python3 -c 'import json, sys; f = json.load(open(sys.argv[1]))["scenarios"][0]["frames"]; print(f"test-kube: renderer killed: {f}"); sys.exit(not 0.2 < f["shown"] / f["scheduled"] < 0.99)' \
     "$work/kill/summary.json" || fail "a killed renderer is not seen, or never came back"
 
 fi
+
+# A node that a run has cordoned which never came to its end is given back; one that somebody else has cordoned is not.
+node=$(kubectl --kubeconfig "$2" get nodes --output jsonpath='{.items[0].metadata.name}')
+kubectl --kubeconfig "$2" cordon "$node" >/dev/null
+"$xrbench" clean "${clusters[@]}" >/dev/null
+[ "$(cordoned)" = true ] || fail "clean uncordoned a node that no run had cordoned"
+kubectl --kubeconfig "$2" annotate node "$node" xrbench.io/cordoned-by=gone >/dev/null
+"$xrbench" clean --run gone "${clusters[@]}" | grep -q "uncordons node $node" || fail "clean does not tell of the node"
+[ -z "$(cordoned)" ] || fail "clean left $node cordoned"
 
 # The runner is killed at moments that are drawn; what it leaves is deleted by label, and nothing else.
 for _ in $(seq "${KILLS:-3}"); do

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use axum::Router;
 use roq::connect::Target;
 use roq::signal::Mode;
 use service::ops::Ops;
@@ -12,6 +13,7 @@ use service::{Shutdown, clock, ready};
 use settings::Transport;
 use timeline::UnixMicros;
 use tokio::sync::{mpsc, watch};
+use tower_http::services::ServeDir;
 
 use crate::cli::{Args, SinkChoice};
 use crate::driver::Driver;
@@ -62,6 +64,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let readiness = ops.ready.clone();
     readiness.set_unready("no frame yet");
 
+    if let Some(directory) = &args.strips {
+        // Where the client is a pod, whoever ran it has no other way to them.
+        ops.more = Router::new().nest_service("/strips", ServeDir::new(directory));
+    }
     let (writers, outputs) = Writers::start(&args, &metrics, &shutdown, started)?;
     let address = args.common.ops.context("--ops has a default")?;
     let ops = ops.bind(address, &shutdown).await?;

@@ -184,8 +184,16 @@ fn the_ops_port_tells_of_frames() {
     let server = Server::start(Options::default());
     let directory = tempfile::tempdir().unwrap();
     let frames = directory.path().join("frames.csv");
-    let client = Client::start(&server.url(), &["--frames", frames.to_str().unwrap()]);
+    let strips = directory.path().join("strips");
+    let paths = [&frames, &strips].map(|path| path.to_str().unwrap());
+    let args = ["--frames", paths[0], "--strips", paths[1]];
+    let client = Client::start(&server.url(), &args);
     crate::client::await_rows(&frames, "frames are shown", |rows| rows.len() > 10);
+    let index = client.ask("/strips/index.csv");
+    assert!(index.starts_with("HTTP/1.1 200"), "{index}");
+    assert!(index.contains("file,image,sequence"), "{index}");
+    let outside = client.ask("/strips/../frames.csv");
+    assert!(!outside.starts_with("HTTP/1.1 200"), "{outside}");
     assert!(
         client.ask("/ready").starts_with("HTTP/1.1 200"),
         "{}",
@@ -200,6 +208,7 @@ fn the_ops_port_tells_of_frames() {
         "xr_client_reconnects_total 0",
         "xr_client_first_frame_seconds",
         "xr_client_key_mismatches_total 0",
+        "xr_client_strips_total{fate=\"kept\"} ",
     ] {
         assert!(metrics.contains(family), "{family}: {metrics}");
     }

@@ -35,7 +35,7 @@ impl Cluster {
         self.apply_one(&workload).await
     }
 
-    async fn apply_one(&self, object: &Value) -> Result<(), Fault> {
+    pub(crate) async fn apply_one(&self, object: &Value) -> Result<(), Fault> {
         let wrong = |error: kube::Error| Fault::of_api(self.name(), named(object), &error);
         let (api_version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
         let namespace = object["metadata"]["namespace"].as_str();

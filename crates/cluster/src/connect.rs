@@ -87,6 +87,7 @@ pub(crate) enum Builtin {
     Node,
     Pod,
     Deployment,
+    NetworkPolicy,
 }
 
 impl Builtin {
@@ -96,6 +97,9 @@ impl Builtin {
             Self::Node => GroupVersionKind::gvk("", "v1", "Node"),
             Self::Pod => GroupVersionKind::gvk("", "v1", "Pod"),
             Self::Deployment => GroupVersionKind::gvk("apps", "v1", "Deployment"),
+            Self::NetworkPolicy => {
+                GroupVersionKind::gvk("networking.k8s.io", "v1", "NetworkPolicy")
+            }
         };
         ApiResource::from_gvk(&gvk)
     }

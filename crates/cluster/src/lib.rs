@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! connect -> preflight (every fault at once) -> render (kubectl kustomize) -> apply -> await -> ... -> remove
-//!                                                    | objects: pure changes     | follow logs, forward a port, usage
+//!                                                    | objects: pure changes     | follow logs, forward a port, usage,
+//!                                                                                | cut off, drain
 //! ```
 //!
 //! What is deployed is the folder `k8s/`, rendered; nothing is deployed from texts of this crate. Each object has the label
@@ -14,6 +15,8 @@
 mod apply;
 pub mod cadvisor;
 mod connect;
+mod cut;
+mod drain;
 mod fault;
 mod forward;
 mod logs;
@@ -28,6 +31,7 @@ mod wait;
 mod watching;
 
 pub use connect::Cluster;
+pub use drain::{Cordoned, PodOnNode};
 pub use fault::{Fault, Faults, told};
 pub use forward::{Forward, Part};
 pub use objects::{Objects, RUN_LABEL, WORKLOAD_LABEL};

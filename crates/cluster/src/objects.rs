@@ -47,6 +47,11 @@ impl Objects {
         self.0.iter().filter(move |object| object["kind"] == kind)
     }
 
+    /// What says who may reach whom.
+    pub fn network_policies(&self) -> Vec<Value> {
+        self.of_kind("NetworkPolicy").cloned().collect()
+    }
+
     /// One object.
     pub fn find(&self, kind: &str, name: &str) -> Option<&Value> {
         let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;

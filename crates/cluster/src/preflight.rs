@@ -21,6 +21,10 @@ pub struct Needs<'a> {
     pub objects: &'a Objects,
     /// Liqo's id of the cluster that must be peered with; none where nothing is offloaded.
     pub peer: Option<&'a str>,
+    /// Whether the cluster will be cut off.
+    pub cuts: bool,
+    /// Whether a node of it will be drained.
+    pub drains: bool,
 }
 
 /// What was found.
@@ -60,6 +64,22 @@ const BESIDE: [(&str, &str, &str, &str); 10] = [
     ("watch", "apps", "deployments", ""),
 ];
 
+/// What cutting a cluster off needs.
+const TO_CUT: [(&str, &str, &str, &str); 4] = [
+    ("get", "networking.k8s.io", "networkpolicies", ""),
+    ("create", "networking.k8s.io", "networkpolicies", ""),
+    ("patch", "networking.k8s.io", "networkpolicies", ""),
+    ("delete", "networking.k8s.io", "networkpolicies", ""),
+];
+
+/// What draining a node needs.
+const TO_DRAIN: [(&str, &str, &str, &str); 4] = [
+    ("get", "", "nodes", ""),
+    ("list", "", "nodes", ""),
+    ("patch", "", "nodes", ""),
+    ("create", "", "pods", "eviction"),
+];
+
 /// Whether this machine can render manifests.
 pub async fn check_tools() -> Result<(), Fault> {
     render::check_kubectl().await
@@ -69,11 +89,18 @@ impl Cluster {
     /// Looks whether what is needed is there.
     pub async fn preflight(&self, needs: &Needs<'_>) -> Found {
         let mut found = Found::default();
-        let rights = self.rights_for(needs.objects, &mut found.faults).await;
+        let rights = self.rights_for(needs, &mut found.faults).await;
         let (refused, usage) = tokio::join!(self.missing(&rights), self.missing_usage());
         found.faults.extend(refused);
         found.notes.extend(usage);
         self.look_at_nodes(needs, &mut found).await;
+        if needs.cuts {
+            found.notes.push(format!(
+                "cluster {}: whether its network plugin enforces NetworkPolicies cannot be asked; if frames go on arriving while it is \
+                 cut off, the result says so",
+                self.name()
+            ));
+        }
         if let Some(peer) = needs.peer {
             found.faults.extend(self.peering(peer).await.err());
         }
@@ -81,9 +108,11 @@ impl Cluster {
     }
 
     /// The rights that applying these takes; kinds that the cluster does not know are faults.
-    async fn rights_for(&self, objects: &Objects, faults: &mut Vec<Fault>) -> Vec<Right> {
-        let mut rights: Vec<Right> = BESIDE
-            .iter()
+    async fn rights_for(&self, needs: &Needs<'_>, faults: &mut Vec<Fault>) -> Vec<Right> {
+        let to_cut = TO_CUT.iter().filter(|_| needs.cuts);
+        let to_drain = TO_DRAIN.iter().filter(|_| needs.drains);
+        let beside = BESIDE.iter().chain(to_cut).chain(to_drain);
+        let mut rights: Vec<Right> = beside
             .map(|(verb, group, resource, subresource)| Right {
                 verb,
                 group: (*group).to_owned(),
@@ -91,7 +120,8 @@ impl Cluster {
                 subresource,
             })
             .collect();
-        let kinds = objects
+        let kinds = needs
+            .objects
             .in_order()
             .map(|object| (text(&object["apiVersion"]), text(&object["kind"])));
         let mut kinds: Vec<(&str, &str)> = kinds.collect();

@@ -50,8 +50,9 @@ impl Cluster {
         }
     }
 
-    /// Deletes everything of a run, and waits until it is gone.
+    /// Deletes everything of a run, and waits until it is gone; nodes that the run has cordoned take pods again.
     pub async fn remove_run(&self, run: &str, limit: Duration) -> Result<(), Fault> {
+        let given_back = self.give_back_nodes(run).await;
         let left = self.leftovers(Some(run)).await?;
         for one in &left {
             self.remove(one).await?;
@@ -59,7 +60,7 @@ impl Cluster {
         for one in &left {
             self.gone(&one.namespace, limit).await?;
         }
-        Ok(())
+        given_back
     }
 
     /// Kills a pod: no grace, and no goodbye.

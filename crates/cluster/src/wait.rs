@@ -116,6 +116,29 @@ impl Cluster {
         until(watches, Duration::MAX, judge).await.ok()
     }
 
+    /// Waits until a pod of the workload has a node. That there is none for now is no reason to give up.
+    pub async fn scheduled(
+        &self,
+        namespace: &str,
+        name: &str,
+        limit: Duration,
+    ) -> Result<(), Fault> {
+        let watches = vec![self.pods_of(namespace, name)];
+        let judge = |seen: &Seen| seen.of(0).any(has_node).then_some(());
+        let waited = until(watches, limit, judge).await;
+        waited.map_err(|unseen| {
+            let object = format!("pods of Deployment {namespace}/{name}");
+            match unseen {
+                Unseen::Refused(error) => Fault::of_api(self.name(), object, &error),
+                Unseen::Late(_) => {
+                    let why = format!("none has a node after {} s", limit.as_secs());
+                    let remedy = "No node has room for it, or each is cordoned: `kubectl describe pod` says why.";
+                    Fault::new(self.name(), object, "spec.nodeName", why, remedy)
+                }
+            }
+        })
+    }
+
     /// Waits until a namespace is gone.
     pub async fn gone(&self, namespace: &str, limit: Duration) -> Result<(), Fault> {
         let api = self.everywhere(Builtin::Namespace);
@@ -221,6 +244,11 @@ fn begun_of(pod: &Value) -> Option<(String, u64)> {
     has_begun.then(|| (text(&pod["metadata"]["name"]).to_owned(), restarts))
 }
 
+/// Whether a pod that is not going already has a node.
+fn has_node(pod: &Value) -> bool {
+    pod["metadata"]["deletionTimestamp"].is_null() && pod["spec"]["nodeName"].is_string()
+}
+
 /// How a pod ended; nothing while it goes on.
 fn end_of<'a>(
     mut pods: impl Iterator<Item = &'a Value>,
@@ -253,6 +281,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_pod_that_was_evicted_has_no_node_any_more() {
+        let pod = |metadata: Value, spec: Value| json!({"metadata": metadata, "spec": spec});
+        let going = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+        assert!(!has_node(&pod(going, json!({"nodeName": "n"}))));
+        assert!(!has_node(&pod(json!({}), json!({}))));
+        assert!(has_node(&pod(json!({}), json!({"nodeName": "n"}))));
+    }
 
     #[test]
     fn the_end_of_a_pod_is_told_however_it_comes() {

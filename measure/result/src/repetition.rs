@@ -81,6 +81,9 @@ pub struct RepetitionMeta {
     /// Frames were taken as they came, by clients that came and went: each counts from its first frame to its last.
     #[serde(default)]
     pub collected: bool,
+    /// What was done on purpose and had no effect, in sentences.
+    #[serde(default)]
+    pub without_effect: Vec<String>,
     /// Crossings that a service's ring had overwritten before they were read: those stages are unknown.
     pub trace_overwritten: u64,
     /// Every process, in the order of starting.

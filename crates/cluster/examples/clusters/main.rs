@@ -3,6 +3,7 @@
 //! `make test-kube` runs it: `XR_TEST_KUBECONFIG` names the kubeconfig of a cluster, whose nodes have the images, and
 //! `XR_TEST_LIQO` the folder of Liqo's definitions. It takes the arguments of a test program.
 
+mod faults;
 mod preflight;
 mod waits;
 
@@ -38,6 +39,14 @@ fn main() -> std::process::ExitCode {
         trial(
             "every_right_that_is_missing_is_told_at_once",
             preflight::rights,
+        ),
+        trial(
+            "a_cut_takes_every_allowance_and_gives_it_back",
+            faults::cut_off,
+        ),
+        trial(
+            "a_node_is_drained_and_given_back_by_the_run_that_took_it",
+            faults::drained,
         ),
         trial("an_image_that_no_node_has_is_told", preflight::image),
         trial(

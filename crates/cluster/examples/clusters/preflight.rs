@@ -34,6 +34,8 @@ pub(super) async fn all_is_there() {
     let needs = Needs {
         objects: &objects,
         peer: None,
+        cuts: false,
+        drains: false,
     };
     let found = cluster.preflight(&needs).await;
     assert_eq!(told(&found), "");
@@ -97,6 +99,8 @@ pub(super) async fn rights() {
     let needs = Needs {
         objects: &objects,
         peer: None,
+        cuts: true,
+        drains: true,
     };
     let found = cluster.preflight(&needs).await;
     let told = told(&found);
@@ -105,6 +109,9 @@ pub(super) async fn rights() {
         "deployments.apps, rights: you may not patch it",
         "pods/portforward, rights: you may not create it",
         "pods/log, rights: you may not get it",
+        "networkpolicies.networking.k8s.io, rights: you may not delete it",
+        "nodes, rights: you may not patch it",
+        "pods/eviction, rights: you may not create it",
     ] {
         assert!(told.contains(right), "{right}\n{told}");
     }
@@ -125,6 +132,8 @@ pub(super) async fn image() {
     let needs = Needs {
         objects: &objects,
         peer: None,
+        cuts: false,
+        drains: false,
     };
     let found = cluster.preflight(&needs).await;
     assert_eq!(found.faults.len(), 4, "{}", told(&found));
@@ -152,6 +161,8 @@ pub(super) async fn liqo() {
     let needs = Needs {
         objects: &offloading,
         peer: Some("cluster-b"),
+        cuts: false,
+        drains: false,
     };
     let bare = connect(kubeconfig()).await.preflight(&needs).await;
     assert!(

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::{LONG, Place, kubectl};
 
-const WELL: &str = "image: 'xrbench/collector:0.1.0', env: [{name: XR_OUT, value: /tmp/out}]";
+pub(super) const WELL: &str =
+    "image: 'xrbench/collector:0.1.0', env: [{name: XR_OUT, value: /tmp/out}]";
 
 pub(super) async fn available_and_ended() {
     let place = Place::new("well").await;

@@ -128,6 +128,9 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
     for text in clocks::of_repetition(&meta) {
         note(NoteKind::Clock, text);
     }
+    for text in &meta.without_effect {
+        note(NoteKind::Fault, text.clone());
+    }
     if meta.trace_overwritten > 0 {
         let count = meta.trace_overwritten;
         note(

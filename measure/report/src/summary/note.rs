@@ -54,6 +54,8 @@ pub enum NoteKind {
     Buffers,
     /// Controllers or limits of control groups were not to be had.
     ControlGroups,
+    /// Something that was done on purpose had no effect.
+    Fault,
 }
 
 impl Note {

@@ -16,6 +16,10 @@ pub(super) enum Action {
     Kill(Role),
     /// The program of this role is killed, and stays dead.
     Fail(Role),
+    /// The node under this role is drained.
+    DrainBegins(Role),
+    /// That node takes pods again.
+    DrainEnds(Role),
 }
 
 /// Everything to do, each with its time from the beginning of measuring.
@@ -23,10 +27,19 @@ pub(super) fn actions(faults: &[Fault]) -> Vec<(Duration, Action)> {
     let mut actions = Vec::new();
     for fault in faults {
         match fault {
-            Fault::Outage { at, lasts } => {
+            Fault::Outage { at, lasts, cluster } => {
                 let ends = at.0.saturating_add(lasts.0);
-                actions.push((at.0, Action::Place(place::Fault::OutageBegins)));
-                actions.push((ends, Action::Place(place::Fault::OutageEnds)));
+                let (begin, end) = (place::Fault::OutageBegins, place::Fault::OutageEnds);
+                actions.push((at.0, Action::Place(begin(*cluster))));
+                actions.push((ends, Action::Place(end(*cluster))));
+            }
+            Fault::Drain { at, lasts, who } => {
+                let ends = at.0.saturating_add(lasts.0);
+                // A scenario's check lets no gateway be drained.
+                if let Ok(role) = who.who() {
+                    actions.push((at.0, Action::DrainBegins(role)));
+                    actions.push((ends, Action::DrainEnds(role)));
+                }
             }
             Fault::Kill { at, who } => {
                 let kill = who.who().map_or_else(
@@ -57,12 +70,21 @@ mod tests {
     use crate::scenario::Victim;
 
     #[test]
-    fn they_come_in_order_and_outages_end() {
+    fn they_come_in_order_and_what_lasts_ends() {
         let (at, lasts) = (Span::seconds, Span::seconds(4));
         let kill = |at, who| Fault::Kill { at, who };
         let found = actions(&[
             kill(at(5), Victim::Client),
-            Fault::Outage { at: at(2), lasts },
+            Fault::Outage {
+                at: at(2),
+                lasts,
+                cluster: ClusterName::B,
+            },
+            Fault::Drain {
+                at: at(1),
+                lasts,
+                who: Victim::Renderer,
+            },
             kill(at(7), Victim::GatewayB),
             Fault::Fail {
                 at: at(8),
@@ -74,10 +96,12 @@ mod tests {
             },
         ]);
         let expected = [
-            (2, Action::Place(place::Fault::OutageBegins)),
+            (1, Action::DrainBegins(Role::Renderer)),
+            (2, Action::Place(place::Fault::OutageBegins(ClusterName::B))),
             (3, Action::Place(place::Fault::Move(Role::Client))),
             (5, Action::Kill(Role::Client)),
-            (6, Action::Place(place::Fault::OutageEnds)),
+            (5, Action::DrainEnds(Role::Renderer)),
+            (6, Action::Place(place::Fault::OutageEnds(ClusterName::B))),
             (7, Action::Place(place::Fault::KillGateway(ClusterName::B))),
             (8, Action::Fail(Role::Streamer)),
         ]

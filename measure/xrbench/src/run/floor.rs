@@ -33,7 +33,7 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
         spec.group = Some(tree.group(Part::Cluster(Cluster::A), "floor"));
         repetition.meta.resources = Some(resources(tree));
     }
-    let floor = host.start(spec)?;
+    let mut floor = host.start(spec)?;
     repetition.started(&floor)?;
     let limit = READY + scenario.warmup.0 + scenario.duration.0 + GRACE;
     let ended = repetition
@@ -42,7 +42,7 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     let exit = match &ended {
         Ok(Ok(exit)) => exit.clone(),
         // Interrupted or too slow: what it wrote so far stands.
-        Ok(Err(_)) | Err(_) => repetition.terminate(&floor).await,
+        Ok(Err(_)) | Err(_) => repetition.terminate(&mut floor).await,
     };
     repetition.ended(&floor, &exit);
     find_measured_time(repetition)?;

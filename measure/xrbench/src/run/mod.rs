@@ -13,6 +13,7 @@ mod clocks;
 pub mod commands;
 mod content;
 mod course;
+mod cuts;
 mod dry;
 pub mod events;
 mod faults;

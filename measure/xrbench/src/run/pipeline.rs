@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use super::addresses::{Addresses, FEED, IdentityFiles, ListenAddresses, announced};
 use super::faults::Action;
-use super::place::{Fault, Place, PlacePlan, READY, Setup, Workload};
+use super::place::{Fault, Node, Place, PlacePlan, READY, Setup, Workload};
 use super::repetition::{Repetition, Stopped};
 use super::{clocks, commands};
 use collect::Collector;
@@ -21,6 +21,13 @@ use collect::scrape::{Scraper, Target};
 
 /// How often a port is tried that is still closed.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// A node that is drained, and the programs that had to leave it.
+#[derive(Debug)]
+struct Drained {
+    node: Node,
+    away: Vec<(Role, Workload)>,
+}
 
 /// A place that is up, and the programs that run on it.
 #[derive(Debug)]
@@ -33,6 +40,8 @@ pub(super) struct Pipeline {
     _secrets: Option<TempDir>,
     running: BTreeMap<Role, Workload>,
     scrapers: BTreeMap<Role, Scraper>,
+    /// Nodes that are drained, by the role under which.
+    drained: BTreeMap<Role, Drained>,
     /// Programs that were told to end: a pod logs on until it is gone.
     ended: Vec<Workload>,
 }
@@ -78,6 +87,7 @@ impl Pipeline {
             _secrets: secrets,
             running: BTreeMap::new(),
             scrapers: BTreeMap::new(),
+            drained: BTreeMap::new(),
             ended: Vec::new(),
         })
     }
@@ -221,14 +231,19 @@ impl Pipeline {
         match action {
             Action::Place(fault) => {
                 match fault {
-                    Fault::OutageBegins => told("outage begins", "wan"),
+                    Fault::OutageBegins(of) => told("outage begins", &self.place.outage_of(of)),
                     Fault::KillGateway(cluster) => told("kill", &format!("gateway-{cluster}")),
                     Fault::Move(role) => told("move", role.as_str()),
-                    Fault::OutageEnds => {}
+                    Fault::OutageEnds(_) => repetition.cut_ends(),
                 }
                 self.place.inject(fault).await?;
-                if fault == Fault::OutageEnds {
-                    told("outage ends", "wan");
+                match fault {
+                    Fault::OutageBegins(_) => repetition.cut_begins(),
+                    Fault::OutageEnds(of) => {
+                        let of = self.place.outage_of(of);
+                        repetition.events.now("outage ends", &of, "on purpose");
+                    }
+                    Fault::KillGateway(_) | Fault::Move(_) => {}
                 }
                 // A process that came back is another one.
                 repetition.watch(&self.place.watched());
@@ -242,6 +257,11 @@ impl Pipeline {
                 told("fail", role.as_str());
                 self.fail(repetition, role).await
             }
+            Action::DrainBegins(role) => {
+                told("drain", role.as_str());
+                self.drain(repetition, role).await
+            }
+            Action::DrainEnds(role) => self.undrain(repetition, role).await,
         }
     }
 
@@ -278,13 +298,48 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Drains the node under a role: the programs on it go, and their end is no failure.
+    async fn drain(&mut self, repetition: &mut Repetition<'_>, role: Role) -> Result<(), Stopped> {
+        let Some(node) = self.running.get(&role).and_then(Workload::node) else {
+            return Ok(());
+        };
+        let mut away = Vec::new();
+        for (role, mut workload) in self.running.extract_if(.., |_, one| one.is_on(&node)) {
+            if let Some(exit) = workload.leave().await {
+                repetition.ended(&workload, &exit);
+            }
+            away.push((role, workload));
+        }
+        let drained = Drained { node, away };
+        let drained = self.drained.entry(role).insert_entry(drained);
+        Ok(self.place.drain(&drained.get().node).await?)
+    }
+
+    /// Has a drained node take pods again, and waits for the programs that left it.
+    async fn undrain(
+        &mut self,
+        repetition: &mut Repetition<'_>,
+        role: Role,
+    ) -> Result<(), Stopped> {
+        let Some(Drained { node, away }) = self.drained.remove(&role) else {
+            return Ok(());
+        };
+        self.place.undrain(&node).await?;
+        for (role, workload) in away {
+            let again = repetition.until(workload.back(), &[]).await??;
+            repetition.started(&again)?;
+            self.running.insert(role, again);
+        }
+        Ok(())
+    }
+
     /// Ends who ends first on this place; then what the services saw is pulled; then the others end.
     pub(super) async fn end_programs(&mut self, repetition: &mut Repetition<'_>) {
         if repetition.meta.pipeline == result::Pipeline::Ours {
             self.check_clocks(repetition, "at the end").await;
         }
-        if let Some(first) = self.running.remove(&self.place.ends_first()) {
-            repetition.terminate(&first).await;
+        if let Some(mut first) = self.running.remove(&self.place.ends_first()) {
+            repetition.terminate(&mut first).await;
             self.ended.push(first);
         }
         if let Some(scraping) = &repetition.context.scraping {
@@ -295,8 +350,14 @@ impl Pipeline {
             repetition.meta.trace_overwritten += scraper.overwritten().await;
             scraper.stop().await;
         }
-        for workload in std::mem::take(&mut self.running).into_values().rev() {
-            repetition.terminate(&workload).await;
+        for mut workload in std::mem::take(&mut self.running).into_values().rev() {
+            repetition.terminate(&mut workload).await;
+            self.ended.push(workload);
+        }
+        let drained = std::mem::take(&mut self.drained).into_values();
+        for (_, mut workload) in drained.flat_map(|one| one.away) {
+            // How it ended is known: it was evicted. What would come in its place is not wanted any more.
+            workload.terminate().await;
             self.ended.push(workload);
         }
     }

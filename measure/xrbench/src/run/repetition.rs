@@ -15,6 +15,7 @@ use timeline::UnixMicros;
 use tokio::sync::watch;
 
 use super::commands::Programs;
+use super::cuts::{self, Cut};
 use super::events::Events;
 use super::finish;
 use super::place::{End, Means, Watched, Workload};
@@ -91,6 +92,8 @@ pub(super) struct Repetition<'a> {
     collector_failure: Option<watch::Receiver<Option<String>>>,
     /// The clock in which frames are told, minus this machine's, in microseconds.
     offset_us: i64,
+    /// Times in which nothing was to cross between the clusters.
+    cuts: Vec<Cut>,
 }
 
 fn write_event(events: &Events, event: &Event) {
@@ -162,6 +165,7 @@ impl<'a> Repetition<'a> {
             token: Secret::random()?,
             collector_failure: None,
             offset_us: 0,
+            cuts: Vec::new(),
         };
         repetition.save()?;
         Ok(repetition)
@@ -208,6 +212,20 @@ impl<'a> Repetition<'a> {
         UnixMicros(clock::now().0.saturating_add_signed(self.offset_us))
     }
 
+    /// Nothing crosses between the clusters from now on.
+    pub(super) fn cut_begins(&mut self) {
+        let from = self.now();
+        self.cuts.push(Cut { from, to: None });
+    }
+
+    /// In a moment everything crosses again.
+    pub(super) fn cut_ends(&mut self) {
+        let to = self.now();
+        if let Some(cut) = self.cuts.iter_mut().rev().find(|cut| cut.to.is_none()) {
+            cut.to = Some(to);
+        }
+    }
+
     /// Notes and samples a program that has been started.
     pub(super) fn started(&mut self, workload: &Workload) -> anyhow::Result<()> {
         self.watch(workload.watched().as_slice());
@@ -247,7 +265,7 @@ impl<'a> Repetition<'a> {
     }
 
     /// Ends a program by SIGTERM, and notes how it went.
-    pub(super) async fn terminate(&mut self, workload: &Workload) -> End {
+    pub(super) async fn terminate(&mut self, workload: &mut Workload) -> End {
         let exit = workload.terminate().await;
         self.ended(workload, &exit);
         exit
@@ -338,7 +356,11 @@ impl<'a> Repetition<'a> {
         let yielded = if self.meta.pipeline.is_reference() || !self.folder.frames_csv().exists() {
             Ok(finish::Yield::default())
         } else {
-            finish::finish(&self.folder, &self.meta, &seconds)
+            let yielded = finish::finish(&self.folder, &self.meta, &seconds);
+            // Frames that cannot be read are the finish's to tell.
+            let told = cuts::without_effect(&self.folder, &self.meta, &self.cuts);
+            self.meta.without_effect = told.unwrap_or_default();
+            yielded
         };
         let result = result.and_then(|()| {
             sampled?;

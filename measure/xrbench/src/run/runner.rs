@@ -18,7 +18,7 @@ use super::content::Contents;
 use super::page::Page;
 use super::place::kube::{self, KubeArgs, KubeTarget};
 use super::place::lab_plan::{self, LabCapabilities};
-use super::place::Means;
+use super::place::{self, Means};
 use super::plan::{Plan, Subject};
 use super::progress::Progress;
 use super::prometheus::{self, Scraping};
@@ -167,6 +167,7 @@ async fn run_somewhere(
     let Some(args) = &options.kube else {
         let programs = programs::find(options.bin_dir.as_deref())?;
         check_sources(file)?;
+        file.scenario.iter().try_for_each(place::check_here)?;
         let capabilities = match isolation {
             None => None,
             Some(isolation) => {

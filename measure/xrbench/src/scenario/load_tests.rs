@@ -309,6 +309,14 @@ fn what_a_lab_cannot_be_is_refused_by_key() {
             "fault=[{at=\"10s\", what=\"outage\", lasts=\"1s\"}]",
             ["fault.at", "ends after 10s"],
         ),
+        (
+            "fault=[{at=\"2s\", what=\"drain\", lasts=\"1s\", who=\"gateway-a\"}]",
+            ["fault.who", "a node is drained under a service"],
+        ),
+        (
+            "fault=[{at=\"2s\", what=\"outage\", lasts=\"1s\", cluster=\"c\"}]",
+            ["fault", "`a`"],
+        ),
         ("standby=true", ["s4.standby", "fabric = \"lisp\""]),
         (
             "fault=[{at=\"2s\", what=\"fail\", who=\"streamer\"}]",

@@ -167,8 +167,16 @@ pub struct DirectionKeys {
 #[serde(tag = "what", rename_all = "lowercase", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the variants say it")]
 pub enum Fault {
-    /// The WAN carries nothing while this `lasts`.
-    Outage { at: Span, lasts: Span },
+    /// Nothing crosses between the clusters while this `lasts`: a lab's WAN carries nothing; on Kubernetes one `cluster` is cut
+    /// off from everything outside of it.
+    Outage {
+        at: Span,
+        lasts: Span,
+        #[serde(default)]
+        cluster: ClusterName,
+    },
+    /// The node under a service takes no pods and loses those of the run while this `lasts`.
+    Drain { at: Span, lasts: Span, who: Victim },
     /// A process is killed by SIGKILL and started again.
     Kill { at: Span, who: Victim },
     /// A process is killed by SIGKILL, and stays dead: the streamer, where another one stands by.
@@ -301,6 +309,7 @@ impl Fault {
     pub const fn at(&self) -> Span {
         match self {
             Self::Outage { at, .. }
+            | Self::Drain { at, .. }
             | Self::Kill { at, .. }
             | Self::Fail { at, .. }
             | Self::Move { at, .. } => *at,
@@ -317,6 +326,10 @@ impl Fault {
             Self::Outage { .. } if !scenario.fabric.has_wan() => {
                 let why = "it is the WAN's, and this fabric has none";
                 Err(CheckError::new("fault.what", &"outage", why))
+            }
+            Self::Drain { who, .. } if who.who().is_err() => {
+                let why = "a node is drained under a service; name renderer, streamer or client";
+                Err(CheckError::new("fault.who", who, why))
             }
             Self::Fail { who, .. } if *who != Victim::Streamer || !scenario.standby => {
                 let why = "who fails stays dead, so that somebody must stand in: it goes with who = \"streamer\" and standby = true; to \

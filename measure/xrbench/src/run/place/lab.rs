@@ -134,8 +134,8 @@ impl LabPlace {
 
     pub(super) async fn inject(&mut self, fault: Fault) -> anyhow::Result<()> {
         match fault {
-            Fault::OutageBegins => self.lab.wan_outage(true).await?,
-            Fault::OutageEnds => self.lab.wan_outage(false).await?,
+            Fault::OutageBegins(_) => self.lab.wan_outage(true).await?,
+            Fault::OutageEnds(_) => self.lab.wan_outage(false).await?,
             Fault::KillGateway(cluster) => {
                 let cluster = match cluster {
                     ClusterName::A => Cluster::A,

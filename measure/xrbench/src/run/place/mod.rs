@@ -15,17 +15,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use settings::{Role, Transport};
+use settings::{ClusterName, Role, Transport};
 use testbed::Spec;
 
 use super::addresses::{Addresses, IdentityFiles, ListenAddresses};
-use crate::scenario::Scenario;
+use crate::scenario::{self, Scenario};
 pub(super) use host::HostPlace;
 use kube::{KubePlace, KubePlan, KubeTarget};
 use lab::LabPlace;
 pub(super) use lab::resources;
 use lab_plan::{LabCapabilities, LabPlan};
-pub(super) use terms::{Ended, Fault, PlaceMeta, Setup};
+use service::ConfigError;
+pub(super) use terms::{Ended, Fault, Node, PlaceMeta, Setup};
 pub(super) use workload::{End, GRACE, READY, Watched, Workload};
 
 /// A place before it is brought up.
@@ -53,18 +54,33 @@ pub(super) enum Place {
     Kube(Box<KubePlace>),
 }
 
+/// Whether this machine can do what a scenario asks for beside its fabric.
+pub(super) fn check_here(scenario: &Scenario) -> Result<(), ConfigError> {
+    let wrong = |key: &str, value: String, why: &str, remedy: &str| {
+        let key = format!("scenario {}.{key}", scenario.name);
+        Err(ConfigError::new(key, value, why, remedy))
+    };
+    if scenario.clients > 1 {
+        let why = "several clients at the same time are for clusters";
+        let remedy = "Run it with --place kube, or `--set clients=1`.";
+        return wrong("clients", scenario.clients.to_string(), why, remedy);
+    }
+    let drains = |fault: &&scenario::Fault| matches!(fault, scenario::Fault::Drain { .. });
+    if let Some(fault) = scenario.fault.iter().find(drains) {
+        let why = "neither this host nor a lab has nodes that pods could leave";
+        let remedy = "Run it with --place kube, or leave the fault out.";
+        return wrong("fault", format!("{fault:?}"), why, remedy);
+    }
+    Ok(())
+}
+
 impl PlacePlan {
     /// Plans the place of a scenario; `seed` is the WAN's.
     pub(super) fn new(scenario: &Scenario, means: &Means, seed: u64) -> anyhow::Result<Self> {
         if let Some(target) = &means.clusters {
             return Ok(Self::Kube(Box::new(KubePlan::new(scenario, target)?)));
         }
-        anyhow::ensure!(
-            scenario.clients == 1,
-            "scenario {}: {} clients at the same time are for clusters, `--place kube`",
-            scenario.name,
-            scenario.clients
-        );
+        check_here(scenario)?;
         if !scenario.fabric.is_lab() {
             return Ok(Self::Host);
         }
@@ -207,7 +223,31 @@ impl Place {
         match self {
             Self::Host(_) => anyhow::bail!("this host has neither a WAN nor gateways: {fault:?}"),
             Self::Lab(lab) => lab.inject(fault).await,
-            Self::Kube(_) => KubePlace::inject(fault),
+            Self::Kube(kube) => kube.inject(fault).await,
+        }
+    }
+
+    /// The name of what an outage is of, in events.
+    pub(super) fn outage_of(&self, cluster: ClusterName) -> String {
+        match self {
+            Self::Host(_) | Self::Lab(_) => "wan".to_owned(),
+            Self::Kube(_) => format!("cluster-{cluster}"),
+        }
+    }
+
+    /// Has a node take no more pods, and takes those of the run from it.
+    pub(super) async fn drain(&self, node: &Node) -> anyhow::Result<()> {
+        match self {
+            Self::Host(_) | Self::Lab(_) => anyhow::bail!("there are no nodes here: {node:?}"),
+            Self::Kube(kube) => kube.drain(node).await,
+        }
+    }
+
+    /// Has a drained node take pods again.
+    pub(super) async fn undrain(&self, node: &Node) -> anyhow::Result<()> {
+        match self {
+            Self::Host(_) | Self::Lab(_) => anyhow::bail!("there are no nodes here: {node:?}"),
+            Self::Kube(kube) => kube.undrain(node).await,
         }
     }
 
@@ -225,6 +265,43 @@ impl Place {
             Self::Host(_) => Ended::default(),
             Self::Lab(lab) => lab.down().await,
             Self::Kube(kube) => kube.down().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use settings::Span;
+
+    use super::*;
+    use crate::scenario::{Fault, Victim};
+
+    #[test]
+    fn what_only_clusters_have_is_refused_here_with_its_key_and_a_remedy() {
+        let drain = Fault::Drain {
+            at: Span::seconds(1),
+            lasts: Span::seconds(1),
+            who: Victim::Client,
+        };
+        let scenario = Scenario {
+            name: "s".into(),
+            ..Scenario::default()
+        };
+        assert!(check_here(&scenario).is_ok());
+        let drained = Scenario {
+            fault: vec![drain],
+            ..scenario.clone()
+        };
+        let crowd = Scenario {
+            clients: 3,
+            ..scenario
+        };
+        for (scenario, key) in [(drained, "s.fault"), (crowd, "s.clients")] {
+            let error = check_here(&scenario).expect_err(key).to_string();
+            assert!(
+                error.contains(key) && error.contains("--place kube"),
+                "{error}"
+            );
         }
     }
 }

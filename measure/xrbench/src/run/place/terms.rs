@@ -11,14 +11,21 @@ use settings::{ClusterName, Role, Transport};
 /// What a place does on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::run) enum Fault {
-    /// The WAN carries nothing from now on.
-    OutageBegins,
-    /// The WAN carries everything again.
-    OutageEnds,
+    /// Nothing crosses between the clusters from now on; where one can be cut off, this one is.
+    OutageBegins(ClusterName),
+    /// Everything crosses again.
+    OutageEnds(ClusterName),
     /// The tunnel of this cluster's gateway is killed and started again.
     KillGateway(ClusterName),
     /// The pod of this role gets another address.
     Move(Role),
+}
+
+/// A node of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::run) struct Node {
+    pub(in crate::run) cluster: ClusterName,
+    pub(in crate::run) name: String,
 }
 
 /// A place as the meta of a repetition has it.

@@ -10,6 +10,7 @@ use testbed::{Exit, Process, Ready};
 use timeline::UnixMicros;
 
 use super::kube::Pods;
+use super::terms::Node;
 
 /// Time that a program may take to say that it is ready.
 pub(in crate::run) const READY: Duration = Duration::from_secs(15);
@@ -140,7 +141,7 @@ impl Workload {
     }
 
     /// Ends the program by SIGTERM, and by SIGKILL when its grace is over.
-    pub(in crate::run) async fn terminate(&self) -> End {
+    pub(in crate::run) async fn terminate(&mut self) -> End {
         match self {
             Self::Process(process) => End::Process(process.terminate(GRACE).await),
             Self::Pods(pods) => End::Pods(pods.terminate().await),
@@ -152,6 +153,38 @@ impl Workload {
         Ok(match self {
             Self::Process(process) => End::Process(process.kill().await),
             Self::Pods(pods) => End::Pods(pods.kill().await?),
+        })
+    }
+
+    /// The node that it runs on; of pods, the first one's. None where there are no nodes, and before it is ready.
+    pub(in crate::run) fn node(&self) -> Option<Node> {
+        match self {
+            Self::Process(_) => None,
+            Self::Pods(pods) => pods.nodes().into_iter().next(),
+        }
+    }
+
+    /// Whether a part of it runs on a node.
+    pub(in crate::run) fn is_on(&self, node: &Node) -> bool {
+        match self {
+            Self::Process(_) => false,
+            Self::Pods(pods) => pods.nodes().contains(node),
+        }
+    }
+
+    /// Knows that it will be gone for a while, so that its end is no failure.
+    pub(in crate::run) async fn leave(&mut self) -> Option<End> {
+        match self {
+            Self::Process(_) => None,
+            Self::Pods(pods) => Some(End::Pods(pods.leave().await)),
+        }
+    }
+
+    /// Waits until it is there again, wherever its place has started it.
+    pub(in crate::run) async fn back(self) -> anyhow::Result<Self> {
+        Ok(match self {
+            Self::Process(_) => self,
+            Self::Pods(pods) => Self::Pods(Box::new(pods.back().await?)),
         })
     }
 

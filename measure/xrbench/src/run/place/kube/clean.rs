@@ -10,8 +10,8 @@ use super::args::ClusterArgs;
 
 /// Delete what runs on Kubernetes have left
 ///
-/// Only namespaces with the label xrbench.io/run are touched. A run that is still going on has one too: name those that are
-/// over with --run.
+/// Only namespaces with the label xrbench.io/run are touched, and nodes with the annotation xrbench.io/cordoned-by, which take pods
+/// again. A run that is still going on has them too: name those that are over with --run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CleanArgs {
     /// Only what this run has left; may be given several times [default: what every run has]
@@ -52,10 +52,26 @@ pub async fn run(args: CleanArgs) -> anyhow::Result<()> {
 }
 
 async fn clean(cluster: &Cluster, args: &CleanArgs) -> Result<usize, cluster::Fault> {
-    let mut left = cluster.leftovers(None).await?;
-    if !args.run.is_empty() {
-        left.retain(|one| args.run.contains(&one.run));
+    let chosen = |run: &String| args.run.is_empty() || args.run.contains(run);
+    let mut nodes = cluster.cordoned(None).await?;
+    nodes.retain(|one| chosen(&one.run));
+    for one in &nodes {
+        let what = if args.dry_run {
+            "would uncordon"
+        } else {
+            "uncordons"
+        };
+        let (name, node) = (cluster.name(), &one.node);
+        let _ = say(&format!(
+            "cluster {name}: {what} node {node} of run {}",
+            one.run
+        ));
+        if !args.dry_run {
+            cluster.uncordon(one).await?;
+        }
     }
+    let mut left = cluster.leftovers(None).await?;
+    left.retain(|one| chosen(&one.run));
     for one in &left {
         let what = if args.dry_run {
             "would delete"
@@ -77,7 +93,7 @@ async fn clean(cluster: &Cluster, args: &CleanArgs) -> Result<usize, cluster::Fa
             cluster.gone(&one.namespace, super::limits::GONE).await?;
         }
     }
-    Ok(left.len())
+    Ok(nodes.len() + left.len())
 }
 
 fn say(line: &str) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! How long clusters may take, and the collector's name in the manifests.
+//! How long clusters may take, how much their volumes hold, and names in the manifests.
 
 use std::time::Duration;
 
@@ -13,3 +13,15 @@ pub(super) const GONE: Duration = Duration::from_mins(3);
 
 /// The name of the collector's Deployment.
 pub(super) const COLLECTOR: &str = "collector";
+
+/// The volume for strips of a client's pod, as `k8s/base` has it.
+pub(super) const STRIPS_BYTES: u64 = 256 << 20;
+
+/// The name of a client's Deployment; the first is 1.
+pub(super) fn client_name(number: u32) -> String {
+    if number == 1 {
+        "client".to_owned()
+    } else {
+        format!("client-{number}")
+    }
+}

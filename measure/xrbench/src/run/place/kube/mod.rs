@@ -19,6 +19,7 @@ mod plan;
 mod pods;
 mod prepared;
 mod reach;
+mod strips;
 mod target;
 mod usage;
 
@@ -33,7 +34,7 @@ use settings::{ClusterName, Role};
 use testbed::Spec;
 use tokio::task::JoinSet;
 
-use super::terms::{Ended, Fault, PlaceMeta, Setup};
+use super::terms::{Ended, Fault, Node, PlaceMeta, Setup};
 use crate::run::addresses::Addresses;
 use crate::run::events::Events;
 pub use args::{ClusterArgs, KubeArgs};
@@ -53,6 +54,8 @@ pub(in crate::run) struct KubePlace {
     addresses: Addresses,
     /// What is applied when a role is started: its cluster, and its Deployments.
     workloads: BTreeMap<Role, (ClusterName, Vec<Value>)>,
+    /// Who may reach whom in each cluster, as it was applied.
+    policies: Vec<(ClusterName, Vec<Value>)>,
     usage: Usage,
     events: Events,
     logs: result::RepetitionFolder,
@@ -79,6 +82,8 @@ impl KubePlace {
         for (cluster, objects) in &prepared.objects {
             target.cluster(*cluster)?.apply(objects).await?;
         }
+        let policies = prepared.objects.iter();
+        let policies = policies.map(|(cluster, objects)| (*cluster, objects.network_policies()));
         let versions = target.versions().join(", ");
         setup.events.now("applied", "xrbench", &versions);
         let started = Arc::<Mutex<Vec<Started>>>::default();
@@ -93,6 +98,7 @@ impl KubePlace {
         Ok(Self {
             addresses: prepared.addresses,
             workloads: prepared.workloads,
+            policies: policies.collect(),
             usage: Usage::start(Arc::clone(&target), Arc::clone(&started), setup),
             events: setup.events.clone(),
             logs: setup.folder.clone(),
@@ -140,9 +146,55 @@ impl KubePlace {
         )
     }
 
-    /// No fault of the place itself can be made here: those of a scenario are refused before it begins.
-    pub(super) fn inject(fault: Fault) -> anyhow::Result<()> {
-        anyhow::bail!("clusters of others have neither a WAN nor gateways of ours: {fault:?}")
+    /// Cuts a cluster off, or joins it again.
+    pub(super) async fn inject(&self, fault: Fault) -> anyhow::Result<()> {
+        let (name, begins) = match fault {
+            Fault::OutageBegins(name) => (name, true),
+            Fault::OutageEnds(name) => (name, false),
+            Fault::KillGateway(_) | Fault::Move(_) => {
+                anyhow::bail!("the network of others' clusters is not ours to change: {fault:?}")
+            }
+        };
+        let target = &self.plan.target;
+        let (cluster, namespace) = (target.cluster(name)?, &self.plan.namespace);
+        let of = self.policies.iter().find(|(of, _)| *of == name);
+        let policies = of.map_or(&[][..], |(_, policies)| policies);
+        if begins {
+            cluster.cut_off(&target.run, namespace, policies).await?;
+        } else {
+            cluster.join_again(namespace, policies).await?;
+        }
+        Ok(())
+    }
+
+    /// Has a node take no more pods, and evicts those of the run. The collector stays: it is the instrument.
+    pub(super) async fn drain(&self, node: &Node) -> anyhow::Result<()> {
+        let target = &self.plan.target;
+        let (cluster, namespace) = (target.cluster(node.cluster)?, &self.plan.namespace);
+        let told = if cluster.cordon(&node.name, &target.run).await? {
+            "on purpose"
+        } else {
+            "it took no pods already, and stays so"
+        };
+        self.events.now("cordoned", &node.name, told);
+        let pods = cluster.pods_on(namespace, &target.run, &node.name).await?;
+        for one in pods.iter().filter(|one| one.workload != COLLECTOR) {
+            self.events.now("evicted", &one.workload, &one.pod);
+            cluster.evict(namespace, &one.pod).await?;
+        }
+        Ok(())
+    }
+
+    /// Has a node take pods again that this run has cordoned.
+    pub(super) async fn undrain(&self, node: &Node) -> anyhow::Result<()> {
+        let target = &self.plan.target;
+        let cluster = target.cluster(node.cluster)?;
+        let cordoned = cluster.cordoned(Some(&target.run)).await?;
+        for one in cordoned.iter().filter(|one| one.node == node.name) {
+            cluster.uncordon(one).await?;
+            self.events.now("uncordoned", &one.node, "");
+        }
+        Ok(())
     }
 
     /// Deletes what was applied, and tells what was used.

@@ -7,8 +7,10 @@ use cluster::Overlay;
 use serde_json::Value;
 use service::ConfigError;
 use settings::{ClusterName, Role, SourceSpec, Transport};
+use stamp::{STRIP_HEIGHT, STRIP_WIDTH};
 
 use super::certificate::{Certificate, mounted};
+use super::limits::STRIPS_BYTES;
 use super::target::KubeTarget;
 use crate::run::addresses::{IdentityFiles, ListenAddresses};
 use crate::run::place::ports::{FEED_PORT, QUIC_PORT, RTSP_PORT, ops_port};
@@ -224,15 +226,81 @@ pub(super) fn check(scenario: &Scenario) -> Result<Layout, ConfigError> {
         let value = "overlapping, or cluster b".to_owned();
         return wrong("renderer.cluster", value, why, ONLY);
     }
+    // Of frames that were read, and as many again of those that were not; with the header of each.
+    let most = STRIPS_BYTES / 2 / (2 * STRIP_WIDTH * STRIP_HEIGHT + 64) as u64;
+    if u64::from(scenario.ocr.max_frames) > most {
+        let why = "the client's pod has no room for so many strips";
+        let remedy = format!("Keep at most {most}, or make the volume larger in k8s/base/client.");
+        return wrong(
+            "ocr.max_frames",
+            scenario.ocr.max_frames.to_string(),
+            why,
+            &remedy,
+        );
+    }
     for fault in &scenario.fault {
-        let is_pod = matches!(fault, Fault::Kill { who, .. } if who.who().is_ok());
-        if !is_pod {
-            let why = "the network of clusters is not ours to break, or to change";
-            let remedy = "Kill renderer, streamer or client, or leave it out.";
+        if let Err((why, remedy)) = check_fault(fault, layout) {
             return wrong("fault", format!("{fault:?}"), why, remedy);
         }
     }
     Ok(layout)
+}
+
+/// Whether a fault can be made on clusters; else the reason, and the remedy.
+fn check_fault(fault: &Fault, layout: Layout) -> Result<(), (&'static str, &'static str)> {
+    match fault {
+        Fault::Kill { who, .. } if who.who().is_err() => Err((
+            "the gateways of others' clusters are not ours to kill",
+            "Kill renderer, streamer or client, cut a cluster off by an outage, or leave it out.",
+        )),
+        Fault::Move { .. } => Err((
+            "the addresses of pods are their cluster's to give",
+            "Kill it (what = \"kill\"): the pod in its place has another address. Or run this one in a lab.",
+        )),
+        Fault::Fail { .. } => Err((
+            "no overlay has another streamer that stands by",
+            "Kill it (what = \"kill\"), or run this one in a lab.",
+        )),
+        Fault::Outage {
+            cluster: ClusterName::B,
+            ..
+        } if layout.b.is_none() => Err((
+            "everything is applied to cluster A, network policies too",
+            "Cut that off: cluster = \"a\".",
+        )),
+        Fault::Drain { who, .. }
+            if who.who() == Ok(Role::Streamer) && layout.offloading.is_some() =>
+        {
+            Err((
+                "in cluster A, to which everything is applied, the streamer's node is the virtual one of Liqo",
+                "Drain that of renderer or client, or leave it out.",
+            ))
+        }
+        Fault::Kill { .. } | Fault::Outage { .. } | Fault::Drain { .. } => Ok(()),
+    }
+}
+
+impl Layout {
+    /// The cluster to which a role is applied.
+    pub(super) fn cluster_of(&self, role: Role) -> ClusterName {
+        match (role, self.b) {
+            (Role::Streamer, Some(b)) => b.cluster,
+            _ => ClusterName::A,
+        }
+    }
+
+    /// Whether a cluster is cut off in the course of a scenario, and whether a node of it is drained.
+    pub(super) fn suffers(&self, scenario: &Scenario, name: ClusterName) -> (bool, bool) {
+        let mut faults = scenario.fault.iter();
+        let cuts = faults
+            .clone()
+            .any(|fault| matches!(fault, Fault::Outage { cluster, .. } if *cluster == name));
+        let drains = faults.any(|fault| match fault {
+            Fault::Drain { who, .. } => who.who().map(|role| self.cluster_of(role)) == Ok(name),
+            _ => false,
+        });
+        (cuts, drains)
+    }
 }
 
 const ONLY: &str = "Choose other scenarios by --only, or run this one in a lab.";
@@ -311,6 +379,9 @@ mod tests {
         let mut other = scenario(Fabric::Single);
         other.pipeline = settings::Pipeline::Reference;
         refused(other, "s.pipeline");
+        let mut hoarding = scenario(Fabric::Single);
+        hoarding.ocr.max_frames = 10_000;
+        refused(hoarding, "s.ocr.max_frames");
         let kill = |who| Fault::Kill {
             at: Span::seconds(1),
             who,
@@ -320,6 +391,36 @@ mod tests {
         refused(faulty.clone(), "s.fault");
         faulty.fault.truncate(1);
         assert!(check(&faulty).is_ok());
+    }
+
+    #[test]
+    fn a_cluster_is_cut_off_and_a_node_drained_where_that_can_be_done() {
+        let (at, lasts) = (Span::seconds(1), Span::seconds(4));
+        let outage = |cluster| Fault::Outage { at, lasts, cluster };
+        let drain = |who| Fault::Drain { at, lasts, who };
+        let with = |fabric, fault| Scenario {
+            fault: vec![fault],
+            ..scenario(fabric)
+        };
+        let (a, b) = (ClusterName::A, ClusterName::B);
+        for (fault, suffers) in [
+            (outage(a), [(true, false), (false, false)]),
+            (outage(b), [(false, false), (true, false)]),
+            (drain(Victim::Client), [(false, true), (false, false)]),
+            (drain(Victim::Streamer), [(false, false), (false, true)]),
+        ] {
+            let with = with(Fabric::Nodeport, fault);
+            let layout = check(&with).expect("it can be done");
+            assert_eq!([a, b].map(|name| layout.suffers(&with, name)), suffers);
+        }
+        for (fault, word) in [
+            (outage(b), "cluster = \"a\""),
+            (drain(Victim::Streamer), "virtual"),
+        ] {
+            let error = check(&with(Fabric::Liqo, fault)).expect_err(word);
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        assert!(check(&with(Fabric::Liqo, outage(a))).is_ok());
     }
 
     #[test]

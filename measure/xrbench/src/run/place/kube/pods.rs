@@ -17,7 +17,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::plan::KubePlan;
+use super::strips::{self, Strips};
 use crate::run::events::Events;
+use crate::run::place::terms::Node;
 use result::RepetitionFolder;
 
 /// How long pods may take to be ready; an image may have to be pulled, and a client is ready once it has shown a frame.
@@ -55,8 +57,8 @@ pub(super) struct Started {
 #[derive(Clone, Debug)]
 enum State {
     Starting,
-    /// Each is ready; their names.
-    Running(Vec<String>),
+    /// Each is ready; their names and nodes.
+    Running(Vec<(String, Node)>),
     /// One has ended, or cannot start.
     Ended(String),
 }
@@ -77,6 +79,8 @@ pub(in crate::run) struct Pods {
     tasks: JoinSet<()>,
     started: Arc<Mutex<Vec<Started>>>,
     events: Events,
+    /// What a client keeps for OCR; none for others.
+    strips: Option<Strips>,
 }
 
 impl Pods {
@@ -99,6 +103,7 @@ impl Pods {
         let role = start.role.as_str();
         let told = format!("image {image}, {} pods", names.len());
         start.events.now("started", role, &told);
+        let strips = Strips::of(&start.args, &start.folder);
         let mut command = vec![image];
         command.extend(start.args);
         let (_, state) = watch::channel(State::Starting);
@@ -115,6 +120,7 @@ impl Pods {
             tasks: JoinSet::new(),
             started: start.started,
             events: start.events,
+            strips,
         };
         pods.follow();
         Ok(pods)
@@ -204,8 +210,29 @@ impl Pods {
         }
     }
 
+    /// Fetches the strips that the first pod keeps, before it goes.
+    async fn fetch_strips(&mut self) {
+        let Some(strips) = &mut self.strips else {
+            return;
+        };
+        let pod = match &*self.state.borrow() {
+            State::Running(pods) => pods.first().map(|(pod, _)| pod.clone()),
+            State::Starting | State::Ended(_) => None,
+        };
+        let Some(pod) = pod else {
+            return;
+        };
+        let fetched = strips.fetch(&self.cluster, &self.namespace, &pod).await;
+        let (what, told) = match fetched {
+            Ok(count) => ("strips fetched", count.to_string()),
+            Err(error) => ("strips lost", format!("{error:#}")),
+        };
+        self.events.now(what, self.role.as_str(), &told);
+    }
+
     /// Ends the pods, each with the grace that its manifest gives it. That they are gone is awaited with their namespace.
-    pub(crate) async fn terminate(&self) -> String {
+    pub(crate) async fn terminate(&mut self) -> String {
+        self.fetch_strips().await;
         let ended = async {
             for name in &self.names {
                 self.cluster.stop(&self.namespace, name).await?;
@@ -225,11 +252,36 @@ impl Pods {
         let State::Running(pods) = self.state.borrow().clone() else {
             anyhow::bail!("{} is to be killed, but does not run", self.role);
         };
+        self.fetch_strips().await;
         self.tasks.abort_all();
         self.forget();
-        let pod = pods.first().context("a role has a pod")?;
+        let (pod, _) = pods.first().context("a role has a pod")?;
         self.cluster.kill_pod(&self.namespace, pod).await?;
         Ok(format!("pod {pod} killed"))
+    }
+
+    /// The nodes that its pods are on, while all are ready.
+    pub(crate) fn nodes(&self) -> Vec<Node> {
+        match &*self.state.borrow() {
+            State::Running(pods) => pods.iter().map(|(_, node)| node.clone()).collect(),
+            State::Starting | State::Ended(_) => Vec::new(),
+        }
+    }
+
+    /// Follows the pods no more: they are about to go.
+    pub(crate) async fn leave(&mut self) -> String {
+        self.fetch_strips().await;
+        self.tasks.abort_all();
+        self.forget();
+        "evicted".to_owned()
+    }
+
+    /// Waits for the pods that come in the place of those that went, once there is a node for them.
+    pub(crate) async fn back(self) -> anyhow::Result<Self> {
+        for name in &self.names {
+            self.cluster.scheduled(&self.namespace, name, READY).await?;
+        }
+        self.restart().await
     }
 
     /// Waits for the pod that comes in a killed one's place.
@@ -248,13 +300,13 @@ impl Pods {
     }
 }
 
-/// The arguments of one client of several: it reports under its own name.
+/// The arguments of one client of several: it reports under its own name, and keeps strips if it is the first.
 pub(super) fn arguments_of(name: &str, args: &[String]) -> Vec<String> {
-    let own = |arg: &String| match arg.strip_prefix("--client-id=") {
+    let own = |arg: String| match arg.strip_prefix("--client-id=") {
         Some(_) => format!("--client-id={name}"),
-        None => arg.clone(),
+        None => arg,
     };
-    args.iter().map(own).collect()
+    strips::arguments(name, args).into_iter().map(own).collect()
 }
 
 /// What follows pods has.
@@ -292,7 +344,11 @@ impl Following {
                 let pod_name = pod["metadata"]["name"].as_str().unwrap_or_default();
                 let told = format!("pod {pod_name} on node {node}");
                 self.events.now("ready", name, &told);
-                names.push(pod_name.to_owned());
+                let on = Node {
+                    cluster: self.cluster.name(),
+                    name: node.to_owned(),
+                };
+                names.push((pod_name.to_owned(), on));
                 self.started
                     .lock()
                     .extend(PodContainer::of(pod).map(|container| Started {

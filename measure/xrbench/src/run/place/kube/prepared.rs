@@ -7,6 +7,7 @@ use cluster::{Objects, Rendering};
 use serde_json::Value;
 use settings::{ClusterName, Role};
 
+use super::limits::client_name;
 use super::plan::KubePlan;
 use crate::run::addresses::Addresses;
 
@@ -24,15 +25,6 @@ pub(super) struct Prepared {
     pub(super) workloads: BTreeMap<Role, (ClusterName, Vec<Value>)>,
     /// Where the programs find one another.
     pub(super) addresses: Addresses,
-}
-
-/// The name of a client's Deployment; the first is 1.
-pub(super) fn client_name(number: u32) -> String {
-    if number == 1 {
-        "client".to_owned()
-    } else {
-        format!("client-{number}")
-    }
 }
 
 impl KubePlan {

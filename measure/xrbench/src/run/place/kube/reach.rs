@@ -89,9 +89,12 @@ impl KubeTarget {
                     .collect();
                 plan::check_source(scenario, &mounted)?;
             }
+            let (cuts, drains) = plan.layout.suffers(scenario, *name);
             let needs = Needs {
                 objects,
                 peer: plan.layout.offloading.map(|_| PEER),
+                cuts,
+                drains,
             };
             let of = self.cluster(*name)?.preflight(&needs).await;
             for fault in of.faults {

@@ -23,12 +23,11 @@ pub struct KubeTarget {
     pub(super) far_nodes: Vec<NodeRoom>,
 }
 
-/// A scenario file as it runs on clusters: without floors and strips, which need the programs on this machine.
+/// A scenario file as it runs on clusters: without floors, which need the programs on this machine.
 pub fn adapted(file: &File) -> File {
     let mut file = file.clone();
     for scenario in &mut file.scenario {
         scenario.floor = None;
-        scenario.ocr.max_frames = 0;
     }
     file
 }
