@@ -9,6 +9,9 @@ use crate::Ready;
 use crate::cgroup::Group;
 use crate::netns::Netns;
 
+/// Variables that lead a program's requests elsewhere, and all in capitals too: what is started here is told whom to speak with.
+const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+
 /// Takes each line that the process prints on its standard output, without the line's end.
 pub type LineFn = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -115,6 +118,9 @@ impl Spec {
     /// The command, all but the hook between fork and exec, which puts it into its place.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
+        for name in PROXIES {
+            command.env_remove(name).env_remove(name.to_uppercase());
+        }
         if let Some(prefix) = &self.env_remove {
             let names = std::env::vars_os().map(|(name, _)| name);
             for name in names.filter(|name| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
@@ -146,6 +152,25 @@ impl std::fmt::Debug for Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_is_used_only_where_the_spec_itself_names_one() {
+        let given = |spec: &Spec, name: &str| {
+            let command = spec.command();
+            let mut variables = command.get_envs();
+            let found = variables.find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| value.map(|value| value.to_string_lossy().into_owned()))
+        };
+        let spec = Spec::new("renderer", "ffmpeg", "log");
+        for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "NO_PROXY"] {
+            assert_eq!(given(&spec, name), Some(None), "{name} is not handed down");
+        }
+        let spec = Spec {
+            env: vec![("http_proxy".into(), "http://h:1".into())],
+            ..spec
+        };
+        assert_eq!(given(&spec, "http_proxy"), Some(Some("http://h:1".into())));
+    }
 
     #[test]
     fn a_restart_keeps_the_ports_that_were_drawn() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use e2e::{Sandbox, binary, run, until};
+use e2e::{Sandbox, binary, run, run_in, until};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serde_json::Value;
 use testbed::Exit;
@@ -73,13 +73,24 @@ pub(crate) fn assert_valid(summary: &Value) {
 async fn smoke_gives_a_whole_result() {
     let sandbox = Sandbox::new();
     let out = sandbox.path("out");
-    let finished = run(
+    // None of the programs, ffmpeg among them, asks a proxy that the environment names.
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    proxy.set_nonblocking(true).expect("a listener");
+    let named = format!("http://{}", proxy.local_addr().expect("bound"));
+    let mut env = ["http_proxy", "all_proxy", "ALL_PROXY"]
+        .map(|name| (name, named.as_str()))
+        .to_vec();
+    env.extend([("no_proxy", ""), ("NO_PROXY", "")]);
+    let finished = run_in(
         binary("xrbench"),
         &["run", &smoke(), "--out", &text(&out)],
+        &env,
         RUN_PATIENCE,
     )
     .await;
     let table = finished.well();
+    let asked = proxy.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(asked, Err(std::io::ErrorKind::WouldBlock), "the proxy");
     assert!(
         table.contains("p50") && table.contains("762"),
         "the table shows our figures and the paper's:\n{table}"

@@ -8,6 +8,7 @@ use service::clock;
 use settings::Role;
 use timeline::clock_exchange::{Estimate, Exchange, ServerTimes};
 
+use super::http;
 use result::ClockCheck;
 
 /// Exchanges with a service, of which the quickest counts.
@@ -18,11 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Compares the clock of the service in `role`, whose ops port is `ops`, with ours; none where it does not answer.
 pub(super) async fn check(role: Role, ops: SocketAddr, when: &str) -> Option<ClockCheck> {
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(PATIENCE)
-        .build()
-        .ok()?;
+    let http = http::client();
     let url = format!("http://{ops}/clock");
     let mut best: Option<Estimate> = None;
     for _ in 0..EXCHANGES {
@@ -45,7 +42,7 @@ pub(super) async fn check(role: Role, ops: SocketAddr, when: &str) -> Option<Clo
 
 async fn ask(http: &reqwest::Client, url: &str) -> Option<Estimate> {
     let sent = clock::now();
-    let answer = http.get(url).send().await.ok()?;
+    let answer = http.get(url).timeout(PATIENCE).send().await.ok()?;
     let answered = clock::now();
     let server: ServerTimes = answer.error_for_status().ok()?.json().await.ok()?;
     let exchange = Exchange {

@@ -20,6 +20,7 @@ mod faults;
 pub mod finish;
 mod floor;
 pub mod host;
+mod http;
 pub mod machine;
 pub mod page;
 mod pipeline;

@@ -20,6 +20,8 @@ use serde_json::json;
 use service::{ConfigError, clock};
 use testbed::{Placement, Process, Spec, Testbed};
 
+use super::http;
+
 /// Where the page has it.
 const PREFIX: &str = "/prometheus";
 
@@ -41,12 +43,22 @@ scrape_configs:
 ";
 
 /// What a Prometheus is told to scrape, and where it is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scraping {
     http: reqwest::Client,
     /// Where it listens, once it is ready.
     at: OnceLock<SocketAddr>,
     targets: Mutex<Targets>,
+}
+
+impl Default for Scraping {
+    fn default() -> Self {
+        Self {
+            http: http::client(),
+            at: OnceLock::new(),
+            targets: Mutex::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -10,12 +10,16 @@ use settings::{Role, Span};
 use tokio::time::Instant;
 
 use super::commands;
+use super::http;
 use super::pipeline::Pipeline;
 use super::repetition::{Repetition, Stopped, no_first_frame};
 use crate::reference::{SUSTAINED_PACE, pace};
 
 /// How often a file or the streamer is looked at while something is awaited.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the streamer may take to answer.
+const ANSWER: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> {
     let mut pipeline = Pipeline::up(repetition).await?;
@@ -80,9 +84,9 @@ async fn start(
 
 /// Waits until the streamer has a feed: a player that asks earlier is told that there is none, and gives up.
 async fn feed_is_live(feeds: &str) {
-    let http = reqwest::Client::new();
+    let http = http::client();
     loop {
-        if let Ok(answer) = http.get(feeds).send().await
+        if let Ok(answer) = http.get(feeds).timeout(ANSWER).send().await
             && let Ok(text) = answer.text().await
             && text.contains("\"live\"")
         {
