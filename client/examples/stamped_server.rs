@@ -20,11 +20,7 @@ use gstreamer_rtsp_server::prelude::*;
 use stamp::{PlaneMut, Stamp};
 use timeline::{RtpTimestamp, UnixMicros};
 
-const WIDTH: usize = 640;
-const HEIGHT: usize = 360;
-const FPS: u64 = 30;
-
-/// Serves a stamped test stream of 640x360 at 30 frames a second on rtsp://127.0.0.1:PORT/test.
+/// Serves a stamped test stream on rtsp://127.0.0.1:PORT/test.
 #[derive(Debug, Parser)]
 struct Args {
     /// Where it listens; 0 takes a free port.
@@ -36,19 +32,33 @@ struct Args {
     /// Leave out the frames from FIRST to before END, as a feed that is gone for a while.
     #[arg(long, num_args = 2, value_names = ["FIRST", "END"], default_values_t = [0, 0])]
     silent: Vec<u32>,
+    /// Picture width and height in pixels.
+    #[arg(long, num_args = 2, value_names = ["WIDTH", "HEIGHT"], default_values_t = [640, 360])]
+    size: Vec<usize>,
+    /// Frames a second.
+    #[arg(long, default_value_t = 30)]
+    fps: u32,
+    /// Frames from one key frame to the next that nobody asked for.
+    #[arg(long, default_value_t = 30)]
+    gop: u32,
 }
 
 fn main() {
     let args = Args::parse();
-    let silent = args.silent;
+    let (fps, gop) = (args.fps, args.gop);
+    let (silent, size) = (
+        (args.silent[0], args.silent[1]),
+        (args.size[0], args.size[1]),
+    );
 
     gst::init().unwrap();
     let factory = gst_rtsp_server::RTSPMediaFactory::new();
     factory.set_launch(&format!(
         "( videotestsrc is-live=true pattern=ball ! \
-         video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate={FPS}/1 ! \
-         x264enc name=encoder tune=zerolatency speed-preset=ultrafast bitrate=2000 key-int-max=30 threads=2 ! \
-         rtph264pay name=pay0 pt=96 mtu=1150 config-interval=-1 aggregate-mode=zero-latency )"
+         video/x-raw,format=I420,width={},height={},framerate={fps}/1 ! \
+         x264enc name=encoder tune=zerolatency speed-preset=ultrafast bitrate=2000 key-int-max={gop} threads=2 ! \
+         rtph264pay name=pay0 pt=96 mtu=1150 config-interval=-1 aggregate-mode=zero-latency )",
+        size.0, size.1
     ));
     factory.set_shared(true);
     factory.set_latency(0);
@@ -56,7 +66,7 @@ fn main() {
         factory.set_protocols(gst_rtsp::RTSPLowerTrans::TCP);
     }
     factory.connect_media_configure(move |_, media| {
-        stamp_frames(&media.element(), (silent[0], silent[1]));
+        stamp_frames(&media.element(), silent, size);
         media.connect_new_state(|media, _| {
             for index in 0..media.n_streams() {
                 for factory in ["multiudpsink", "appsink"] {
@@ -81,7 +91,7 @@ fn main() {
 }
 
 /// Draws stamps in front of the encoder, and writes the key that each implies on the frame's packets.
-fn stamp_frames(element: &gst::Element, silent: (u32, u32)) {
+fn stamp_frames(element: &gst::Element, silent: (u32, u32), size: (usize, usize)) {
     let bin = element.downcast_ref::<gst::Bin>().unwrap();
     let x264 = bin.by_name("encoder").unwrap();
     let waiting = Arc::new(Mutex::new(VecDeque::<Stamp>::new()));
@@ -105,7 +115,7 @@ fn stamp_frames(element: &gst::Element, silent: (u32, u32)) {
         drawn
             .lock()
             .unwrap()
-            .push_back(draw(buffer.make_mut(), frame));
+            .push_back(draw(buffer.make_mut(), frame, size));
         gst::PadProbeReturn::Ok
     });
 
@@ -129,6 +139,7 @@ fn stamp_frames(element: &gst::Element, silent: (u32, u32)) {
     });
 
     let pay = bin.by_name("pay0").unwrap().static_pad("src").unwrap();
+    take_picture_losses(&pay);
     let types = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
     pay.add_probe(types, move |_, info| {
         let keys = keys.lock().unwrap();
@@ -154,19 +165,34 @@ fn stamp_frames(element: &gst::Element, silent: (u32, u32)) {
     });
 }
 
-fn draw(buffer: &mut gst::BufferRef, frame: u32) -> Stamp {
+/// Says in the SDP that viewers may ask for a key frame, as xr-streamer does.
+fn take_picture_losses(pay: &gst::Pad) {
+    pay.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+        let caps = info.event().and_then(|event| match event.view() {
+            gst::EventView::Caps(caps) => Some(caps.caps_owned()),
+            _ => None,
+        });
+        if let Some(mut caps) = caps {
+            caps.make_mut().set("rtcp-fb-nack-pli", true);
+            info.data = Some(gst::PadProbeData::Event(gst::event::Caps::new(&caps)));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn draw(buffer: &mut gst::BufferRef, frame: u32, (width, height): (usize, usize)) -> Stamp {
     let mut map = buffer.map_writable().unwrap();
-    let (luma, chroma) = map.split_at_mut(WIDTH * HEIGHT);
-    let (u, v) = chroma.split_at_mut(WIDTH * HEIGHT / 4);
+    let (luma, chroma) = map.split_at_mut(width * height);
+    let (u, v) = chroma.split_at_mut(width * height / 4);
     for plane in [u, v] {
-        stamp::clear_chroma(&mut PlaneMut::new(plane, WIDTH / 2, HEIGHT / 2, WIDTH / 2).unwrap());
+        stamp::clear_chroma(&mut PlaneMut::new(plane, width / 2, height / 2, width / 2).unwrap());
     }
     let stamp = Stamp {
         frame,
         time_us: service::clock::now().0,
     };
     stamp::draw_generation(
-        &mut PlaneMut::new(luma, WIDTH, HEIGHT, WIDTH).unwrap(),
+        &mut PlaneMut::new(luma, width, height, width).unwrap(),
         stamp,
     );
     stamp

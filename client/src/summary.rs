@@ -32,6 +32,8 @@ pub struct Counts {
     pub duplicate: u64,
     /// Shown frames whose stamp lies after the clock: the two hosts' clocks disagree. They are no samples.
     pub negative: u64,
+    /// Shown frames that took longer than a minute: each is a sample of a minute, which is the most that is told apart.
+    pub over_a_minute: u64,
 }
 
 impl Totals {
@@ -62,7 +64,10 @@ impl Totals {
 
     /// The counts so far.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts {
+            over_a_minute: self.latency.clamped(),
+            ..self.counts
+        }
     }
 
     /// The distribution so far; none without a sample.
@@ -186,6 +191,12 @@ impl Summary {
                 format!("{}: the clocks disagree", frames.counts.negative),
             );
         }
+        if frames.counts.over_a_minute > 0 {
+            row(
+                "frames over a minute",
+                format!("{}: a sample of 60 s each", frames.counts.over_a_minute),
+            );
+        }
         row(
             "first frame",
             self.first_frame_us
@@ -272,22 +283,35 @@ mod tests {
                 unread: 1,
                 damaged: 0,
                 duplicate: 1,
-                negative: 1
+                negative: 1,
+                over_a_minute: 0,
             }
         );
         assert_eq!(totals.latency().unwrap().count, 1);
     }
 
     #[test]
-    fn nothing_shown_has_no_latency_and_a_minute_is_the_most() {
+    fn nothing_shown_has_no_latency_and_what_is_longer_than_a_minute_is_counted() {
         assert!(Totals::default().latency().is_none());
-        let latency = totals(&[i64::MAX]).latency().unwrap();
-        assert_eq!(latency.max, MAX_US);
+        let totals = totals(&[i64::MAX, 90_000_000, 7_300]);
+        assert_eq!(totals.latency().unwrap().max, MAX_US);
+        assert_eq!(totals.counts().over_a_minute, 2);
+        let summary = Summary {
+            frames: FramesOut {
+                counts: totals.counts(),
+                ..FramesOut::default()
+            },
+            latency_us: totals.latency(),
+            ..summary()
+        };
+        let told = summary.table();
+        assert!(told.contains("2: a sample of 60 s each"), "{told}");
+        let json = serde_json::to_value(&summary).unwrap();
+        assert_eq!(json["frames"]["over_a_minute"], 2, "{json}");
     }
 
-    #[test]
-    fn the_table_names_what_was_dropped_and_hides_what_was_not() {
-        let mut summary = Summary {
+    fn summary() -> Summary {
+        Summary {
             url: "rtsp://h/n".to_owned(),
             transport: Some(Transport::Udp),
             size: Some((1280, 720)),
@@ -300,7 +324,12 @@ mod tests {
             packets: Packets::default(),
             reconnects: 0,
             records: Records::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn the_table_names_what_was_dropped_and_hides_what_was_not() {
+        let mut summary = summary();
         let table = summary.table();
         assert!(
             table.contains("rtsp://h/n over udp, 1280x720, 10.0 s"),
@@ -310,7 +339,10 @@ mod tests {
             table.contains("123.46 ms") && table.contains("7.30 ms"),
             "{table}"
         );
-        assert!(!table.contains("dropped"), "{table}");
+        assert!(
+            !table.contains("dropped") && !table.contains("over a minute"),
+            "{table}"
+        );
         summary.records.strips_dropped = 3;
         assert!(summary.table().contains("strips dropped"));
     }

@@ -60,8 +60,14 @@ pub(crate) fn refuse(args: &[&str]) -> Ended {
 
 impl Client {
     pub(crate) fn start(url: &str, more: &[&str]) -> Self {
+        Self::start_in(url, more, &[])
+    }
+
+    /// With variables added to its environment.
+    pub(crate) fn start_in(url: &str, more: &[&str], env: &[(&str, &str)]) -> Self {
         let mut child = command(&["--url", url, "--ops", "127.0.0.1:0", "--json"])
             .args(more)
+            .envs(env.iter().copied())
             .spawn()
             .unwrap();
         let mut stderr = child.stderr.take().unwrap();
@@ -100,14 +106,23 @@ impl Client {
         }
     }
 
+    /// Takes all processor time from it.
+    pub(crate) fn freeze(&self) {
+        kill(self.pid(), Signal::SIGSTOP).unwrap();
+    }
+
+    pub(crate) fn thaw(&self) {
+        kill(self.pid(), Signal::SIGCONT).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
     /// SIGTERM, and its end, which must come within three seconds.
     pub(crate) fn terminate(self) -> Ended {
         let begun = Instant::now();
-        kill(
-            Pid::from_raw(self.child.id().cast_signed()),
-            Signal::SIGTERM,
-        )
-        .unwrap();
+        kill(self.pid(), Signal::SIGTERM).unwrap();
         let ended = self.wait();
         assert!(
             begun.elapsed() < Duration::from_millis(3_300),

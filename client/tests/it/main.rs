@@ -6,10 +6,12 @@
     reason = "a test's helpers fail the test, and its figures are for whoever reads it"
 )]
 
+mod behind;
 mod client;
 mod collector;
 mod messages;
 mod outputs;
 mod play;
+mod proxy;
 mod recovery;
 mod server;

@@ -11,6 +11,8 @@ use nix::unistd::Pid;
 pub(crate) const WIDTH: usize = 640;
 pub(crate) const HEIGHT: usize = 360;
 
+const HEAVY: [&str; 7] = ["--size", "1280", "720", "--fps", "60", "--gop", "600"];
+
 /// What the server does.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
@@ -20,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) tcp_only: bool,
     /// Leave these frame numbers out, as a feed that is gone for a while.
     pub(crate) silent: Option<(u32, u32)>,
+    /// 1280x720 at 60 frames a second instead of 640x360 at 30, with a key frame every ten seconds and where one is asked for.
+    pub(crate) heavy: bool,
 }
 
 /// A running server; killed when dropped.
@@ -40,6 +44,7 @@ impl Server {
             .args(["--port", &options.port.to_string()])
             .args(options.tcp_only.then_some("--tcp-only"))
             .args(["--silent", &first.to_string(), &end.to_string()])
+            .args(options.heavy.then_some(HEAVY).into_iter().flatten())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the example is built");
