@@ -12,6 +12,7 @@ use lisp::bench::recovery::{self, Fault, Settings, Way};
 use lisp::bench::seen::Seen;
 use lisp::told::Told;
 use lisp::wire::{MapRequest, RequestFlags};
+use service::Shutdown;
 
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,7 +47,14 @@ fn goes_on(way: Way) {
     for fault in Fault::ALL.into_iter().filter(|fault| way.sees(*fault)) {
         let folder = tempfile::tempdir().unwrap();
         let cell = (way, fault);
-        let seen = recovery::once(program(), folder.path(), cell, settings, 0.5);
+        let seen = recovery::once(
+            program(),
+            folder.path(),
+            cell,
+            settings,
+            0.5,
+            &Shutdown::new(),
+        );
         let seen = seen.unwrap_or_else(|error| panic!("{way:?} {fault:?}: {error:#}"));
         is_whole(&seen);
         let of = |name: &str| {
@@ -104,7 +112,7 @@ fn a_service_goes_on_by_probes_of_tunnel_routers() {
 fn a_client_goes_on_at_another_address() {
     for way in mobility::Way::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let seen = mobility::once(program(), folder.path(), way, 0.5);
+        let seen = mobility::once(program(), folder.path(), way, 0.5, &Shutdown::new());
         let seen = seen.unwrap_or_else(|error| panic!("{way:?}: {error:#}"));
         eprintln!("{way:?}: {:?}", seen.parts);
         is_whole(&seen);
@@ -145,7 +153,7 @@ fn send(fleet: &Fleet, to: &str, request: &MapRequest) {
 }
 
 fn running(folder: &Path) -> Fleet {
-    let mut fleet = Fleet::new(program(), folder).unwrap();
+    let mut fleet = Fleet::new(program(), folder, Shutdown::new()).unwrap();
     fleet.start_control(ControlPlan::default()).unwrap();
     fleet.start_service(B).unwrap();
     fleet.start_xtr(B, false, false).unwrap();

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use service::Shutdown;
 
 use super::ground::{Ground, Running};
 use super::layout::CLUSTERS;
@@ -36,6 +37,7 @@ pub struct Fleet {
     /// Where they run.
     pub ground: Ground,
     folder: PathBuf,
+    shutdown: Shutdown,
     sender: Sender<(&'static str, Told)>,
     heard: Receiver<(&'static str, Told)>,
     /// What they have said, but for answers.
@@ -45,8 +47,8 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// A ground without programs. Keys, configurations and logs go into `folder`.
-    pub fn new(program: PathBuf, folder: &Path) -> anyhow::Result<Self> {
+    /// A ground without programs. Keys, configurations and logs go into `folder`; whatever is waited for ends with the shutdown.
+    pub fn new(program: PathBuf, folder: &Path, shutdown: Shutdown) -> anyhow::Result<Self> {
         for (name, secret) in [("key", "secret"), ("token", "a-token-that-nobody-else-has")] {
             let file = folder.join(name);
             std::fs::write(&file, secret)
@@ -57,6 +59,7 @@ impl Fleet {
             running: BTreeMap::new(),
             ground: Ground::make(&CLUSTERS, true, program)?,
             folder: folder.to_owned(),
+            shutdown,
             sender,
             heard,
             events: Vec::new(),
@@ -160,6 +163,9 @@ impl Fleet {
     ) -> anyhow::Result<()> {
         let end = Instant::now() + patience;
         while !is_it(self) {
+            if self.shutdown.has_fired() {
+                bail!("told to stop");
+            }
             let left = end.saturating_duration_since(Instant::now());
             match self.heard.recv_timeout(left.min(LOOK)) {
                 Ok((by, told)) => self.take(by, told),
@@ -178,8 +184,8 @@ impl Fleet {
     pub fn during(&mut self, time: Duration) {
         let end = Instant::now() + time;
         let left = || end.saturating_duration_since(Instant::now());
-        while !left().is_zero() {
-            if let Ok((by, told)) = self.heard.recv_timeout(left()) {
+        while !left().is_zero() && !self.shutdown.has_fired() {
+            if let Ok((by, told)) = self.heard.recv_timeout(left().min(LOOK)) {
                 self.take(by, told);
             }
         }

@@ -65,11 +65,13 @@ pub fn run(args: &MobilityArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
             tracing::info!(repetition, way = way.name(), "measuring");
             let folder = raw.scratch()?;
             let labels = [MOVE, way.name()];
-            match once(program.clone(), &folder, *way, phase(repetition)) {
+            let phase = phase(repetition);
+            match once(program.clone(), &folder, *way, phase, shutdown) {
                 Ok(seen) => {
                     raw.write(repetition, labels, &seen)?;
                     report.measured(labels, seen.parts, seen.moments.lost);
                 }
+                Err(_) if shutdown.has_fired() => break,
                 Err(error) => {
                     tracing::warn!(way = way.name(), "failed: {error:#}");
                     report.failed(labels);

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use service::Shutdown;
+
 use crate::bench::cast::{B, ControlPlan};
 use crate::bench::fleet::Fleet;
 use crate::bench::seen::{Known, Seen};
@@ -47,8 +49,14 @@ impl Way {
 }
 
 /// Makes a ground, has it work, and moves the client's tunnel router; `phase` of a second is added before.
-pub fn once(program: PathBuf, folder: &Path, way: Way, phase: f64) -> anyhow::Result<Seen> {
-    let mut fleet = Fleet::new(program, folder)?;
+pub fn once(
+    program: PathBuf,
+    folder: &Path,
+    way: Way,
+    phase: f64,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Seen> {
+    let mut fleet = Fleet::new(program, folder, shutdown.clone())?;
     let is_smr = way == Way::Smr;
     fleet.start_control(ControlPlan {
         anonymous_b: is_smr,

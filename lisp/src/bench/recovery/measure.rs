@@ -36,11 +36,13 @@ pub fn run(args: &RecoveryArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
             let folder = raw.scratch()?;
             let labels = [fault_name, way_name];
             let cell = (way, fault);
-            match once(program.clone(), &folder, cell, args.settings(), phase) {
+            let settings = args.settings();
+            match once(program.clone(), &folder, cell, settings, phase, shutdown) {
                 Ok(seen) => {
                     raw.write(repetition, labels, &seen)?;
                     report.measured(labels, seen.parts, seen.moments.lost);
                 }
+                Err(_) if shutdown.has_fired() => break,
                 Err(error) => {
                     tracing::warn!(fault = fault_name, way = way_name, "failed: {error:#}");
                     report.failed(labels);

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use service::Shutdown;
+
 use crate::bench::cast::{B, C, ControlPlan, SERVICE};
 use crate::bench::fleet::{Answer, Fleet};
 use crate::bench::names;
@@ -52,8 +54,9 @@ pub fn once(
     (way, fault): (Way, Fault),
     settings: Settings,
     phase: f64,
+    shutdown: &Shutdown,
 ) -> anyhow::Result<Seen> {
-    let mut fleet = Fleet::new(program, folder)?;
+    let mut fleet = Fleet::new(program, folder, shutdown.clone())?;
     start(&mut fleet, way, settings, phase)?;
     // A second holds ten probes of the agent, a probe of a locator, a list of containers, and the life of a name.
     fleet.during(BEFORE + Duration::from_secs(1).mul_f64(phase));
