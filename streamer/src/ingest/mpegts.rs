@@ -145,7 +145,7 @@ pub async fn take(
     while let Some(piece) = pieces.next().await? {
         total += piece.len() as u64;
         bounds.push(&piece).map_err(|beyond| match beyond {
-            Beyond::Endless => Refusal::Endless(beyond),
+            Beyond::Endless | Beyond::Unended => Refusal::Endless(beyond),
             _ => Refusal::Garbage {
                 packets: total / TS_PACKET_BYTES as u64,
                 why: beyond.to_string(),

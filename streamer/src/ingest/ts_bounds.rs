@@ -14,6 +14,9 @@ const SYNC: u8 = 0x47;
 /// Streams and tables that a feed may have, and more than any has.
 const MAX_PIDS: usize = 64;
 
+/// Bytes of all streams' units that have not ended: a picture, and what others send beside it.
+const MAX_UNENDED_BYTES: usize = 2 * MAX_FRAME_BYTES;
+
 /// The PID of packets that carry nothing.
 const NULL_PID: u16 = 0x1fff;
 
@@ -29,6 +32,11 @@ pub enum Beyond {
     /// A picture or a table does not end.
     #[error("a picture of more than {MAX_FRAME_BYTES} bytes")]
     Endless,
+    /// Units of many streams do not end.
+    #[error(
+        "streams with more than {MAX_UNENDED_BYTES} bytes between the beginnings of their units"
+    )]
+    Unended,
 }
 
 /// Counts the packets of a body of MPEG-TS.
@@ -39,6 +47,8 @@ pub struct Bounds {
     head: [u8; 4],
     /// Bytes since the last unit of each PID began.
     units: BTreeMap<u16, usize>,
+    /// Of all of them.
+    unended: usize,
 }
 
 impl Bounds {
@@ -76,9 +86,16 @@ impl Bounds {
         }
         let unit = self.units.entry(pid).or_default();
         let begins = high & 0x40 != 0;
-        *unit = if begins { 0 } else { *unit } + TS_PACKET_BYTES;
+        if begins {
+            self.unended -= std::mem::take(unit);
+        }
+        *unit += TS_PACKET_BYTES;
+        self.unended += TS_PACKET_BYTES;
         if *unit > MAX_FRAME_BYTES {
             return Err(Beyond::Endless);
+        }
+        if self.unended > MAX_UNENDED_BYTES {
+            return Err(Beyond::Unended);
         }
         Ok(())
     }
@@ -109,6 +126,21 @@ mod tests {
             }
         }
         assert_eq!(bounds.push(&packet(256, false)), Err(Beyond::Endless));
+    }
+
+    #[test]
+    fn many_streams_have_one_bound() {
+        let mut bounds = Bounds::default();
+        let each = MAX_UNENDED_BYTES / TS_PACKET_BYTES / 16;
+        let mut all = (0..16).flat_map(|pid| std::iter::repeat_n(packet(pid, false), each));
+        assert!(all.all(|packet| bounds.push(&packet).is_ok()));
+        // One that ends makes room.
+        for _ in 1..each {
+            bounds.push(&packet(0, true)).expect("it begins anew");
+        }
+        let more = std::iter::repeat_n(packet(1, false), 2 * each);
+        let refused = more.map(|packet| bounds.push(&packet)).find(Result::is_err);
+        assert_eq!(refused, Some(Err(Beyond::Unended)));
     }
 
     #[test]

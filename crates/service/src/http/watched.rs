@@ -117,10 +117,6 @@ impl Drop for RequestBody {
 
 /// `response`, whose body keeps `request` in flight until it has ended.
 pub(super) fn until_answered(response: Response<Body>, request: InFlight) -> Response<Body> {
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    if kind.is_some_and(|kind| kind.as_bytes().starts_with(EVENTS)) {
-        request.has_no_end();
-    }
     struct Answer {
         inner: Body,
         _request: InFlight,
@@ -143,6 +139,10 @@ pub(super) fn until_answered(response: Response<Body>, request: InFlight) -> Res
         fn size_hint(&self) -> SizeHint {
             self.inner.size_hint()
         }
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(EVENTS)) {
+        request.has_no_end();
     }
     response.map(|inner| {
         Body::new(Answer {
