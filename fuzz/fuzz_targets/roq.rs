@@ -1,11 +1,11 @@
-//! Any bytes as a datagram, a stream, a request and an answer of RTP over QUIC: a stream gives the same packets however it is
+//! Any bytes as a datagram, a stream, a request, an answer and a word of RTP over QUIC: a stream gives the same packets however it is
 //! cut, and what was read can be written again.
 #![no_main]
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use roq::framing::{Deframer, FlowId, Malformed, PACKET_BYTES_MAX, datagram, split, stream};
-use roq::signal::{Answer, Request, read, write};
+use roq::signal::{Answer, Request, read, read_word, word, write};
 use roq::varint;
 
 fn packets(bytes: &[u8], chunk: usize) -> Result<(Option<FlowId>, Vec<Bytes>), Malformed> {
@@ -40,5 +40,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(answer) = read::<Answer>(bytes) {
         assert_eq!(read(&write(&answer)), Ok(answer));
+    }
+    if let Ok(told) = read_word(bytes) {
+        let again = packets(&word(&told, true), chunk).expect("framed");
+        assert_eq!(again.1.len(), 1);
+        assert_eq!(read_word(&again.1[0]), Ok(told));
     }
 });

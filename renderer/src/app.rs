@@ -11,7 +11,7 @@ use service::trace::TraceRing;
 use service::{Secret, Shutdown, clock, ready};
 
 use crate::cli::{Args, Target};
-use crate::feed::{Feed, FeedUrl, Mailbox, Sender};
+use crate::feed::{Feed, FeedUrl, Mailbox, Means, Sender};
 use crate::metrics::{self, Metrics, Outcome, Telemetry};
 use crate::{floor, frames};
 
@@ -25,9 +25,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let token = args.token.load()?;
     media::init()?;
     match target {
-        Target::Feed(url) => {
+        Target::Feed(url, means) => {
             let process = Secret::random()?;
-            feed(args, url, Sender { token, process }, shutdown).await
+            let sender = Sender { token, process };
+            feed(args, (url, means), sender, shutdown).await
         }
         Target::Floor(path) => {
             let mut ops = ops();
@@ -44,7 +45,12 @@ fn ops() -> Ops {
     ops
 }
 
-async fn feed(args: Args, url: FeedUrl, sender: Sender, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn feed(
+    args: Args,
+    (url, means): (FeedUrl, Option<Means>),
+    sender: Sender,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let mut ops = ops();
     let metrics = Metrics::register(&mut ops.registry);
     let trace = ops.trace.clone().unwrap_or_else(|| TraceRing::new(1));
@@ -96,6 +102,7 @@ async fn feed(args: Args, url: FeedUrl, sender: Sender, shutdown: Shutdown) -> a
     let stop_feed = Shutdown::new();
     let feed = Feed {
         url: url.clone(),
+        means,
         sender,
         mailbox: mailbox.clone(),
         sets,

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use media::encode::EncoderConfig;
+use roq::identity::Pin;
+use roq::signal::Mode;
+use roq::trust::Trust;
 use service::args::Common;
 use service::{ConfigError, TokenArgs};
-use settings::{RendererSettings, Span, ThreadType, VideoSettings};
+use settings::{FeedTransport, RendererSettings, Span, ThreadType, VideoSettings};
 
-use crate::feed::FeedUrl;
+use crate::feed::{FeedUrl, How, Means};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +21,8 @@ Examples:
     xr-renderer --source test --feed http://127.0.0.1:8080/feeds/demo --size 640x360 --fps 25 --bitrate 1M
   A camera, or anything else that GStreamer can open:
     xr-renderer --source 'gst:v4l2src device=/dev/video0' --feed http://streamer:8080/feeds/camera
+  Over QUIC, to a streamer started with --quic and --feed-token-file, whose line on stdout has the pin:
+    xr-renderer --source test --feed roq://streamer:8555/demo --quic-pin 1b2c... --token-file token
   To another RTSP server than ours, by RECORD:
     xr-renderer --source test --feed rtsp://127.0.0.1:8554/xr
   The floor: encode and decode in this process, with no network, and write a row for each frame:
@@ -40,9 +45,24 @@ pub struct Args {
     pub video: VideoSettings,
 
     /// The feed to push to, as `http://HOST[:PORT]/feeds/NAME`; NAME is at most 64 of A-Z a-z 0-9 . _ -
+    /// Over QUIC as `roq://HOST:PORT/NAME`, to a streamer that has a token for feeds.
     /// Or another server that takes RTSP RECORD, as `rtsp://HOST[:PORT]/PATH`.
     #[arg(long, env = "XR_FEED", value_name = "URL")]
     pub feed: Option<String>,
+
+    /// How a feed over QUIC goes; without it each frame is on a stream of its own, and what is lost is sent again.
+    #[arg(
+        long,
+        env = "XR_FEED_TRANSPORT",
+        value_name = "quic-stream|quic-datagram",
+        value_enum,
+        requires = "feed",
+        help_heading = "QUIC"
+    )]
+    pub feed_transport: Option<FeedTransport>,
+
+    #[command(flatten)]
+    pub quic: QuicArgs,
 
     /// Instead of feeding: encode and decode in this process and write a row for each frame to this CSV file.
     #[arg(long, env = "XR_FLOOR", value_name = "FILE")]
@@ -74,11 +94,55 @@ pub struct Args {
     pub encoding: RendererSettings,
 }
 
+/// Whom a feed over QUIC is given to.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "QUIC")]
+pub struct QuicArgs {
+    /// SHA-256 of the streamer's certificate, in hexadecimal: `quic_pin` of the line that xr-streamer prints when it is ready.
+    #[arg(long, env = "XR_QUIC_PIN", value_name = "SHA256")]
+    pub quic_pin: Option<Pin>,
+
+    /// PEM file of the authorities that may vouch for the streamer's certificate and its host's name.
+    #[arg(
+        long,
+        env = "XR_QUIC_CA",
+        value_name = "PATH",
+        conflicts_with = "quic_pin"
+    )]
+    pub quic_ca: Option<PathBuf>,
+
+    /// Write the connection's keys to the file that SSLKEYLOGFILE names: whoever has it can read the feed, and its token.
+    #[arg(long, env = "XR_QUIC_KEYLOG")]
+    pub quic_keylog: bool,
+}
+
+impl QuicArgs {
+    fn trust(&self, url: &FeedUrl) -> Result<Trust, ConfigError> {
+        match (self.quic_pin, &self.quic_ca) {
+            (Some(pin), _) => Ok(Trust::Pinned(pin)),
+            (None, Some(path)) => Trust::from_file(path).map_err(|error| {
+                ConfigError::new(
+                    "--quic-ca (XR_QUIC_CA)",
+                    path.display().to_string(),
+                    error.to_string(),
+                    "Use --quic-pin for a certificate that nobody vouches for.",
+                )
+            }),
+            (None, None) => Err(ConfigError::new(
+                "--feed (XR_FEED)",
+                url.to_string(),
+                "a feed over QUIC is encrypted, and nothing says whose certificate to believe",
+                "Give --quic-pin with the quic_pin that xr-streamer prints, or --quic-ca with a PEM file of authorities.",
+            )),
+        }
+    }
+}
+
 /// The destination of the frames.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Target {
-    /// A feed of a streamer.
-    Feed(FeedUrl),
+    /// A feed of a streamer; and over QUIC, how and to whom.
+    Feed(FeedUrl, Option<Means>),
     /// Through a decoder in this process, into this file.
     Floor(PathBuf),
 }
@@ -90,16 +154,40 @@ impl Args {
             return Ok(Target::Floor(path.clone()));
         }
         let text = self.feed.as_deref().unwrap_or_default();
-        let url = text.parse().map_err(|why| {
+        let url: FeedUrl = text.parse().map_err(|why| {
             ConfigError::new(
                 "--feed (XR_FEED)",
                 text,
                 why,
-                "Write it as http://HOST:8080/feeds/NAME, NAME of at most 64 letters, digits, '.', '_' and '-'; or, for a \
-                 server that takes RTSP RECORD, as rtsp://HOST:8554/PATH.",
+                "Write it as http://HOST:8080/feeds/NAME or roq://HOST:8555/NAME, NAME of at most 64 letters, digits, '.', '_' and \
+                 '-'; or, for a server that takes RTSP RECORD, as rtsp://HOST:8554/PATH.",
             )
         })?;
-        Ok(Target::Feed(url))
+        let means = self.means(&url)?;
+        Ok(Target::Feed(url, means))
+    }
+
+    /// How a feed goes over QUIC, and to whom; none where it goes otherwise.
+    fn means(&self, url: &FeedUrl) -> Result<Option<Means>, ConfigError> {
+        let asked = self.feed_transport;
+        let by = match (url.how(), asked) {
+            (How::Quic, None | Some(FeedTransport::QuicStream)) => Mode::Stream,
+            (How::Quic, Some(FeedTransport::QuicDatagram)) => Mode::Datagram,
+            (How::Put, None | Some(FeedTransport::Http)) | (How::Record, None) => return Ok(None),
+            (How::Put | How::Record | How::Quic, Some(asked)) => {
+                return Err(ConfigError::new(
+                    "--feed-transport (XR_FEED_TRANSPORT)",
+                    asked.to_string(),
+                    format!("{url} is not fed so"),
+                    "Leave it out; quic-stream and quic-datagram go with roq://HOST:8555/NAME.",
+                ));
+            }
+        };
+        Ok(Some(Means {
+            trust: self.quic.trust(url)?,
+            by,
+            key_log: self.quic.quic_keylog,
+        }))
     }
 
     /// The encoder's options.
@@ -140,10 +228,12 @@ mod tests {
         )
         .unwrap();
         assert_eq!(args.video.source, SourceSpec::Test);
-        assert!(matches!(args.target(), Ok(Target::Feed(_))));
+        assert!(matches!(args.target(), Ok(Target::Feed(_, None))));
         let defaults = parse("xr-renderer --source test --floor f.csv").unwrap();
         assert_eq!(args.encoder(), defaults.encoder());
-        assert_eq!(defaults.target(), Ok(Target::Floor("f.csv".into())));
+        assert!(
+            matches!(defaults.target(), Ok(Target::Floor(path)) if path.as_os_str() == "f.csv")
+        );
     }
 
     #[test]
@@ -178,5 +268,35 @@ mod tests {
             error.to_string().contains("http://HOST:8080/feeds/NAME"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_feed_over_quic_says_whom_it_believes() {
+        let pin = format!("--quic-pin {}", "ab".repeat(32));
+        let target = |rest: &str| {
+            let line = format!("xr-renderer --source test --feed {rest}");
+            parse(&line).unwrap().target()
+        };
+        let by = |rest: &str| match target(rest) {
+            Ok(Target::Feed(_, means)) => means.map(|means| means.by),
+            other => panic!("{other:?}"),
+        };
+        let quic = format!("roq://h:1/a {pin}");
+        assert_eq!(by(&quic), Some(Mode::Stream));
+        let datagrams = format!("{quic} --feed-transport quic-datagram");
+        assert_eq!(by(&datagrams), Some(Mode::Datagram));
+        assert_eq!(by("http://h/feeds/a --feed-transport http"), None);
+        for (rest, cause) in [
+            ("roq://h:1/a".to_owned(), "--quic-pin"),
+            ("roq://h:1/a --quic-ca /nowhere".to_owned(), "/nowhere"),
+            (format!("{quic} --feed-transport http"), "roq://"),
+            (
+                "http://h/feeds/a --feed-transport quic-stream".to_owned(),
+                "roq://",
+            ),
+        ] {
+            let error = target(&rest).unwrap_err().to_string();
+            assert!(error.contains(cause), "{rest}: {error}");
+        }
     }
 }

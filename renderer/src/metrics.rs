@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use roq::counters::Sent;
 use service::latency;
 use service::trace::TraceRing;
 use stamp::Stamp;
@@ -113,6 +114,8 @@ pub struct Metrics {
     connected: Gauge,
     connections: Counter,
     sent_bytes: Counter,
+    /// Frames of a feed over QUIC, after they were handed to the connection.
+    pub quic: Sent,
 }
 
 /// Bounds of the pacing lateness in seconds: what a quiet machine does, to three frames at 60 a second.
@@ -133,6 +136,7 @@ impl Metrics {
             connected: Gauge::default(),
             connections: Counter::default(),
             sent_bytes: Counter::default(),
+            quic: Sent::default(),
         };
         let registry = registry.sub_registry_with_prefix("xr_renderer");
         registry.register(
@@ -183,6 +187,27 @@ impl Metrics {
             Unit::Bytes,
             metrics.sent_bytes.clone(),
         );
+        let quic = &metrics.quic;
+        for (name, help, counter) in [
+            ("sent_frames", "Frames sent over QUIC", &quic.frames),
+            (
+                "dropped_frames",
+                "Frames not sent over QUIC, because they were stale or built on one that was",
+                &quic.dropped,
+            ),
+            (
+                "oversized_frames",
+                "Frames sent on a stream, because a packet of theirs fits no datagram",
+                &quic.oversized,
+            ),
+            (
+                "cancelled_frames",
+                "Frames cancelled on their stream, because they were stale",
+                &quic.cancelled,
+            ),
+        ] {
+            registry.register(format!("quic_{name}"), help, counter.clone());
+        }
         metrics
     }
 

@@ -19,7 +19,8 @@ use crate::args::{Args, HTTP_ORIGIN, MAX_CONNECTIONS_ORIGIN, QUIC_ORIGIN, RTSP_O
 use crate::feed::lease::State;
 use crate::feed::table::Table;
 use crate::feed::{Feed, Settings};
-use crate::ingest::routes::{Ingest, router};
+use crate::ingest::door::Ingest;
+use crate::ingest::routes::router;
 use crate::metrics::Metrics;
 use crate::quic::server::Serving;
 use crate::rtsp::accept;
@@ -90,6 +91,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         token,
         shutdown: shutdown.clone(),
     };
+    let door = ingest.clone();
     let mut accepting = tokio::spawn(accept::run(
         rtsp,
         server.clone(),
@@ -98,17 +100,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     ));
     let mut serving = tokio::spawn(http::serve(http, router(ingest), limits, shutdown.clone()));
     if let Some((listener, _)) = &quic {
-        let counters = metrics.quic.clone();
         let patience = Duration::from_millis(u64::from(args.latency.quic_stale_ms));
-        let serving = Serving::new(
-            Arc::clone(&table),
-            viewers.clone(),
-            metrics.clone(),
-            counters,
-            patience,
-        );
+        let serving = Serving::new(door, patience);
         // It ends with the shutdown, and its connections with the listener.
-        tokio::spawn(serving.run(listener.clone(), shutdown.clone()));
+        tokio::spawn(serving.run(listener.clone()));
     }
     let mut mounting = tokio::spawn(mount_names(names, server.clone()));
     let (expiring, mut expired) =

@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use settings::Transport;
+use settings::{FeedTransport, Transport};
 
 use crate::feed::counters::Families;
 use crate::feed::lease::State;
@@ -106,6 +106,7 @@ pub enum RtcpDropped {
 pub struct Metrics {
     feeds: Family<StateLabel, Gauge>,
     viewers: Family<TransportLabel, Gauge>,
+    begun: Family<TransportLabel, Counter>,
     refused: Family<RefusalLabel, Counter>,
     dropped: Family<DropLabel, Counter>,
     rtcp_dropped: Family<RtcpLabel, Counter>,
@@ -145,6 +146,11 @@ impl Metrics {
             all.connections.clone(),
         );
         registry.register(
+            "begun_feeds",
+            "Feeds that began, by transport",
+            all.begun.clone(),
+        );
+        registry.register(
             "refused_feeds",
             "Feeds refused or ended, by reason",
             all.refused.clone(),
@@ -170,7 +176,19 @@ impl Metrics {
         for transport in Transport::ALL {
             all.set_viewers(transport, 0);
         }
+        for transport in FeedTransport::ALL {
+            let transport = transport.as_str();
+            let _ = all.begun.get_or_create(&TransportLabel { transport });
+        }
         all
+    }
+
+    /// A feed has got its name.
+    pub fn feed_begins(&self, transport: FeedTransport) {
+        let transport = transport.as_str();
+        self.begun
+            .get_or_create(&TransportLabel { transport })
+            .inc();
     }
 
     /// A feed was refused or ended.

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use quinn::{Connection, SendStream};
 
 use crate::codes::Code;
+use crate::framing::FlowId;
 use crate::listen::explain;
-use crate::signal::{self, Answer, Playing, REQUEST_BYTES_MAX, Request};
+use crate::signal::{self, Answer, Declined, Playing, REQUEST_BYTES_MAX, Request, Taking, Told};
+use crate::transport;
 
 /// How long a client may take to say what it wants.
 const REQUEST: Duration = Duration::from_secs(3);
@@ -64,6 +66,15 @@ impl Asked {
         self.say(&Answer::Playing(playing)).await
     }
 
+    /// The way to tell a client about the feed that it offers.
+    pub fn voice(self) -> Voice {
+        Voice {
+            connection: self.connection,
+            answer: self.answer,
+            begins: true,
+        }
+    }
+
     /// Says why the feed does not come, and ends the connection.
     pub async fn refuse(mut self, why: &str) {
         if self.say(&Answer::Refused(why.to_owned())).await.is_ok() {
@@ -80,5 +91,50 @@ impl Asked {
             .await
             .map_err(|error| error.to_string())?;
         self.answer.finish().map_err(|error| error.to_string())
+    }
+}
+
+/// What a server has to say to a client that feeds it, word by word.
+#[derive(Debug)]
+pub struct Voice {
+    connection: Connection,
+    answer: SendStream,
+    /// Nothing was said yet.
+    begins: bool,
+}
+
+impl Voice {
+    /// Takes the feed: from now on the client may send as much at a time as a feed needs.
+    pub async fn take(&mut self) -> Result<(), String> {
+        transport::open_for_feed(&self.connection);
+        let rtp_flow = FlowId::RTP.number();
+        self.say(&Told::Taking(Taking { rtp_flow })).await
+    }
+
+    /// Asks for a key frame.
+    pub async fn ask(&mut self) -> Result<(), String> {
+        self.say(&Told::Keyframe).await
+    }
+
+    /// Says why the feed is not taken, or not any longer, and ends the connection.
+    pub async fn decline(mut self, declined: Declined) {
+        let why = declined.why.clone();
+        // One that reads nothing is told by the end of the connection alone.
+        let told = tokio::time::timeout(FAREWELL, async {
+            self.say(&Told::Declined(declined)).await?;
+            let _ = self.answer.finish();
+            self.connection.closed().await;
+            Ok::<_, String>(())
+        });
+        let _ = told.await;
+        let code = Code::ExpectationUnmet.into();
+        self.connection.close(code, why.as_bytes());
+    }
+
+    async fn say(&mut self, told: &Told) -> Result<(), String> {
+        let begins = std::mem::replace(&mut self.begins, false);
+        let bytes = signal::word(told, begins);
+        let written = self.answer.write_chunk(bytes).await;
+        written.map_err(|error| error.to_string())
     }
 }

@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quinn::{Connection, Endpoint};
+use quinn::{ClientConfig, Connection, Endpoint};
 
 use crate::codes::Code;
 use crate::framing::{FlowId, datagram};
 use crate::listen::explain;
-use crate::signal::{self, ANSWER_BYTES_MAX, Answer, Mode, Playing, Request};
+use crate::signal::{self, ANSWER_BYTES_MAX, Answer, Mode, Play, Playing, Request};
 use crate::transport;
 use crate::trust::Trust;
 
@@ -26,9 +26,9 @@ pub struct Target {
     pub by: Mode,
 }
 
-/// The reason why a feed does not come.
+/// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub enum PlayError {
+pub enum DialError {
     /// The name of the host leads nowhere, or no socket can be had.
     #[error("cannot look up {host}:{port}: {error}")]
     Lookup {
@@ -39,6 +39,14 @@ pub enum PlayError {
     /// The connection did not come about.
     #[error("cannot connect to {at}: {why}")]
     Connect { at: SocketAddr, why: String },
+}
+
+/// The reason why a feed does not come.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// There is no connection.
+    #[error(transparent)]
+    Dial(#[from] DialError),
     /// The server does not give the feed.
     #[error("the streamer refuses: {0}")]
     Refused(String),
@@ -103,13 +111,23 @@ impl Reports {
 
 /// Asks for a feed, and returns once it comes.
 pub async fn play(target: &Target, trust: &Trust, key_log: bool) -> Result<Stream, PlayError> {
-    let Target { host, port, .. } = target;
-    let lookup = |error| PlayError::Lookup {
-        host: host.clone(),
-        port: *port,
+    let config = transport::viewer(trust, key_log);
+    let (endpoint, connection) = dial(&target.host, target.port, config).await?;
+    ask(endpoint, connection, target).await
+}
+
+/// Connects to a server, trying each of its addresses.
+pub(crate) async fn dial(
+    host: &str,
+    port: u16,
+    config: ClientConfig,
+) -> Result<(Endpoint, Connection), DialError> {
+    let lookup = |error| DialError::Lookup {
+        host: host.to_owned(),
+        port,
         error,
     };
-    let addresses = tokio::net::lookup_host((host.as_str(), *port));
+    let addresses = tokio::net::lookup_host((host, port));
     let mut failed = None;
     for at in addresses.await.map_err(lookup)? {
         let any: SocketAddr = match at {
@@ -117,10 +135,10 @@ pub async fn play(target: &Target, trust: &Trust, key_log: bool) -> Result<Strea
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
         let mut endpoint = Endpoint::client(any).map_err(lookup)?;
-        endpoint.set_default_client_config(transport::client(trust, key_log));
+        endpoint.set_default_client_config(config.clone());
         match connect(&endpoint, at, host).await {
-            Ok(connection) => return ask(endpoint, connection, target).await,
-            Err(why) => failed = Some(PlayError::Connect { at, why }),
+            Ok(connection) => return Ok((endpoint, connection)),
+            Err(why) => failed = Some(DialError::Connect { at, why }),
         }
     }
     Err(failed.unwrap_or_else(|| lookup(std::io::ErrorKind::NotFound.into())))
@@ -141,10 +159,10 @@ async fn ask(
     connection: Connection,
     target: &Target,
 ) -> Result<Stream, PlayError> {
-    let request = signal::write(&Request {
-        play: target.name.clone(),
+    let request = signal::write(&Request::Play(Play {
+        name: target.name.clone(),
         by: target.by,
-    });
+    }));
     let asked = async {
         let (mut send, mut receive) = connection.open_bi().await.map_err(|e| explain(&e))?;
         send.write_chunk(Bytes::from(request))

@@ -1,6 +1,6 @@
 //! RTP over QUIC (draft-ietf-avtcore-rtp-over-quic-14): its bytes ([`varint`], [`framing`], [`codes`], [`signal`]), what is
 //! sent and what is let go ([`frame`], [`backlog`], [`send`]), what is received ([`receive`]), and quinn's endpoints with their
-//! certificates and bounds ([`identity`], [`trust`], [`transport`], [`listen`], [`answer`], [`connect`]).
+//! certificates and bounds ([`identity`], [`trust`], [`transport`], [`listen`], [`answer`], [`connect`], [`mod@feed`]).
 //!
 //! ```text
 //!  feed --Frame--> send::Sender --datagrams | one stream a frame--> receive::receive --RTP--> jitter buffer
@@ -9,13 +9,14 @@
 //! ```
 //!
 //! The draft leaves to the application how flow identifiers are agreed upon: here a client asks for a feed by name on a
-//! bidirectional stream of a flow of its own ([`signal`]).
+//! bidirectional stream of a flow of its own, or offers one, and then sends it as a server would ([`signal`]).
 
 pub mod answer;
 pub mod backlog;
 pub mod codes;
 pub mod connect;
 pub mod counters;
+pub mod feed;
 pub mod frame;
 pub mod framing;
 pub mod identity;

@@ -236,6 +236,17 @@ impl Arrival {
 /// No protocol in common, as TLS numbers it.
 const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
 
+/// Whether the peer has ended a connection because it had nothing more to say.
+pub fn is_good_end(error: &ConnectionError) -> bool {
+    let good = u64::from(Code::NoError.number());
+    matches!(error, ConnectionError::ApplicationClosed(close) if close.error_code.into_inner() == good)
+}
+
+/// Whether this side has ended a connection.
+pub const fn is_own_end(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::LocallyClosed)
+}
+
 /// The end of a connection in words.
 pub fn explain(error: &ConnectionError) -> String {
     let versions = || {

@@ -2,11 +2,14 @@
 //!
 //! Their order is the jitter buffer's to find, which knows their numbers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use quinn::{Connection, ConnectionError, ReadError, RecvStream};
+use tokio::time::Instant;
 
 use crate::codes::Code;
 use crate::counters::Received;
@@ -45,10 +48,64 @@ impl Flows {
     }
 }
 
+/// What is to be done after a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    Go,
+    /// Nothing more is read for so long.
+    Wait(Duration),
+    /// Nothing more is read.
+    End,
+}
+
 /// What a stream, or what came of it, was good for.
 enum End {
     Good,
     Useless,
+    Wait(Duration),
+    /// The sink wants no more.
+    Last,
+}
+
+/// Who takes the packets of all streams and datagrams, one after the other.
+struct Taker<F> {
+    /// Locked for a moment each, and never while something is awaited.
+    sink: Mutex<F>,
+    /// Nothing more is read before.
+    resume: Mutex<Instant>,
+}
+
+impl<F: FnMut(Packet) -> Then> Taker<F> {
+    fn give(&self, packet: Packet) -> Then {
+        (self.sink.lock())(packet)
+    }
+
+    /// Reads nothing more for this `time`, from whatever stream.
+    async fn wait(&self, time: Duration) {
+        *self.resume.lock() = Instant::now() + time;
+        self.turn().await;
+    }
+
+    /// Waits until something more may be read.
+    async fn turn(&self) {
+        loop {
+            let resume = *self.resume.lock();
+            if resume <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(resume).await;
+        }
+    }
+}
+
+impl From<Then> for End {
+    fn from(then: Then) -> Self {
+        match then {
+            Then::Go => Self::Good,
+            Then::Wait(time) => Self::Wait(time),
+            Then::End => Self::Last,
+        }
+    }
 }
 
 /// Gives every packet of `flows` to `sink` until the connection ends, and returns why it ended. A peer that sends too much
@@ -57,26 +114,47 @@ pub async fn receive(
     connection: &Connection,
     flows: Flows,
     counters: &Received,
-    sink: impl FnMut(Packet) + Send,
+    mut sink: impl FnMut(Packet) + Send,
 ) -> ConnectionError {
-    // For a moment each, and never while something is awaited.
-    let sink = Mutex::new(sink);
+    receive_while(connection, flows, counters, |packet| {
+        sink(packet);
+        Then::Go
+    })
+    .await
+}
+
+/// The same as [`receive`] for a sink that may slow the peer down, or want no more of it.
+pub async fn receive_while(
+    connection: &Connection,
+    flows: Flows,
+    counters: &Received,
+    sink: impl FnMut(Packet) -> Then + Send,
+) -> ConnectionError {
+    let taker = Taker {
+        sink: Mutex::new(sink),
+        resume: Mutex::new(Instant::now()),
+    };
     let mut streams = FuturesUnordered::new();
     let mut useless = 0;
-    while useless < USELESS_MAX {
+    let ended = loop {
+        if useless >= USELESS_MAX {
+            let why = b"too much that is neither RTP nor RTCP of a known flow";
+            connection.close(Code::PacketError.into(), why);
+            return ConnectionError::LocallyClosed;
+        }
         let end = tokio::select! {
             biased;
             datagram = connection.read_datagram() => match datagram {
-                Ok(datagram) => take(&datagram, &flows, counters, &sink),
-                Err(error) => return error,
+                Ok(datagram) => take(&datagram, &flows, counters, &taker),
+                Err(error) => break error,
             },
             Some(end) = streams.next() => end,
             stream = connection.accept_uni() => match stream {
                 Ok(stream) => {
-                    streams.push(read(stream, &flows, counters, &sink));
+                    streams.push(read(stream, &flows, counters, &taker));
                     End::Good
                 }
-                Err(error) => return error,
+                Err(error) => break error,
             },
             stream = connection.accept_bi() => match stream {
                 Ok(_) => {
@@ -84,27 +162,38 @@ pub async fn receive(
                     connection.close(Code::StreamCreationError.into(), why);
                     return ConnectionError::LocallyClosed;
                 }
-                Err(error) => return error,
+                Err(error) => break error,
             },
         };
-        useless += u32::from(matches!(end, End::Useless));
+        match end {
+            End::Good => {}
+            End::Useless => useless += 1,
+            End::Wait(time) => taker.wait(time).await,
+            End::Last => return ConnectionError::LocallyClosed,
+        }
+    };
+    // What had come before the end is not lost with it.
+    while let Ok(stream) = connection.accept_uni().await {
+        streams.push(read(stream, &flows, counters, &taker));
     }
-    let why = b"too much that is neither RTP nor RTCP of a known flow";
-    connection.close(Code::PacketError.into(), why);
-    ConnectionError::LocallyClosed
+    while let Some(end) = streams.next().await {
+        if matches!(end, End::Last) {
+            break;
+        }
+    }
+    ended
 }
 
 fn take(
     datagram: &Bytes,
     flows: &Flows,
     counters: &Received,
-    sink: &Mutex<impl FnMut(Packet)>,
+    taker: &Taker<impl FnMut(Packet) -> Then>,
 ) -> End {
     match split(datagram).map(|(flow, packet)| flows.sort(flow, packet)) {
         Ok(Some(packet)) => {
             counters.packets.inc();
-            (sink.lock())(packet);
-            End::Good
+            taker.give(packet).into()
         }
         Ok(None) => {
             counters.unknown_flows.inc();
@@ -121,10 +210,11 @@ async fn read(
     mut stream: RecvStream,
     flows: &Flows,
     counters: &Received,
-    sink: &Mutex<impl FnMut(Packet)>,
+    taker: &Taker<impl FnMut(Packet) -> Then>,
 ) -> End {
     let mut deframer = Deframer::default();
     loop {
+        taker.turn().await;
         let garbage = match stream.read_chunk(CHUNK_BYTES, true).await {
             Ok(Some(chunk)) => {
                 let mut packets = Vec::new();
@@ -136,11 +226,15 @@ async fn read(
                     let _ = stream.stop(Code::UnknownFlowId.into());
                     return End::Useless;
                 }
-                let mut sink = sink.lock();
                 for packet in packets {
-                    if let Some(packet) = flow.and_then(|flow| flows.sort(flow, packet)) {
-                        counters.packets.inc();
-                        sink(packet);
+                    let Some(packet) = flow.and_then(|flow| flows.sort(flow, packet)) else {
+                        continue;
+                    };
+                    counters.packets.inc();
+                    match taker.give(packet) {
+                        Then::Go => {}
+                        Then::Wait(time) => taker.wait(time).await,
+                        Then::End => return End::Last,
                     }
                 }
                 pushed.err()

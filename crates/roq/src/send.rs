@@ -1,9 +1,10 @@
-//! Frames to one viewer: as datagrams or on a stream each, at once where the path lets them, and let go where they would
+//! Frames to one receiver, a viewer or a streamer: as datagrams or on a stream each, at once where the path lets them, and let go where they would
 //! come too late.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use crate::backlog::{Backlog, Waiting};
 use crate::codes::Code;
 use crate::counters::Sent;
 use crate::frame::Frame;
+use crate::framing::{self, FlowId};
 use crate::signal::Mode;
 
 /// Frames on streams that are watched for their arrival. More cannot be open at the receiver.
@@ -28,6 +30,8 @@ pub struct Sender {
     patience: Duration,
     backlog: Mutex<Backlog>,
     wake: Notify,
+    /// No more frames come.
+    finished: AtomicBool,
     counters: Sent,
 }
 
@@ -40,6 +44,7 @@ impl Sender {
             patience,
             backlog: Mutex::new(Backlog::new(patience)),
             wake: Notify::new(),
+            finished: AtomicBool::new(false),
             counters,
         }
     }
@@ -69,6 +74,12 @@ impl Sender {
         verdict.ask
     }
 
+    /// No more frames come: [`Sender::run`] ends once those that were sent have arrived.
+    pub fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
     /// Whether all datagrams of `frame` can be handed over without pushing out others.
     fn has_room(&self, frame: &Frame) -> bool {
         self.mode == Mode::Datagram
@@ -81,12 +92,15 @@ impl Sender {
         largest.is_some_and(|largest| frame.largest() <= largest)
     }
 
-    /// Sends what waits, until the connection ends. `ask` is called when the viewer needs a key frame.
+    /// Sends what waits, until the connection ends or the last frame has arrived. `ask` is called when a key frame is needed.
     pub async fn run(&self, ask: impl Fn()) {
         let mut streams = Streams::default();
         while self.connection.close_reason().is_none() {
             let next = self.backlog.lock().next();
             let Some(waiting) = next else {
+                if self.finished.load(Ordering::Acquire) {
+                    return self.flush(streams).await;
+                }
                 tokio::select! {
                     () = self.wake.notified() => continue,
                     _ = self.connection.closed() => return,
@@ -110,6 +124,19 @@ impl Sender {
                 ask();
             }
         }
+    }
+
+    /// Waits until what was sent has arrived, as far as it is sent again where it is lost.
+    async fn flush(&self, mut streams: Streams) {
+        // A stream of no packet: quinn sends datagrams before it.
+        if let Ok(mut last) = self.connection.open_uni().await {
+            let empty = framing::stream(FlowId::RTP, std::iter::empty());
+            // The connection's end is told to whoever runs it.
+            let _ = last.write_chunk(empty).await;
+            let _ = last.finish();
+            streams.watch(last, Instant::now());
+        }
+        streams.have_arrived().await;
     }
 
     /// False where the frame was let go, or the connection has ended.
@@ -179,6 +206,12 @@ impl Streams {
         });
         if self.0.len() > STREAMS_MAX {
             self.0.pop_front();
+        }
+    }
+
+    async fn have_arrived(self) {
+        for frame in self.0 {
+            frame.arrived.await;
         }
     }
 

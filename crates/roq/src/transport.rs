@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quinn::congestion::{BbrConfig, ControllerFactory, CubicConfig, NewRenoConfig};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn::{ClientConfig, Connection, IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use rustls::crypto::ring as provider;
 use rustls::{KeyLog, KeyLogFile, NoKeyLog};
 use settings::Congestion;
@@ -27,25 +27,28 @@ const DATAGRAMS_BYTES: usize = 32 * 1024;
 /// Streams of a connection that are sent and not acknowledged: half a second of 16 Mbit/s. What more there is waits as well.
 const STREAMS_BYTES: u64 = 1 << 20;
 
-/// Streams that a server may have open to a client: four seconds of frames at 60 a second.
-const CLIENT_STREAMS: VarInt = VarInt::from_u32(256);
+/// Streams of a feed that may be open at a time: four seconds of frames at 60 a second.
+const FEED_STREAMS: VarInt = VarInt::from_u32(256);
 
-/// A stream that a server sends may be this long before it is read, in bytes: a frame.
-const CLIENT_STREAM_BYTES: VarInt = VarInt::from_u32(4 << 20);
+/// A stream may be this long before it is read, in bytes: a frame.
+const FRAME_BYTES: VarInt = VarInt::from_u32(4 << 20);
 
-/// All that a server sends on streams may be this long before it is read.
-const CLIENT_BYTES: VarInt = VarInt::from_u32(16 << 20);
+/// All that comes of a feed on streams may be this long before it is read, in bytes.
+const FEED_BYTES: VarInt = VarInt::from_u32(16 << 20);
 
 /// Streams that a client may have open to a server, for RTCP.
 const SERVER_STREAMS: VarInt = VarInt::from_u32(4);
 
-/// What a client may send on streams before it is read, in bytes.
+/// All that a client may send on streams before it is read, in bytes.
 const SERVER_BYTES: VarInt = VarInt::from_u32(64 * 1024);
+
+/// Received datagrams that a feeding client keeps. It reads none, but quinn sends none either where none may come.
+const STRAY_BYTES: usize = 2 * 1024;
 
 /// Received datagrams that wait to be read: a second of 8 Mbit/s.
 const RECEIVED_BYTES: usize = 1 << 20;
 
-/// What a server sends with.
+/// What a feed is sent with.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
     pub congestion: Congestion,
@@ -74,15 +77,12 @@ pub(crate) fn server(
     tls.key_log = key_logger(key_log);
     let tls = QuicServerConfig::try_from(tls).expect("TLS 1.3 has QUIC's first cipher suite");
     let mut transport = common();
+    sends_feed(&mut transport, tuning);
     transport
-        .congestion_controller_factory(factory(tuning))
-        .datagram_send_buffer_size(DATAGRAMS_BYTES)
-        .send_window(STREAMS_BYTES)
-        // Of two frames the older one is needed first.
-        .send_fairness(false)
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(SERVER_STREAMS)
-        .stream_receive_window(SERVER_BYTES)
+        // All streams together may have less, until a feed is taken.
+        .stream_receive_window(FRAME_BYTES)
         .receive_window(SERVER_BYTES);
     let mut server = ServerConfig::with_crypto(Arc::new(tls));
     server
@@ -94,8 +94,35 @@ pub(crate) fn server(
     Ok(server)
 }
 
-/// How a client is set up.
-pub(crate) fn client(trust: &Trust, key_log: bool) -> ClientConfig {
+/// Lets a client send as much as a feed needs.
+pub(crate) fn open_for_feed(connection: &Connection) {
+    connection.set_max_concurrent_uni_streams(FEED_STREAMS);
+    connection.set_receive_window(FEED_BYTES);
+}
+
+/// How a client is set up that gets a feed.
+pub(crate) fn viewer(trust: &Trust, key_log: bool) -> ClientConfig {
+    let mut transport = common();
+    transport
+        .max_concurrent_uni_streams(FEED_STREAMS)
+        .stream_receive_window(FRAME_BYTES)
+        .receive_window(FEED_BYTES);
+    client(transport, trust, key_log)
+}
+
+/// How a client is set up that sends a feed, and is told a few words.
+pub(crate) fn feeder(trust: &Trust, tuning: Tuning, key_log: bool) -> ClientConfig {
+    let mut transport = common();
+    sends_feed(&mut transport, tuning);
+    transport
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(SERVER_BYTES)
+        .receive_window(SERVER_BYTES)
+        .datagram_receive_buffer_size(Some(STRAY_BYTES));
+    client(transport, trust, key_log)
+}
+
+fn client(mut transport: TransportConfig, trust: &Trust, key_log: bool) -> ClientConfig {
     let mut tls =
         rustls::ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13])
@@ -107,13 +134,9 @@ pub(crate) fn client(trust: &Trust, key_log: bool) -> ClientConfig {
     tls.enable_early_data = false;
     tls.key_log = key_logger(key_log);
     let tls = QuicClientConfig::try_from(tls).expect("TLS 1.3 has QUIC's first cipher suite");
-    let mut transport = common();
     transport
         .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_concurrent_bidi_streams(VarInt::from_u32(0))
-        .max_concurrent_uni_streams(CLIENT_STREAMS)
-        .stream_receive_window(CLIENT_STREAM_BYTES)
-        .receive_window(CLIENT_BYTES);
+        .max_concurrent_bidi_streams(VarInt::from_u32(0));
     let mut client = ClientConfig::new(Arc::new(tls));
     client.transport_config(Arc::new(transport));
     client
@@ -125,6 +148,16 @@ fn common() -> TransportConfig {
         .max_idle_timeout(Some(IdleTimeout::from(IDLE)))
         .datagram_receive_buffer_size(Some(RECEIVED_BYTES));
     transport
+}
+
+/// Sets up the side that sends a feed.
+fn sends_feed(transport: &mut TransportConfig, tuning: Tuning) {
+    transport
+        .congestion_controller_factory(factory(tuning))
+        .datagram_send_buffer_size(DATAGRAMS_BYTES)
+        .send_window(STREAMS_BYTES)
+        // Of two frames the older one is needed first.
+        .send_fairness(false);
 }
 
 fn factory(tuning: Tuning) -> Arc<dyn ControllerFactory + Send + Sync> {

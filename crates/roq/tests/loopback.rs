@@ -7,12 +7,17 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use peers::{DAY, Server, frame, now, play, raw_connect, rtp, watch};
+use peers::{
+    ASKED_FOR, DAY, LAST, Server, TOKEN, feed, frame, now, offer, play, raw_connect, rtp, watch,
+};
 use roq::codes::Code;
-use roq::connect::PlayError;
+use roq::connect::{DialError, PlayError};
+use roq::counters::Sent;
+use roq::feed::FeedError;
 use roq::framing::{FlowId, datagram};
 use roq::identity::Identity;
-use roq::signal::Mode;
+use roq::send::Sender;
+use roq::signal::{Mode, Told};
 use roq::trust::Trust;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,7 +269,7 @@ async fn connections_are_bounded_for_each_address_and_given_back() {
     }
     assert!(matches!(
         play(&server, Mode::Datagram).await,
-        Err(PlayError::Connect { .. })
+        Err(PlayError::Dial(DialError::Connect { .. }))
     ));
     assert_eq!(server.arrivals.peer_full.get(), 1);
     streams.clear();
@@ -291,4 +296,96 @@ async fn a_slow_path_costs_whole_frames() {
     let frame = frame(true, &[rtp(9, 100)]);
     server.push_frame(&frame);
     viewer.packet(9).await;
+}
+
+/// What a server has been fed.
+async fn fed(server: &mut Server, count: usize) -> Vec<u16> {
+    let mut numbers = Vec::new();
+    while numbers.len() < count {
+        let packet = tokio::time::timeout(Duration::from_secs(10), server.reports.recv()).await;
+        let packet = packet.unwrap_or_else(|_| panic!("{} of {count}", numbers.len()));
+        let packet = packet.unwrap();
+        numbers.push(u16::from_be_bytes([packet[2], packet[3]]));
+    }
+    numbers.sort_unstable();
+    numbers
+}
+
+/// A feed of both modes, to its last packet. The largest frame on a stream is longer than what a stranger may send; datagrams may
+/// be lost on loopback too where many come at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_packet_of_a_feed_arrives_before_its_end() {
+    for (mode, last) in [(Mode::Datagram, 430), (Mode::Stream, 700)] {
+        let mut server = Server::start().await;
+        let feeding = feed(&server, offer(mode, TOKEN)).await.unwrap();
+        let counters = Sent::default();
+        let connection = feeding.connection().clone();
+        let sender = Sender::new(connection, mode, Duration::from_secs(5), counters.clone());
+        let running = sender.run(|| panic!("nothing is let go"));
+        let pushing = async {
+            for number in 0..100 {
+                let packets: Vec<_> = (0..4).map(|part| rtp(4 * number + part, 1100)).collect();
+                sender.push(&frame(number == 0, &packets), Instant::now());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let large: Vec<_> = (400..last).map(|number| rtp(number, 1100)).collect();
+            sender.push(&frame(true, &large), Instant::now());
+            sender.finish();
+        };
+        tokio::join!(running, pushing);
+        assert_eq!(feeding.connection().close_reason(), None, "{mode:?}");
+        feeding.end().await;
+        let numbers = fed(&mut server, usize::from(last)).await;
+        assert!(numbers.iter().copied().eq(0..last), "{mode:?}");
+        assert_eq!(counters.frames.get(), 101, "{mode:?}");
+        server.is_empty().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_hears_what_the_server_wants_of_it() {
+    let mut server = Server::start().await;
+    let declined = feed(&server, offer(Mode::Stream, "herring")).await;
+    let Err(FeedError::Declined(declined)) = declined else {
+        panic!("{declined:?}");
+    };
+    assert_eq!((declined.status, &*declined.why), (401, "another token"));
+    server.is_empty().await;
+
+    let mut feeding = feed(&server, offer(Mode::Datagram, TOKEN)).await.unwrap();
+    let packet = datagram(FlowId::RTP, &rtp(ASKED_FOR, 500));
+    feeding.connection().send_datagram(packet).unwrap();
+    assert_eq!(fed(&mut server, 1).await, [ASKED_FOR]);
+    assert_eq!(feeding.told().await, Ok(Told::Keyframe));
+    let packet = datagram(FlowId::RTP, &rtp(LAST, 500));
+    feeding.connection().send_datagram(packet).unwrap();
+    let Ok(Told::Declined(declined)) = feeding.told().await else {
+        panic!("it is declined");
+    };
+    assert_eq!((declined.status, &*declined.why), (400, "enough"));
+    feeding.end().await;
+    server.is_empty().await;
+}
+
+/// A stranger may send no more than a request before it is known whether its feed is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_nobody_took_may_send_little() {
+    let server = Server::start().await;
+    let connection = raw_connect(&server, b"roq-14").await.unwrap();
+    let mut streams = Vec::new();
+    let mut sent = 0;
+    let flooding = async {
+        loop {
+            let Ok(mut stream) = connection.open_uni().await else {
+                return;
+            };
+            while stream.write_all(&[0; 1100]).await.is_ok() {
+                sent += 1100;
+            }
+            streams.push(stream);
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(5), flooding).await;
+    assert!(ended.is_ok(), "it is cut off");
+    assert!(sent <= 64 * 1024, "{sent} bytes");
 }

@@ -57,8 +57,8 @@ pub use size::VideoSize;
 pub use source::SourceSpec;
 pub use span::Span;
 pub use words::{
-    BufferMode, ClusterName, Compare, Congestion, Encoder, Pipeline, Presentation, Preset, Role,
-    ThreadType, Transport, Tune,
+    BufferMode, ClusterName, Compare, Congestion, Encoder, FeedTransport, Pipeline, Presentation,
+    Preset, Role, ThreadType, Transport, Tune,
 };
 
 /// A value that does not parse: what is wrong with it, and what would be right.

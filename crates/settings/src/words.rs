@@ -132,6 +132,47 @@ impl Transport {
     }
 }
 
+/// How the video travels from the renderer to the streamer.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    ValueEnum,
+    Display,
+    IntoStaticStr,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum FeedTransport {
+    /// RTP in the body of an HTTP request.
+    #[default]
+    Http,
+    /// RTP over QUIC, each packet in a datagram.
+    QuicDatagram,
+    /// RTP over QUIC, each frame on a stream of its own.
+    QuicStream,
+}
+
+impl FeedTransport {
+    /// Every transport of a feed.
+    pub const ALL: [Self; 3] = [Self::Http, Self::QuicDatagram, Self::QuicStream];
+
+    /// Whether it is RTP over QUIC.
+    pub const fn is_quic(self) -> bool {
+        matches!(self, Self::QuicDatagram | Self::QuicStream)
+    }
+
+    /// The word that names the transport in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// How a QUIC server finds out how much the path takes.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Display, Serialize, Deserialize,
@@ -281,6 +322,10 @@ mod tests {
         assert_eq!(
             words::<Transport>(),
             ["udp", "tcp", "quic-datagram", "quic-stream"]
+        );
+        assert_eq!(
+            words::<FeedTransport>(),
+            ["http", "quic-datagram", "quic-stream"]
         );
         assert_eq!(words::<Congestion>(), ["cubic", "newreno", "bbr"]);
         assert_eq!(words::<ClusterName>(), ["a", "b"]);

@@ -22,7 +22,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("cluster", &["settings"]),
     (
         "renderer",
-        &["settings", "stamp", "timeline", "media", "service"],
+        &["settings", "stamp", "timeline", "media", "roq", "service"],
     ),
     (
         "streamer",

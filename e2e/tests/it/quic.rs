@@ -10,12 +10,17 @@ use crate::tools::{PATIENCE, text};
 
 /// A streamer with QUIC whose certificate outlives it, the URL of the feed `room`, and the client's flag for its pin.
 async fn streamer(sandbox: &Sandbox) -> (Service, String, String) {
+    streamer_with(sandbox, &[]).await
+}
+
+/// The same with more flags.
+async fn streamer_with(sandbox: &Sandbox, more: &[&str]) -> (Service, String, String) {
     let now = service::clock::now().0;
     let identity = Identity::self_signed(UNIX_EPOCH + Duration::from_micros(now)).unwrap();
     let (certificate, key) = (sandbox.path("certificate.pem"), sandbox.path("key.pem"));
     identity.write(&certificate, &key).unwrap();
     let (certificate, key) = (text(&certificate), text(&key));
-    let quic = [
+    let mut quic = vec![
         "--quic",
         "127.0.0.1:0",
         "--quic-cert",
@@ -23,6 +28,7 @@ async fn streamer(sandbox: &Sandbox) -> (Service, String, String) {
         "--quic-key",
         &key,
     ];
+    quic.extend(more);
     let streamer = sandbox.streamer(&quic).await;
     let url = format!("roq://{}/room", streamer.addr("quic"));
     (streamer, url, format!("--quic-pin={}", identity.pin()))
@@ -63,6 +69,78 @@ async fn viewers_over_quic_see_every_frame_and_come_back() {
     })
     .await;
     renderer.terminate().await;
+}
+
+/// A feed over QUIC, by both of its ways, beside one over HTTP; it comes back to a streamer that was killed, and needs its token.
+#[tokio::test(flavor = "multi_thread")]
+async fn feeds_over_quic_are_seen_and_come_back() {
+    let sandbox = Sandbox::new();
+    let token = sandbox.path("token");
+    std::fs::write(&token, "swordfish").unwrap();
+    let token = text(&token);
+    let more = ["--feed-token-file", &token];
+    let (mut streamer, _, pin) = streamer_with(&sandbox, &more).await;
+    let at = streamer.addr("quic");
+    let (mut renderers, mut viewers) = (Vec::new(), Vec::new());
+    for transport in ["quic-stream", "quic-datagram"] {
+        let url = format!("roq://{at}/{transport}");
+        let flags = ["--feed-transport", transport, &pin, "--token-file", &token];
+        renderers.push(sandbox.renderer(&url, &flags).await);
+        let viewer = sandbox.client(&streamer.rtsp_url(transport), &[]).await;
+        viewer.shows(60, PATIENCE).await;
+        let metric = format!("xr_streamer_begun_feeds_total{{transport=\"{transport}\"}}");
+        assert_eq!(streamer.ops().metric(&metric).await, Some(1.0));
+        viewers.push(viewer);
+    }
+    streamer = streamer.kill_and_restart().await;
+    for viewer in &viewers {
+        viewer.shows(30, PATIENCE).await;
+    }
+    for renderer in renderers {
+        renderer.terminate().await;
+    }
+    // Its end is no loss: the name is free at once.
+    until("both feeds end", PATIENCE, async || {
+        let metric = "xr_streamer_feeds{state=\"gone\"}";
+        (streamer.ops().metric(metric).await? == 2.0).then_some(())
+    })
+    .await;
+
+    let url = format!("roq://{at}/room");
+    let args = [
+        "--source",
+        "test",
+        "--feed",
+        &url,
+        &pin,
+        "--ops",
+        "127.0.0.1:0",
+    ];
+    let env = [("XR_TOKEN", "herring")];
+    let refused = sandbox.spawn_in("refused", binary("xr-renderer"), &args, &env);
+    assert!(!refused.exited().await.is_success());
+    let log = refused.log_tail();
+    assert!(log.contains("--feed-token-file"), "{log}");
+    assert!(!log.contains("herring"), "{log}");
+}
+
+/// A feed that crosses the WAN and loses packets there is whole where each frame is on a stream: no frame is lost, and none waits for
+/// another's packet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_over_quic_crosses_a_lossy_wan() {
+    let sandbox = Sandbox::new();
+    let file = "[[scenario]]\nname = \"stream\"\nfeed = \"quic-stream\"\nfabric = \"nodeport\"\ntransport = \"quic-stream\"\n\
+        duration = \"8s\"\nwan = { delay = \"10ms\", a_to_b = { loss_percent = 1 } }\n\
+        [[scenario]]\nname = \"datagram\"\nfeed = \"quic-datagram\"\nfabric = \"liqo\"\ntransport = \"udp\"\n\
+        duration = \"4s\"\nwan = { preset = \"local\" }\n";
+    measure(&sandbox, file, &[]).await.well();
+    let summary = summary(&sandbox);
+    for name in ["stream", "datagram"] {
+        let one = scenario(&summary, name);
+        let count = |key: &str| one["frames"][key].as_f64().unwrap();
+        assert!(count("shown") >= 0.97 * count("scheduled"), "{one}");
+        assert_eq!(count("unread"), 0.0, "{one}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -111,6 +111,28 @@ pub struct FeedBody {
     connection: u64,
 }
 
+impl FeedBody {
+    /// The next frame; none once the feed has ended.
+    pub(super) async fn next(&mut self) -> Option<EncodedFrame> {
+        std::future::poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<EncodedFrame>> {
+        let mut state = self.mailbox.0.state.lock();
+        if let Some(frame) = state.outbox.pop() {
+            state.moved = Instant::now();
+            drop(state);
+            self.mailbox.0.metrics.sent(frame.body.len());
+            return Poll::Ready(Some(frame));
+        }
+        if state.ended {
+            return Poll::Ready(None);
+        }
+        state.reader = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
 impl Body for FeedBody {
     type Data = Bytes;
     type Error = Infallible;
@@ -119,18 +141,8 @@ impl Body for FeedBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let mut state = self.mailbox.0.state.lock();
-        if let Some(frame) = state.outbox.pop() {
-            state.moved = Instant::now();
-            drop(state);
-            self.mailbox.0.metrics.sent(frame.body.len());
-            return Poll::Ready(Some(Ok(Frame::data(frame.body))));
-        }
-        if state.ended {
-            return Poll::Ready(None);
-        }
-        state.reader = Some(context.waker().clone());
-        Poll::Pending
+        let next = self.poll_next(context);
+        next.map(|frame| frame.map(|frame| Ok(Frame::data(frame.body))))
     }
 }
 

@@ -1,9 +1,10 @@
-//! The feed: one HTTP request whose body is the video, or one RTSP session that records it, kept up for as long as the
-//! renderer runs.
+//! The feed: one HTTP request whose body is the video, one connection over QUIC, or one RTSP session that records it, kept up
+//! for as long as the renderer runs.
 //!
 //! ```text
 //! encoder's thread -> Mailbox (at most two frames) -> body of PUT /feeds/NAME -> streamer
 //!        ^ key frame asked for                        GET /feeds/NAME/events <-+
+//!                                                   or roq://HOST:PORT/NAME, frame by frame, and words back
 //!                                                   or RECORD rtsp://... -> another server, RTCP back
 //! ```
 //!
@@ -14,6 +15,7 @@ mod body;
 mod connection;
 mod events;
 mod outbox;
+mod quic;
 mod record;
 mod url;
 
@@ -25,10 +27,12 @@ use http_body_util::BodyExt as _;
 use media::packets::ParameterSets;
 use service::Shutdown;
 use service::backoff::Backoff;
+use service::http::Problem;
 use tokio::time::Instant;
 
 pub use body::Mailbox;
 pub use events::Events;
+pub use quic::Means;
 pub use url::{FeedUrl, How};
 
 use crate::metrics::{Asker, Metrics};
@@ -51,6 +55,8 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 pub struct Feed {
     /// The feed's URL.
     pub url: FeedUrl,
+    /// Whom to believe, and how to send, where the URL is one of QUIC.
+    pub means: Option<Means>,
     /// Proves that the feed's name is ours.
     pub sender: Sender,
     /// Where its frames come from.
@@ -158,11 +164,33 @@ impl Feed {
     async fn serve(&self, stop: &Shutdown) -> Ended {
         match self.url.how() {
             How::Put => self.connect_and_serve(stop).await,
-            How::Record => {
-                let ask = |who: Asker| {
-                    self.metrics.asked(who);
-                    (self.ask)();
+            How::Quic => {
+                let Some(means) = &self.means else {
+                    return Ended::Lost("nothing says whose certificate to believe".to_owned());
                 };
+                let line = quic::Line {
+                    url: &self.url,
+                    means,
+                    sender: &self.sender,
+                    mailbox: &self.mailbox,
+                    sets: &self.sets,
+                    metrics: &self.metrics,
+                };
+                let ended = line.serve(|who| self.ask_for(who)).await;
+                self.metrics.disconnected();
+                match ended {
+                    Ok(()) => Ended::Finished,
+                    Err(quic::Ended::Lost(why)) => Ended::Lost(why),
+                    Err(quic::Ended::Declined(status, why)) => {
+                        let status = StatusCode::from_u16(status);
+                        // No status is no reason to give up.
+                        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                        Ended::Answered(status, Problem::told(why.as_bytes()))
+                    }
+                }
+            }
+            How::Record => {
+                let ask = |who: Asker| self.ask_for(who);
                 let ended = tokio::select! {
                     ended = record::serve(&self.url, &self.mailbox, &self.sets, &self.metrics, ask) => {
                         ended.map_or_else(Ended::Lost, |()| Ended::Finished)
@@ -173,6 +201,12 @@ impl Feed {
                 ended
             }
         }
+    }
+
+    /// Asks the encoder for a key frame, for `who`.
+    fn ask_for(&self, who: Asker) {
+        self.metrics.asked(who);
+        (self.ask)();
     }
 
     fn took_nothing() -> Ended {
@@ -191,8 +225,7 @@ impl Feed {
         };
         let body = self.mailbox.open().boxed();
         self.metrics.connected();
-        self.metrics.asked(Asker::Feed);
-        (self.ask)();
+        self.ask_for(Asker::Feed);
         tracing::info!(feed = %self.url, "connected");
         let request = connection::put(&self.url, &self.sender, self.sets.sprop(), body);
         let exchange = async {
@@ -211,10 +244,7 @@ impl Feed {
             let _ = driver.await;
             std::future::pending::<()>().await;
         };
-        let events = events::listen(&self.url, &self.sender, || {
-            self.metrics.asked(Asker::Streamer);
-            (self.ask)();
-        });
+        let events = events::listen(&self.url, &self.sender, || self.ask_for(Asker::Streamer));
         let ended = tokio::select! {
             ended = exchange => ended,
             () = driven => Ended::Finished,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use http::Uri;
 use http::uri::Scheme;
 
-/// `http://HOST[:PORT]/feeds/NAME`, or `rtsp://HOST[:PORT]/PATH`.
+/// `http://HOST[:PORT]/feeds/NAME`, `roq://HOST:PORT/NAME`, or `rtsp://HOST[:PORT]/PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedUrl {
     how: How,
@@ -20,6 +20,8 @@ pub struct FeedUrl {
 pub enum How {
     /// In the body of an HTTP request, to xr-streamer.
     Put,
+    /// As RTP over QUIC, to xr-streamer.
+    Quic,
     /// By RTSP RECORD, to any server that takes it.
     Record,
 }
@@ -58,6 +60,11 @@ impl FeedUrl {
         &self.path
     }
 
+    /// The last part of the path: where the path has no other, the feed's name.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
     /// The path whose events ask for key frames.
     pub fn events_path(&self) -> String {
         format!("{}/events", self.path)
@@ -74,10 +81,11 @@ impl FromStr for FeedUrl {
         let how = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTP => How::Put,
             Some(scheme) if scheme.as_str() == "rtsp" => How::Record,
+            Some(scheme) if scheme.as_str() == "roq" => How::Quic,
             Some(scheme) if *scheme == Scheme::HTTPS => {
                 return Err("feeds are plain HTTP, and this asks for TLS; put a TLS tunnel in front if the way needs one".to_owned());
             }
-            _ => return Err("it begins neither with http:// nor with rtsp://".to_owned()),
+            _ => return Err("it begins with none of http://, roq:// and rtsp://".to_owned()),
         };
         if uri.query().is_some() {
             return Err("a feed has no query".to_owned());
@@ -98,8 +106,9 @@ impl FromStr for FeedUrl {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let path = uri.path();
         match how {
-            How::Put => {
-                let Some(name) = path.strip_prefix("/feeds/") else {
+            How::Put | How::Quic => {
+                let prefix = if how == How::Put { "/feeds/" } else { "/" };
+                let Some(name) = path.strip_prefix(prefix) else {
                     return Err(format!("its path is '{path}' and not /feeds/NAME"));
                 };
                 if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(plain) {
@@ -113,13 +122,18 @@ impl FromStr for FeedUrl {
                 }
             }
         }
+        let usual = match how {
+            How::Put => Some(80),
+            How::Record => Some(554),
+            How::Quic => None,
+        };
+        let Some(port) = uri.port_u16().or(usual) else {
+            return Err("it names no port, and QUIC has none of its own".to_owned());
+        };
         Ok(Self {
             how,
             host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(match how {
-                How::Put => 80,
-                How::Record => 554,
-            }),
+            port,
             path: path.to_owned(),
         })
     }
@@ -129,6 +143,7 @@ impl fmt::Display for FeedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.how {
             How::Put => "http",
+            How::Quic => "roq",
             How::Record => "rtsp",
         };
         write!(f, "{scheme}://{}{}", self.authority(), self.path)
@@ -152,6 +167,12 @@ mod tests {
         let other: FeedUrl = "rtsp://server/live/xr".parse().unwrap();
         assert_eq!((six.how(), other.how()), (How::Put, How::Record));
         assert_eq!(other.to_string(), "rtsp://server:554/live/xr");
+        let quic: FeedUrl = "roq://[fd00::1]:8555/left-eye".parse().unwrap();
+        assert_eq!(
+            (quic.how(), quic.name(), quic.port()),
+            (How::Quic, "left-eye", 8555)
+        );
+        assert_eq!(quic.to_string(), "roq://[fd00::1]:8555/left-eye");
     }
 
     #[test]
@@ -169,6 +190,10 @@ mod tests {
             ("http://h/feeds/a%20b", "no name"),
             ("http://h/feeds/a?x=1", "query"),
             ("http://me:secret@h/feeds/a", "--token-file"),
+            ("roq://me:secret@h:1/a", "--token-file"),
+            ("roq://h/a", "no port"),
+            ("roq://h:8555/feeds/a", "no name"),
+            ("roq://h:8555/", "no name"),
             (&format!("http://h/feeds/{}", "n".repeat(65)), "no name"),
         ] {
             let error = text.parse::<FeedUrl>().unwrap_err();

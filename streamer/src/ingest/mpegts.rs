@@ -17,10 +17,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::body::Pieces;
+use super::intake::{Sent, refusal};
 use super::media_type::TS_PACKET_BYTES;
 use super::rate::Allowance;
 use super::refusal::Refusal;
-use super::rtp::{Sent, refusal};
 use super::ts_bounds::{Beyond, Bounds};
 use crate::feed::Claim;
 use crate::feed::assembler::Assembler;

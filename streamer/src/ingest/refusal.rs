@@ -32,6 +32,9 @@ pub enum Refusal {
     /// The feed has not the token that this streamer asks for.
     #[error("the feed carries {0}, and this streamer takes feeds with its own token only")]
     Unauthorised(&'static str),
+    /// Over QUIC feeds are taken with a token only, and this streamer has none.
+    #[error("this streamer has no token for feeds, and takes none over QUIC without one")]
+    NoToken,
     /// The content type cannot be relayed.
     #[error(transparent)]
     MediaType(#[from] Unsupported),
@@ -98,7 +101,7 @@ impl Refusal {
             Self::Name(_) => Refused::name,
             Self::Taken(..) | Self::Superseded(..) => Refused::taken,
             Self::Full(_) => Refused::full,
-            Self::Unauthorised(_) => Refused::token,
+            Self::Unauthorised(_) | Self::NoToken => Refused::token,
             Self::MediaType(_) | Self::Unrecognised(_) => Refused::media_type,
             Self::Codec(_) | Self::NoPicture(_) => Refused::codec,
             Self::Garbage { .. } => Refused::garbage,
@@ -127,8 +130,13 @@ impl Refusal {
             Self::Unauthorised(_) => (
                 StatusCode::UNAUTHORIZED,
                 "the feed's token is wrong",
-                "Send the token of the streamer's --feed-token-file as an Authorization bearer token (xr-renderer \
+                "Send the token of the streamer's --feed-token-file, over HTTP as an Authorization bearer token (xr-renderer \
                  --token-file, or XR_TOKEN).",
+            ),
+            Self::NoToken => (
+                StatusCode::FORBIDDEN,
+                "no feeds over QUIC",
+                "Start the streamer with --feed-token-file, and feed it with that token; or feed it over HTTP.",
             ),
             Self::Superseded(..) => (
                 StatusCode::CONFLICT,

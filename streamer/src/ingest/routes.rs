@@ -7,7 +7,6 @@
 //! | `GET /feeds/{name}/events` | server-sent events for the name's renderer: `keyframe` |
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -19,37 +18,21 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use service::http::Problem;
 use service::{Secret, Shutdown};
-use tokio::sync::{broadcast, mpsc};
+use settings::FeedTransport;
+use tokio::sync::broadcast;
 
 use super::body::Pieces;
+use super::door::Ingest;
+use super::intake::Sent;
 use super::media_type::{MediaType, TS_PACKET_BYTES, begins_mpegts};
 use super::refusal::Refusal;
-use super::rtp::Sent;
 use super::{body, mpegts, rtp};
 use crate::feed::lease::Sender;
 use crate::feed::name::FeedName;
 use crate::feed::parameters::ParameterSets;
-use crate::feed::table::Table;
-use crate::feed::{Claim, Feed};
-use crate::metrics::Metrics;
-use crate::rtsp::viewers::Viewers;
 
 /// Between two comments that keep the event stream's connection open.
 const EVENTS_PING: Duration = Duration::from_secs(10);
-
-/// What the routes work with.
-#[derive(Clone, Debug)]
-pub struct Ingest {
-    pub table: Arc<Table>,
-    pub viewers: Viewers,
-    pub metrics: Metrics,
-    /// Told of each new name.
-    pub opened: mpsc::UnboundedSender<Arc<Feed>>,
-    /// What every feed must carry, if anything.
-    pub token: Option<Secret>,
-    /// When to stop.
-    pub shutdown: Shutdown,
-}
 
 /// The HTTP routes of the ingest.
 pub fn router(ingest: Ingest) -> Router {
@@ -96,11 +79,11 @@ async fn feed(
         Ok(name) => name,
         Err(error) => {
             body::linger(body);
-            return ingest.say_no(&Refusal::Name(error));
+            return say_no(&ingest, &Refusal::Name(error));
         }
     };
     let mut pieces = Pieces::new(body, name.clone(), ingest.shutdown.clone());
-    match ingest.take(&name, &headers, &mut pieces).await {
+    match take(&ingest, &name, &headers, &mut pieces).await {
         Ok(sent) => {
             tracing::info!(feed = %name, packets = sent.packets, "feed ended");
             Json(sent).into_response()
@@ -111,85 +94,56 @@ async fn feed(
             if !matches!(refusal, Refusal::Stopping) {
                 pieces.linger();
             }
-            ingest.say_no(&refusal)
+            say_no(&ingest, &refusal)
         }
     }
 }
 
-impl Ingest {
-    async fn take(
-        &self,
-        name: &FeedName,
-        headers: &HeaderMap,
-        pieces: &mut Pieces,
-    ) -> Result<Sent, Refusal> {
-        let declared = headers
-            .get(header::CONTENT_TYPE)
-            .map(|value| value.to_str().unwrap_or("unreadable"));
-        let kind = MediaType::from_header(declared)?;
-        let sender = self.admit(headers)?;
-        self.table
-            .check(name, &sender, Instant::now())
-            .map_err(|why| Refusal::unavailable(name, why))?;
-        match kind {
-            MediaType::Rtp { payload_type, sets } => {
-                let claim = || self.claim(name, sender.clone(), &sets);
-                rtp::take(pieces, payload_type, claim).await
+async fn take(
+    ingest: &Ingest,
+    name: &FeedName,
+    headers: &HeaderMap,
+    pieces: &mut Pieces,
+) -> Result<Sent, Refusal> {
+    let declared = headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| value.to_str().unwrap_or("unreadable"));
+    let kind = MediaType::from_header(declared)?;
+    let sender = sender(headers);
+    ingest.admit(&sender)?;
+    ingest.check(name, &sender)?;
+    match kind {
+        MediaType::Rtp { payload_type, sets } => {
+            let claim = || ingest.claim(name, sender.clone(), &sets, FeedTransport::Http);
+            rtp::take(pieces, payload_type, claim).await
+        }
+        MediaType::MpegTs | MediaType::Unknown => {
+            // A name is not given away for what turns out to be no feed.
+            let start = pieces.peek(TS_PACKET_BYTES + 1).await?;
+            if begins_mpegts(&start) != Some(true) {
+                return Err(not_mpegts(&kind, &start));
             }
-            MediaType::MpegTs | MediaType::Unknown => {
-                // A name is not given away for what turns out to be no feed.
-                let start = pieces.peek(TS_PACKET_BYTES + 1).await?;
-                if begins_mpegts(&start) != Some(true) {
-                    return Err(not_mpegts(&kind, &start));
-                }
-                let (ingest, name) = (self.clone(), name.clone());
-                let claim = move || ingest.claim(&name, sender, &ParameterSets::default());
-                mpegts::take(pieces, claim).await
-            }
+            let (ingest, name) = (ingest.clone(), name.clone());
+            let claim = move || {
+                let sets = ParameterSets::default();
+                ingest.claim(&name, sender, &sets, FeedTransport::Http)
+            };
+            mpegts::take(pieces, claim).await
         }
     }
+}
 
-    /// Who sends, if this streamer takes what it sends.
-    fn admit(&self, headers: &HeaderMap) -> Result<Sender, Refusal> {
-        let sender = Sender {
-            token: bearer(headers),
-            process: process(headers),
-        };
-        match (&self.token, &sender.token) {
-            (Some(wanted), Some(given)) if wanted != given => {
-                Err(Refusal::Unauthorised("another token"))
-            }
-            (Some(_), None) => Err(Refusal::Unauthorised("no token")),
-            _ => Ok(sender),
-        }
+/// Who sends, as the request says.
+fn sender(headers: &HeaderMap) -> Sender {
+    Sender {
+        token: bearer(headers),
+        process: process(headers),
     }
+}
 
-    fn claim(
-        &self,
-        name: &FeedName,
-        sender: Sender,
-        sets: &ParameterSets,
-    ) -> Result<Claim, Refusal> {
-        let now = Instant::now();
-        let (feed, new) = self.table.open(name, now)?;
-        let mut claim = feed
-            .claim(sender, now)
-            .map_err(|taken| Refusal::Taken(name.clone(), taken))?;
-        claim.announce(sets);
-        if new {
-            // Nobody listens any more only when the streamer stops.
-            let _ = self.opened.send(feed);
-        }
-        tracing::info!(feed = %name, "feed begins");
-        Ok(claim)
-    }
-
-    fn say_no(&self, refusal: &Refusal) -> Response {
-        if let Some(reason) = refusal.reason() {
-            self.metrics.refuse(reason);
-        }
-        refusal.problem().into_response()
-    }
+fn say_no(ingest: &Ingest, refusal: &Refusal) -> Response {
+    ingest.count(refusal);
+    refusal.problem().into_response()
 }
 
 fn not_mpegts(kind: &MediaType, start: &Bytes) -> Refusal {
@@ -236,8 +190,8 @@ async fn events(
     headers: HeaderMap,
 ) -> Response {
     // Whoever reads them takes the wishes that were kept for the renderer.
-    if let Err(refusal) = ingest.admit(&headers) {
-        return ingest.say_no(&refusal);
+    if let Err(refusal) = ingest.admit(&sender(&headers)) {
+        return say_no(&ingest, &refusal);
     }
     let feed = FeedName::new(&name)
         .ok()

@@ -5,16 +5,10 @@ use std::time::Instant;
 use media::framing::Deframer;
 
 use super::body::Pieces;
-use super::rate::Allowance;
+use super::intake::{Intake, Sent};
 use super::refusal::Refusal;
 use crate::feed::Claim;
-use crate::feed::assembler::{self, Assembler, MAX_PACKET_BYTES};
-
-/// What a feed has sent.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
-pub struct Sent {
-    pub packets: u64,
-}
+use crate::feed::assembler::MAX_PACKET_BYTES;
 
 /// Packets after which others get their turn: one piece of a body may hold tens of thousands.
 const TURN: u64 = 256;
@@ -26,64 +20,37 @@ pub async fn take(
     claim: impl Fn() -> Result<Claim, Refusal>,
 ) -> Result<Sent, Refusal> {
     let mut deframer = Deframer::new(MAX_PACKET_BYTES);
-    let mut assembler = Assembler::new(payload_type);
-    let (mut sent, mut allowance) = (Sent::default(), Allowance::default());
-    let mut claimed: Option<Claim> = None;
+    let mut intake = Intake::new(payload_type, claim);
     while let Some(piece) = pieces.next().await? {
-        let (now, before, mut bytes) = (Instant::now(), sent.packets, 0);
+        let (now, mut packets, mut bytes) = (Instant::now(), 0, 0);
         deframer.push(&piece);
         while let Some(packet) = deframer.next_packet().map_err(Refusal::TooLong)? {
-            bytes += packet.len();
-            let ingested = service::clock::now();
-            let step = assembler
-                .push(&packet)
-                .map_err(|error| refusal(error, sent.packets))?;
-            sent.packets += 1;
-            if claimed.is_none() && (step.frame.is_some() || step.skipped > 0) {
-                let claim = claimed.insert(claim()?);
+            let had_name = intake.claimed().is_some();
+            let wait = intake.take(&packet, service::clock::now())?;
+            if let Some(claim) = intake.claimed().filter(|_| !had_name) {
                 pieces.end_with(claim.ended());
             }
-            let frames = step.frames();
-            if let Some(claim) = &mut claimed {
-                claim.take(step, ingested);
-            }
-            let wait = allowance.spend(frames, Instant::now());
+            packets += 1;
+            bytes += packet.len();
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
-            if sent.packets.is_multiple_of(TURN) {
+            if intake.sent().packets.is_multiple_of(TURN) {
                 tokio::task::yield_now().await;
             }
         }
         // What carries no packet keeps no name, and no connection.
-        if sent.packets == before {
-            continue;
-        }
-        pieces.held_packets();
-        if let Some(claim) = &claimed {
-            let heard = claim.heard(sent.packets - before, bytes, now);
-            heard.map_err(|superseded| {
-                Refusal::Superseded(claim.feed().name().clone(), superseded)
-            })?;
+        if packets > 0 {
+            pieces.held_packets();
+            intake.heard(packets, bytes, now)?;
         }
     }
     match deframer.pending_bytes() {
-        0 => Ok(sent),
+        0 => Ok(intake.sent()),
         have => Err(Refusal::Cut {
-            packets: sent.packets,
+            packets: intake.sent().packets,
             have,
         }),
-    }
-}
-
-/// How the feed is told what is wrong with a packet that follows `packets` good ones.
-pub(super) fn refusal(error: assembler::Refusal, packets: u64) -> Refusal {
-    match error {
-        assembler::Refusal::FrameTooLong => Refusal::FrameTooLong(error),
-        _ => Refusal::Garbage {
-            packets,
-            why: error.to_string(),
-        },
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is counted of viewers over QUIC.
+//! What is counted of viewers and feeds over QUIC.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
@@ -10,15 +10,30 @@ pub struct Counters {
     pub arrivals: Arrivals,
     pub sent: Sent,
     pub received: Received,
+    /// Of feeds.
+    pub fed: Received,
+    /// Packets of feeds that came after they had been given up.
+    pub late: Counter,
 }
 
 impl Counters {
     /// All of them, in `registry`.
     pub fn register(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("xr_streamer_quic");
-        let all = Self::default();
+        let received = Received::default();
+        // What is of no use is counted together, whoever sent it.
+        let fed = Received {
+            packets: Counter::default(),
+            cancelled: Counter::default(),
+            ..received.clone()
+        };
+        let all = Self {
+            received,
+            fed,
+            ..Self::default()
+        };
         let (arrivals, sent, received) = (&all.arrivals, &all.sent, &all.received);
-        let counters: [(&str, &str, &Counter); 11] = [
+        let counters: [(&str, &str, &Counter); 14] = [
             (
                 "addresses_to_prove",
                 "Peers asked to prove their address, because many handshakes were under way",
@@ -59,6 +74,21 @@ impl Counters {
                 "reports",
                 "RTCP packets that viewers sent",
                 &received.packets,
+            ),
+            (
+                "fed_packets",
+                "RTP packets of feeds that came over QUIC",
+                &all.fed.packets,
+            ),
+            (
+                "fed_late_packets",
+                "RTP packets of feeds that came after they had been given up",
+                &all.late,
+            ),
+            (
+                "fed_cancelled_frames",
+                "Frames of feeds that their renderer cancelled on their stream",
+                &all.fed.cancelled,
             ),
             (
                 "unknown_flows",

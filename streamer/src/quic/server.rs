@@ -10,31 +10,27 @@ use roq::framing::FlowId;
 use roq::listen::{Arrival, Listener, explain};
 use roq::receive::{Flows, Packet, receive};
 use roq::send::Sender;
-use roq::signal::{Mode, Playing};
-use service::Shutdown;
+use roq::signal::{Mode, Play, Playing, Request};
 use settings::Transport;
 use timeline::ids::RTP_CLOCK_HZ;
 
+use super::feeding;
 use super::room::Rooms;
 use crate::feed::Feed;
 use crate::feed::name::FeedName;
 use crate::feed::outlet::Stream;
 use crate::feed::sequence::PAYLOAD_TYPE;
-use crate::feed::table::Table;
-use crate::metrics::Metrics;
+use crate::ingest::door::Ingest;
 use crate::metrics::quic::Counters;
 use crate::rtsp::rtcp::{Guard, wants_keyframe};
-use crate::rtsp::viewers::Viewers;
 
-/// What viewers over QUIC are served with. Clones are the same.
+/// What whoever comes over QUIC is served with. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Serving(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    table: Arc<Table>,
-    viewers: Viewers,
-    metrics: Metrics,
+    door: Ingest,
     counters: Counters,
     /// A frame that has waited for longer is let go.
     patience: Duration,
@@ -43,30 +39,22 @@ struct Inner {
 }
 
 impl Serving {
-    /// Serves the names of `table`.
-    pub fn new(
-        table: Arc<Table>,
-        viewers: Viewers,
-        metrics: Metrics,
-        counters: Counters,
-        patience: Duration,
-    ) -> Self {
+    /// Serves the names that come in by `door`, and lets feeds in.
+    pub fn new(door: Ingest, patience: Duration) -> Self {
         Self(Arc::new(Inner {
-            table,
-            viewers,
-            metrics,
-            counters,
+            counters: door.metrics.quic.clone(),
+            door,
             patience,
             rooms: Rooms::default(),
             sessions: AtomicU64::new(0),
         }))
     }
 
-    /// Serves whoever connects to `listener`, until `shutdown` fires.
-    pub async fn run(self, listener: Listener, shutdown: Shutdown) {
+    /// Serves whoever connects to `listener`, until the streamer stops.
+    pub async fn run(self, listener: Listener) {
         loop {
             let arrival = tokio::select! {
-                () = shutdown.fired() => return,
+                () = self.0.door.shutdown.fired() => return,
                 arrival = listener.next() => arrival,
             };
             let Some(arrival) = arrival else { return };
@@ -87,13 +75,24 @@ impl Inner {
             Ok(asked) => asked,
             Err(why) => return tracing::warn!(%peer, why, "a QUIC connection asks for nothing"),
         };
-        match self.find(&connection, &asked) {
+        match asked.request.clone() {
+            Request::Play(play) => self.play(&connection, asked, &play).await,
+            Request::Feed(offer) => {
+                let voice = asked.voice();
+                feeding::serve(&self.door, &self.counters, &connection, voice, offer).await;
+            }
+        }
+    }
+
+    async fn play(&self, connection: &Connection, asked: Asked, play: &Play) {
+        let peer = connection.remote_address();
+        match self.find(connection, play) {
             Ok((feed, stream)) => {
-                let why = self.serve(&connection, asked, &feed, &stream).await;
+                let why = self.serve(connection, asked, play.by, &feed, &stream).await;
                 tracing::debug!(%peer, feed = %feed.name(), why, "a viewer over QUIC is gone");
             }
             Err(why) => {
-                tracing::debug!(%peer, name = asked.request.play, why, "a viewer over QUIC is refused");
+                tracing::debug!(%peer, name = play.name, why, "a viewer over QUIC is refused");
                 asked.refuse(&why).await;
             }
         }
@@ -103,14 +102,14 @@ impl Inner {
     fn find(
         &self,
         connection: &Connection,
-        asked: &Asked,
+        play: &Play,
     ) -> Result<(Arc<Feed>, Arc<Stream>), String> {
-        let name = FeedName::new(&asked.request.play).map_err(|error| error.to_string())?;
-        let feed = self.table.find(&name);
+        let name = FeedName::new(&play.name).map_err(|error| error.to_string())?;
+        let feed = self.door.table.find(&name);
         let stream = feed
             .as_ref()
             .and_then(|feed| feed.stream().borrow().clone());
-        if asked.request.by == Mode::Datagram && connection.max_datagram_size().is_none() {
+        if play.by == Mode::Datagram && connection.max_datagram_size().is_none() {
             return Err("the client takes no QUIC datagrams; ask for streams".to_owned());
         }
         feed.zip(stream)
@@ -122,16 +121,17 @@ impl Inner {
         &self,
         connection: &Connection,
         asked: Asked,
+        by: Mode,
         feed: &Arc<Feed>,
         stream: &Stream,
     ) -> String {
-        let transport = match asked.request.by {
+        let transport = match by {
             Mode::Datagram => Transport::QuicDatagram,
             Mode::Stream => Transport::QuicStream,
         };
         let sender = Sender::new(
             connection.clone(),
-            asked.request.by,
+            by,
             self.patience,
             self.counters.sent.clone(),
         );
@@ -142,8 +142,8 @@ impl Inner {
         let session = format!("quic {}", self.sessions.fetch_add(1, Ordering::Relaxed));
         let room = self.rooms.of(feed);
         room.enter(&sender);
-        self.viewers
-            .play(session.clone(), feed.name().clone(), transport, None);
+        let viewers = &self.door.viewers;
+        viewers.play(session.clone(), feed.name().clone(), transport, None);
         feed.wish_keyframe();
         let flows = Flows {
             rtp: None,
@@ -164,12 +164,12 @@ impl Inner {
             match admitted {
                 Ok(()) if wants_keyframe(&packet) => feed.wish_keyframe(),
                 Ok(()) => {}
-                Err(reason) => self.metrics.drop_rtcp(reason),
+                Err(reason) => self.door.metrics.drop_rtcp(reason),
             }
         });
         let (ended, ()) = tokio::join!(reports, sender.run(|| feed.wish_keyframe()));
         room.leave(&sender);
-        self.viewers.end(&session);
+        viewers.end(&session);
         explain(&ended)
     }
 }

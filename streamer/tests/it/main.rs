@@ -4,6 +4,7 @@
 
 mod bounded;
 mod feeding;
+mod feeding_quic;
 mod refusing;
 mod relaying;
 mod server;

@@ -11,6 +11,8 @@ pub(crate) struct Streamer {
     pub(crate) http: SocketAddr,
     pub(crate) rtsp: SocketAddr,
     pub(crate) ops: SocketAddr,
+    /// What it said when it was ready.
+    pub(crate) ready: serde_json::Value,
 }
 
 impl Streamer {
@@ -64,6 +66,7 @@ impl Streamer {
             http,
             rtsp,
             ops,
+            ready,
         }
     }
 

@@ -10,16 +10,17 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint};
-use roq::answer::asked;
+use roq::answer::{Voice, asked};
 use roq::connect::{PlayError, Stream, Target};
 use roq::counters::{Arrivals, Received, Sent};
+use roq::feed::{Destination, FeedError, Feeding};
 use roq::frame::Frame;
 use roq::framing::FlowId;
 use roq::identity::{Identity, Pin};
 use roq::listen::{Arrival, Limits, Listener};
-use roq::receive::{Flows, Packet, receive};
+use roq::receive::{Flows, Packet, Then, receive, receive_while};
 use roq::send::Sender;
-use roq::signal::{Mode, Playing};
+use roq::signal::{Declined, Hidden, Mode, Offer, Playing, Request};
 use roq::transport::Tuning;
 use roq::trust::Trust;
 use settings::Congestion;
@@ -29,6 +30,18 @@ pub(crate) const DAY: Duration = Duration::from_hours(24);
 
 /// Connections that an address may have.
 pub(crate) const PER_PEER: usize = 40;
+
+/// The token without which nobody feeds.
+pub(crate) const TOKEN: &str = "swordfish";
+
+/// The numbers of packets of a feed that make the server say something.
+pub(crate) const ASKED_FOR: u16 = 7_000;
+pub(crate) const LAST: u16 = 8_000;
+
+const TUNING: Tuning = Tuning {
+    congestion: Congestion::Cubic,
+    initial_window_bytes: 256 * 1024,
+};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -76,10 +89,6 @@ impl Server {
 
     #[expect(clippy::unused_async, reason = "a port is bound within a runtime")]
     pub(crate) async fn start_as(identity: Identity) -> Self {
-        let tuning = Tuning {
-            congestion: Congestion::Cubic,
-            initial_window_bytes: 256 * 1024,
-        };
         let limits = Limits {
             connections: 64,
             per_peer: PER_PEER,
@@ -87,7 +96,7 @@ impl Server {
         let any = (Ipv4Addr::LOCALHOST, 0).into();
         let arrivals = Arrivals::default();
         let listener =
-            Listener::bind(any, &identity, tuning, limits, false, arrivals.clone()).unwrap();
+            Listener::bind(any, &identity, TUNING, limits, false, arrivals.clone()).unwrap();
         let (reported, reports) = mpsc::unbounded_channel();
         let server = Self {
             address: listener.local_addr().unwrap(),
@@ -180,11 +189,17 @@ async fn serve(
     let Ok(asked) = asked(&connection).await else {
         return;
     };
-    if asked.request.play != "room" {
+    let play = match asked.request.clone() {
+        Request::Play(play) => play,
+        Request::Feed(offer) => {
+            return take_in(&connection, asked.voice(), &offer, &received, reported).await;
+        }
+    };
+    if play.name != "room" {
         return asked.refuse("no feed has this name").await;
     }
     let patience = Duration::from_millis(200);
-    let sender = Sender::new(connection.clone(), asked.request.by, patience, sent);
+    let sender = Sender::new(connection.clone(), play.by, patience, sent);
     let sender = Arc::new(sender);
     viewers.lock().push(Arc::clone(&sender));
     let playing = Playing {
@@ -211,6 +226,76 @@ async fn serve(
     });
     tokio::join!(reports, sender.run(|| {}));
     viewers.lock().retain(|kept| !Arc::ptr_eq(kept, &sender));
+}
+
+/// Takes a feed that comes with the token [`TOKEN`], tells its packets as if they were reports, and asks for a key frame with each that
+/// is [`ASKED_FOR`], and declines it after one that is [`LAST`].
+async fn take_in(
+    connection: &Connection,
+    mut voice: Voice,
+    offer: &Offer,
+    received: &Received,
+    fed: mpsc::UnboundedSender<Bytes>,
+) {
+    if offer.token != Some(Hidden(TOKEN.to_owned())) {
+        let why = "another token".to_owned();
+        return voice.decline(Declined { status: 401, why }).await;
+    }
+    if voice.take().await.is_err() {
+        return;
+    }
+    let flows = Flows {
+        rtp: Some(FlowId::RTP),
+        rtcp: FlowId::RTCP,
+    };
+    let (asked, mut asks) = mpsc::unbounded_channel();
+    let receiving = receive_while(connection, flows, received, |packet| {
+        let Packet::Rtp(packet) = packet else {
+            return Then::Go;
+        };
+        let _ = fed.send(packet.clone());
+        match u16::from_be_bytes([packet[2], packet[3]]) {
+            ASKED_FOR => {
+                let _ = asked.send(());
+                Then::Wait(Duration::from_millis(1))
+            }
+            LAST => Then::End,
+            _ => Then::Go,
+        }
+    });
+    let asking = async {
+        while asks.recv().await.is_some() {
+            voice.ask().await.unwrap();
+        }
+    };
+    tokio::select! {
+        _ = receiving => {}
+        () = asking => {}
+    }
+    let why = "enough".to_owned();
+    voice.decline(Declined { status: 400, why }).await;
+}
+
+pub(crate) fn offer(by: Mode, token: &str) -> Offer {
+    Offer {
+        name: "room".to_owned(),
+        by,
+        token: Some(Hidden(token.to_owned())),
+        process: None,
+        payload_type: 96,
+        sprop_parameter_sets: None,
+    }
+}
+
+pub(crate) async fn feed(server: &Server, offer: Offer) -> Result<Feeding, FeedError> {
+    let to = Destination {
+        host: server.address.ip().to_string(),
+        port: server.address.port(),
+        trust: server.trust.clone(),
+        tuning: TUNING,
+        key_log: false,
+    };
+    roq::feed::offer(&to, offer).await
 }
 
 pub(crate) async fn play(server: &Server, mode: Mode) -> Result<Stream, PlayError> {

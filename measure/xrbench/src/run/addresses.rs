@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use roq::identity::Identity;
+use service::Secret;
 use settings::Role;
 use testbed::Ready;
 
@@ -21,7 +22,7 @@ pub struct ListenAddresses {
     pub http: String,
     /// The streamer's port for viewers.
     pub rtsp: String,
-    /// The streamer's UDP port for viewers over QUIC.
+    /// The streamer's UDP port for viewers and feeds over QUIC.
     pub quic: String,
     /// What viewers over QUIC know the streamer by; none where it has no such port.
     pub identity: Option<IdentityFiles>,
@@ -46,12 +47,13 @@ impl ListenAddresses {
     }
 }
 
-/// The streamer's certificate and its key as files, and the pin by which the client knows it. They outlive the streamer, which
-/// may be killed on purpose.
+/// The streamer's certificate and its key as files, the pin by which the others know it, and the token without which nobody feeds
+/// it over QUIC. They outlive the streamer, which may be killed on purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityFiles {
     pub certificate: PathBuf,
     pub key: PathBuf,
+    pub token: PathBuf,
     pub pin: String,
 }
 
@@ -61,20 +63,23 @@ impl IdentityFiles {
         Self {
             certificate: "<certificate>".into(),
             key: "<key>".into(),
+            token: "<token>".into(),
             pin: "<pin>".to_owned(),
         }
     }
 
-    /// Makes a certificate, and writes it and its key into `folder`.
-    pub fn make(folder: &Path) -> anyhow::Result<Self> {
+    /// Makes a certificate, and writes it, its key and `token` into `folder`, which nobody else may read.
+    pub fn make(folder: &Path, token: &Secret) -> anyhow::Result<Self> {
         let now = service::clock::now().0;
         let identity = Identity::self_signed(UNIX_EPOCH + Duration::from_micros(now))?;
         let made = Self {
             certificate: folder.join("certificate.pem"),
             key: folder.join("key.pem"),
+            token: folder.join("token"),
             pin: identity.pin().to_string(),
         };
         identity.write(&made.certificate, &made.key)?;
+        std::fs::write(&made.token, token.expose()).context("writing the token for feeds")?;
         Ok(made)
     }
 }
@@ -108,7 +113,7 @@ impl Addresses {
         format!("http://{}/feeds/{FEED}", self.http)
     }
 
-    /// The URL that the client plays over QUIC.
+    /// The URL of the feed over QUIC, for whoever sends it and for whoever plays it.
     pub fn quic_stream(&self) -> String {
         format!("roq://{}/{FEED}", self.quic)
     }
@@ -120,6 +125,9 @@ impl Addresses {
 
     /// The URL to which the renderer pushes in this scenario.
     pub fn feed_of(&self, scenario: &Scenario) -> String {
+        if scenario.feed.is_quic() {
+            return self.quic_stream();
+        }
         let server = scenario.server.as_ref();
         server.map_or_else(|| self.feed(), |server| server.feed(self.at()))
     }

@@ -47,6 +47,9 @@ pub fn streamer(scenario: &Scenario, listen: &ListenAddresses) -> Vec<String> {
         args.extend(["--quic".to_owned(), listen.quic.clone()]);
         args.extend(["--quic-cert".to_owned(), display(&identity.certificate)]);
         args.extend(["--quic-key".to_owned(), display(&identity.key)]);
+        if scenario.feed.is_quic() {
+            args.extend(["--feed-token-file".to_owned(), display(&identity.token)]);
+        }
     }
     args.extend(to_args(&scenario.streamer));
     args
@@ -60,6 +63,11 @@ pub fn renderer(
 ) -> Vec<String> {
     let mut args = codec(scenario, &listen.ops[&Role::Renderer]);
     args.extend(["--feed".into(), addresses.feed_of(scenario)]);
+    if let Some(identity) = listen.identity.as_ref().filter(|_| scenario.feed.is_quic()) {
+        args.push(format!("--feed-transport={}", scenario.feed));
+        args.push(format!("--quic-pin={}", identity.pin));
+        args.extend(["--token-file".into(), display(&identity.token)]);
+    }
     args
 }
 
@@ -96,7 +104,7 @@ pub fn client(
         addresses.stream_of(scenario)
     };
     args.extend([listen.ops[&Role::Client].clone(), "--url".into(), url]);
-    if let Some(identity) = &listen.identity {
+    if let Some(identity) = listen.identity.as_ref().filter(|_| transport.is_quic()) {
         args.push(format!("--quic-pin={}", identity.pin));
     }
     args.extend(["--transport".into(), transport.to_string()]);
@@ -185,6 +193,7 @@ pub fn shell(command: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::addresses::IdentityFiles;
     use crate::scenario::{Overrides, parse};
 
     fn scenario(rest: &str) -> Scenario {
@@ -238,6 +247,33 @@ mod tests {
             line.ends_with(
                 "--floor /out/s/run-1/frames.csv --duration 10s --decoder-threads=3 --decoder-thread-type=frame"
             ),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_feed_over_quic_has_a_pin_and_a_token_and_the_client_needs_neither() {
+        let scenario = scenario("feed = \"quic-datagram\"");
+        let addresses = Addresses {
+            http: "h:1".into(),
+            rtsp: "h:2".into(),
+            quic: "h:4".into(),
+            collector: "h:3".into(),
+        };
+        let listen = ListenAddresses {
+            identity: Some(IdentityFiles::unknown()),
+            ..ListenAddresses::drawn()
+        };
+        let line = renderer(&scenario, &addresses, &listen).join(" ");
+        let feed = "--feed roq://h:4/xr --feed-transport=quic-datagram --quic-pin=<pin> --token-file <token>";
+        assert!(line.ends_with(feed), "{line}");
+        let line = streamer(&scenario, &listen).join(" ");
+        assert!(line.contains("--feed-token-file <token>"), "{line}");
+        let folder = RepetitionFolder::new("/out/s/run-1");
+        let line = client(&scenario, &addresses, &listen, scenario.transport, &folder).join(" ");
+        assert!(line.contains("--url rtsp://h:2/xr"), "{line}");
+        assert!(
+            !line.contains("<pin>") && !line.contains("<token>"),
             "{line}"
         );
     }

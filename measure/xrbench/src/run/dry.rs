@@ -53,7 +53,8 @@ pub(super) fn command_lines(
         listen.rtsp.clone_from(&addresses.rtsp);
     }
     let transport = place.transport(scenario.transport);
-    listen.identity = transport.is_quic().then(IdentityFiles::unknown);
+    let over_quic = transport.is_quic() || scenario.feed.is_quic();
+    listen.identity = over_quic.then(IdentityFiles::unknown);
     let streamer = ("streamer", commands::between(scenario, programs, &listen));
     if scenario.pipeline.is_reference() {
         let (render, play) = commands::reference(scenario, &addresses, transport, folder)?;

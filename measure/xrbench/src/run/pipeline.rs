@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use service::Secret;
 use settings::{Role, Transport};
 use tempfile::TempDir;
 use testbed::{Ready, Spec};
@@ -56,9 +57,11 @@ impl Pipeline {
         let mut listen = plan.listen(scenario.server.is_none())?;
         let transport = plan.transport(scenario.transport);
         let mut secrets = None;
-        if transport.is_quic() {
+        if transport.is_quic() || scenario.feed.is_quic() {
             let folder = tempfile::tempdir().context("a folder for the streamer's certificate")?;
-            listen.identity = Some(plan.hold(IdentityFiles::make(folder.path())?)?);
+            let token = Secret::random().context("a token for feeds")?;
+            let made = IdentityFiles::make(folder.path(), &token)?;
+            listen.identity = Some(plan.hold(made)?);
             secrets = Some(folder);
         }
         if let Some(building) = plan.building() {

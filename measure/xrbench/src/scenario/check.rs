@@ -100,6 +100,11 @@ impl Scenario {
                  reference and for another server";
             return Err(CheckError::new("transport", &self.transport, why));
         }
+        if self.feed.is_quic() && (self.pipeline.is_reference() || self.server.is_some()) {
+            let why = "of what is played here only xr-renderer and xr-streamer speak RTP over QUIC; use http for the reference, and \
+                 for another server what it takes";
+            return Err(CheckError::new("feed", &self.feed, why));
+        }
         if self.pipeline.is_reference() && !self.fault.is_empty() {
             let why = "an unmodified ffmpeg ends with the connection that it loses, and does not come back; leave the faults \
                  out for this one";

@@ -9,8 +9,8 @@ mod tree;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use settings::{
-    Bitrate, ClientSettings, FrameRate, Pipeline, Presentation, RendererSettings, SourceSpec, Span,
-    StreamerSettings, Transport, VideoSettings, VideoSize,
+    Bitrate, ClientSettings, FeedTransport, FrameRate, Pipeline, Presentation, RendererSettings,
+    SourceSpec, Span, StreamerSettings, Transport, VideoSettings, VideoSize,
 };
 
 use result::ContentMeta;
@@ -128,6 +128,8 @@ pub struct Scenario {
     /// The encoder's target in bits a second.
     pub bitrate: Bitrate,
     pub transport: Transport,
+    /// How the video travels from the renderer to the streamer.
+    pub feed: FeedTransport,
     /// What connects the pods; `host` for processes of this host.
     pub fabric: Fabric,
     /// What stands in front of the streamer's pod.
@@ -177,6 +179,7 @@ impl Default for Scenario {
             fps: FrameRate::SIXTY,
             bitrate: Bitrate::SIX_MEGABITS,
             transport: Transport::Udp,
+            feed: FeedTransport::Http,
             fabric: Fabric::Host,
             service: Service::ClusterIp,
             overlapping: false,

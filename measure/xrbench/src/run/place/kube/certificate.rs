@@ -1,7 +1,7 @@
 //! The streamer's certificate on its way into a cluster: a Secret, which its pod mounts.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cluster::RUN_LABEL;
@@ -70,6 +70,8 @@ pub(super) fn mounted(pin: String) -> IdentityFiles {
     IdentityFiles {
         certificate: folder.join("tls.crt"),
         key: folder.join("tls.key"),
+        // No feed comes over QUIC there.
+        token: PathBuf::new(),
         pin,
     }
 }

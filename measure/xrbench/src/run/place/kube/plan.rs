@@ -238,6 +238,10 @@ pub(super) fn check(scenario: &Scenario) -> Result<Layout, ConfigError> {
             &remedy,
         );
     }
+    if scenario.feed.is_quic() {
+        let why = "the manifests have the feed over HTTP, and no token for feeds";
+        return wrong("feed", scenario.feed.to_string(), why, ONLY);
+    }
     for fault in &scenario.fault {
         if let Err((why, remedy)) = check_fault(fault, layout) {
             return wrong("fault", format!("{fault:?}"), why, remedy);
