@@ -58,6 +58,7 @@ where
             "this program's clock is wrong by {skew}, as --clock-skew (XR_CLOCK_SKEW) asks"
         );
     }
+    forget_proxies();
     descriptors::raise();
     let code = match start(limit, args, app) {
         Ok(()) => {
@@ -70,6 +71,25 @@ where
         }
     };
     ExitCode::from(code)
+}
+
+/// Takes the proxies out of the environment: a program speaks with whom it is told to, and GLib would send RTSP elsewhere.
+fn forget_proxies() {
+    let is_proxy = |name: &OsString| {
+        let name = name.to_string_lossy().to_ascii_lowercase();
+        name.ends_with("_proxy")
+    };
+    let names: Vec<_> = std::env::vars_os()
+        .map(|(name, _)| name)
+        .filter(is_proxy)
+        .collect();
+    for name in names {
+        #[expect(unsafe_code, reason = "the environment has no other way out of it")]
+        // SAFETY: the only other thread is the log's, which reads no variable; the runtime and C libraries start later.
+        unsafe {
+            std::env::remove_var(&name);
+        }
+    }
 }
 
 fn start<C, F, Fut>(limit: Duration, args: C, app: F) -> anyhow::Result<()>

@@ -200,6 +200,8 @@ async fn an_unmodified_ffmpeg_plays_through_a_lab() {
 /// What tshark makes of a capture, one field of each packet a line; of a field that comes several times, the first.
 pub(crate) fn fields(pcap: &Path, filter: &str, field: &str) -> Vec<String> {
     let output = Command::new("tshark")
+        // A drawn source port may be one that a protocol is registered for.
+        .args(["-o", "udp.try_heuristic_first:TRUE"])
         .args(["-r", &text(pcap), "-Y", filter, "-T", "fields", "-e", field])
         .args(["-E", "occurrence=f"])
         // The streamer's ports are no well-known ones here.

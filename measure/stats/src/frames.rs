@@ -277,7 +277,11 @@ impl<'a> FromRows<'a> {
                 });
                 Some(counted.count() as u64)
             };
-            let scheduled = schedule::scheduled(&times_us, window, fps);
+            // Who came and went is owed the ticks from its own first frame to its last: others may show another stream.
+            let own = viewer.from_to.filter(|_| self.collected);
+            let own = own.map(|(from, to)| [from, to]);
+            let times_us = own.as_ref().map_or(&times_us[..], |ends| &ends[..]);
+            let scheduled = schedule::scheduled(times_us, window, fps);
             let of_client = viewer.all.close(scheduled, 0.0, generated(false));
             if let Some(client) = client {
                 measured

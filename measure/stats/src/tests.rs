@@ -275,6 +275,21 @@ fn a_client_that_comes_and_goes_is_owed_what_lies_between() {
     assert_eq!(measured.display.expect("pictures").freezes, []);
 }
 
+#[test]
+fn clients_of_two_streams_are_owed_their_own_frames() {
+    let mut from = FromRows::new(WINDOW, None).collected(true);
+    for number in 0..100 {
+        from.push(&shown_by("a", number));
+        let mut other = shown_by("b", number);
+        let generated = other.at(Point::Generated).expect("set").0 + 5_000;
+        other.set(Point::Generated, UnixMicros(generated));
+        other.rtp_timestamp = timeline::RtpTimestamp::from_generated(UnixMicros(generated));
+        from.push(&other);
+    }
+    let frames = from.close(60.0).all.frames;
+    assert_eq!((frames.scheduled, frames.shown, frames.lost), (200, 200, 0));
+}
+
 /// The streamer's clock is 3 ms behind in some frames, and the client's 50 ms in one.
 #[test]
 fn impossible_times_are_counted_and_not_taken_for_none() {

@@ -21,6 +21,8 @@ pub(crate) fn read(file: &Path) -> Vec<Packet> {
     let output = Command::new("tshark")
         .arg("-r")
         .arg(file)
+        // A drawn source port may be one that a protocol is registered for.
+        .args(["-o", "udp.try_heuristic_first:TRUE"])
         .args(["-n", "-T", "fields", "-E", "occurrence=f"])
         .args(fields)
         .output()

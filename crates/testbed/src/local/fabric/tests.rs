@@ -416,7 +416,7 @@ fn plans_that_cannot_be_are_refused() {
         |plan| plan.pods = vec![plan.pods[0].clone(); address::MAX_PODS + 1],
         liqo,
     );
-    assert!(text.contains("201 pods"), "{text}");
+    assert!(text.contains("101 pods"), "{text}");
 }
 
 /// A fabric as text: what it is made of, without what all of them share.
