@@ -73,7 +73,7 @@ where
     ExitCode::from(code)
 }
 
-/// Takes the proxies out of the environment: a program speaks with whom it is told to, and GLib would send RTSP elsewhere.
+/// Takes the proxies out of the environment: a program speaks with whom it is told to, and `GLib` would send RTSP elsewhere.
 fn forget_proxies() {
     let is_proxy = |name: &OsString| {
         let name = name.to_string_lossy().to_ascii_lowercase();

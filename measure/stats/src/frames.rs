@@ -291,8 +291,7 @@ impl<'a> FromRows<'a> {
             measured.all.merge(&of_client);
             if let Some(disturbances) = self.disturbances {
                 // Of several clients each is owed what was quiet of the whole time.
-                let scheduled =
-                    schedule::scheduled_quiet(&times_us, self.window, disturbances, fps);
+                let scheduled = schedule::scheduled_quiet(times_us, self.window, disturbances, fps);
                 quiet.merge(&viewer.undisturbed.close(scheduled, 0.0, generated(true)));
             }
             let display = Display::of(viewer.pictures, window, fps, self.disturbances);

@@ -10,7 +10,7 @@
 //!
 //! A name that a feed with a token has claimed is that token's until the name is forgotten, also while nobody feeds it. One
 //! that was claimed without is anybody's once its feed stalls or goes. What must make room for other names is in `table`: a
-//! token that has not fed its name for [`ESTABLISHED`] in all has not earned it.
+//! token that has not fed its name for ten seconds in all has not earned it.
 
 use std::time::{Duration, Instant};
 
