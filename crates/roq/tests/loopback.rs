@@ -304,7 +304,7 @@ async fn fed(server: &mut Server, count: usize) -> Vec<u16> {
     while numbers.len() < count {
         let packet = tokio::time::timeout(Duration::from_secs(10), server.reports.recv()).await;
         let packet = packet.unwrap_or_else(|_| panic!("{} of {count}", numbers.len()));
-        let packet = packet.unwrap();
+        let packet = packet.expect("the server goes on");
         numbers.push(u16::from_be_bytes([packet[2], packet[3]]));
     }
     numbers.sort_unstable();

@@ -102,7 +102,7 @@ async fn feeds_over_quic_are_seen_and_come_back() {
     // Its end is no loss: the name is free at once.
     until("both feeds end", PATIENCE, async || {
         let metric = "xr_streamer_feeds{state=\"gone\"}";
-        (streamer.ops().metric(metric).await? == 2.0).then_some(())
+        (streamer.ops().metric(metric).await? >= 2.0).then_some(())
     })
     .await;
 
@@ -139,7 +139,7 @@ async fn a_feed_over_quic_crosses_a_lossy_wan() {
         let one = scenario(&summary, name);
         let count = |key: &str| one["frames"][key].as_f64().unwrap();
         assert!(count("shown") >= 0.97 * count("scheduled"), "{one}");
-        assert_eq!(count("unread"), 0.0, "{one}");
+        assert_eq!(one["frames"]["unread"], 0, "{one}");
     }
 }
 

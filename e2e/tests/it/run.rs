@@ -73,24 +73,7 @@ pub(crate) fn assert_valid(summary: &Value) {
 async fn smoke_gives_a_whole_result() {
     let sandbox = Sandbox::new();
     let out = sandbox.path("out");
-    // None of the programs, ffmpeg among them, asks a proxy that the environment names.
-    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    proxy.set_nonblocking(true).expect("a listener");
-    let named = format!("http://{}", proxy.local_addr().expect("bound"));
-    let mut env = ["http_proxy", "all_proxy", "ALL_PROXY"]
-        .map(|name| (name, named.as_str()))
-        .to_vec();
-    env.extend([("no_proxy", ""), ("NO_PROXY", "")]);
-    let finished = run_in(
-        binary("xrbench"),
-        &["run", &smoke(), "--out", &text(&out)],
-        &env,
-        RUN_PATIENCE,
-    )
-    .await;
-    let table = finished.well();
-    let asked = proxy.accept().map(drop).map_err(|error| error.kind());
-    assert_eq!(asked, Err(std::io::ErrorKind::WouldBlock), "the proxy");
+    let table = smoke_beside_a_proxy(&out).await;
     assert!(
         table.contains("p50") && table.contains("762"),
         "the table shows our figures and the paper's:\n{table}"
@@ -180,6 +163,24 @@ async fn smoke_gives_a_whole_result() {
         .await
         .well();
     assert!(again.contains("p50"), "{again}");
+}
+
+/// What the smoke scenario prints where the environment names a proxy, which none of the programs asks, ffmpeg among them.
+async fn smoke_beside_a_proxy(out: &Path) -> String {
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    proxy.set_nonblocking(true).expect("a listener");
+    let named = format!("http://{}", proxy.local_addr().expect("bound"));
+    let mut env = ["http_proxy", "all_proxy", "ALL_PROXY"]
+        .map(|name| (name, named.as_str()))
+        .to_vec();
+    env.extend([("no_proxy", ""), ("NO_PROXY", "")]);
+    let (smoke, out) = (smoke(), text(out));
+    let args = ["run", &smoke, "--out", &out];
+    let finished = run_in(binary("xrbench"), &args, &env, RUN_PATIENCE).await;
+    let table = finished.well();
+    let asked = proxy.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(asked, Err(std::io::ErrorKind::WouldBlock), "the proxy");
+    table
 }
 
 /// One page that asks for nothing beyond itself, and no word of complaint on the browser's console.

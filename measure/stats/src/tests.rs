@@ -283,7 +283,7 @@ fn clients_of_two_streams_are_owed_their_own_frames() {
         let mut other = shown_by("b", number);
         let generated = other.at(Point::Generated).expect("set").0 + 5_000;
         other.set(Point::Generated, UnixMicros(generated));
-        other.rtp_timestamp = timeline::RtpTimestamp::from_generated(UnixMicros(generated));
+        other.rtp_timestamp = RtpTimestamp::from_generated(UnixMicros(generated));
         from.push(&other);
     }
     let frames = from.close(60.0).all.frames;

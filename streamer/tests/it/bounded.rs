@@ -34,23 +34,16 @@ fn growth_mib(streamer: &Streamer, kind: &str, pieces: impl Iterator<Item = Vec<
     let before = resident_mib(streamer);
     let mut most = before;
     let mut feed = Request::begin(streamer.http, "hostile", Some(kind), None);
-    let mut sent = 0;
     for (number, piece) in pieces.enumerate() {
         if feed.send(&piece).is_err() {
             break;
         }
-        sent += piece.len();
         if number % 100 == 99 {
             most = most.max(resident_mib(streamer));
         }
     }
     most = most.max(resident_mib(streamer));
-    let grown = most - before;
-    println!(
-        "{kind}: {grown} MiB more for {} MiB that were sent",
-        sent >> 20
-    );
-    grown
+    most - before
 }
 
 /// Small packets among null packets, which keep a connection alive: each would hold all of the piece that it came in.
@@ -184,7 +177,6 @@ fn others_are_answered_beside_headers_without_end() {
         sent.load(Ordering::Relaxed) >> 20,
         resident_mib(&streamer) - before,
     );
-    println!("{answered} answers, the slowest after {slowest:?}; {grown} MiB more for {sent} MiB");
     assert!(sent > 0, "nothing was sent");
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
     assert!(grown < GROWTH_MIB, "{grown} MiB");

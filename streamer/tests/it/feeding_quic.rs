@@ -203,7 +203,7 @@ async fn what_is_no_feed_ends_it_and_no_other() {
     let mut version = packet(1, 1500, true, DELTA);
     version[0] = 0;
     let mut other_type = packet(1, 1500, true, DELTA);
-    other_type[1] = 0x80 | 97;
+    other_type[1] = 0x80 | 0x61;
     let endless: Vec<Vec<u8>> = (0..4097)
         .map(|number| packet(number, 0, false, DELTA))
         .collect();
