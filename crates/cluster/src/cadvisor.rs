@@ -19,9 +19,9 @@ pub struct Reading {
 /// What a node has, as cAdvisor tells it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Machine {
-    /// Processors.
+    /// How many processors the node has.
     pub cpus: Option<f64>,
-    /// Memory in bytes.
+    /// The memory of the node in bytes.
     pub memory_bytes: Option<f64>,
 }
 
@@ -67,7 +67,7 @@ impl Page {
         self.readings.get("/")
     }
 
-    /// What the node has.
+    /// Processors and memory of the node itself.
     pub const fn machine(&self) -> Machine {
         self.machine
     }

@@ -19,7 +19,7 @@ const TRIES: u32 = 10;
 /// A node that a run has cordoned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cordoned {
-    /// The run's id.
+    /// The id of the run that drains, as its objects carry it.
     pub run: String,
     /// The node's name.
     pub node: String,

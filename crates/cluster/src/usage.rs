@@ -36,7 +36,7 @@ pub struct NodeUsage {
     pub node: String,
     /// The reading; none where its kubelet tells none of the whole.
     pub reading: Option<Reading>,
-    /// What the node has.
+    /// Processors and memory of the node itself.
     pub machine: Machine,
 }
 
