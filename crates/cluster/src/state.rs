@@ -44,8 +44,7 @@ pub(crate) fn of_workload<'a>(
     deployment: &Value,
     pods: impl IntoIterator<Item = &'a Value>,
 ) -> State {
-    let going = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
-    let pods: Vec<&Value> = pods.into_iter().filter(going).collect();
+    let pods: Vec<&Value> = pods.into_iter().filter(|pod| stays(pod)).collect();
     let (spec, status) = (&deployment["spec"], &deployment["status"]);
     let wanted = spec["replicas"].as_u64().unwrap_or(1);
     let count = |field: &str| status[field].as_u64().unwrap_or(0);
@@ -81,6 +80,11 @@ pub(crate) fn of_workload<'a>(
         "{available} of {wanted} available; {}",
         told.join("; ")
     ))
+}
+
+/// Whether a pod is not being deleted.
+pub(crate) fn stays(pod: &Value) -> bool {
+    pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 fn is_ready(pod: &Value) -> bool {

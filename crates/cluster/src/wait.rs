@@ -16,7 +16,7 @@ const DEPLOYMENT: usize = 0;
 const PODS: usize = 1;
 
 impl Cluster {
-    /// Waits until every pod of a Deployment is available, and returns its pods.
+    /// Waits until every pod of a Deployment is available, and returns its pods but those that are being deleted.
     pub async fn available(
         &self,
         namespace: &str,
@@ -41,7 +41,7 @@ impl Cluster {
             Some(deployment) => {
                 was_there = true;
                 match state::of_workload(deployment, seen.of(PODS)) {
-                    State::Ready => Some(Ok(seen.of(PODS).cloned().collect())),
+                    State::Ready => Some(Ok(staying(seen.of(PODS)))),
                     State::NotYet(_) => None,
                     State::Hopeless(trouble) => {
                         let object = match &trouble.pod {
@@ -246,7 +246,12 @@ fn begun_of(pod: &Value) -> Option<(String, u64)> {
 
 /// Whether a pod that is not going already has a node.
 fn has_node(pod: &Value) -> bool {
-    pod["metadata"]["deletionTimestamp"].is_null() && pod["spec"]["nodeName"].is_string()
+    state::stays(pod) && pod["spec"]["nodeName"].is_string()
+}
+
+/// The pods that are not going already.
+fn staying<'a>(pods: impl Iterator<Item = &'a Value>) -> Vec<Value> {
+    pods.filter(|pod| state::stays(pod)).cloned().collect()
 }
 
 /// How a pod ended; nothing while it goes on.
@@ -272,8 +277,7 @@ fn end_of<'a>(
             return Some(last.unwrap_or_else(|| "it was started again".to_owned()));
         }
     }
-    let going = !found["metadata"]["deletionTimestamp"].is_null();
-    going.then(|| "its pod is being deleted".to_owned())
+    (!state::stays(found)).then(|| "its pod is being deleted".to_owned())
 }
 
 #[cfg(test)]
@@ -289,6 +293,18 @@ mod tests {
         assert!(!has_node(&pod(going, json!({"nodeName": "n"}))));
         assert!(!has_node(&pod(json!({}), json!({}))));
         assert!(has_node(&pod(json!({}), json!({"nodeName": "n"}))));
+    }
+
+    #[test]
+    fn a_pod_that_goes_is_none_of_those_that_are_available() {
+        let pod = |name: &str| json!({"metadata": {"name": name}});
+        let mut going = pod("before");
+        going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        assert_eq!(
+            staying([going, pod("after")].iter()),
+            [pod("after")],
+            "a killed pod is there until its container has ended"
+        );
     }
 
     #[test]
