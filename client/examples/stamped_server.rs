@@ -110,7 +110,7 @@ fn stamp_frames(element: &gst::Element, silent: (u32, u32), size: (usize, usize)
         let frame = *next_frame;
         *next_frame += 1;
         if (silent.0..silent.1).contains(&frame) {
-            return gst::PadProbeReturn::Drop;
+            return media::DROPPED;
         }
         drawn
             .lock()

@@ -285,7 +285,7 @@ fn tag_access_units(depay: &gst::Element, observer: &Shared, config: Config) -> 
             if keep {
                 gst::PadProbeReturn::Ok
             } else {
-                gst::PadProbeReturn::Drop
+                crate::DROPPED
             }
         },
     );

@@ -62,7 +62,7 @@ pub(crate) fn attach(
         let (frame, running_time) = (buffer.offset(), buffer.pts().unwrap_or_default());
         let Some(stamp) = draw(buffer.make_mut(), &info, frame, clock) else {
             tracing::warn!(frame, "a picture without room for a stamp is dropped");
-            return gst::PadProbeReturn::Drop;
+            return crate::DROPPED;
         };
         stamps.remember(running_time, stamp);
         report(stamp);

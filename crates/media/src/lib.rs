@@ -22,4 +22,12 @@ pub mod record;
 pub mod rtp;
 pub mod source;
 
+use gstreamer as gst;
+
 pub use element::{Error, element, init};
+
+/// The answer of a pad probe that keeps what passes from going on.
+///
+/// The binding gives what a probe does not let pass back by itself. After `Drop` GStreamer 1.22 does so as well, finds nothing,
+/// and logs that as an error; after `Handled` it leaves that to the probe.
+pub const DROPPED: gst::PadProbeReturn = gst::PadProbeReturn::Handled;

@@ -328,7 +328,7 @@ fn expect_pictures(setter: &gst::Element, shared: &Arc<Shared>) {
         });
         if let (Some(why), Some(shared)) = (why, shared.upgrade()) {
             shared.refuse(Refusal::NoPicture(why));
-            return gst::PadProbeReturn::Drop;
+            return media::DROPPED;
         }
         gst::PadProbeReturn::Ok
     });

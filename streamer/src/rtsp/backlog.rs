@@ -53,7 +53,7 @@ pub(super) fn stand_before(appsink: &gst::Element, feed: &Arc<Feed>) {
             Some(gst::PadProbeData::Event(event))
                 if event.type_() == gst::EventType::Caps && backlog.is_stuck() =>
             {
-                gst::PadProbeReturn::Drop
+                media::DROPPED
             }
             _ => gst::PadProbeReturn::Ok,
         });
@@ -161,7 +161,7 @@ impl Backlog {
                 }
             }
         }
-        gst::PadProbeReturn::Drop
+        media::DROPPED
     }
 
     /// Brings what waits to the sink, and what has come by then, until nothing waits.

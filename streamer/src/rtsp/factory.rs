@@ -179,14 +179,10 @@ fn configure(element: &gst::Element, feed: &Arc<Feed>, options: &Options, report
             super::backlog::stand_before(element, feed);
         }
         "tee" => trace_relayed(element, feed),
-        "rtpsession" => {
-            let reports = reports.clone();
-            element.connect_pad_added(move |_, pad| {
-                if pad.name() == "recv_rtcp_sink" {
-                    reports.filter(pad);
-                }
-            });
-        }
+        // What viewers send comes from these. One on TCP has the connection's address and a port that says nothing, and a
+        // stranger's datagram could come from there as well.
+        "udpsrc" => reports.filter(element, sender),
+        "appsrc" => reports.filter(element, |_| None),
         _ => {}
     }
 }
@@ -201,32 +197,35 @@ struct Reports {
 }
 
 impl Reports {
-    fn filter(&self, pad: &gst::Pad) {
+    /// Judges what `source` brings; `from` tells where a packet of it came from.
+    fn filter(&self, source: &gst::Element, from: fn(&gst::BufferRef) -> Option<SocketAddr>) {
+        let Some(pad) = source.static_pad("src") else {
+            return;
+        };
         let reports = self.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             let Some(buffer) = info.buffer() else {
                 return gst::PadProbeReturn::Ok;
             };
-            match reports.judge(buffer) {
+            match reports.judge(buffer, from(buffer)) {
                 Ok(()) => gst::PadProbeReturn::Ok,
                 Err(reason) => {
                     reports.metrics.drop_rtcp(reason);
-                    gst::PadProbeReturn::Drop
+                    media::DROPPED
                 }
             }
         });
     }
 
-    fn judge(&self, buffer: &gst::BufferRef) -> Result<(), RtcpDropped> {
+    fn judge(&self, buffer: &gst::BufferRef, from: Option<SocketAddr>) -> Result<(), RtcpDropped> {
         let packet = buffer.map_readable().map_err(|_| RtcpDropped::malformed)?;
         let is_viewer = |address| self.viewers.is_reporting(address);
-        let from = sender(buffer);
         let mut guard = self.guard.lock();
         guard.admit(&packet, from, Some(self.ssrc), is_viewer, Instant::now())
     }
 }
 
-/// Where a datagram came from; none for what came over TCP.
+/// Where a datagram came from.
 fn sender(packet: &gst::BufferRef) -> Option<SocketAddr> {
     let address = packet.meta::<gst_net::NetAddressMeta>()?.addr();
     let address = address.downcast::<gio::InetSocketAddress>().ok()?;

@@ -85,6 +85,26 @@ impl Rtsp {
         String::from_utf8_lossy(&head).into_owned()
     }
 
+    /// Sends a packet of RTCP on the channel for it.
+    pub(crate) fn report(&mut self, packet: &[u8]) {
+        let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
+        let framed = [&[b'$', 1][..], &length, packet].concat();
+        self.stream.write_all(&framed).unwrap();
+    }
+
+    /// The SSRC of the next packet of RTP that comes.
+    pub(crate) fn next_ssrc(&mut self) -> [u8; 4] {
+        loop {
+            let mut head = [0; 4];
+            self.stream.read_exact(&mut head).unwrap();
+            let mut packet = vec![0; usize::from(u16::from_be_bytes([head[2], head[3]]))];
+            self.stream.read_exact(&mut packet).unwrap();
+            if head[..2] == [b'$', 0] {
+                return packet[8..12].try_into().unwrap();
+            }
+        }
+    }
+
     fn skip_packet(&mut self) {
         let mut start = [0; 3];
         if self.stream.read_exact(&mut start).is_ok() {

@@ -1,6 +1,6 @@
 //! What a peer without a token may send, and everybody else still gets their frames.
 
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -425,6 +425,45 @@ fn rtcp_of_strangers_is_not_believed() {
         dropped("stranger") + dropped("own_ssrc") + dropped("malformed"),
         3
     );
+}
+
+/// A viewer on TCP reports over its connection, and asks for a key frame there; what it may not say is dropped without a complaint
+/// of GStreamer.
+#[test]
+fn a_viewer_on_tcp_reports_over_its_connection() {
+    let mut log = tempfile::tempfile().unwrap();
+    let streamer = Streamer::start_with_log(&[], log.try_clone().unwrap().into());
+    let _feed = Feed::start(streamer.http, "room", (640, 360), 300, 1000);
+    wait_viewable(&streamer);
+    let mut viewer = Rtsp::connect(streamer.rtsp);
+    viewer.play("room", "RTP/AVP/TCP;unicast;interleaved=0-1");
+    let dropped = |reason: &str| {
+        streamer.metric(&format!(
+            "xr_streamer_rtcp_dropped_total{{reason=\"{reason}\"}}"
+        ))
+    };
+    let asked = || streamer.metric("xr_streamer_keyframe_requests_total{feed=\"room\"}");
+    let before = asked();
+    let stream = viewer.next_ssrc();
+    let ours = [1, 2, 3, 4];
+    let report = [&[0x80, 201, 0, 1][..], &ours].concat();
+    // RFC 4585 section 6.3.1.
+    let picture_loss = [&[0x81, 206, 0, 2][..], &ours, &stream].concat();
+    viewer.report(&[&report[..], &picture_loss].concat());
+    streamer.wait("the renderer is asked", |_| asked() > before);
+    assert_eq!(dropped("stranger"), 0);
+    viewer.report(&[&[0x80, 201, 0, 1][..], &stream].concat());
+    streamer.wait("nobody else is the stream", |_| dropped("own_ssrc") == 1);
+    viewer.report(b"nonsense");
+    streamer.wait("nonsense is dropped", |_| dropped("malformed") == 1);
+    assert_eq!(dropped("stranger"), 0);
+    drop(viewer);
+    let mut streamer = streamer;
+    streamer.terminate();
+    let mut said = String::new();
+    log.rewind().unwrap();
+    log.read_to_string(&mut said).unwrap();
+    assert!(!said.contains("ERROR"), "{said}");
 }
 
 /// Answers that nobody reads, on both HTTP ports, do not add up to more than the time for draining.
