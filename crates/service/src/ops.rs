@@ -67,7 +67,10 @@ impl Ops {
             "Log lines that nobody read from stderr in time, or that one place in the source logged too often",
             logs::dropped(),
         );
-        let limits = Limits::default();
+        let limits = Limits {
+            urgent: &["/live", "/ready"],
+            ..Limits::default()
+        };
         limits.counters.register(&mut registry, "ops");
         Self {
             registry,

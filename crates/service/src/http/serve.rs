@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse as _;
-use futures::future::{self, Either, TryFutureExt as _};
+use futures::future::{self, Either};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::http::Extensions;
@@ -18,15 +18,17 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::task::TaskTracker;
 
+use super::pace::Pace;
 use super::problem::Problem;
 use super::slots::{Slot, Slots, Taken};
 use super::watched::{RequestBody, Stream, until_answered};
@@ -63,6 +65,9 @@ pub struct Limits {
     pub stall: Duration,
     /// How long requests in flight may go on after the shutdown.
     pub drain: Duration,
+    /// Paths that, as the first request of a connection, wait for no turn, however many requests come: those that tell
+    /// whether the program lives.
+    pub urgent: &'static [&'static str],
     /// Where connections are counted.
     pub counters: Connections,
 }
@@ -76,6 +81,7 @@ impl Default for Limits {
             buffer_bytes: 64 * 1024,
             stall: Duration::from_secs(10),
             drain: Duration::from_secs(2),
+            urgent: &[],
             counters: Connections::default(),
         }
     }
@@ -89,6 +95,7 @@ pub struct Connections {
     evicted: Counter,
     stalled: Counter,
     refused: Counter,
+    paced: Counter,
 }
 
 impl Connections {
@@ -119,6 +126,11 @@ impl Connections {
             "xr_http_connections_refused",
             "Connections closed because every one was in use",
             self.refused.clone(),
+        );
+        registry.register(
+            "xr_http_requests_paced",
+            "Requests that waited for their turn, because too many came",
+            self.paced.clone(),
         );
     }
 }
@@ -163,8 +175,10 @@ pub(super) async fn serve_on(
         router: TowerToHyperService::new(router),
         counters: limits.counters,
         stall: limits.stall,
+        urgent: limits.urgent,
         slots: Arc::clone(&slots),
         farewells: Arc::new(Semaphore::new(FAREWELLS)),
+        pace: Mutex::new(Pace::new(Instant::now())),
         shutdown: shutdown.clone(),
         cut: cut.clone(),
     });
@@ -208,9 +222,11 @@ struct Server<W> {
     router: TowerToHyperService<Router>,
     counters: Connections,
     stall: Duration,
+    urgent: &'static [&'static str],
     slots: Arc<Slots>,
     /// Refused connections that are still being told so.
     farewells: Arc<Semaphore>,
+    pace: Mutex<Pace>,
     shutdown: Shutdown,
     /// Fires when the grace is over.
     cut: Shutdown,
@@ -254,7 +270,11 @@ impl<W: Wire> Server<W> {
 
     async fn requests(&self, stream: W::Stream, known: &Extensions, peer: SocketAddr, slot: &Slot) {
         let mark = Arc::clone(slot.mark());
-        let handle = service_fn(|request: Request<Incoming>| {
+        let handle = service_fn(|request: Request<Incoming>| async move {
+            let is_urgent = self.urgent.contains(&request.uri().path());
+            if slot.has_spoken() || !is_urgent {
+                self.turn().await;
+            }
             let in_flight = slot.begin_request();
             let mut request = request.map(|inner| {
                 let mark = Arc::clone(slot.mark());
@@ -267,7 +287,7 @@ impl<W: Wire> Server<W> {
             } else {
                 Either::Right(self.router.call(request))
             };
-            answer.map_ok(|answer| until_answered(answer, in_flight))
+            answer.await.map(|answer| until_answered(answer, in_flight))
         });
         let stream = Stream {
             inner: stream,
@@ -298,6 +318,15 @@ impl<W: Wire> Server<W> {
                 },
                 () = self.cut.fired() => break,
             }
+        }
+    }
+
+    /// Waits while more requests come than should be worked on. Who waits here makes room as one that idles.
+    async fn turn(&self) {
+        let turn = self.pace.lock().turn(Instant::now());
+        if let Some(turn) = turn {
+            self.counters.paced.inc();
+            tokio::time::sleep_until(turn).await;
         }
     }
 

@@ -216,6 +216,11 @@ impl Slot {
         InFlight(Arc::clone(&self.mark))
     }
 
+    /// Whether a request came over this connection before.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.mark.spoke.load(Relaxed)
+    }
+
     /// What this connection is doing.
     pub(super) fn mark(&self) -> &Arc<Mark> {
         &self.mark

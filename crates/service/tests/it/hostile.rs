@@ -181,6 +181,56 @@ async fn peers_that_do_not_take_their_answers_make_room() {
         .expect("one of them goes");
 }
 
+/// Requests without end are worked on at a pace, and who sends them keeps nobody out; who opens a connection to ask whether the program
+/// lives has no turn to wait for.
+#[tokio::test]
+async fn requests_without_end_wait_for_their_turn_and_make_room() {
+    let limits = Limits {
+        connections: 2,
+        urgent: &["/live"],
+        ..Limits::default()
+    };
+    let mut registry = Registry::default();
+    limits.counters.register(&mut registry, "test");
+    let paced = || {
+        let mut page = String::new();
+        encode(&mut page, &registry).expect("text");
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix("xr_http_requests_paced_total{listener=\"test\"} "));
+        line.expect("it is counted")
+            .parse::<u64>()
+            .expect("a number")
+    };
+    let (address, _shutdown, _task) = start(live(), limits);
+    for _ in 0..500 {
+        assert!(get(address, "/live").await.0.contains("200 ok"));
+    }
+    assert_eq!(paced(), 0);
+    let mut asking = Vec::new();
+    for _ in 0..2 {
+        let (mut answers, mut requests) = connect(address).await.into_split();
+        asking.push(tokio::spawn(async move {
+            let many = b"GET /live HTTP/1.1\r\nhost: t\r\n\r\n".repeat(100);
+            while requests.write_all(&many).await.is_ok() {}
+        }));
+        asking.push(tokio::spawn(async move {
+            let mut read = vec![0; 65536];
+            while answers.read(&mut read).await.is_ok_and(|bytes| bytes > 0) {}
+        }));
+    }
+    let waited = async {
+        while paced() < 10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waited)
+        .await
+        .expect("they wait");
+    assert!(get(address, "/live").await.0.contains("200 ok"));
+    asking.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
 #[tokio::test]
 async fn an_answer_that_is_not_taken_and_a_body_that_does_not_come_end() {
     let limits = Limits {
