@@ -10,6 +10,7 @@ use crate::codes::Code;
 use crate::framing::{FlowId, datagram};
 use crate::listen::explain;
 use crate::signal::{self, ANSWER_BYTES_MAX, Answer, Mode, Play, Playing, Request};
+use crate::socket;
 use crate::transport;
 use crate::trust::Trust;
 
@@ -134,7 +135,7 @@ pub(crate) async fn dial(
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
-        let mut endpoint = Endpoint::client(any).map_err(lookup)?;
+        let mut endpoint = socket::endpoint(any, None).map_err(lookup)?;
         endpoint.set_default_client_config(config.clone());
         match connect(&endpoint, at, host).await {
             Ok(connection) => return Ok((endpoint, connection)),

@@ -24,6 +24,7 @@ pub mod listen;
 pub mod receive;
 pub mod send;
 pub mod signal;
+mod socket;
 pub mod transport;
 pub mod trust;
 pub mod varint;

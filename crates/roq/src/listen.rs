@@ -11,6 +11,7 @@ use quinn::{Connection, ConnectionError, Endpoint, Incoming};
 use crate::codes::Code;
 use crate::counters::Arrivals;
 use crate::identity::Identity;
+use crate::socket;
 use crate::transport::{self, Tuning};
 
 /// How long a handshake may take.
@@ -118,7 +119,7 @@ impl Listener {
     ) -> Result<Self, ListenError> {
         let config = transport::server(identity, tuning, key_log)?;
         Ok(Self {
-            endpoint: Endpoint::server(config, address)?,
+            endpoint: socket::endpoint(address, Some(config))?,
             limits,
             counters,
             present: Arc::default(),
