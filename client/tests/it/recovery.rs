@@ -151,5 +151,11 @@ fn a_feed_that_is_gone_for_a_while_keeps_the_session() {
     );
     let summary = client.terminate().summary();
     assert_eq!(summary["reconnects"], 0, "{summary}");
-    assert_eq!(summary["frames"]["missing_numbers"], 80, "{summary}");
+    // On a busy machine the client lets go what comes too late to be decoded, and says so.
+    let behind = summary["frames"]["behind"].as_u64().unwrap();
+    assert_eq!(
+        summary["frames"]["missing_numbers"],
+        80 + behind,
+        "{summary}"
+    );
 }
