@@ -39,6 +39,8 @@ pub(super) struct Connection {
     begun: Instant,
     /// When the last whole request came, and what had been received by then.
     heard: Option<(Instant, u64)>,
+    /// A stream was set up whose packets are interleaved with this connection's requests.
+    interleaved: bool,
     /// The streamer has hung up on this connection.
     leaving: bool,
 }
@@ -54,12 +56,23 @@ impl Connection {
             sessions: Sessions::default(),
             begun: now,
             heard: None,
+            interleaved: false,
             leaving: false,
         }
     }
 
     pub(super) const fn sessions(&mut self) -> &mut Sessions {
         &mut self.sessions
+    }
+
+    /// Whether it carries, or has carried, a stream's packets.
+    pub(super) const fn is_interleaved(&self) -> bool {
+        self.interleaved
+    }
+
+    /// From now on it carries a stream's packets.
+    pub(super) const fn interleave(&mut self) {
+        self.interleaved = true;
     }
 
     /// How many sessions it has.

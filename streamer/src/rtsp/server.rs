@@ -336,26 +336,22 @@ impl Server {
 impl Server {
     /// Notes each whole request of connection `id`, and refuses sessions beyond what a connection or an address may have.
     fn listen(&self, client: &gst_rtsp_server::RTSPClient, id: u64) {
-        let heard = |refuse: fn(&Inner, u64) -> bool| {
+        let heard = |refuse: fn(&Inner, u64, &gst_rtsp_server::RTSPContext) -> RTSPStatusCode| {
             let weak = Arc::downgrade(&self.0);
-            move |_: &gst_rtsp_server::RTSPClient, _: &gst_rtsp_server::RTSPContext| {
+            move |_: &gst_rtsp_server::RTSPClient, context: &gst_rtsp_server::RTSPContext| {
                 let Some(inner) = weak.upgrade() else {
                     return RTSPStatusCode::Ok;
                 };
                 if let Some(connection) = inner.connections.lock().get_mut(&id) {
                     connection.hear(Instant::now());
                 }
-                if refuse(&inner, id) {
-                    RTSPStatusCode::ServiceUnavailable
-                } else {
-                    RTSPStatusCode::Ok
-                }
+                refuse(&inner, id, context)
             }
         };
-        let never = |_: &Inner, _: u64| false;
+        let never = |_: &Inner, _: u64, _: &gst_rtsp_server::RTSPContext| RTSPStatusCode::Ok;
         client.connect_pre_options_request(heard(never));
         client.connect_pre_describe_request(heard(never));
-        client.connect_pre_setup_request(heard(Inner::is_full_for));
+        client.connect_pre_setup_request(heard(Inner::may_set_up));
         client.connect_pre_play_request(heard(never));
         client.connect_pre_pause_request(heard(never));
         client.connect_pre_teardown_request(heard(never));
@@ -365,6 +361,24 @@ impl Server {
 }
 
 impl Inner {
+    /// Whether connection `id` may set up another session.
+    fn may_set_up(&self, id: u64, context: &gst_rtsp_server::RTSPContext) -> RTSPStatusCode {
+        if self.is_full_for(id) {
+            return RTSPStatusCode::ServiceUnavailable;
+        }
+        // The server lengthens its list of a connection's channels without a lock, while its sending thread looks for the first
+        // stream's in it; that ends the process when the list moves meanwhile.
+        let carries = self
+            .connections
+            .lock()
+            .get(&id)
+            .is_some_and(Connection::is_interleaved);
+        if carries && offers_tcp(context) {
+            return RTSPStatusCode::UnsupportedTransport;
+        }
+        RTSPStatusCode::Ok
+    }
+
     /// Whether connection `id`, or its peer's address, has all the sessions that it may have.
     fn is_full_for(&self, id: u64) -> bool {
         let mut connections = self.connections.lock();
@@ -380,8 +394,13 @@ impl Inner {
         !has_room || of_host >= self.bounds.sessions_per_peer as usize
     }
 
-    /// A viewer on UDP says where it sends RTCP from.
+    /// A viewer on UDP says where it sends RTCP from, and one on TCP has its connection's channels.
     fn is_set_up(&self, context: &gst_rtsp_server::RTSPContext, id: u64) {
+        if offers_tcp(context)
+            && let Some(connection) = self.connections.lock().get_mut(&id)
+        {
+            connection.interleave();
+        }
         let session = context.session().and_then(RTSPSessionExt::sessionid);
         let offers = door::header(context, RTSPHeaderField::Transport);
         let port = offers.and_then(|offers| transport::rtcp_port(&offers).ok()?);
@@ -443,6 +462,12 @@ impl Inner {
             transport.message_sent();
         }
     }
+}
+
+/// Whether a SETUP offers packets on the connection itself.
+fn offers_tcp(context: &gst_rtsp_server::RTSPContext) -> bool {
+    let offers = door::header(context, RTSPHeaderField::Transport);
+    offers.is_some_and(|offers| transport::offers_tcp(&offers))
 }
 
 /// The name that a request is for.

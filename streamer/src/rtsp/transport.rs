@@ -47,6 +47,14 @@ pub fn rtcp_port(header: &str) -> Result<Option<u16>, Unusable> {
     Ok(port)
 }
 
+/// Whether `header` offers packets that are interleaved with the connection's requests.
+pub fn offers_tcp(header: &str) -> bool {
+    header.split(',').any(|offer| {
+        let protocol = offer.split(';').next().unwrap_or_default().trim();
+        protocol.eq_ignore_ascii_case("RTP/AVP/TCP")
+    })
+}
+
 /// Two numbers, `4-5`, or the one and its successor, `4`.
 fn pair<T>(text: &str) -> Option<(T, T)>
 where
@@ -83,6 +91,15 @@ mod tests {
         ] {
             assert_eq!(rtcp_port(header), Ok(port), "{header}");
         }
+    }
+
+    #[test]
+    fn an_offer_of_tcp_is_seen_wherever_it_stands() {
+        assert!(offers_tcp("RTP/AVP/TCP;unicast;interleaved=0-1"));
+        assert!(offers_tcp(
+            "RTP/AVP;unicast;client_port=6000-6001, rtp/avp/tcp"
+        ));
+        assert!(!offers_tcp("RTP/AVP;unicast;client_port=6000-6001"));
     }
 
     #[test]

@@ -427,6 +427,28 @@ fn rtcp_of_strangers_is_not_believed() {
     );
 }
 
+/// The RTSP server ends the process if a connection gets more channels while it sends on those that it has.
+#[test]
+fn a_connection_carries_one_stream_only() {
+    let streamer = Streamer::start(&[]);
+    let _feed = Feed::start(streamer.http, "room", (640, 360), 300, 1000);
+    wait_viewable(&streamer);
+    let mut viewer = Rtsp::connect(streamer.rtsp);
+    let session = viewer.play("room", TCP);
+    for transport in [
+        TCP,
+        "RTP/AVP/TCP;unicast;interleaved=2-3",
+        "RTP/AVP/TCP;unicast",
+    ] {
+        let answer = viewer.setup("room", transport, &[]);
+        assert!(answer.starts_with("RTSP/1.0 461"), "{answer}");
+    }
+    assert!(viewer.setup("room", UDP, &[]).starts_with("RTSP/1.0 200"));
+    viewer.ask("TEARDOWN", "room", &[&session]);
+    let mut another = Rtsp::connect(streamer.rtsp);
+    another.play("room", TCP);
+}
+
 /// A viewer on TCP reports over its connection, and asks for a key frame there; what it may not say is dropped without a complaint
 /// of GStreamer.
 #[test]
