@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 
 use quinn::{Endpoint, EndpointConfig, ServerConfig, default_runtime};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -14,12 +13,7 @@ const RECEIVE_BYTES: usize = 2_621_440;
 /// An endpoint at `address`, which takes connections if it has a configuration for them. Within a tokio runtime.
 pub(crate) fn endpoint(address: SocketAddr, server: Option<ServerConfig>) -> io::Result<Endpoint> {
     let runtime = default_runtime().ok_or(io::ErrorKind::Unsupported)?;
-    Endpoint::new(
-        EndpointConfig::default(),
-        server,
-        bind(address)?,
-        Arc::clone(&runtime),
-    )
+    Endpoint::new(EndpointConfig::default(), server, bind(address)?, runtime)
 }
 
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {

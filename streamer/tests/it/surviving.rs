@@ -449,8 +449,7 @@ fn a_connection_carries_one_stream_only() {
     another.play("room", TCP);
 }
 
-/// A viewer on TCP reports over its connection, and asks for a key frame there; what it may not say is dropped without a complaint
-/// of GStreamer.
+/// A viewer on TCP reports over its connection and asks for a key frame there. Dropping what it may not say logs no error.
 #[test]
 fn a_viewer_on_tcp_reports_over_its_connection() {
     let mut log = tempfile::tempfile().unwrap();

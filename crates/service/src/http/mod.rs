@@ -2,7 +2,8 @@
 //!
 //! Connections, headers and the time to send them are bounded. Reading and writing must progress, or the connection is
 //! closed; when all connections are taken, one that is silent, idle or not keeping up makes room, so that no crowd keeps
-//! anybody out. Requests wait for their turn once there are too many. Requests of web pages are refused. Bodies stay streams, in both directions.
+//! anybody out. Requests wait for their turn once there are too many. Requests of web pages are refused. Bodies stay streams,
+//! in both directions.
 
 mod pace;
 mod problem;
