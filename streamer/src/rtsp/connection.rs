@@ -154,6 +154,11 @@ impl Sessions {
         self.open.len() < SESSIONS
     }
 
+    /// Whether session `id` is one of these.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.open.contains_key(id)
+    }
+
     /// Session `id` begins at `now`.
     pub(super) fn begin(&mut self, id: String, now: Instant) {
         self.open.insert(id, Some(now + UNPLAYED));

@@ -4,7 +4,9 @@
 //! authenticated here.
 
 use std::ffi::CStr;
+use std::fmt;
 use std::ptr;
+use std::sync::OnceLock;
 
 use gstreamer::glib;
 use gstreamer::glib::translate::{IntoGlib as _, ToGlibPtr as _};
@@ -13,18 +15,55 @@ use gstreamer_rtsp::{RTSPHeaderField, RTSPMethod, RTSPStatusCode};
 use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::subclass::prelude::*;
-use gstreamer_rtsp_server::{RTSPClient, RTSPContext};
+use gstreamer_rtsp_server::{RTSPClient, RTSPContext, RTSPFilterResult};
 
 use super::transport;
 
 glib::wrapper! {
-    /// The RTSP server's hook that refuses requests before anything is done for them.
+    /// The RTSP server's hook that refuses a connection's requests before anything is done for them.
     pub struct Door(ObjectSubclass<Inner>) @extends gst_rtsp_server::RTSPAuth;
 }
 
-impl Default for Door {
-    fn default() -> Self {
-        glib::Object::new()
+impl Door {
+    /// The door of one connection; `owns` tells whether a session was begun over that connection.
+    pub fn new(owns: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        let door: Self = glib::Object::new();
+        // A new object has none yet.
+        let _ = door.imp().owns.set(Owns(Box::new(owns)));
+        door
+    }
+
+    /// Whether the session that `context` names, if any, belongs to another connection. `client` forgets such a session: the
+    /// server has noted it for the connection before it asks, and would end it with the connection.
+    pub fn is_foreign(&self, client: &RTSPClient, context: &RTSPContext) -> bool {
+        let Some(session) = context.session() else {
+            return false;
+        };
+        let owns = self.imp().owns.get();
+        let id = session.sessionid();
+        if let (Some(owns), Some(id)) = (owns, id)
+            && (owns.0)(&id)
+        {
+            return false;
+        }
+        let mut forget = |_: &RTSPClient, noted: &gst_rtsp_server::RTSPSession| {
+            if noted == session {
+                RTSPFilterResult::Remove
+            } else {
+                RTSPFilterResult::Keep
+            }
+        };
+        client.session_filter(Some(&mut forget));
+        true
+    }
+}
+
+/// Tells whether a session, by its id, was begun over a connection.
+struct Owns(Box<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl fmt::Debug for Owns {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Owns")
     }
 }
 
@@ -33,16 +72,19 @@ impl Default for Door {
 struct Request {
     method: RTSPMethod,
     has_session: bool,
+    /// The session belongs to another connection.
+    is_foreign: bool,
     has_keys: bool,
     /// Its packets would go where they must not.
     is_misdirected: bool,
 }
 
 impl Request {
-    fn of(context: &RTSPContext) -> Self {
+    fn of(context: &RTSPContext, is_foreign: bool) -> Self {
         Self {
             method: method(context),
             has_session: context.session().is_some(),
+            is_foreign,
             has_keys: header(context, RTSPHeaderField::Keymgmt).is_some(),
             is_misdirected: header(context, RTSPHeaderField::Transport)
                 .is_some_and(|offers| transport::rtcp_port(&offers).is_err()),
@@ -52,6 +94,9 @@ impl Request {
     /// The status that refuses it, if it is refused.
     const fn refusal(self) -> Option<RTSPStatusCode> {
         match self.method {
+            // A session ends with its connection. Played over another one, a stream would be sent on to a connection that is
+            // gone, and whoever hears of a session's id could end it.
+            _ if self.is_foreign => Some(RTSPStatusCode::SessionNotFound),
             // Feeds come over HTTP; these would hand the peer's SDP to a parser.
             RTSPMethod::ANNOUNCE | RTSPMethod::RECORD => Some(RTSPStatusCode::MethodNotAllowed),
             // A name has one stream, so a session has nothing more to set up. The server changes the transport of one that
@@ -68,7 +113,9 @@ impl Request {
 }
 
 #[derive(Debug, Default)]
-pub struct Inner;
+pub struct Inner {
+    owns: OnceLock<Owns>,
+}
 
 #[glib::object_subclass]
 impl ObjectSubclass for Inner {
@@ -82,10 +129,14 @@ impl ObjectImpl for Inner {}
 impl RTSPAuthImpl for Inner {
     fn check(&self, context: &RTSPContext, check: &glib::GString) -> bool {
         if check == gst_rtsp_server::RTSP_AUTH_CHECK_URL {
-            let Some(status) = Request::of(context).refusal() else {
+            let Some(client) = context.client() else {
+                return false;
+            };
+            let is_foreign = self.obj().is_foreign(&client, context);
+            let Some(status) = Request::of(context, is_foreign).refusal() else {
                 return true;
             };
-            if let (Some(client), Some(answer)) = (context.client(), context.response()) {
+            if let Some(answer) = context.response() {
                 answer.init_response(status, context.request());
                 client.send_message(answer, None);
             }
@@ -146,6 +197,7 @@ mod tests {
             let request = Request {
                 method,
                 has_session,
+                is_foreign: false,
                 has_keys,
                 is_misdirected: false,
             };
@@ -174,6 +226,7 @@ mod tests {
         let misdirected = Request {
             method: RTSPMethod::SETUP,
             has_session: false,
+            is_foreign: false,
             has_keys: false,
             is_misdirected: true,
         };
@@ -181,6 +234,14 @@ mod tests {
             misdirected.refusal(),
             Some(RTSPStatusCode::UnsupportedTransport)
         );
+        let foreign = Request {
+            method: RTSPMethod::TEARDOWN,
+            has_session: true,
+            is_foreign: true,
+            has_keys: false,
+            is_misdirected: false,
+        };
+        assert_eq!(foreign.refusal(), Some(RTSPStatusCode::SessionNotFound));
         for method in [RTSPMethod::ANNOUNCE, RTSPMethod::RECORD] {
             assert_eq!(
                 refusal(method, false, false),

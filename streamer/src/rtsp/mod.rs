@@ -10,6 +10,7 @@ pub mod accept;
 mod backlog;
 mod connection;
 pub mod current;
+mod departed;
 mod door;
 pub mod factory;
 pub mod rtcp;

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::connection::{Connection, Sessions};
 use super::current::Current;
+use super::departed::Departed;
 use super::door::{self, Door};
 use super::factory::{FeedFactory, Options};
 use super::transport;
@@ -75,6 +76,7 @@ struct Inner {
     connections: Mutex<HashMap<u64, Connection>>,
     /// Sessions whose connection has ended.
     orphans: Mutex<Vec<String>>,
+    departed: Departed,
 }
 
 #[derive(Debug)]
@@ -126,7 +128,6 @@ impl Server {
         rtsp.set_session_pool(Some(&pool));
         rtsp.set_mount_points(Some(&mounts));
         rtsp.set_thread_pool(Some(&threads));
-        rtsp.set_auth(Some(&Door::default()));
         rtsp.set_content_length_limit(MAX_CONTENT_BYTES);
         let server = Self(Arc::new(Inner {
             rtsp,
@@ -143,6 +144,7 @@ impl Server {
             medias: Mutex::default(),
             connections: Mutex::default(),
             orphans: Mutex::default(),
+            departed: Departed::default(),
         }));
         server.connect();
         server
@@ -230,6 +232,7 @@ impl Server {
             }
         }
         self.0.pool.cleanup();
+        self.0.departed.release(now);
         let medias: Vec<Current> = self.0.medias.lock().values().cloned().collect();
         for media in medias {
             media.release(now);
@@ -297,9 +300,18 @@ impl Server {
             .lock()
             .insert(id, Connection::new(arriving.twin, Instant::now()));
         door::close_tunnels(client);
+        self.guard(client, id);
         self.listen(client, id);
         let counted = Mutex::new(Some(arriving.counted));
-        client.connect_closed(move |_| drop(counted.lock().take()));
+        let weak = Arc::downgrade(&self.0);
+        client.connect_closed(move |client| {
+            if let Some(inner) = weak.upgrade()
+                && inner.has(id, Connection::is_interleaved)
+            {
+                inner.departed.keep(client, Instant::now());
+            }
+            drop(counted.lock().take());
+        });
         let timeout = u32::try_from(self.0.bounds.session_timeout.as_secs()).unwrap_or(u32::MAX);
         let weak = Arc::downgrade(&self.0);
         client.connect_new_session(move |_, session| {
@@ -334,6 +346,23 @@ impl Server {
 }
 
 impl Server {
+    /// Refuses what no viewer needs, and sessions of other connections, to connection `id`.
+    fn guard(&self, client: &gst_rtsp_server::RTSPClient, id: u64) {
+        let weak = Arc::downgrade(&self.0);
+        let door = Door::new(move |session| {
+            weak.upgrade().is_some_and(|inner| {
+                let mut connections = inner.connections.lock();
+                let connection = connections.get_mut(&id);
+                connection.is_some_and(|connection| connection.sessions().has(session))
+            })
+        });
+        client.set_auth(Some(&door));
+        // A client's answers are of no use to anybody, but the server notes the sessions that they name all the same.
+        client.connect_handle_response(move |client, context| {
+            door.is_foreign(client, context);
+        });
+    }
+
     /// Notes each whole request of connection `id`, and refuses sessions beyond what a connection or an address may have.
     fn listen(&self, client: &gst_rtsp_server::RTSPClient, id: u64) {
         let heard = |refuse: fn(&Inner, u64, &gst_rtsp_server::RTSPContext) -> RTSPStatusCode| {
@@ -368,15 +397,15 @@ impl Inner {
         }
         // The server lengthens its list of a connection's channels without a lock, while its sending thread looks for the first
         // stream's in it; that ends the process when the list moves meanwhile.
-        let carries = self
-            .connections
-            .lock()
-            .get(&id)
-            .is_some_and(Connection::is_interleaved);
-        if carries && offers_tcp(context) {
+        if self.has(id, Connection::is_interleaved) && offers_tcp(context) {
             return RTSPStatusCode::UnsupportedTransport;
         }
         RTSPStatusCode::Ok
+    }
+
+    /// Whether connection `id` is there and `is_so`.
+    fn has(&self, id: u64, is_so: fn(&Connection) -> bool) -> bool {
+        self.connections.lock().get(&id).is_some_and(is_so)
     }
 
     /// Whether connection `id`, or its peer's address, has all the sessions that it may have.

@@ -5,6 +5,7 @@
 mod bounded;
 mod feeding;
 mod feeding_quic;
+mod owning;
 mod refusing;
 mod relaying;
 mod server;

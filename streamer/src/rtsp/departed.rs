@@ -1,0 +1,44 @@
+//! Connections that have ended and that the RTSP server may still be sending on.
+//!
+//! Its sending thread takes a list of viewers and then sends to each without a lock, through the viewer's connection, of which it
+//! keeps no reference. A connection that ends meanwhile would be read after it was freed (`get_data_seq` aborts the process), so
+//! each one that carried a stream is kept for longer than a frame can take.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use gstreamer_rtsp_server::RTSPClient;
+use gstreamer_rtsp_server::prelude::*;
+use parking_lot::Mutex;
+
+/// How long a connection is kept: many times what a thread waits for its turn.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// The most that are kept: some two megabytes. More end in five seconds only under a storm, where the oldest make room.
+const MAX_KEPT: usize = 1024;
+
+/// The connections that ended last.
+#[derive(Debug, Default)]
+pub struct Departed(Mutex<VecDeque<(Instant, RTSPClient)>>);
+
+impl Departed {
+    /// Keeps `client`, whose connection ended at `now`; its descriptor is closed.
+    pub fn keep(&self, client: &RTSPClient, now: Instant) {
+        client.close();
+        let mut kept = self.0.lock();
+        kept.push_back((now, client.clone()));
+        let oldest = (kept.len() > MAX_KEPT).then(|| kept.pop_front());
+        drop(kept);
+        // The last reference ends the client, which takes locks of its own.
+        drop(oldest);
+    }
+
+    /// Lets go of those that have been kept long enough at `now`.
+    pub fn release(&self, now: Instant) {
+        let mut kept = self.0.lock();
+        let old = kept.partition_point(|(ended, _)| now.saturating_duration_since(*ended) >= KEPT);
+        let over: Vec<_> = kept.drain(..old).collect();
+        drop(kept);
+        drop(over);
+    }
+}
