@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # test-kube-lisp.sh XR-LISP KUBECONFIG [NETWORK-NAMESPACE]: tests `xr-lisp agent` and k8s/lisp on a cluster that runs, with a control
-# plane beside it. Both are processes outside of the cluster, in the network namespace of its API server, and the webhooks are called
-# by URL. The agent has the rights that k8s/lisp gives it, and no others. Pods are played: objects whose addresses local processes
-# have, so that the cluster needs no node.
+# plane beside it, a process in the network namespace of the API server. The agent is the pod that k8s/lisp makes, with its image
+# (xrbench/lisp, on a node of this machine), its account, its Service and its webhooks. The pods of Services are played: objects whose
+# addresses local processes have.
 #
+#   AGENT          pod; or process: the agent is one too, by the account of k8s/lisp, and its webhooks are called by URL, so that the
+#                  cluster needs no node
 #   REPETITIONS    how often a Service is created, loses its pod and is deleted: 10
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-[ $# -ge 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 64; }
-program=$(realpath "$1") kubeconfig=$2
+[ $# -ge 2 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+program=$(realpath "$1") kubeconfig=$2 agent=${AGENT:-pod}
+case $agent in pod | process) ;; *) echo "test-kube-lisp: AGENT is pod or process, not $agent" >&2; exit 64 ;; esac
 inside=()
 [ -z "${3:-}" ] || inside=(nsenter "--net=/run/netns/$3")
 work=$(mktemp -d)
@@ -57,11 +60,22 @@ name = "tiny"
 prefix = "$base.200.0/30"
 T
 
-# What is applied is what k8s/lisp has, but for the Deployment, and with webhooks by URL.
+# What is applied is what k8s/lisp has; without a pod, all but the Deployment, and with webhooks by URL.
 k create --filename k8s/lisp/namespace.yaml >/dev/null
-k --namespace xr-lisp create --filename k8s/lisp/rbac.yaml >/dev/null
 k apply --server-side --force-conflicts --dry-run=server --validate=strict --kustomize k8s/lisp >/dev/null || fail "k8s/lisp is not accepted"
-k create --dry-run=client --output json --filename k8s/lisp/webhooks.yaml | python3 -c '
+
+as_pod() {
+    k --namespace xr-lisp create secret generic xr-lisp-agent-tls --from-file "tls.crt=$work/agent.crt" --from-file "tls.key=$work/agent.key" \
+        --from-file "ca.crt=$work/ca.crt" >/dev/null
+    # What a user writes into agent.env is written into a copy.
+    cp -r k8s/lisp "$work/lisp"
+    printf '%s\n' XR_LISP_CLUSTER=seoul "XR_LISP_CONTROL=https://$host:4381" XR_LISP_LOCATORS=10.0.0.11 XR_LOG_FORMAT=json >"$work/lisp/agent.env"
+    k apply --kustomize "$work/lisp" >/dev/null
+}
+
+as_process() {
+    k --namespace xr-lisp create --filename k8s/lisp/rbac.yaml >/dev/null
+    k create --dry-run=client --output json --filename k8s/lisp/webhooks.yaml | python3 -c '
 import json, sys
 host, objects = sys.argv[1], json.loads("[" + sys.stdin.read().replace("}\n{", "},{") + "]")
 objects = [one for top in objects for one in top.get("items", [top])]
@@ -69,24 +83,26 @@ for one in objects:
     for webhook in one["webhooks"]:
         webhook["clientConfig"] = {"url": "https://" + host + ":9443" + webhook["clientConfig"]["service"]["path"]}
 print(json.dumps({"kind": "List", "apiVersion": "v1", "items": objects}))' "$host" | k create --filename - >/dev/null
-k create namespace xr-lisp-test >/dev/null
 
-# The account of k8s/lisp. Before Kubernetes 1.24 its token is in a Secret that is made for it.
-k create --filename - >/dev/null <<Y
+    # The account of k8s/lisp. Before Kubernetes 1.24 its token is in a Secret that is made for it.
+    k create --filename - >/dev/null <<Y
 apiVersion: v1
 kind: Secret
 type: kubernetes.io/service-account-token
 metadata: {name: agent-token, namespace: xr-lisp, annotations: {kubernetes.io/service-account.name: xr-lisp-agent}}
 Y
-for _ in $(seq 100); do
-    token=$(k --namespace xr-lisp get secret agent-token --output 'go-template={{with .data.token}}{{. | base64decode}}{{end}}')
-    [ -z "$token" ] || break
-    sleep 0.1
-done
-k config view --raw --flatten --minify >"$work/agent.kubeconfig"
-kubectl --kubeconfig "$work/agent.kubeconfig" config set-credentials agent --token "$token" >/dev/null
-kubectl --kubeconfig "$work/agent.kubeconfig" config set-context --current --user agent >/dev/null
+    for _ in $(seq 100); do
+        token=$(k --namespace xr-lisp get secret agent-token --output 'go-template={{with .data.token}}{{. | base64decode}}{{end}}')
+        [ -z "$token" ] || break
+        sleep 0.1
+    done
+    k config view --raw --flatten --minify >"$work/agent.kubeconfig"
+    kubectl --kubeconfig "$work/agent.kubeconfig" config set-credentials agent --token "$token" >/dev/null
+    kubectl --kubeconfig "$work/agent.kubeconfig" config set-context --current --user agent >/dev/null
+}
 
+"as_$agent"
+k create namespace xr-lisp-test >/dev/null
 "${inside[@]}" python3 k8s/lisp/check.py --program "$program" --work "$work" --host "$host" --base "$base" --kubeconfig "$kubeconfig" \
-    --repetitions "${REPETITIONS:-10}" || fail "the agent's log: $(tail -5 "$work/agent.log" 2>/dev/null)"
+    --agent "$agent" --repetitions "${REPETITIONS:-10}" || fail "the agent's log: $(tail -5 "$work/agent.log" 2>/dev/null)"
 echo "test-kube-lisp: passed"

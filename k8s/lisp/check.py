@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""check.py --program XR-LISP --work FOLDER --host ADDRESS --base A.B --kubeconfig FILE [--repetitions N]
+"""check.py --program XR-LISP --work FOLDER --host ADDRESS --base A.B --kubeconfig FILE [--agent pod|process] [--repetitions N]
 
-Runs a control plane and the agent of a cluster beside its API server, and looks at what becomes of Services there.
+Runs a control plane beside the API server of a cluster, with the cluster's agent as a pod or as a process, and looks at what becomes of
+Services there.
 scripts/test-kube-lisp.sh prepares the cluster and the folder, and calls this.
 """
 import argparse
@@ -115,6 +116,25 @@ class Agent:
         with open(self.path, "ab") as log:
             self.at = log.tell()
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+        self.ready()
+
+    def ready(self):
+        until("/ready of the agent", lambda: self.get("/ready")[0] == 200)
+
+    def get(self, path):
+        return get(9098, path)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def end(self):
+        if self.process:
+            self.process.kill()
 
     def lines(self):
         with open(self.path, "rb") as log:
@@ -142,8 +162,74 @@ class Agent:
         return until(f"{message} {name}", find)
 
 
-def get(port, path, token=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+class PodAgent(Agent):
+    """The agent as k8s/lisp has it: a Deployment's pod. Its log is followed into the same file."""
+
+    def __init__(self, args):
+        super().__init__(args)
+        self.name = self.uid = self.address = None
+        # Starts of its container that there must have been.
+        self.restarts = 0
+
+    def kubectl(self, *args):
+        command = ["kubectl", "--kubeconfig", self.args.kubeconfig, "--namespace", "xr-lisp", *args]
+        return subprocess.check_output(command, text=True)
+
+    def pods(self):
+        return json.loads(self.kubectl("get", "pods", "--output", "json"))["items"]
+
+    def running(self):
+        """The pod whose container runs, if there is one that is not on its way out; again, if it was killed."""
+        for pod in self.pods():
+            for status in pod["status"].get("containerStatuses") or []:
+                is_again = status["restartCount"] >= self.restarts
+                if is_again and "running" in status["state"] and "deletionTimestamp" not in pod["metadata"]:
+                    return pod
+        return None
+
+    def start(self):
+        self.kubectl("scale", "deployment/xr-lisp-agent", "--replicas=1")
+        pod = until("the agent's pod", self.running)
+        self.name, self.uid, self.address = pod["metadata"]["name"], pod["metadata"]["uid"], pod["status"]["podIP"]
+        with open(self.path, "ab") as log:
+            self.at = log.tell()
+            command = ["kubectl", "--kubeconfig", self.args.kubeconfig, "--namespace", "xr-lisp", "logs", "--follow", self.name]
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.DEVNULL)
+        self.ready()
+        # The webhooks are called through the Service, which has the pod as soon as its kubelet has found it ready.
+        slices = ["get", "endpoints", "xr-lisp-agent", "--output", "jsonpath={.subsets[*].addresses[*].ip}"]
+        until("the agent's Service has its pod", lambda: self.kubectl(*slices).split() == [self.address])
+        time.sleep(2)
+
+    def get(self, path):
+        return get(9098, path, host=self.address)
+
+    def stop(self):
+        self.kubectl("scale", "deployment/xr-lisp-agent", "--replicas=0")
+        until("the agent's pod is gone", lambda: not self.pods())
+        self.process.wait()
+        self.restarts = 0
+
+    def kill(self):
+        """Kills the process of the pod's container, which its kubelet starts again."""
+        groups = (self.uid, self.uid.replace("-", "_"))
+        killed = 0
+        for process in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{process}/cgroup") as lines, open(f"/proc/{process}/comm") as name:
+                    if name.read().strip() == "xr-lisp" and any(group in line for line in lines for group in groups):
+                        os.kill(int(process), signal.SIGKILL)
+                        killed += 1
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+        if killed != 1:
+            fail(f"{killed} processes of the agent's pod on this machine")
+        self.restarts += 1
+        self.process.wait()
+
+
+def get(port, path, token=None, host="127.0.0.1"):
+    connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", path, headers={"authorization": f"Bearer {token}"} if token else {})
         answer = connection.getresponse()
@@ -350,8 +436,7 @@ def absences(api, agent, running, args):
     told(f"the control plane is killed and comes back: registered again after {(at - begun) * 1e3:.0f} ms, its start included")
 
     # An agent that is asked to stop hands over: what runs stays registered until the next one is there.
-    agent.process.terminate()
-    agent.process.wait()
+    agent.stop()
     status, _ = api.ask("POST", services, service("while-away", LABEL))
     by_hand = f"{args.base}.240.200"
     status_by_hand, _ = api.ask("POST", services, service("by-hand", clusterIP=by_hand))
@@ -361,19 +446,16 @@ def absences(api, agent, running, args):
     if listed("kept").get("registered") != ["seoul"]:
         fail("the agent has stopped, and took its Service along")
     agent.start()
-    ready(9098)
-    metric = lambda: b'xr_lisp_agent_requests_total{request="conflict",outcome="done"} 1' in get(9098, "/metrics")[1]
+    metric = lambda: b'xr_lisp_agent_requests_total{request="conflict",outcome="done"} 1' in agent.get("/metrics")[1]
     until("the address that was taken by hand is reported", metric)
     api.make(services, service("while-away", LABEL))
     # One that is killed is missed.
-    agent.process.kill()
-    agent.process.wait()
     killed = time.time()
+    agent.kill()
     until("the cluster is lost", lambda: listed("kept").get("registered") == [])
     told(f"the agent is killed: withdrawn after {(time.time() - killed) * 1e3:.0f} ms")
-    begun = time.time()
     agent.start()
-    agent.event("registered", "kept", begun)
+    agent.event("registered", "kept", killed)
     pod.delete()
     return running
 
@@ -382,15 +464,16 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("program", "work", "host", "base", "kubeconfig"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--agent", choices=["pod", "process"], default="process")
     parser.add_argument("--repetitions", type=int, default=10)
     args = parser.parse_args()
     api = Api(args.kubeconfig)
-    agent = Agent(args)
+    agent = PodAgent(args) if args.agent == "pod" else Agent(args)
     running = control(args)
     try:
         ready(9097)
         agent.start()
-        ready(9098)
+        told(f"the agent is a {args.agent}")
         api.ask("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "played"}})
         until("an account", lambda: api.ask("GET", f"{NAMESPACE}/serviceaccounts/default")[0] == 200)
         addresses(api, args)
@@ -398,9 +481,8 @@ def main():
         hung(api, agent)
         running = absences(api, agent, running, args)
     finally:
-        for process in (agent.process, running):
-            if process:
-                process.kill()
+        agent.end()
+        running.kill()
         for pod in list(Pod.all):
             pod.end()
 
