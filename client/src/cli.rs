@@ -51,7 +51,8 @@ pub struct Args {
     #[arg(long, env = "XR_DURATION", value_name = "TIME", value_parser = Span::positive)]
     pub duration: Option<Duration>,
 
-    /// Print the summary as one JSON document instead of a table.
+    /// Print the summary as one JSON document, on a line of its own, instead of a table. It is all that stdout has,
+    /// unless --ops asks for any free port: then the line comes first that names it.
     #[arg(long, env = "XR_JSON")]
     pub json: bool,
 
@@ -81,7 +82,7 @@ pub struct Args {
     #[command(flatten, next_help_heading = "Records")]
     pub token: TokenArgs,
 
-    /// Write a row for every frame to this CSV file; it is flushed every half second.
+    /// Write a row for every frame to this CSV file; it is flushed every half second. Rows of an earlier run stay, and these follow.
     #[arg(long, env = "XR_FRAMES", value_name = "FILE", help_heading = "Records")]
     pub frames: Option<PathBuf>,
 
@@ -141,6 +142,12 @@ impl FromStr for SinkChoice {
 }
 
 impl Args {
+    /// Whether stdout is to have the line that says where the client listens. Who wants one document there, and has said where the ops
+    /// port is, does not.
+    pub fn says_ready(&self) -> bool {
+        !self.json || self.common.ops.is_none_or(|address| address.port() == 0)
+    }
+
     /// Checks what clap cannot.
     pub fn check(&self) -> Result<(), ConfigError> {
         check_stream(&self.url)?;
