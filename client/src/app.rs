@@ -71,7 +71,9 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let (writers, outputs) = Writers::start(&args, &metrics, &shutdown, started)?;
     let address = args.common.ops.context("--ops has a default")?;
     let ops = ops.bind(address, &shutdown).await?;
-    ready::announce("xr-client", &[("ops", ops.local_addr().to_string())]);
+    if args.says_ready() {
+        ready::announce("xr-client", &[("ops", ops.local_addr().to_string())]);
+    }
 
     let (first_frame, mut first_seen) = watch::channel(None);
     let player = SharedPlayer::new(Player::new(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use roq::identity::Pin;
+use roq::args::{PeerArgs, WrongTrust};
 use roq::trust::Trust;
 use service::args::Common;
 use service::{ConfigError, TokenArgs};
@@ -45,13 +45,14 @@ pub struct Args {
     pub transport: link::Choice,
 
     #[command(flatten)]
-    pub quic: QuicArgs,
+    pub quic: PeerArgs,
 
     /// Play this long, counted from the first frame, print a summary, and end; without it play until SIGTERM or ctrl-c.
     #[arg(long, env = "XR_DURATION", value_name = "TIME", value_parser = Span::positive)]
     pub duration: Option<Duration>,
 
-    /// Print the summary as one JSON document instead of a table.
+    /// Print the summary as one JSON document, on a line of its own, instead of a table. It is all that stdout has,
+    /// unless --ops asks for any free port: then the line comes first that names it.
     #[arg(long, env = "XR_JSON")]
     pub json: bool,
 
@@ -81,7 +82,7 @@ pub struct Args {
     #[command(flatten, next_help_heading = "Records")]
     pub token: TokenArgs,
 
-    /// Write a row for every frame to this CSV file; it is flushed every half second.
+    /// Write a row for every frame to this CSV file; it is flushed every half second. Rows of an earlier run stay, and these follow.
     #[arg(long, env = "XR_FRAMES", value_name = "FILE", help_heading = "Records")]
     pub frames: Option<PathBuf>,
 
@@ -106,28 +107,6 @@ pub struct Args {
 
     #[command(flatten)]
     pub tuning: ClientSettings,
-}
-
-/// Whom a stream over QUIC is taken from.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "QUIC")]
-pub struct QuicArgs {
-    /// SHA-256 of the streamer's certificate, in hexadecimal: `quic_pin` of the line that xr-streamer prints when it is ready.
-    #[arg(long, env = "XR_QUIC_PIN", value_name = "SHA256")]
-    pub quic_pin: Option<Pin>,
-
-    /// PEM file of the authorities that may vouch for the streamer's certificate and its host's name.
-    #[arg(
-        long,
-        env = "XR_QUIC_CA",
-        value_name = "PATH",
-        conflicts_with = "quic_pin"
-    )]
-    pub quic_ca: Option<PathBuf>,
-
-    /// Write the connection's keys to the file that SSLKEYLOGFILE names: whoever has it can read the stream.
-    #[arg(long, env = "XR_QUIC_KEYLOG")]
-    pub quic_keylog: bool,
 }
 
 /// Where shown frames go.
@@ -163,6 +142,12 @@ impl FromStr for SinkChoice {
 }
 
 impl Args {
+    /// Whether stdout is to have the line that says where the client listens. Who wants one document there, and has said where the ops
+    /// port is, does not.
+    pub fn says_ready(&self) -> bool {
+        !self.json || self.common.ops.is_none_or(|address| address.port() == 0)
+    }
+
     /// Checks what clap cannot.
     pub fn check(&self) -> Result<(), ConfigError> {
         check_stream(&self.url)?;
@@ -219,23 +204,11 @@ impl Args {
         if !self.url.starts_with(QUIC_SCHEME) {
             return Ok(None);
         }
-        match (self.quic.quic_pin, &self.quic.quic_ca) {
-            (Some(pin), _) => Ok(Some(Trust::Pinned(pin))),
-            (None, Some(path)) => Trust::from_file(path).map(Some).map_err(|error| {
-                ConfigError::new(
-                    "--quic-ca (XR_QUIC_CA)",
-                    path.display().to_string(),
-                    error.to_string(),
-                    "Use --quic-pin for a certificate that nobody vouches for.",
-                )
-            }),
-            (None, None) => Err(ConfigError::new(
-                "--url (XR_URL)",
-                &self.url,
-                "a stream over QUIC is encrypted, and nothing says whose certificate to believe",
-                "Give --quic-pin with the quic_pin that xr-streamer prints, or --quic-ca with a PEM file of authorities.",
-            )),
-        }
+        let trust = self.quic.trust("--url (XR_URL)", &self.url);
+        let wrong = |wrong: WrongTrust| {
+            ConfigError::new(wrong.origin, wrong.value, wrong.why, wrong.remedy)
+        };
+        trust.map(Some).map_err(wrong)
     }
 }
 

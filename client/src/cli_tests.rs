@@ -89,6 +89,19 @@ fn urls_are_checked_before_anything_is_opened() {
 }
 
 #[test]
+fn one_document_is_all_of_stdout_where_nobody_asks_for_more() {
+    assert!(parse(&[]).unwrap().says_ready());
+    assert!(!parse(&["--json"]).unwrap().says_ready());
+    assert!(
+        !parse(&["--json", "--ops", "127.0.0.1:9000"])
+            .unwrap()
+            .says_ready()
+    );
+    let free = parse(&["--json", "--ops", "127.0.0.1:0"]).unwrap();
+    assert!(free.says_ready(), "or nobody learns the port");
+}
+
+#[test]
 fn client_ids_are_path_segments() {
     for id in ["a/b", "", "ü", "a b"] {
         assert!(

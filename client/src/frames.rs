@@ -67,7 +67,13 @@ impl Writer {
 
 fn begin(path: &Path, kept: Counter) -> io::Result<FrameWriter<Pending<File>>> {
     let (mut file, goes_on) = resume::open(path, &COLUMNS.join(","))?;
-    if !goes_on {
+    if goes_on {
+        // After a crash that is what is wanted; by hand it mixes two runs, whose frames have the same numbers.
+        tracing::warn!(
+            file = %path.display(),
+            "the frames file is of an earlier run, and this one's rows follow after it; name another file for --frames to keep them apart"
+        );
+    } else {
         FrameWriter::begin(&mut file)?.flush()?;
     }
     Ok(FrameWriter::append(Pending::new(file, kept)))

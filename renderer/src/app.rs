@@ -12,7 +12,7 @@ use service::{Secret, Shutdown, clock, ready};
 
 use crate::cli::{Args, Target};
 use crate::feed::{Feed, FeedUrl, Mailbox, Means, Sender};
-use crate::metrics::{self, Metrics, Outcome, Telemetry};
+use crate::metrics::{self, Metrics, Outcome, Reason, Telemetry};
 use crate::{floor, frames};
 
 const PROGRAM: &str = "xr-renderer";
@@ -57,7 +57,10 @@ async fn feed(
     let readiness = ops.ready.clone();
     let server = ops.bind(frames::ops_address(&args), &shutdown).await?;
 
-    let source = frames::open(&args).await?;
+    let Some(source) = frames::open(&args, &shutdown).await? else {
+        server.stop().await;
+        return Ok(());
+    };
     let mailbox = Mailbox::new(metrics.clone());
     let (stamps, sets) = (Stamps::new(), ParameterSets::default());
     let (telemetry, ended) = Telemetry::new(metrics.clone(), trace.clone());
@@ -107,6 +110,7 @@ async fn feed(
         mailbox: mailbox.clone(),
         sets,
         metrics: metrics.clone(),
+        ready: readiness.clone(),
         ask,
     };
     let mut feeding = tokio::spawn(feed.run(stop_feed.clone()));
@@ -121,7 +125,7 @@ async fn feed(
 
     let refused = tokio::select! {
         result = &mut feeding => Some(result),
-        result = frames::produce(producer, ended, args.duration, &shutdown) => {
+        result = frames::produce(producer, ended, args.duration, &metrics, &shutdown) => {
             // In this order: the answer that the end of the body brings is then known to be the last word.
             stop_feed.begin();
             mailbox.finish();
@@ -133,9 +137,16 @@ async fn feed(
         Some(result) => result,
         None => feeding.await,
     };
-    result.context("the feed's task ended early")??;
+    let trouble = result.context("the feed's task ended early")??;
     summary(&metrics);
     server.stop().await;
+    // A renderer that was stopped before a streamer came did nothing wrong.
+    if args.duration.is_some()
+        && !shutdown.has_fired()
+        && let Some(why) = trouble
+    {
+        anyhow::bail!("the feed was never taken: {why}");
+    }
     Ok(())
 }
 
@@ -146,6 +157,7 @@ fn summary(metrics: &Metrics) {
         sent = metrics.total(Outcome::Sent),
         skipped = metrics.total(Outcome::Skipped),
         dropped = metrics.total(Outcome::Dropped),
+        source_behind = metrics.lost(Reason::SourceBehind),
         "frames"
     );
 }

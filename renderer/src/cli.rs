@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use media::encode::EncoderConfig;
-use roq::identity::Pin;
+use roq::args::{PeerArgs, WrongTrust};
 use roq::signal::Mode;
-use roq::trust::Trust;
 use service::args::Common;
 use service::{ConfigError, TokenArgs};
 use settings::{FeedTransport, RendererSettings, Span, ThreadType, VideoSettings};
@@ -62,7 +61,7 @@ pub struct Args {
     pub feed_transport: Option<FeedTransport>,
 
     #[command(flatten)]
-    pub quic: QuicArgs,
+    pub quic: PeerArgs,
 
     /// Instead of feeding: encode and decode in this process and write a row for each frame to this CSV file.
     #[arg(long, env = "XR_FLOOR", value_name = "FILE")]
@@ -92,50 +91,6 @@ pub struct Args {
 
     #[command(flatten)]
     pub encoding: RendererSettings,
-}
-
-/// Whom a feed over QUIC is given to.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "QUIC")]
-pub struct QuicArgs {
-    /// SHA-256 of the streamer's certificate, in hexadecimal: `quic_pin` of the line that xr-streamer prints when it is ready.
-    #[arg(long, env = "XR_QUIC_PIN", value_name = "SHA256")]
-    pub quic_pin: Option<Pin>,
-
-    /// PEM file of the authorities that may vouch for the streamer's certificate and its host's name.
-    #[arg(
-        long,
-        env = "XR_QUIC_CA",
-        value_name = "PATH",
-        conflicts_with = "quic_pin"
-    )]
-    pub quic_ca: Option<PathBuf>,
-
-    /// Write the connection's keys to the file that SSLKEYLOGFILE names: whoever has it can read the feed, and its token.
-    #[arg(long, env = "XR_QUIC_KEYLOG")]
-    pub quic_keylog: bool,
-}
-
-impl QuicArgs {
-    fn trust(&self, url: &FeedUrl) -> Result<Trust, ConfigError> {
-        match (self.quic_pin, &self.quic_ca) {
-            (Some(pin), _) => Ok(Trust::Pinned(pin)),
-            (None, Some(path)) => Trust::from_file(path).map_err(|error| {
-                ConfigError::new(
-                    "--quic-ca (XR_QUIC_CA)",
-                    path.display().to_string(),
-                    error.to_string(),
-                    "Use --quic-pin for a certificate that nobody vouches for.",
-                )
-            }),
-            (None, None) => Err(ConfigError::new(
-                "--feed (XR_FEED)",
-                url.to_string(),
-                "a feed over QUIC is encrypted, and nothing says whose certificate to believe",
-                "Give --quic-pin with the quic_pin that xr-streamer prints, or --quic-ca with a PEM file of authorities.",
-            )),
-        }
-    }
 }
 
 /// The destination of the frames.
@@ -183,8 +138,14 @@ impl Args {
                 ));
             }
         };
+        let wrong = |wrong: WrongTrust| {
+            ConfigError::new(wrong.origin, wrong.value, wrong.why, wrong.remedy)
+        };
         Ok(Some(Means {
-            trust: self.quic.trust(url)?,
+            trust: self
+                .quic
+                .trust("--feed (XR_FEED)", &url.to_string())
+                .map_err(wrong)?,
             by,
             key_log: self.quic.quic_keylog,
         }))

@@ -55,13 +55,16 @@ pub async fn run(
         .name("xr-rows".to_owned())
         .spawn(move || write(to, &waiting))?;
 
-    let source = frames::open(&args).await?;
+    let Some(source) = frames::open(&args, &shutdown).await? else {
+        server.stop().await;
+        return Ok(());
+    };
     let (telemetry, ended) = Telemetry::new(metrics.clone(), trace.clone());
     let stamps = Stamps::new();
     let entered = Entered::default();
     let reader = Reader {
         entered: entered.clone(),
-        metrics,
+        metrics: metrics.clone(),
         trace,
         rows,
         overflowed: false,
@@ -93,7 +96,7 @@ pub async fn run(
         ],
     );
 
-    let ended_well = frames::produce(producer, ended, args.duration, &shutdown).await;
+    let ended_well = frames::produce(producer, ended, args.duration, &metrics, &shutdown).await;
     // The producer is gone, and with it the last sender: the writer ends after what waits.
     let written = tokio::task::spawn_blocking(move || writer.join()).await?;
     let rows = match written {

@@ -162,3 +162,19 @@ fn an_unreachable_collector_is_said_at_start_and_frames_go_on() {
         "what was lost is counted: {summary}"
     );
 }
+
+/// Right after a crash, and a trap by hand: frame numbers begin anew.
+#[test]
+fn rows_that_follow_those_of_an_earlier_run_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("frames.csv");
+    let header = timeline::frames_csv::COLUMNS.join(",") + "\n";
+    let of = |content: &str| {
+        std::fs::write(&file, content).unwrap();
+        let flags = ["--frames", file.to_str().unwrap()];
+        let ended = Client::start("rtsp://127.0.0.1:9/demo", &flags).terminate();
+        ended.stderr.contains("of an earlier run")
+    };
+    assert!(of(&header));
+    assert!(!of(""));
+}

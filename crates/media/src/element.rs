@@ -85,7 +85,7 @@ pub(crate) fn package_of(factory: &str) -> &'static str {
         "rtspsrc" | "rtph264pay" | "rtph264depay" | "rtpjitterbuffer" | "rtpbin"
         | "rtpstreampay" | "rtpstreamdepay" | "udpsrc" | "udpsink" | "matroskamux"
         | "matroskademux" | "mp4mux" | "qtmux" | "qtdemux" | "autovideosink" | "v4l2src"
-        | "v4l2h264enc" => "gstreamer1.0-plugins-good",
+        | "v4l2h264enc" | "videoflip" => "gstreamer1.0-plugins-good",
         "videoconvertscale" | "videoconvert" | "videoscale" | "appsrc" | "appsink"
         | "decodebin" | "uridecodebin" | "videotestsrc" | "videorate" => {
             "gstreamer1.0-plugins-base"

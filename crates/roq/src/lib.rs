@@ -1,6 +1,6 @@
 //! RTP over QUIC (draft-ietf-avtcore-rtp-over-quic-14): its bytes ([`varint`], [`framing`], [`codes`], [`signal`]), what is
 //! sent and what is let go ([`frame`], [`backlog`], [`send`]), what is received ([`receive`]), and quinn's endpoints with their
-//! certificates and bounds ([`identity`], [`trust`], [`transport`], [`listen`], [`answer`], [`connect`], [`mod@feed`]).
+//! certificates and bounds ([`identity`], [`trust`], [`transport`], [`listen`], [`answer`], [`connect`], [`mod@feed`], [`args`]).
 //!
 //! ```text
 //!  feed --Frame--> send::Sender --datagrams | one stream a frame--> receive::receive --RTP--> jitter buffer
@@ -12,6 +12,7 @@
 //! bidirectional stream of a flow of its own, or offers one, and then sends it as a server would ([`signal`]).
 
 pub mod answer;
+pub mod args;
 pub mod backlog;
 pub mod codes;
 pub mod connect;

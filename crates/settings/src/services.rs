@@ -26,7 +26,7 @@ pub struct VideoSettings {
     )]
     pub source_start: u64,
 
-    /// Size of the video in pixels, at least 640x360, both sides even; the source is scaled to it.
+    /// Size of the video in pixels, at least 640x360, both sides even; the source's pictures are stretched to it, whatever their shape.
     #[arg(long, env = "XR_SIZE", value_name = "WxH", default_value_t = VideoSize::HD)]
     pub size: VideoSize,
 

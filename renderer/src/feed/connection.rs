@@ -144,9 +144,25 @@ fn request(
         .expect("path, host and token were checked when they were read, and the rest is ours")
 }
 
+/// What a refusal for the length of a body means that the streamer did not say.
+const LIMITED: &str = "something between here and the streamer limits the length of a request's body, and a feed has no end; lift \
+                       that limit (nginx: client_max_body_size 0, and proxy_request_buffering off)";
+
+/// Whether somebody between here and the streamer refused the length of a body.
+pub(super) fn is_limited(response: &Response<Incoming>) -> bool {
+    let is_ours = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == Problem::CONTENT_TYPE);
+    response.status() == http::StatusCode::PAYLOAD_TOO_LARGE && !is_ours
+}
+
 /// A refusal in the streamer's own words.
 pub(super) async fn refusal(response: Response<Incoming>) -> String {
     let status = response.status();
+    if is_limited(&response) {
+        return format!("{status}: {LIMITED}");
+    }
     let body = Limited::new(response.into_body(), REFUSAL_BYTES).collect();
     let bytes = match tokio::time::timeout(REFUSAL_TIME, body).await {
         Ok(Ok(body)) => body.to_bytes(),

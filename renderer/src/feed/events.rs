@@ -18,12 +18,31 @@ const MAX_RETRY: Duration = Duration::from_secs(1);
 /// seen the feed whose events are asked for.
 const ABSENT: u32 = 5;
 
-/// Listens as long as it is polled, and calls `ask` for each key frame that is asked for.
-pub(super) async fn listen(url: &FeedUrl, sender: &Sender, mut ask: impl FnMut()) {
+/// The title of xr-streamer's refusal for a name that nobody has fed.
+const NOT_FED: &str = "no such feed";
+
+/// What the events, or their absence, say of the feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The streamer knows the feed.
+    Fed,
+    /// The streamer knows no feed of the name, and has been asked for a while.
+    NotFed,
+    /// The server has no such events, which is no streamer of ours.
+    Foreign,
+}
+
+/// Listens as long as it is polled: calls `ask` for each key frame that is asked for, and `hear` with what else that says.
+pub(super) async fn listen(
+    url: &FeedUrl,
+    sender: &Sender,
+    mut ask: impl FnMut(),
+    mut hear: impl FnMut(Heard),
+) {
     let mut backoff = Backoff::new(FIRST_RETRY, MAX_RETRY);
     let mut refusals = 0_u32;
     loop {
-        match once(url, sender, &mut ask).await {
+        match once(url, sender, &mut ask, &mut hear).await {
             Ended::Lost(cause) => {
                 tracing::debug!(cause, "the feed's events were lost; listening again");
             }
@@ -31,9 +50,12 @@ pub(super) async fn listen(url: &FeedUrl, sender: &Sender, mut ask: impl FnMut()
                 backoff.reset();
                 refusals = 0;
             }
-            Ended::Absent(status) => {
+            Ended::Absent(status, is_fed) => {
                 refusals = refusals.saturating_add(1);
-                if refusals == ABSENT {
+                if refusals >= ABSENT {
+                    hear(is_fed);
+                }
+                if refusals == ABSENT && is_fed == Heard::Foreign {
                     tracing::info!(%status, "the streamer sends no events; late viewers wait for the next key frame");
                 }
             }
@@ -46,10 +68,15 @@ enum Ended {
     /// The stream of events was there and ended.
     Served,
     Lost(String),
-    Absent(StatusCode),
+    Absent(StatusCode, Heard),
 }
 
-async fn once(url: &FeedUrl, sender: &Sender, ask: &mut impl FnMut()) -> Ended {
+async fn once(
+    url: &FeedUrl,
+    sender: &Sender,
+    ask: &mut impl FnMut(),
+    hear: &mut impl FnMut(Heard),
+) -> Ended {
     let lost = |error: &dyn std::error::Error| Ended::Lost(error.to_string());
     let connection::Connection {
         sender: mut requests,
@@ -67,8 +94,17 @@ async fn once(url: &FeedUrl, sender: &Sender, ask: &mut impl FnMut()) -> Ended {
             Err(error) => return lost(&error),
         };
         if !response.status().is_success() {
-            return Ended::Absent(response.status());
+            let status = response.status();
+            let is_ours = status == StatusCode::NOT_FOUND
+                && connection::refusal(response).await.contains(NOT_FED);
+            let heard = if is_ours {
+                Heard::NotFed
+            } else {
+                Heard::Foreign
+            };
+            return Ended::Absent(status, heard);
         }
+        hear(Heard::Fed);
         let mut body = response.into_body();
         let mut events = Events::default();
         while let Some(frame) = body.frame().await {

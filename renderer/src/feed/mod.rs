@@ -20,14 +20,15 @@ mod record;
 mod url;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use media::packets::ParameterSets;
-use service::Shutdown;
 use service::backoff::Backoff;
 use service::http::Problem;
+use service::{Readiness, Shutdown};
 use tokio::time::Instant;
 
 pub use body::Mailbox;
@@ -35,9 +36,10 @@ pub use events::Events;
 pub use quic::Means;
 pub use url::{FeedUrl, How};
 
-use crate::metrics::{Asker, Metrics};
+use crate::metrics::{Asker, Metrics, Outcome};
 use connection::Connection;
 pub use connection::Sender;
+use events::Heard;
 
 /// Waits between tries, so that a streamer that starts again has its feed back well within two seconds.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -64,6 +66,8 @@ pub struct Feed {
     /// The video's parameter sets, once known.
     pub sets: ParameterSets,
     pub metrics: Metrics,
+    /// What `/ready` says: no feed is ready that arrives nowhere.
+    pub ready: Readiness,
     /// Asks the encoder for a key frame.
     pub ask: Arc<dyn Fn() + Send + Sync>,
 }
@@ -86,6 +90,8 @@ enum Ended {
     Answered(StatusCode, String),
     /// The body ended, and the streamer confirmed it, or did not.
     Finished,
+    /// Told to end before there was a connection.
+    Stopped,
 }
 
 /// What to do after a connection ended.
@@ -109,17 +115,11 @@ fn after(status: StatusCode, lasted: Duration) -> Next {
 }
 
 impl Feed {
-    /// Keeps the feed up until `stop` fires and the mailbox is finished, or until the streamer refuses it for good.
-    pub async fn run(self, stop: Shutdown) -> Result<(), Refused> {
+    /// Keeps the feed up until `stop` fires and the mailbox is finished, or until the streamer refuses it for good. Gives what was
+    /// in the way last if nothing of the feed was ever taken for a while.
+    pub async fn run(self, stop: Shutdown) -> Result<Option<String>, Refused> {
         let mut backoff = Backoff::new(FIRST_RETRY, MAX_RETRY);
-        // Each state is said once, however often it is met.
-        let mut said = String::new();
-        let mut say = |text: String| {
-            if said != text {
-                tracing::warn!("{text}");
-                said = text;
-            }
-        };
+        let (mut said, mut was_good, mut was_refused) = (String::new(), false, false);
         while !stop.has_fired() {
             let begun = Instant::now();
             let ended = tokio::select! {
@@ -129,11 +129,23 @@ impl Feed {
             let lasted = begun.elapsed();
             if lasted >= GOOD {
                 backoff.reset();
+                // What a proxy limits has not arrived, however much was sent.
+                let is_limited = matches!(ended, Ended::Answered(StatusCode::PAYLOAD_TOO_LARGE, _));
+                was_good |= self.has_sent() && !is_limited;
             }
+            was_refused |= matches!(ended, Ended::Answered(..));
             let delay = match ended {
-                Ended::Finished => return Ok(()),
+                Ended::Finished => {
+                    was_good |= self.has_sent();
+                    break;
+                }
+                Ended::Stopped => break,
                 Ended::Lost(cause) => {
-                    say(format!("waiting for the streamer at {}: {cause}", self.url));
+                    was_good |= self.has_sent() && !was_refused;
+                    say(
+                        &mut said,
+                        format!("waiting for the streamer at {}: {cause}", self.url),
+                    );
                     backoff.next_delay()
                 }
                 Ended::Answered(status, answer) => match after(status, lasted) {
@@ -144,11 +156,14 @@ impl Feed {
                         });
                     }
                     Next::RetrySlowly => {
-                        say(format!("{} does not take the feed yet: {answer}", self.url));
+                        say(
+                            &mut said,
+                            format!("{} does not take the feed yet: {answer}", self.url),
+                        );
                         REFUSED_RETRY
                     }
                     Next::Retry => {
-                        say(format!("{} ended the feed: {answer}", self.url));
+                        say(&mut said, format!("{} ended the feed: {answer}", self.url));
                         backoff.next_delay()
                     }
                 },
@@ -158,7 +173,7 @@ impl Feed {
                 () = stop.fired() => {}
             }
         }
-        Ok(())
+        Ok((!was_good).then_some(said))
     }
 
     async fn serve(&self, stop: &Shutdown) -> Ended {
@@ -203,6 +218,10 @@ impl Feed {
         }
     }
 
+    fn has_sent(&self) -> bool {
+        self.metrics.total(Outcome::Sent) > 0
+    }
+
     /// Asks the encoder for a key frame, for `who`.
     fn ask_for(&self, who: Asker) {
         self.metrics.asked(who);
@@ -217,7 +236,7 @@ impl Feed {
     async fn connect_and_serve(&self, stop: &Shutdown) -> Ended {
         let connected = tokio::select! {
             connected = connection::dial(&self.url) => connected,
-            () = stop.fired() => return Ended::Finished,
+            () = stop.fired() => return Ended::Stopped,
         };
         let Connection { mut sender, driver } = match connected {
             Ok(connection) => connection,
@@ -234,7 +253,13 @@ impl Feed {
                     Ended::Finished
                 }
                 Ok(response) => {
-                    Ended::Answered(response.status(), connection::refusal(response).await)
+                    let (status, is_limited) =
+                        (response.status(), connection::is_limited(&response));
+                    let answer = connection::refusal(response).await;
+                    if is_limited {
+                        self.ready.set_unready(answer.clone());
+                    }
+                    Ended::Answered(status, answer)
                 }
                 Err(error) => Ended::Lost(cause(&error)),
             }
@@ -244,7 +269,16 @@ impl Feed {
             let _ = driver.await;
             std::future::pending::<()>().await;
         };
-        let events = events::listen(&self.url, &self.sender, || self.ask_for(Asker::Streamer));
+        let (before, told) = (self.metrics.total(Outcome::Sent), AtomicBool::new(false));
+        let hear = |heard| match heard {
+            Heard::Fed | Heard::Foreign => self.ready.set_ready(),
+            Heard::NotFed if self.metrics.total(Outcome::Sent) > before => {
+                self.arrives_nowhere(&told)
+            }
+            Heard::NotFed => {}
+        };
+        let asked = || self.ask_for(Asker::Streamer);
+        let events = events::listen(&self.url, &self.sender, asked, hear);
         let ended = tokio::select! {
             ended = exchange => ended,
             () = driven => Ended::Finished,
@@ -253,6 +287,19 @@ impl Feed {
         };
         self.metrics.disconnected();
         ended
+    }
+
+    /// Frames were sent, and the streamer knows of no feed: said once for a connection.
+    fn arrives_nowhere(&self, told: &AtomicBool) {
+        let why = format!(
+            "nothing of the feed has arrived at {}: a proxy between keeps the request back until it ends? (nginx: \
+             proxy_request_buffering off, and proxy_http_version 1.1)",
+            self.url
+        );
+        if !told.swap(true, Ordering::Relaxed) {
+            tracing::warn!("{why}");
+        }
+        self.ready.set_unready(why);
     }
 
     /// Returns once frames have been waiting for [`STUCK`].
@@ -264,6 +311,14 @@ impl Feed {
             }
             tokio::time::sleep_until(since + STUCK).await;
         }
+    }
+}
+
+/// Says a state once, however often it is met.
+fn say(said: &mut String, text: String) {
+    if *said != text {
+        tracing::warn!("{text}");
+        *said = text;
     }
 }
 

@@ -195,3 +195,87 @@ fn a_viewer_who_joins_gets_a_key_frame() {
         "events are listened to again"
     );
 }
+
+/// Whoever started it for a while must not believe that it streamed.
+#[test]
+fn a_feed_that_nobody_took_is_a_failure() {
+    let server = Server::start();
+    let url = server.url();
+    let run = |url: &str| {
+        let arguments = ["--source", "test", "--feed", url, "--duration", "1s"];
+        Renderer::start(&arguments).wait()
+    };
+    let refusing = std::thread::spawn(move || {
+        for _ in 0..1000 {
+            let answer = ("409 Conflict", "application/problem+json", TAKEN);
+            let mut feed = server.accept_feed();
+            // The renderer ends in between.
+            let _ = feed.answer(answer.0, answer.1, answer.2);
+        }
+    });
+    let (status, said) = run(&url);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("never taken") && said.contains("name taken"),
+        "{said}"
+    );
+    drop(refusing);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/feeds/test", nobody.local_addr().unwrap());
+    drop(nobody);
+    let (status, said) = run(&url);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("Connection refused"), "{said}");
+}
+
+/// nginx takes a request in until it ends, before it passes anything on.
+#[test]
+fn a_feed_that_arrives_nowhere_is_said_and_not_ready() {
+    const NOT_FED: &str = r#"{"status":404,"title":"no such feed","detail":"nobody has fed test yet","remedy":"feed it"}"#;
+    let server = Server::start();
+    let renderer = Renderer::start(&["--source", "test", "--feed", &server.url()]);
+    let mut feed = server.accept_feed();
+    let taking = std::thread::spawn(move || while feed.frame().is_some() {});
+    let mut asked = 0;
+    while renderer.ready_status() == 200 {
+        let mut events = server.accept_events();
+        asked += 1;
+        assert!(asked < 20, "nothing is said");
+        events
+            .answer("404 Not Found", "application/problem+json", NOT_FED)
+            .unwrap();
+    }
+    renderer.wait_for_words("proxy_request_buffering off");
+    let mut events = server.accept_events();
+    events.answer_events();
+    eventually("it arrives at last", || renderer.ready_status() == 200);
+    renderer.terminate();
+    taking.join().unwrap();
+}
+
+#[test]
+fn who_limits_the_length_of_a_body_is_said() {
+    let server = Server::start();
+    let renderer = Renderer::start(&["--source", "test", "--feed", &server.url()]);
+    let mut feed = server.accept_feed();
+    feed.frame().unwrap();
+    feed.answer("413 Payload Too Large", "text/html", "<html>nginx</html>")
+        .unwrap();
+    let (status, said) = renderer.wait();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("client_max_body_size"), "{said}");
+}
+
+#[test]
+fn a_source_that_is_slow_is_said_and_one_that_ends_too() {
+    let server = Server::start();
+    let source = "gst:videotestsrc is-live=true num-buffers=12 ! video/x-raw,framerate=5/1";
+    let renderer = Renderer::start(&["--source", source, "--fps", "25", "--feed", &server.url()]);
+    let mut feed = server.accept_feed();
+    while feed.frame().is_some() {}
+    feed.answer("200 OK", "text/plain", "").unwrap();
+    let (status, said) = renderer.wait();
+    assert!(status.success(), "{said}");
+    assert_eq!(said.matches("the source had no picture for").count(), 1);
+    assert!(said.contains("the source has ended"), "{said}");
+}

@@ -65,17 +65,29 @@ impl Renderer {
         eventually(words, || self.stderr.lock().unwrap().contains(words));
     }
 
-    /// The value of a metric, 0 if it has not been counted yet.
-    pub(crate) fn metric(&self, name: &str) -> u64 {
+    /// What the ops port answers to a request for `path`.
+    fn ask(&self, path: &str) -> String {
         let address = self.ready["ops"].as_str().unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         write!(
             stream,
-            "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
         )
         .unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// The status of `/ready`.
+    pub(crate) fn ready_status(&self) -> u16 {
+        let answer = self.ask("/ready");
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The value of a metric, 0 if it has not been counted yet.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.ask("/metrics");
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

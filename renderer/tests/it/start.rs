@@ -71,3 +71,46 @@ fn a_taken_ops_port_exits_1() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains(&address) && said.contains("--ops"), "{said}");
 }
+
+/// A source that gives nothing holds up the start for ten seconds, and not the end.
+#[test]
+fn a_source_that_does_not_open_ends_at_once() {
+    use nix::sys::signal::{Signal, kill};
+
+    let feed = "http://127.0.0.1:9/feeds/a";
+    let mut child = command(&["--source", "gst:appsrc", "--feed", feed])
+        .spawn()
+        .unwrap();
+    let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+    // Its signals are its own once its ops port is there.
+    let begin = std::time::Instant::now();
+    while !has_socket(child.id()) {
+        assert!(begin.elapsed() < crate::process::PATIENCE);
+        std::thread::yield_now();
+    }
+    let begin = std::time::Instant::now();
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    kill(pid, Signal::SIGTERM).unwrap();
+    let status = child.wait().unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut said, &mut text).unwrap();
+    assert!(begin.elapsed().as_secs() < 2, "{text}");
+    assert_eq!(status.code(), Some(0), "{text}");
+}
+
+/// Whether the process has a socket that listens.
+fn has_socket(pid: u32) -> bool {
+    let listens = |line: &str| line.split_whitespace().nth(3) == Some("0A");
+    let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+    let inodes: Vec<_> = table
+        .lines()
+        .filter(|line| listens(line))
+        .filter_map(|line| line.split_whitespace().nth(9))
+        .map(|inode| format!("socket:[{inode}]"))
+        .collect();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
+    open.into_iter().flatten().flatten().any(|file| {
+        let to = std::fs::read_link(file.path()).unwrap_or_default();
+        inodes.iter().any(|inode| to.as_os_str() == inode.as_str())
+    })
+}

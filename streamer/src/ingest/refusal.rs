@@ -38,6 +38,9 @@ pub enum Refusal {
     /// The content type cannot be relayed.
     #[error(transparent)]
     MediaType(#[from] Unsupported),
+    /// The request is one of many that hold a part of the feed each.
+    #[error("the request holds a part of a feed only, as its Content-Range says: {0}")]
+    Part(String),
     /// No content type, and the body is not MPEG-TS.
     #[error(
         "there is no content type, and the body does not begin like MPEG-TS: its first bytes are {0}"
@@ -102,7 +105,7 @@ impl Refusal {
             Self::Taken(..) | Self::Superseded(..) => Refused::taken,
             Self::Full(_) => Refused::full,
             Self::Unauthorised(_) | Self::NoToken => Refused::token,
-            Self::MediaType(_) | Self::Unrecognised(_) => Refused::media_type,
+            Self::MediaType(_) | Self::Unrecognised(_) | Self::Part(_) => Refused::media_type,
             Self::Codec(_) | Self::NoPicture(_) => Refused::codec,
             Self::Garbage { .. } => Refused::garbage,
             Self::Cut { .. } => Refused::cut,
@@ -153,6 +156,12 @@ impl Refusal {
                 "not a stream that can be relayed",
                 "Send H.264: as RTP in RFC 4571 framing with Content-Type: application/x-rtp-stream; encoding-name=H264, \
                  or as MPEG-TS with Content-Type: video/mp2t (ffmpeg: -c:v libx264 -f mpegts).",
+            ),
+            Self::Part(_) => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "a feed is one request",
+                "Send the whole feed in the body of one request, as ffmpeg and GStreamer's curlhttpsink do; souphttpclientsink sends a \
+                 request for each piece.",
             ),
             Self::NoPicture(_) => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

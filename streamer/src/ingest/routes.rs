@@ -109,6 +109,11 @@ async fn take(
         .get(header::CONTENT_TYPE)
         .map(|value| value.to_str().unwrap_or("unreadable"));
     let kind = MediaType::from_header(declared)?;
+    if let Some(range) = headers.get(header::CONTENT_RANGE) {
+        // RFC 9110 section 14.5: such a PUT must not be taken for a whole.
+        let range = range.to_str().unwrap_or("unreadable");
+        return Err(Refusal::Part(range.chars().take(100).collect()));
+    }
     let sender = sender(headers);
     ingest.admit(&sender)?;
     ingest.check(name, &sender)?;

@@ -191,6 +191,22 @@ fn a_streamer_with_a_token_takes_no_other() {
     assert_eq!(get(streamer.http, "/feeds/room/events").0, 401);
 }
 
+/// GStreamer's souphttpclientsink sends a request for each piece, none of which is a feed.
+#[test]
+fn a_part_of_a_feed_is_none() {
+    let streamer = Streamer::start(&[]);
+    let mut stream = TcpStream::connect(streamer.http).unwrap();
+    let head = "PUT /feeds/soup HTTP/1.1\r\nHost: x\r\nContent-Range: bytes 0-399/*\r\nContent-Length: 400\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let _ = stream.write_all(&[0x47; 400]);
+    let (status, text) = answer(&mut stream);
+    assert_eq!(status, 415, "{text}");
+    assert!(
+        text.contains("bytes 0-399/*") && text.contains("curlhttpsink"),
+        "{text}"
+    );
+}
+
 /// A demultiplexer would gather it in memory.
 #[test]
 fn a_picture_of_mpegts_ends() {

@@ -6,6 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Any port of this machine's own.
+const HERE: &str = "127.0.0.1:0";
+
 pub(crate) struct Streamer {
     child: Child,
     pub(crate) http: SocketAddr,
@@ -20,15 +23,21 @@ impl Streamer {
         Self::start_with_log(args, Stdio::inherit())
     }
 
+    /// One that listens at every address, of both families.
+    pub(crate) fn start_everywhere() -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_xr-streamer"));
+        Self::run(command, "[::]:0", &[])
+    }
+
     pub(crate) fn start_with_log(args: &[&str], log: Stdio) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xr-streamer"));
         command.stderr(log);
-        Self::run(command, args)
+        Self::run(command, HERE, args)
     }
 
     /// A streamer of a user whom the system's limits bind.
     pub(crate) fn start_bound(args: &[&str]) -> Self {
-        Self::run(bound(env!("CARGO_BIN_EXE_xr-streamer")), args)
+        Self::run(bound(env!("CARGO_BIN_EXE_xr-streamer")), HERE, args)
     }
 
     /// From now on the system lets it start no thread; it was started with [`Streamer::start_bound`].
@@ -40,16 +49,9 @@ impl Streamer {
         assert!(status.unwrap().success());
     }
 
-    fn run(mut command: Command, args: &[&str]) -> Self {
+    fn run(mut command: Command, listen: &str, args: &[&str]) -> Self {
         let mut child = command
-            .args([
-                "--http",
-                "127.0.0.1:0",
-                "--rtsp",
-                "127.0.0.1:0",
-                "--ops",
-                "127.0.0.1:0",
-            ])
+            .args(["--http", listen, "--rtsp", listen, "--ops", HERE])
             .args(args)
             .stdout(Stdio::piped())
             .spawn()

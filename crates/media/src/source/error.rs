@@ -49,6 +49,11 @@ pub enum SourceError {
         "the launch line '{line}' cannot be built: {cause}; it must end in raw video, as in gst:videotestsrc pattern=ball, and gst-launch-1.0 shows what is wrong with it"
     )]
     Launch { line: String, cause: String },
+    /// The launch line was built, and failed before its first picture or after it.
+    #[error(
+        "the launch line '{line}' fails: {cause}; try it alone, as gst-launch-1.0 LINE ! fakesink, which shows the same"
+    )]
+    Failed { line: String, cause: String },
     /// Nothing came, and nothing failed.
     #[error(
         "{source_name} gave no picture within {seconds} s; try it alone: gst-launch-1.0 shows where it stops"

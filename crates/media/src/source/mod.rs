@@ -1,7 +1,7 @@
 //! Where pictures come from: a file, a test pattern, or a GStreamer launch line.
 //!
 //! ```text
-//! filesrc -> decodebin -> videoconvertscale -> I420, asked size -> appsink ~copy~> read-ahead queue ~> take()
+//! filesrc -> decodebin -> videoconvert -> videoflip -> videoconvertscale -> I420, asked size -> appsink ~copy~> read-ahead queue ~> take()
 //! ```
 //!
 //! Pictures are decoded, scaled and copied ahead of time into buffers of our own, at low priority, so that neither a slow
@@ -12,6 +12,7 @@ mod error;
 mod film;
 mod read_ahead;
 mod reader;
+mod round;
 mod streams;
 mod swallowed;
 
@@ -69,5 +70,7 @@ impl Drop for Source {
     }
 }
 
+#[cfg(test)]
+mod film_tests;
 #[cfg(test)]
 mod tests;

@@ -108,6 +108,11 @@ impl ReadAhead {
         self.changed.notify_all();
     }
 
+    /// Whether nobody takes pictures any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
     pub(super) fn take(&self) -> Taken {
         let mut state = self.state.lock();
         let Some(picture) = state.pictures.pop_front() else {

@@ -11,6 +11,7 @@ use gstreamer_video as gst_video;
 use super::error::SourceError;
 use super::film::{self, Film};
 use super::read_ahead::ReadAhead;
+use super::round::{Lacking, Round};
 use super::streams::{Streams, link_video};
 use super::swallowed;
 use crate::{bus, element};
@@ -42,7 +43,14 @@ pub(super) fn start(
     let pool = pool(&info)?;
     let looped = matches!(spec, SourceSpec::File(_));
     let film = Film::new(if looped { memory_bytes } else { 0 });
-    let entrance = tail(&pipeline, info, &pool, pictures, film.clone())?;
+    let round = Round::default();
+    let entrance = tail(
+        &pipeline,
+        info,
+        &pool,
+        pictures,
+        (film.clone(), round.clone()),
+    )?;
     let streams = Streams::default();
     swallowed::repeat_errors(&pipeline);
     head(spec, &pipeline, &entrance, &streams, pictures)?;
@@ -71,7 +79,9 @@ pub(super) fn start(
         streams,
         film,
         pool,
+        round,
         seekable: true,
+        warned: false,
     };
     std::thread::Builder::new()
         .name("xr-source".to_owned())
@@ -80,15 +90,21 @@ pub(super) fn start(
     Ok(pipeline)
 }
 
-/// Converts, scales, copies: gives the element that raw video goes into.
+/// Turns, converts, scales, copies: gives the element that raw video goes into.
 fn tail(
     pipeline: &gst::Pipeline,
     info: gst_video::VideoInfo,
     pool: &gst::BufferPool,
     pictures: &Arc<ReadAhead>,
-    film: Film,
+    (film, round): (Film, Round),
 ) -> Result<gst::Element, SourceError> {
-    let convert = element("videoconvertscale")?;
+    // As ffmpeg reads a file, so that a reference encodes the same pictures: turned as the file says, and its pixels stretched to
+    // the size, whatever their shape. Not every format can be turned.
+    let entrance = element("videoconvert")?;
+    let turn = element("videoflip")?;
+    turn.set_property_from_str("video-direction", "auto");
+    let scale = element("videoconvertscale")?;
+    scale.set_property("add-borders", false);
     let caps = gst::Caps::builder("video/x-raw")
         .field("format", "I420")
         .field("width", info.width().cast_signed())
@@ -107,6 +123,7 @@ fn tail(
             .new_sample(move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                 let picture = copy(&sample, &info, &pool).ok_or(gst::FlowError::Error)?;
+                round.note(&sample);
                 film.keep(&picture);
                 if pictures.push(picture) {
                     Ok(gst::FlowSuccess::Ok)
@@ -116,10 +133,10 @@ fn tail(
             })
             .build(),
     );
-    let chain = [convert.clone(), sink.upcast()];
+    let chain = [entrance.clone(), turn, scale, sink.upcast()];
     pipeline.add_many(&chain).map_err(crate::Error::from)?;
     gst::Element::link_many(&chain).map_err(crate::Error::from)?;
-    Ok(convert)
+    Ok(entrance)
 }
 
 /// The buffers that pictures are copied into. They come back when the encoder is done with them.
@@ -235,8 +252,11 @@ struct Reader {
     pipeline: gst::Pipeline,
     pictures: Arc<ReadAhead>,
     streams: Streams,
+    round: Round,
     /// Whether the file can be wound back; else it is opened anew for each round.
     seekable: bool,
+    /// Whether it was said what the file lacks.
+    warned: bool,
     film: Film,
     pool: gst::BufferPool,
 }
@@ -251,19 +271,21 @@ impl Reader {
                 {
                     break;
                 }
-                gst::MessageView::Eos(_) if matches!(self.spec, SourceSpec::File(_)) => {
-                    if let Some(pictures) = self.film.take() {
-                        // Nothing more is decoded, and nothing more comes on the bus.
-                        let _ = self.pipeline.set_state(gst::State::Null);
-                        film::play(&pictures, &self.pool, &self.pictures);
-                        break;
-                    }
-                    self.again();
+                gst::MessageView::Eos(_) if !matches!(self.spec, SourceSpec::File(_)) => {
+                    self.pictures.end(Ok(()));
                 }
-                gst::MessageView::Eos(_) => self.pictures.end(Ok(())),
+                gst::MessageView::Eos(_) if !self.next_round(None) => break,
                 gst::MessageView::Error(_) => {
-                    if let Some(bus::BusEvent::Failed(error)) = bus::event(&message) {
+                    let Some(bus::BusEvent::Failed(error)) = bus::event(&message) else {
+                        continue;
+                    };
+                    // What came of the file before it failed can be shown again and again.
+                    let goes_on =
+                        matches!(self.spec, SourceSpec::File(_)) && self.round.pictures() > 0;
+                    if !goes_on {
                         self.pictures.end(Err(self.explain(&error)));
+                    } else if !self.next_round(Some(&error)) {
+                        break;
                     }
                 }
                 _ => {}
@@ -274,27 +296,80 @@ impl Reader {
         let _ = self.pipeline.set_state(gst::State::Null);
     }
 
-    /// The file is over: from the start again.
-    fn again(&mut self) {
-        if self.seekable {
-            let seek = self.pipeline.seek_simple(
-                gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT,
-                gst::ClockTime::ZERO,
-            );
-            if seek.is_ok() {
-                return;
-            }
+    /// The file is over, or `failed` before its end: from the start again. False if nothing more comes on the bus.
+    fn next_round(&mut self, failed: Option<&bus::PipelineError>) -> bool {
+        let length = self.pipeline.query_duration::<gst::ClockTime>();
+        let lacking = self.round.end(length);
+        if lacking.read == 0 {
+            self.pictures.end(Err(self.empty()));
+            return true;
+        }
+        self.warn(lacking, failed);
+        if let Some(pictures) = self.film.take() {
+            // Nothing more is decoded, and nothing more comes on the bus.
+            let _ = self.pipeline.set_state(gst::State::Null);
+            film::play(&pictures, &self.pool, &self.pictures);
+            return false;
+        }
+        if failed.is_none() && self.wind_back() {
+            return true;
+        }
+        self.reopen()
+    }
+
+    /// Says once what the film lacks.
+    fn warn(&mut self, lacking: Lacking, failed: Option<&bus::PipelineError>) {
+        if self.warned || (lacking.is_nothing() && failed.is_none()) {
+            return;
+        }
+        self.warned = true;
+        let cause = failed.map_or_else(
+            || "the file is cut or damaged, or its sound is longer".to_owned(),
+            ToString::to_string,
+        );
+        tracing::warn!(
+            source = %self.spec, cause,
+            "{lacking}; what is left is looped: find what is wrong by ffmpeg -v error -i FILE -f null -"
+        );
+    }
+
+    fn wind_back(&mut self) -> bool {
+        if !self.seekable {
+            return false;
+        }
+        let seek = self.pipeline.seek_simple(
+            gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT,
+            gst::ClockTime::ZERO,
+        );
+        if seek.is_err() {
             // A file without an index: from then on it is opened anew each time.
             tracing::debug!(source = %self.spec, "cannot seek; opened anew for each round");
             self.seekable = false;
         }
-        let reopened = self
-            .pipeline
-            .set_state(gst::State::Ready)
-            .and_then(|_| self.pipeline.set_state(gst::State::Playing));
-        if reopened.is_err() {
+        self.seekable
+    }
+
+    /// Opens the file anew. False once nobody takes pictures any more: then the message that says so may have been lost here.
+    fn reopen(&self) -> bool {
+        // In this state the bus forgets what is left of a failure.
+        let _ = self.pipeline.set_state(gst::State::Null);
+        self.streams.forget();
+        if self.pipeline.set_state(gst::State::Playing).is_err() {
             tracing::debug!(source = %self.spec, "the next round does not start");
         }
+        // Asked now that the bus takes messages again: whoever closed before cannot have been heard.
+        !self.pictures.is_closed()
+    }
+
+    /// The reason why a file that can be read to its end has no picture.
+    fn empty(&self) -> SourceError {
+        let path = self.spec.to_string();
+        let path = path.strip_prefix("file:").unwrap_or(&path);
+        let broken = || SourceError::Broken {
+            path: path.to_owned(),
+            cause: "not one picture of it can be decoded".to_owned(),
+        };
+        self.streams.without_video(path).unwrap_or_else(broken)
     }
 
     /// The failure in the terms of who named the source.
@@ -302,7 +377,7 @@ impl Reader {
         let path = match &self.spec {
             SourceSpec::File(path) => path.display().to_string(),
             SourceSpec::Launch(line) => {
-                return SourceError::Launch {
+                return SourceError::Failed {
                     line: line.clone(),
                     cause: error.to_string(),
                 };

@@ -39,7 +39,7 @@ pub(super) fn link_video(
         let caps = pad.current_caps();
         let kind = caps.as_ref().and_then(media_type).unwrap_or_default();
         if kind != "video/x-raw" {
-            noted.0.lock().others.push(kind);
+            noted.0.lock().others.push(named(kind));
             return;
         }
         let mut found = noted.0.lock();
@@ -91,6 +91,11 @@ struct Found {
 }
 
 impl Streams {
+    /// The file is opened anew.
+    pub(super) fn forget(&self) {
+        *self.0.lock() = Found::default();
+    }
+
     /// The reason why the file at `path` gives no video, if that is known.
     pub(super) fn without_video(&self, path: &str) -> Option<SourceError> {
         self.0.lock().without_video(path)
@@ -114,6 +119,15 @@ impl Found {
                 streams: self.others.join(", "),
             }),
         }
+    }
+}
+
+/// The media type in words, where there may be none.
+fn named(kind: String) -> String {
+    if kind.is_empty() {
+        "a stream of no known type".to_owned()
+    } else {
+        kind
     }
 }
 
@@ -143,4 +157,22 @@ fn described(caps: &gst::Caps) -> Option<String> {
         Some(rate) => format!("{width}x{height} at {}/{}", rate.numer(), rate.denom()),
         None => format!("{width}x{height}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_has_instead_is_never_a_blank() {
+        let found = Found {
+            others: vec![named(String::new()), named("audio/x-raw".to_owned())],
+            ..Found::default()
+        };
+        let text = found.without_video("nothing.mkv").unwrap().to_string();
+        assert!(
+            text.contains("only a stream of no known type, audio/x-raw;"),
+            "{text}"
+        );
+    }
 }

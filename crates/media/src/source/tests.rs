@@ -8,14 +8,14 @@ use gstreamer::prelude::*;
 
 use super::*;
 
-const SIZE: (u32, u32) = (640, 360);
+pub(super) const SIZE: (u32, u32) = (640, 360);
 
-fn size() -> VideoSize {
+pub(super) fn size() -> VideoSize {
     VideoSize::new(SIZE.0, SIZE.1).unwrap()
 }
 
 /// Runs a launch line to its end: how the test's files are made.
-fn make(line: &str) {
+pub(super) fn make(line: &str) {
     crate::init().unwrap();
     let pipeline = gst::parse::launch(line).unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
@@ -39,12 +39,12 @@ fn film(folder: &Path, name: &str, frames: u32, mux: &str) -> PathBuf {
     path
 }
 
-fn open(spec: &str) -> Result<Source, SourceError> {
+pub(super) fn open(spec: &str) -> Result<Source, SourceError> {
     crate::init().unwrap();
     Source::open(&spec.parse().unwrap(), size(), 0, 0)
 }
 
-fn next(source: &Source) -> gst::Buffer {
+pub(super) fn next(source: &Source) -> gst::Buffer {
     let begin = Instant::now();
     loop {
         match source.take() {
@@ -168,6 +168,12 @@ fn a_launch_line_may_take_a_file_apart() {
     for _ in 0..5 {
         next(&source);
     }
+    // The same without a name for anything.
+    let line = format!(
+        "gst:filesrc location={} ! decodebin ! videoconvert",
+        path.display()
+    );
+    next(&open(&line).unwrap());
 }
 
 #[test]
@@ -197,6 +203,13 @@ fn wrong_files_are_refused_with_cause_and_remedy() {
         "audiotestsrc num-buffers=50 ! wavenc ! filesink location={}",
         at("tone.wav").display()
     ));
+    // A picture file that ends before its first picture does.
+    make(&format!(
+        "videotestsrc num-buffers=1 ! video/x-raw,width=640,height=360 ! pngenc ! filesink location={}",
+        at("whole.png").display()
+    ));
+    let bytes = std::fs::read(at("whole.png")).unwrap();
+    std::fs::write(at("half.png"), &bytes[..bytes.len() / 2]).unwrap();
     let whole = film(folder.path(), "whole.mp4", 30, "mp4mux");
     let bytes = std::fs::read(whole).unwrap();
     // The index of an mp4 stands at its end.
@@ -209,6 +222,7 @@ fn wrong_files_are_refused_with_cause_and_remedy() {
         (at("noise.mp4"), "broken or no video", "ffprobe"),
         (at("empty.mp4"), "broken or no video", "ffprobe"),
         (at("half.mp4"), "broken or no video", "ffprobe"),
+        (at("half.png"), "half.png is broken", "ffprobe"),
         (at("tone.wav"), "no video, only audio/", "video stream"),
     ];
     for (path, cause, remedy) in cases {
@@ -244,6 +258,10 @@ fn wrong_launch_lines_are_refused_with_cause_and_remedy() {
         ("nosuchelement", "nosuchelement"),
         ("videotestsrc ! fakesink", "could not link fakesink"),
         ("audiotestsrc", "not raw video"),
+        (
+            "filesrc location=/nonexistent ! decodebin",
+            "decodebin' fails: ",
+        ),
         ("filesrc location=/nonexistent ! decodebin", "/nonexistent"),
     ] {
         let text = open(&format!("gst:{line}")).unwrap_err().to_string();

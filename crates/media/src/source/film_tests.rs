@@ -1,0 +1,119 @@
+//! Films that are cut or damaged, and films whose pictures lie on their side or have no square pixels.
+
+use std::path::Path;
+use std::process::Command;
+
+use settings::SourceSpec;
+
+use super::Source;
+use super::tests::{make, next, size};
+
+fn open(path: &Path, memory_bytes: u64) -> Source {
+    crate::init().unwrap();
+    Source::open(&SourceSpec::File(path.to_owned()), size(), memory_bytes, 0).unwrap()
+}
+
+fn picture(source: &Source) -> Vec<u8> {
+    next(source).map_readable().unwrap().to_vec()
+}
+
+/// Its first picture comes again after `readable` others, decoded anew or kept in memory.
+fn loops_over(path: &Path, readable: std::ops::RangeInclusive<usize>) {
+    for memory_bytes in [0, 1 << 30] {
+        let source = open(path, memory_bytes);
+        let first = picture(&source);
+        for round in 0..3 {
+            let count = 1 + (0..100).take_while(|_| picture(&source) != first).count();
+            assert!(
+                readable.contains(&count),
+                "{}: {count} pictures in round {round}, {memory_bytes} bytes",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_film_that_was_cut_is_looped_over_what_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.mp4");
+    make(&format!(
+        "videotestsrc pattern=ball num-buffers=60 ! video/x-raw,width=640,height=360,framerate=25/1 \
+         ! x264enc speed-preset=ultrafast key-int-max=5 bframes=0 ! h264parse ! mp4mux faststart=true ! filesink location={}",
+        path.display()
+    ));
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() * 6 / 10]).unwrap();
+    loops_over(&path, 10..=55);
+}
+
+#[test]
+fn a_film_with_a_hole_is_looped_up_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hole.mov");
+    make(&format!(
+        "videotestsrc pattern=ball num-buffers=30 ! video/x-raw,width=640,height=360,framerate=25/1 ! pngenc \
+         ! qtmux ! filesink location={}",
+        path.display()
+    ));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 2000].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+    loops_over(&path, 5..=25);
+}
+
+fn ffmpeg(arguments: &str, path: &Path) -> Vec<u8> {
+    let path = path.display().to_string();
+    let arguments = arguments.split(' ').map(|word| match word {
+        "FILM" => path.as_str(),
+        word => word,
+    });
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-y"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
+/// What the reference encodes of a file is what we do, or the two measure different pictures.
+#[test]
+fn pictures_are_turned_and_stretched_as_ffmpeg_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let quarters = "-f lavfi -i color=black:s=320x240:r=25:d=1,drawbox=w=160:h=120:color=white:t=fill,drawbox=x=160:y=120:w=160:h=120:color=gray:t=fill";
+    for (name, more) in [
+        ("square.mp4", ""),
+        ("anamorphic.mp4", ",setsar=16/9"),
+        ("wide.mp4", ",crop=320:120"),
+    ] {
+        let film = folder.path().join(name);
+        ffmpeg(&format!("{quarters}{more} -c:v libx264 FILM"), &film);
+        for turned in ["0", "90", "180", "270"] {
+            let film = folder.path().join(format!("{turned}-{name}"));
+            let from = folder.path().join(name);
+            ffmpeg(
+                &format!(
+                    "-i {} -c copy -metadata:s:v:0 rotate={turned} FILM",
+                    from.display()
+                ),
+                &film,
+            );
+            let theirs = ffmpeg(
+                "-i FILM -vf scale=640:360,format=yuv420p -frames:v 1 -f rawvideo -",
+                &film,
+            );
+            let ours = picture(&open(&film, 0));
+            let luma = 640 * 360;
+            let apart = std::iter::zip(&ours[..luma], &theirs[..luma])
+                .filter(|(ours, theirs)| ours.abs_diff(**theirs) > 40)
+                .count();
+            assert!(
+                apart < luma / 50,
+                "{}: {apart} pixels are not alike",
+                film.display()
+            );
+        }
+    }
+}

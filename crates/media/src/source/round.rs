@@ -1,0 +1,170 @@
+//! What a round of a film gave, and what it should have given: a file that was cut, or that is damaged in the middle, plays
+//! without an error, and nobody would know that the half of it is never shown.
+
+use std::fmt;
+use std::sync::Arc;
+
+use gstreamer as gst;
+use parking_lot::Mutex;
+
+/// A film's pictures may end so long before the film does: its sound may be a little longer.
+const SLACK: gst::ClockTime = gst::ClockTime::from_mseconds(500);
+
+/// The present round. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Round(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    pictures: u64,
+    /// Pictures that the decoder gave as damaged.
+    damaged: u64,
+    /// Pictures for which there is a hole between others.
+    holes: u64,
+    /// When the last picture ends.
+    end: Option<gst::ClockTime>,
+    /// How long it lasts.
+    lasts: Option<gst::ClockTime>,
+}
+
+/// Pictures of a round that nobody sees as they were made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lacking {
+    /// Pictures that were read.
+    pub(super) read: u64,
+    /// Pictures that were not, as far as times tell.
+    pub(super) missing: u64,
+    /// Of those that were read, what the decoder calls damaged.
+    pub(super) damaged: u64,
+}
+
+impl Lacking {
+    /// Whether every picture was read, and whole.
+    pub(super) const fn is_nothing(self) -> bool {
+        self.missing == 0 && self.damaged == 0
+    }
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.read + self.missing;
+        write!(
+            f,
+            "{} of {all} pictures cannot be read, and {} are damaged",
+            self.missing, self.damaged
+        )
+    }
+}
+
+impl Round {
+    /// A picture was read.
+    pub(super) fn note(&self, sample: &gst::Sample) {
+        let Some(buffer) = sample.buffer() else {
+            return;
+        };
+        let at = sample
+            .segment()
+            .and_then(|segment| segment.downcast_ref::<gst::ClockTime>())
+            .zip(buffer.pts())
+            .and_then(|(segment, pts)| segment.to_stream_time(pts));
+        let is_damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
+        self.0.lock().note(at, buffer.duration(), is_damaged);
+    }
+
+    /// How many pictures the round has given so far.
+    pub(super) fn pictures(&self) -> u64 {
+        self.0.lock().pictures
+    }
+
+    /// The round is over, and the film says that it lasts `length`: what it lacked. The next round begins.
+    pub(super) fn end(&self, length: Option<gst::ClockTime>) -> Lacking {
+        std::mem::take(&mut *self.0.lock()).lacking(length)
+    }
+}
+
+impl Seen {
+    fn note(
+        &mut self,
+        at: Option<gst::ClockTime>,
+        lasts: Option<gst::ClockTime>,
+        is_damaged: bool,
+    ) {
+        self.pictures += 1;
+        self.damaged += u64::from(is_damaged);
+        let Some((at, lasts)) = at.zip(lasts.filter(|lasts| !lasts.is_zero())) else {
+            return;
+        };
+        if let Some(end) = self.end
+            && let Some(hole) = at.checked_sub(end)
+        {
+            self.holes += rounded(hole, lasts);
+        }
+        self.end = self.end.max(Some(at + lasts));
+        self.lasts = Some(lasts);
+    }
+
+    fn lacking(&self, length: Option<gst::ClockTime>) -> Lacking {
+        let rest = length
+            .zip(self.end)
+            .and_then(|(length, end)| length.checked_sub(end))
+            .filter(|rest| *rest > SLACK);
+        let after = rest
+            .zip(self.lasts)
+            .map_or(0, |(rest, lasts)| rounded(rest, lasts));
+        Lacking {
+            read: self.pictures,
+            missing: self.holes + after,
+            damaged: self.damaged,
+        }
+    }
+}
+
+/// How many pictures that last `lasts` there is room for in `time`.
+fn rounded(time: gst::ClockTime, lasts: gst::ClockTime) -> u64 {
+    (time.nseconds() + lasts.nseconds() / 2) / lasts.nseconds()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> gst::ClockTime {
+        gst::ClockTime::from_mseconds(ms)
+    }
+
+    fn round(times_ms: impl IntoIterator<Item = u64>) -> Seen {
+        let mut seen = Seen::default();
+        for at in times_ms {
+            seen.note(Some(ms(at)), Some(ms(40)), false);
+        }
+        seen
+    }
+
+    #[test]
+    fn a_whole_film_lacks_nothing() {
+        let film = round((0..25).map(|number| number * 40));
+        for length in [None, Some(ms(1000)), Some(ms(1400)), Some(ms(900))] {
+            assert!(film.lacking(length).is_nothing(), "{length:?}");
+        }
+        // Times in a container may be rounded, and pictures may come without any.
+        assert!(round([0, 41, 80, 119, 160]).lacking(None).is_nothing());
+        let mut timeless = Seen::default();
+        timeless.note(None, None, false);
+        assert!(timeless.lacking(Some(ms(9000))).is_nothing());
+    }
+
+    #[test]
+    fn what_is_cut_off_and_what_is_damaged_is_counted() {
+        let cut = round((0..60).map(|number| number * 40));
+        let lacking = cut.lacking(Some(ms(4000)));
+        assert_eq!((lacking.read, lacking.missing), (60, 40));
+        assert_eq!(
+            lacking.to_string(),
+            "40 of 100 pictures cannot be read, and 0 are damaged"
+        );
+        let mut hole = round([0, 40, 200, 240]);
+        hole.note(Some(ms(280)), Some(ms(40)), true);
+        let lacking = hole.lacking(Some(ms(320)));
+        assert_eq!((lacking.missing, lacking.damaged), (3, 1));
+    }
+}
