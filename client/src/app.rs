@@ -85,7 +85,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let (events, heard) = mpsc::channel(64);
     let (transport, transport_seen) = watch::channel(None);
     let driver = Driver {
-        link: Link::new(args.transports()?, Policy::default()),
+        link: Link::new(
+            args.transports()?,
+            Policy::behind(Duration::from_millis(args.tuning.latency_ms.into())),
+        ),
         settings: settings(&args, &uri, &metrics)?,
         uri,
         context: SessionContext {

@@ -81,6 +81,19 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// The limits of a client whose jitter buffer holds each packet for `buffer`: nothing is heard of a packet before.
+    pub fn behind(buffer: Duration) -> Self {
+        let limits = Self::default();
+        Self {
+            silence: limits.silence + buffer,
+            patience_start: limits.patience_start + buffer,
+            patience_cap: limits.patience_cap + buffer,
+            ..limits
+        }
+    }
+}
+
 /// What the driver must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {

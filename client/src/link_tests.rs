@@ -34,6 +34,23 @@ fn the_first_session_opens_at_once() {
     );
 }
 
+/// Nothing is heard of a packet before the buffer lets it go.
+#[test]
+fn a_jitter_buffer_of_any_length_is_waited_for() {
+    for choice in [Choice::Udp, Choice::Tcp, Choice::Auto] {
+        for buffer_ms in [0, 1_500, 4_500, 9_000] {
+            let transports = choice.transports("rtsp").unwrap();
+            let mut link = Link::new(transports, Policy::behind(ms(buffer_ms)));
+            assert!(matches!(link.poll(ms(0)), Some(Action::Open(_))));
+            for now in (0..buffer_ms + 900).step_by(100) {
+                assert_eq!(link.poll(ms(now)), None, "{buffer_ms} ms, at {now} ms");
+            }
+            link.packets(ms(buffer_ms + 900));
+            assert_eq!(link.poll(ms(buffer_ms + 1_000)), None);
+        }
+    }
+}
+
 #[test]
 fn failures_wait_longer_each_time_up_to_the_cap() {
     let mut link = link(Choice::Udp);

@@ -67,7 +67,7 @@ pub struct Args {
     #[arg(long, env = "XR_FLOOR", value_name = "FILE")]
     pub floor: Option<PathBuf>,
 
-    /// Threads of the floor's decoder, as those of the client that it is compared with; 0 takes one a core.
+    /// Threads of the floor's decoder, as those of the client that it is compared with; 0 takes one a core, at most 64.
     #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = 0,
         value_parser = clap::value_parser!(u32).range(0..=64), help_heading = "Floor")]
     pub decoder_threads: u32,
@@ -77,7 +77,7 @@ pub struct Args {
     pub decoder_thread_type: ThreadType,
 
     /// A file whose pictures fit into so many megabytes is decoded once and looped from memory, which leaves the cores to
-    /// the encoder; 0 decodes each round anew. A second of 1280x720 at 25 pictures a second takes 35.
+    /// the encoder; 0 decodes each round anew, and 65536 is the most. A second of 1280x720 at 25 pictures a second takes 35.
     #[arg(long, env = "XR_SOURCE_MEMORY_MB", value_name = "MB", default_value_t = 256,
         value_parser = clap::value_parser!(u32).range(0..=65_536))]
     pub source_memory_mb: u32,

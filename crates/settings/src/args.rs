@@ -125,7 +125,7 @@ mod tests {
 
         #[test]
         fn the_video_reads_as_it_was_written(
-            source in "(test|file:[^\0]{1,20}|gst:[a-z][^\0]{0,20})",
+            source in "(test|file:/?[^/\0][^\0]{0,19}|gst:[a-z][^\0]{0,20})",
             (width, height) in (320_u32..=4096, 180_u32..=4096),
             (numerator, denominator) in (1_u32..60_000, 1_u32..1002),
             bits in 50_000_u64..=400_000_000,

@@ -24,7 +24,12 @@ impl FrameRate {
 
     /// `numerator`/`denominator` frames a second; between 1 and 480.
     pub fn new(numerator: u32, denominator: u32) -> Result<Self, UnitError> {
-        let at_least_one = denominator > 0 && numerator >= denominator;
+        if denominator == 0 {
+            return Err(UnitError(format!(
+                "{numerator}/0 is no frame rate; write 1 to 480 frames a second, as 60, or a fraction, as 30000/1001"
+            )));
+        }
+        let at_least_one = numerator >= denominator;
         if !at_least_one || u64::from(numerator) > 480 * u64::from(denominator) {
             return Err(UnitError(format!(
                 "{} frames a second is outside 1 to 480; take a rate in that range",
@@ -36,6 +41,16 @@ impl FrameRate {
             numerator: numerator / common,
             denominator: denominator / common,
         })
+    }
+
+    /// The rate of television that a decimal number is short for: 23.976 is 24000/1001.
+    fn of_television(rounded: f64) -> Option<Self> {
+        let rates = [24_000, 30_000, 48_000, 60_000, 120_000, 240_000];
+        let mut rates = rates
+            .into_iter()
+            .filter_map(|numerator| Self::new(numerator, 1_001).ok());
+        // Two decimals are the least that anybody writes: 29.97.
+        rates.find(|rate| (rate.as_f64() - rounded).abs() < 0.01)
     }
 
     /// Frames in [`Self::denominator`] seconds.
@@ -107,8 +122,10 @@ impl FromStr for FrameRate {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
         let (Ok(numerator), Ok(denominator)) = (numerator.parse(), denominator.parse()) else {
+            let meant = text.parse().ok().and_then(Self::of_television);
+            let fraction = meant.map_or("30000/1001".to_owned(), |rate| rate.to_string());
             return Err(UnitError(format!(
-                "'{text}' is no frame rate; write 1 to 480 frames a second, as 60, or a fraction, as 30000/1001"
+                "'{text}' is no frame rate; write 1 to 480 frames a second, as 60, or a fraction, as {fraction}"
             )));
         };
         Self::new(numerator, denominator)
@@ -180,6 +197,22 @@ mod tests {
             let error = bad.parse::<FrameRate>().unwrap_err().to_string();
             assert!(error.contains("1 to 480"), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_decimal_number_is_told_as_the_fraction_that_is_meant() {
+        for (text, meant) in [
+            ("23.976", "24000/1001"),
+            ("23.98", "24000/1001"),
+            ("29.97", "30000/1001"),
+            ("59.94", "60000/1001"),
+            ("119.88", "120000/1001"),
+        ] {
+            let error = text.parse::<FrameRate>().unwrap_err().to_string();
+            assert!(error.ends_with(meant), "{text}: {error}");
+        }
+        let error = "0".parse::<FrameRate>().unwrap_err().to_string();
+        assert!(error.starts_with("0 frames a second is outside"), "{error}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct VideoSettings {
     #[arg(long, env = "XR_SIZE", value_name = "WxH", default_value_t = VideoSize::HD)]
     pub size: VideoSize,
 
-    /// Frames a second, as 60 or 30000/1001. The source's pictures are shown at this rate, whatever its own is.
+    /// Frames a second, 1 to 480, as 60 or 30000/1001. The source's pictures are shown at this rate, whatever its own is.
     #[arg(long, env = "XR_FPS", value_name = "RATE", default_value_t = FrameRate::SIXTY)]
     pub fps: FrameRate,
 
@@ -55,17 +55,17 @@ pub struct RendererSettings {
     #[arg(long, env = "XR_TUNE", value_name = "TUNE", default_value_t = RendererSettings::DEFAULT.tune, help_heading = "Encoding")]
     pub tune: Tune,
 
-    /// Frames from one key frame to the next; a viewer who joins asks for one, so this may be long.
+    /// Frames from one key frame to the next; a viewer who joins asks for one, so this may be long; 1 to 100000.
     #[arg(long, env = "XR_GOP", value_name = "FRAMES", default_value_t = RendererSettings::DEFAULT.gop,
         value_parser = value_parser!(u32).range(1..=100_000), help_heading = "Encoding")]
     pub gop: u32,
 
-    /// Threads of the encoder; 0 lets it choose by the number of cores.
+    /// Threads of the encoder; 0 lets it choose by the number of cores; at most 64.
     #[arg(long, env = "XR_THREADS", value_name = "N", default_value_t = RendererSettings::DEFAULT.threads,
         value_parser = value_parser!(u32).range(0..=64), help_heading = "Encoding")]
     pub threads: u32,
 
-    /// Largest RTP packet in bytes. 1150 fits overlays at MTU 1340 and QUIC; nobody downstream can cut packets smaller.
+    /// Largest RTP packet in bytes, 256 to 9000. 1150 fits overlays at MTU 1340 and QUIC; nobody downstream can cut packets smaller.
     #[arg(long, env = "XR_RTP_MTU", value_name = "BYTES", default_value_t = RendererSettings::DEFAULT.rtp_mtu,
         value_parser = value_parser!(u32).range(256..=9000), help_heading = "Encoding")]
     pub rtp_mtu: u32,
@@ -101,8 +101,8 @@ pub struct StreamerSettings {
     #[arg(long, env = "XR_QUIC_CONGESTION", value_name = "NAME", default_value_t = StreamerSettings::DEFAULT.quic_congestion, help_heading = "Latency")]
     pub quic_congestion: Congestion,
 
-    /// A frame that waits for longer than so many milliseconds for a viewer over QUIC is let go, with all up to the next key
-    /// frame.
+    /// A frame that waits for longer than so many milliseconds, 5 to 10000, for a viewer over QUIC is let go, with all up to the
+    /// next key frame.
     #[arg(long, env = "XR_QUIC_STALE_MS", value_name = "MS", default_value_t = StreamerSettings::DEFAULT.quic_stale_ms,
         value_parser = value_parser!(u32).range(5..=10_000), help_heading = "Latency")]
     pub quic_stale_ms: u32,
@@ -132,7 +132,7 @@ pub struct ClientSettings {
         default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Tuning")]
     pub sync: bool,
 
-    /// Threads of the decoder; 0 takes one a core, of which a picture keeps as many busy as it has slices.
+    /// Threads of the decoder; 0 takes one a core, of which a picture keeps as many busy as it has slices; at most 64.
     #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = ClientSettings::DEFAULT.decoder_threads,
         value_parser = value_parser!(u32).range(0..=64), help_heading = "Tuning")]
     pub decoder_threads: u32,

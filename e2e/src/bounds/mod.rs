@@ -9,6 +9,7 @@ mod labs;
 mod ocr;
 mod renderer;
 mod result;
+mod sampler;
 mod stamping;
 mod viewers;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::figure::{Bound, Figure};
+use super::sampler;
 use crate::{binary, run};
 
 /// The scenario takes six minutes, and reading its strips some more.
@@ -33,6 +34,7 @@ pub(super) async fn measure(given: Option<&Path>) -> Vec<Figure> {
     let mut figures = Vec::new();
     for name in ["ours-udp-720p60", "ours-tcp-720p60"] {
         figures.extend(ours(name, &find(name), name.contains("udp")));
+        figures.extend(sampler::cost(folder, name));
     }
     figures.extend(against_reference(
         &find("ours-udp-360p25"),

@@ -129,7 +129,8 @@ impl OcrArgs {
         let sum = |of: fn(&Audit) -> u64| said.iter().map(|said| of(&said.audit)).sum::<u64>();
         ensure!(
             sum(|audit| audit.frames) > sum(|audit| audit.unread),
-            "no image of {} could be read: does it show both stamps, and is --kind {} what they are?",
+            "no image of {} could be read: does it show both stamps, at the size at which they were drawn and at the top left, as a \
+             recording has them that was neither scaled nor cropped; and is --kind {} what they are?",
             path.display(),
             self.kind.as_str()
         );

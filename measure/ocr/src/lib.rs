@@ -1,7 +1,7 @@
 //! Reads the stamps of kept strips, or of a video file, with Tesseract: after the run, on all cores, one engine a worker.
 //!
-//! This is the papers' way to a latency, and the audit of ours: the blocks give the live number, the digits must say the
-//! same. An image holds two lines, generation above consumption. What a line must look like to count as read is in
+//! This is the papers' way to a latency, and it audits how ours is read: the blocks give the live number, the digits must say the
+//! same. It is no audit of the instants: blocks and digits are drawn from the same stamp. An image holds two lines, generation above consumption. What a line must look like to count as read is in
 //! [`rule`]; everything else is *unread* and counted.
 //!
 //! Tesseract's own threads make it slower when several engines run side by side, and the variable that turns them off
@@ -22,4 +22,4 @@ pub mod worker;
 
 pub use folder::{Options, read_repetition};
 pub use rule::{Kind, Status};
-pub use video::{BAND_HEIGHT, BAND_WIDTH};
+pub use video::{BAND_HEIGHT, BAND_WIDTH, ffmpeg_file};

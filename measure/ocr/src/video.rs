@@ -52,12 +52,12 @@ impl Frames {
         if !path.is_file() {
             bail!("{} is no file", path.display());
         }
-        let expected = expected(path)?;
+        let expected = expected(path, (width, height))?;
         // The luma plane as it is, without a change of range; each picture once.
         let filter = format!("format=yuv420p,extractplanes=y,crop={width}:{height}:0:0");
         let mut ffmpeg = Command::new("ffmpeg")
             .args(["-hide_banner", "-nostdin", "-loglevel", "error", "-i"])
-            .arg(file(path))
+            .arg(ffmpeg_file(path))
             .args(["-map", "0:V:0", "-vf", &filter])
             .args([
                 "-fps_mode",
@@ -96,10 +96,7 @@ impl Frames {
         if self.ffmpeg.wait()?.success() {
             return Ok(());
         }
-        bail!(
-            "ffmpeg cannot read the video, or it is smaller than the stamp: {}",
-            said.trim()
-        )
+        bail!("ffmpeg cannot read the video: {}", said.trim())
     }
 }
 
@@ -165,6 +162,12 @@ struct Stream {
 }
 
 impl Stream {
+    /// Whether the picture, lying or standing, has so many pixels across and down.
+    const fn has_room(&self, (width, height): (usize, usize)) -> bool {
+        let (across, down) = (self.width as usize, self.height as usize);
+        across >= width && down >= height || down >= width && across >= height
+    }
+
     fn described(&self) -> String {
         format!(
             "{} {}x{} of {} pictures",
@@ -177,7 +180,10 @@ impl Stream {
 }
 
 /// How many frames the file's film has; 0 where ffprobe does not say. Covers, which files mark as such, are no videos.
-fn expected(path: &Path) -> anyhow::Result<u64> {
+///
+/// # Errors
+/// Also where the film has no room for the lines, `least` pixels wide and high: ffmpeg would name its own filters.
+fn expected(path: &Path, least: (usize, usize)) -> anyhow::Result<u64> {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-select_streams", "V", "-count_packets"])
         .args([
@@ -185,15 +191,29 @@ fn expected(path: &Path) -> anyhow::Result<u64> {
             "stream=codec_name,width,height,nb_read_packets",
         ])
         .args(["-of", "json"])
-        .arg(file(path))
+        .arg(ffmpeg_file(path))
         .output();
     // What ffprobe cannot read ffmpeg cannot either, and that says why.
     let probed = output.ok().and_then(|output| {
         let probed: Probed = serde_json::from_slice(&output.stdout).ok()?;
-        Some(probed.streams)
+        output.status.success().then_some(probed.streams)
     });
-    match probed.unwrap_or_default().as_slice() {
-        [] => Ok(0),
+    let Some(videos) = probed else {
+        return Ok(0);
+    };
+    match videos.as_slice() {
+        [] => bail!(
+            "{} has no video: give a recording that shows both stamps",
+            path.display()
+        ),
+        [film] if !film.has_room(least) => bail!(
+            "{} is {}x{}, and the stamps of a recording at its own size need {}x{}: record the whole picture, without scaling it",
+            path.display(),
+            film.width,
+            film.height,
+            least.0,
+            least.1
+        ),
         [film] => Ok(film
             .nb_read_packets
             .as_deref()
@@ -211,8 +231,8 @@ fn expected(path: &Path) -> anyhow::Result<u64> {
     }
 }
 
-/// The file as ffmpeg takes it: a colon in a name would otherwise end a protocol's.
-fn file(path: &Path) -> OsString {
+/// A path as ffmpeg takes it: a colon in a name would otherwise end a protocol's, and a dash begin an option.
+pub fn ffmpeg_file(path: &Path) -> OsString {
     let mut name = OsString::from("file:");
     name.push(path);
     name
@@ -271,5 +291,25 @@ mod tests {
             said.contains("mjpeg 320x240 of 1 pictures, h264 640x360 of 12 pictures"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn what_has_no_stamps_is_refused_without_ffmpegs_own_names() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        ffmpeg(
+            dir.path(),
+            "-f lavfi -i testsrc2=size=320x240 -frames:v 2 -c:v libx264 small.mp4",
+        );
+        ffmpeg(dir.path(), "-f lavfi -i sine -t 1 sound.wav");
+        for (name, why) in [
+            ("small.mp4", "is 320x240, and the stamps"),
+            ("sound.wav", "has no video"),
+        ] {
+            let Err(error) = Frames::open(&dir.path().join(name), Kind::Stamp) else {
+                panic!("{name} has no stamps");
+            };
+            let said = error.to_string();
+            assert!(said.contains(why) && !said.contains("Parsed"), "{said}");
+        }
     }
 }

@@ -17,6 +17,7 @@ pub mod provision;
 mod repetition;
 pub mod rows;
 mod run;
+mod state;
 mod unlike;
 
 pub use calibration::{Calibration, Fit, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step, within_bounds};
@@ -33,4 +34,5 @@ pub use repetition::{
 };
 pub use run::{PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo};
 pub use settings::{Pipeline, Presentation};
+pub use state::MachineState;
 pub use unlike::{Unlike, unlike};

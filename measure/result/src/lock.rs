@@ -39,6 +39,9 @@ pub enum FolderError {
     /// Something else is there.
     #[error("it holds {0:?}, and no result")]
     Foreign(String),
+    /// A file is where the folder would be.
+    #[error("{0} is a file, and a result is a folder")]
+    File(String),
     /// Nothing is there.
     #[error("there is no run.json in it, so no run to go on with")]
     None,
@@ -56,6 +59,7 @@ impl FolderError {
                 "Give another folder, add --resume to go on with a run that was stopped, or remove this one."
             }
             Self::Foreign(_) => "Give a folder that is empty, or not there yet.",
+            Self::File(_) => "Give the name of a folder, or one that is not there yet.",
             Self::None => "Give the folder that the stopped run wrote, or leave --resume out.",
             Self::Io(..) => "Give a folder on a local disk that this user may write into.",
         }
@@ -65,7 +69,7 @@ impl FolderError {
 impl RunFolder {
     /// Takes the folder for a new result: it must be empty, or not there.
     pub fn begin(&self) -> Result<FolderLock, FolderError> {
-        fs::create_dir_all(self.root()).map_err(|error| FolderError::Io("made", error))?;
+        make(self.root())?;
         let lock = lock(self.root())?;
         if self.run_json().exists() {
             return Err(FolderError::Result);
@@ -83,7 +87,7 @@ impl RunFolder {
     pub fn begin_beside(&self) -> Result<(Self, FolderLock), FolderError> {
         let made = |error| FolderError::Io("made", error);
         if let Some(parent) = self.root().parent() {
-            fs::create_dir_all(parent).map_err(made)?;
+            make(parent)?;
         }
         for number in 1..=MAX_TRIES {
             let root = match number {
@@ -117,6 +121,17 @@ impl RunFolder {
         }
         Ok(lock)
     }
+}
+
+/// Makes a folder and those above it. A file on the way is named: the kernel does not say which it met.
+fn make(folder: &Path) -> Result<(), FolderError> {
+    fs::create_dir_all(folder).map_err(|error| {
+        let file = folder.ancestors().find(|path| path.is_file());
+        file.map_or_else(
+            || FolderError::Io("made", error),
+            |file| FolderError::File(file.display().to_string()),
+        )
+    })
 }
 
 fn lock(folder: &Path) -> Result<FolderLock, FolderError> {
@@ -189,6 +204,30 @@ mod tests {
         fs::write(&part, "{").expect("written");
         let _lock = folder.begin().expect("empty");
         assert!(!part.exists());
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let (dir, _) = folder();
+        let file = dir.path().join("notes.txt");
+        fs::write(&file, "mine").expect("written");
+        for below in [file.clone(), file.join("results")] {
+            for taken in [
+                RunFolder::new(&below).begin(),
+                RunFolder::new(below.join("one"))
+                    .begin_beside()
+                    .map(|(_, lock)| lock),
+            ] {
+                let error = taken.expect_err("a file is in the way");
+                let said = error.to_string();
+                assert!(
+                    said.ends_with("notes.txt is a file, and a result is a folder"),
+                    "{said}"
+                );
+                assert!(error.remedy().contains("a folder"), "{}", error.remedy());
+            }
+        }
+        assert_eq!(fs::read(&file).expect("left as it was"), b"mine");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use timeline::UnixMicros;
 
 use super::calibration::Calibration;
 use super::machine::Machine;
+use super::state::MachineState;
 
 /// The version of `run.json` and `meta.json`, the files that a run writes. `summary.json` is made from them, and has a version of
 /// its own.
@@ -65,6 +66,9 @@ pub struct RunInfo {
     pub digests: BTreeMap<String, String>,
     /// The machine that the run was on.
     pub machine: Machine,
+    /// The state of the machine at the beginning and at the end of the run, and of each part of one that was gone on with.
+    #[serde(default)]
+    pub states: Vec<MachineState>,
     /// The last calibration of this machine before the run; absent where there was none.
     #[serde(default)]
     pub calibration: Option<Calibration>,

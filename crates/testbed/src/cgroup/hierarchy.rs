@@ -20,6 +20,15 @@ pub fn name(guard: u32) -> String {
     format!("xrbench-{guard}")
 }
 
+/// The process number in a [`name`]; none of another folder.
+pub(super) fn guard(name: &str) -> Option<u32> {
+    let number = name.strip_prefix("xrbench-")?;
+    number
+        .parse()
+        .ok()
+        .filter(|guard| self::name(*guard) == name)
+}
+
 /// The folders that the control groups of this name can be: those of this process and those above it, there or not.
 pub fn folders(name: &str) -> Vec<PathBuf> {
     folders_in(&find(), name)

@@ -21,5 +21,6 @@ pub use group::Group;
 pub(crate) use hierarchy::parse;
 pub use hierarchy::{CONTROLLERS_V1, CONTROLLERS_V2, folders, name, serving};
 pub use model::{Limits, Missing, Part, Version};
+pub(crate) use remove::left_over;
 pub use remove::remove;
 pub use tree::Tree;

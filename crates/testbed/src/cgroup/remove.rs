@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use super::hierarchy;
 
 /// How long processes that were killed may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -28,6 +31,33 @@ pub fn remove(folders: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
         }
     }
     failed.map_or(Ok(removed), Err)
+}
+
+/// Removes what is left of labs of which nobody lives, wherever this process can find it: a guard and its reaper may both have
+/// been killed. What still runs in such a group is left, and so is the group.
+pub(crate) fn left_over() {
+    for one in hierarchy::find() {
+        for parent in one.candidates() {
+            left_over_in(parent, is_alive);
+        }
+    }
+}
+
+pub(super) fn left_over_in(parent: &Path, is_alive: impl Fn(u32) -> bool) {
+    for group in below(parent) {
+        let name = group.file_name().unwrap_or_default().to_string_lossy();
+        let guard = hierarchy::guard(&name);
+        if guard.is_some_and(|guard| !is_alive(guard)) && !is_in_use(&group) {
+            // Somebody else may remove it at the same time, or it is another user's.
+            let _ = empty(&group);
+        }
+    }
+}
+
+/// Whether a process has this number.
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().filter(|pid| *pid > 0);
+    pid.is_some_and(|pid| kill(Pid::from_raw(pid), None::<Signal>) != Err(Errno::ESRCH))
 }
 
 /// Removes a group and those in it, and ends what runs there.

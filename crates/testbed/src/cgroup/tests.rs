@@ -175,6 +175,28 @@ fn a_name_that_was_left_behind_gives_way_and_one_in_use_does_not() {
 }
 
 #[test]
+fn groups_of_which_nobody_lives_are_removed_by_the_next_lab() {
+    let fake = Fake::new();
+    let make = |name: &str| {
+        let group = fake.own.join(name);
+        fs::create_dir_all(group.join("cluster-a/pod")).expect("made");
+        group
+    };
+    let [left, alive, used] = ["xrbench-1", "xrbench-2", "xrbench-3"].map(make);
+    let others = ["xrbench-01", "xrbench-1-v2", "xrbench-", "system.slice"].map(make);
+    fs::write(used.join("cluster-a/cgroup.procs"), "4000000").expect("written");
+    remove::left_over_in(&fake.own, |guard| guard == 2);
+    assert!(!left.exists(), "its guard and its reaper were killed");
+    assert!(alive.exists(), "its guard lives");
+    assert!(used.exists(), "something runs in it");
+    assert!(
+        others
+            .iter()
+            .all(|group| group.join("cluster-a/pod").exists())
+    );
+}
+
+#[test]
 fn a_tree_without_hierarchies_counts_nothing_and_says_why() {
     let (version, places, missing) = make::make(&[], "x");
     assert_eq!((version, places.len(), missing.len()), (None, 0, 3));

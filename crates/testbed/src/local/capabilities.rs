@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
+use nix::errno::Errno;
+
 use super::command;
-use super::isolate::namespaces_remedy;
+use super::isolate;
 
 /// Something of this machine that a lab can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,11 +151,14 @@ const TRIALS: [Trial; 12] = [
     },
 ];
 
+/// What the script prints first: it runs in its namespaces.
+const BEGIN: &str = "=begin";
+
 impl Capabilities {
     /// Tries every capability. Nothing is changed on this machine, but a module that the kernel loads by itself may stay.
     pub fn detect() -> Self {
         let mut script =
-            "export PATH=\"$PATH:/usr/local/sbin:/usr/sbin:/sbin\"\necho '=begin'\n".to_owned();
+            format!("export PATH=\"$PATH:/usr/local/sbin:/usr/sbin:/sbin\"\necho '{BEGIN}'\n");
         for (at, trial) in TRIALS.iter().enumerate() {
             // Writing to a String cannot fail.
             let _ = writeln!(
@@ -162,28 +167,40 @@ impl Capabilities {
                 trial.script
             );
         }
-        // As an ordinary user, root of a user namespace: what a lab would be.
-        let as_root: &[&str] = if nix::unistd::geteuid().is_root() {
-            &[]
-        } else {
-            &["--user", "--map-root-user"]
-        };
-        let output = Command::new("unshare")
-            .args(as_root)
-            .args(["--net", "--mount", "sh", "-c", &script])
-            .output();
-        match output {
-            Ok(output) => Self::read(
-                &String::from_utf8_lossy(&output.stdout),
-                &String::from_utf8_lossy(&output.stderr),
-            ),
-            Err(error) => Self::read("", &format!("cannot run unshare: {error}")),
+        let mut complaint = String::new();
+        for user_namespace in isolate::user_namespaces() {
+            let as_root: &[&str] = if user_namespace {
+                &["--user", "--map-root-user"]
+            } else {
+                &[]
+            };
+            let output = Command::new("unshare")
+                .env("LC_ALL", "C")
+                .args(as_root)
+                .args(["--net", "--mount", "sh", "-c", &script])
+                .output();
+            let output = match output {
+                Ok(output) => output,
+                Err(error) => return Self::read("", &format!("cannot run unshare: {error}")),
+            };
+            let said = String::from_utf8_lossy(&output.stdout);
+            if said.contains(BEGIN) {
+                return Self::read(&said, "");
+            }
+            complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         }
+        Self::read("", &complaint)
     }
 
     /// From what the script printed.
     fn read(said: &str, complaint: &str) -> Self {
-        let isolated = said.contains("=begin");
+        let isolated = said.contains(BEGIN);
+        // What unshare(1) prints of an error is the C library's text, in no language but this.
+        let refused = if complaint.contains("No space left on device") {
+            Errno::ENOSPC
+        } else {
+            Errno::EPERM
+        };
         let mut all = vec![Found {
             what: Capability::Namespaces,
             name: "namespaces",
@@ -191,20 +208,27 @@ impl Capabilities {
             found: if isolated {
                 "there".to_owned()
             } else {
-                first_line(complaint)
+                first_line(complaint).replace(
+                    "No space left on device",
+                    "a limit on namespaces is 0, or reached (ENOSPC)",
+                )
             },
             cost: "no lab is possible; runs on this host are",
-            remedy: namespaces_remedy().to_owned(),
+            remedy: isolate::namespaces_remedy(refused).to_owned(),
         }];
         for (at, trial) in TRIALS.iter().enumerate() {
             let answer = said
                 .lines()
                 .find_map(|line| line.strip_prefix(&format!("={at} ")))
                 .and_then(|answer| answer.split_once(' '));
-            let (there, found) = match answer {
-                Some(("0", found)) => (true, found.to_owned()),
-                Some((_, found)) => (false, first_line(found)),
-                None => (false, "not tried, for want of namespaces".to_owned()),
+            let (there, found, remedy) = match answer {
+                Some(("0", found)) => (true, found.to_owned(), trial.remedy),
+                Some((_, found)) => (false, first_line(found), trial.remedy),
+                None => (
+                    false,
+                    "not tried, for want of namespaces".to_owned(),
+                    "that of `namespaces`; then ask again",
+                ),
             };
             all.push(Found {
                 what: trial.what,
@@ -212,7 +236,7 @@ impl Capabilities {
                 there,
                 found,
                 cost: trial.cost,
-                remedy: trial.remedy.to_owned(),
+                remedy: remedy.to_owned(),
             });
         }
         Self { all }
@@ -264,6 +288,12 @@ mod tests {
         let none = Capabilities::read("", "unshare: unshare failed: Operation not permitted");
         assert!(!none.has(Capability::Namespaces) && !none.has(Capability::Ip));
         assert!(none.all[0].found.contains("not permitted"), "{none:?}");
+        // Nobody is told to install what may be there.
+        let untried = &none.all[1];
+        assert!(untried.remedy.contains("`namespaces`"), "{untried:?}");
+        let used_up = Capabilities::read("", "unshare: unshare failed: No space left on device");
+        let found = &used_up.all[0].found;
+        assert!(found.contains("a limit on namespaces"), "{found}");
     }
 
     #[test]

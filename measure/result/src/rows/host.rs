@@ -36,6 +36,12 @@ pub struct HostRow {
     /// How fast the wall clock and the monotonic one were slewed against the processor's own, in parts in a million.
     #[serde(default, serialize_with = "hundredths")]
     pub clock_slew_ppm: f64,
+    /// When the pass began that read this second's figures, which is at its end; absent in results of earlier versions.
+    #[serde(default)]
+    pub pass_from_us: Option<UnixMicros>,
+    /// When that pass had read every process. Frames that were on their way meanwhile shared the processors with it.
+    #[serde(default)]
+    pub pass_to_us: Option<UnixMicros>,
     /// Whether the second counts as disturbed.
     pub disturbed: bool,
     /// The rule that says so; empty for none.

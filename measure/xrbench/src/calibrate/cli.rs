@@ -35,7 +35,7 @@ pub struct CalibrateArgs {
         default_value = "0ms,1ms,2ms,5ms,10ms,20ms,50ms"
     )]
     pub delays: Vec<Span>,
-    /// Repetitions of each, interleaved
+    /// Repetitions of each, interleaved; 2 to 100
     #[arg(long, env = "XR_RUNS", value_name = "N", default_value_t = 3,
         value_parser = clap::value_parser!(u32).range(2..=100))]
     pub runs: u32,

@@ -16,8 +16,11 @@ use crate::run::place::lab_plan::{self, LabCapabilities};
 use crate::run::timer;
 use crate::scenario::{Fabric, Scenario};
 
-/// The socket buffers that the services ask for, in bytes.
-const BUFFER_BYTES: u64 = 2_621_440;
+/// The largest receive buffer that a program asks for by default, in bytes: xr-client's, and that of each end of QUIC.
+const RECEIVE_BUFFER_BYTES: u64 = 2_621_440;
+
+/// The largest send buffer that a program asks for by default, in bytes: that of xr-streamer's `--udp-send-buffer`.
+const SEND_BUFFER_BYTES: u64 = 4_194_304;
 
 /// Room for the strips and the frames of a long run.
 const FREE_BYTES: u64 = 2 << 30;
@@ -144,18 +147,27 @@ fn or_unknown(text: &str) -> &str {
 }
 
 fn buffers() -> [Check; 2] {
+    [
+        ("net.core.rmem_max", RECEIVE_BUFFER_BYTES),
+        ("net.core.wmem_max", SEND_BUFFER_BYTES),
+    ]
+    .map(|(name, least)| {
+        let found = read(&format!("/proc/sys/{}", name.replace('.', "/")));
+        buffer(name, found.parse().unwrap_or(0), least)
+    })
+}
+
+/// One limit of the kernel's. The remedy is for this limit alone, so that no other is lowered by it.
+fn buffer(name: &'static str, bytes: u64, least: u64) -> Check {
     let lack = Lack {
         cost: "a key frame at a high bit rate may overflow the socket: packets are lost inside this machine",
-        remedy: "sudo sysctl -w net.core.rmem_max=2621440 net.core.wmem_max=2621440",
+        remedy: "",
     };
-    let check = |name, path: &str| {
-        let bytes: u64 = read(path).parse().unwrap_or(0);
-        Check::wish(name, bytes >= BUFFER_BYTES, format!("{bytes} bytes"), lack)
-    };
-    [
-        check("net.core.rmem_max", "/proc/sys/net/core/rmem_max"),
-        check("net.core.wmem_max", "/proc/sys/net/core/wmem_max"),
-    ]
+    let mut check = Check::wish(name, bytes >= least, format!("{bytes} bytes"), lack);
+    if check.verdict != Verdict::Good {
+        check.remedy = format!("sudo sysctl -w {name}={least}");
+    }
+    check
 }
 
 fn congestion_control() -> Check {
@@ -172,8 +184,24 @@ fn congestion_control() -> Check {
 }
 
 fn disk() -> Check {
-    let free =
-        nix::sys::statvfs::statvfs(".").map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
+    disk_at(Path::new("."))
+}
+
+fn disk_at(folder: &Path) -> Check {
+    // A file without a name, which is gone at once.
+    if let Err(error) = tempfile::tempfile_in(folder) {
+        return Check::wish(
+            "disk",
+            false,
+            format!("this folder cannot be written into: {error}"),
+            Lack {
+                cost: "a run whose result would go here ends at once",
+                remedy: "change into a folder of your own, or write elsewhere with --out",
+            },
+        );
+    }
+    let free = nix::sys::statvfs::statvfs(folder)
+        .map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
     Check::wish(
         "disk",
         free >= FREE_BYTES,
@@ -224,4 +252,36 @@ fn labs() -> Vec<Check> {
     ));
     checks.push(fits);
     checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_no_good_disk() {
+        // Not even root makes a file there.
+        let check = disk_at(Path::new("/proc"));
+        assert_eq!(check.verdict, Verdict::Lacking);
+        assert!(check.found.contains("cannot be written"), "{check:?}");
+    }
+
+    #[test]
+    fn the_remedy_of_a_buffer_raises_that_one_to_what_is_asked_for() {
+        let small = buffer("net.core.rmem_max", 212_992, RECEIVE_BUFFER_BYTES);
+        assert_eq!(small.remedy, "sudo sysctl -w net.core.rmem_max=2621440");
+        let good = buffer("net.core.wmem_max", 26_214_400, SEND_BUFFER_BYTES);
+        assert_eq!((good.verdict, good.remedy.as_str()), (Verdict::Good, ""));
+        // Once it has been followed, nothing is left to follow.
+        for check in [
+            buffer(
+                "net.core.rmem_max",
+                RECEIVE_BUFFER_BYTES,
+                RECEIVE_BUFFER_BYTES,
+            ),
+            buffer("net.core.wmem_max", SEND_BUFFER_BYTES, SEND_BUFFER_BYTES),
+        ] {
+            assert_eq!(check.verdict, Verdict::Good, "{check:?}");
+        }
+    }
 }

@@ -106,10 +106,11 @@ mod tests {
     use super::*;
 
     /// Where GStreamer, ffmpeg and tesseract are installed: the tests need them.
-    const LOOKED_AT: [&str; 36] = [
+    const LOOKED_AT: [&str; 37] = [
         "programs",
         "xr-lisp",
         "GStreamer",
+        "GStreamer registry",
         "GStreamer elements",
         "RTSP RECORD",
         "ffmpeg",

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::check::{Check, Lack};
 use crate::reference::FONT;
 use crate::run::machine::{first_line, output};
-use crate::run::programs;
+use crate::run::{programs, registry};
 
 /// Elements without which the services cannot work, and Debian's package of each.
 const ELEMENTS: [(&str, &str); 11] = [
@@ -114,7 +114,19 @@ async fn gstreamer() -> Vec<Check> {
             remedy: "apt-get install gstreamer1.0-rtsp",
         },
     );
-    vec![Check::good("GStreamer", version), elements, record]
+    vec![
+        Check::good("GStreamer", version),
+        registry(registry::lack()),
+        elements,
+        record,
+    ]
+}
+
+fn registry(lack: Option<String>) -> Check {
+    let good = lack.is_none();
+    let found = lack.unwrap_or_else(|| "is kept".to_owned());
+    let (cost, remedy) = (registry::COST, registry::REMEDY);
+    Check::wish("GStreamer registry", good, found, Lack { cost, remedy })
 }
 
 async fn ffmpeg() -> Vec<Check> {

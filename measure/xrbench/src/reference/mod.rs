@@ -13,7 +13,7 @@ mod pace;
 
 use std::path::Path;
 
-use ocr::{BAND_HEIGHT, BAND_WIDTH};
+use ocr::{BAND_HEIGHT, BAND_WIDTH, ffmpeg_file};
 pub use pace::pace;
 use settings::FrameRate;
 
@@ -117,7 +117,7 @@ impl Reference<'_> {
         ));
         // Each decoded picture once: by default ffmpeg repeats and drops pictures to keep a rate.
         command.extend(words("-fps_mode passthrough -c:v pgm -f image2pipe -y"));
-        command.push(strips.display().to_string());
+        command.push(name(strips));
         command
     }
 
@@ -130,7 +130,7 @@ impl Reference<'_> {
             Some(("file", path)) if !path.is_empty() => Ok([
                 words("-re -stream_loop -1").as_slice(),
                 &self.start(),
-                &["-i".to_owned(), path.to_owned()],
+                &["-i".to_owned(), name(Path::new(path))],
             ]
             .concat()),
             None if self.source == "test" => Ok([
@@ -158,8 +158,13 @@ impl Reference<'_> {
 /// What both begin with. Standard input is not theirs to read.
 fn begin(progress: &Path) -> Vec<String> {
     let mut command = words("ffmpeg -hide_banner -nostdin -nostats -loglevel warning -progress");
-    command.push(progress.display().to_string());
+    command.push(name(progress));
     command
+}
+
+/// A path as ffmpeg takes it.
+fn name(path: &Path) -> String {
+    ffmpeg_file(path).to_string_lossy().into_owned()
 }
 
 /// A white band at row `top` with the wall clock in it.

@@ -24,8 +24,31 @@ fn a_round_begins_where_it_is_drawn() {
     let line = reference.render_command("http://h/feeds/x", Path::new("p"));
     let line = line.expect("a source that ffmpeg reads").join(" ");
     assert!(
-        line.contains("-stream_loop -1 -ss 1480000us -i media/"),
+        line.contains("-stream_loop -1 -ss 1480000us -i file:media/"),
         "{line}"
+    );
+}
+
+/// A folder that `--out "$(date +%T) run"` makes has colons, which would end the name of a protocol.
+#[test]
+fn every_path_is_a_name_to_ffmpeg() {
+    let reference = Reference {
+        source: "file:12:30 film.mp4",
+        ..defaults()
+    };
+    let folder = Path::new("13:05:00 run");
+    let progress = folder.join("renderer.progress");
+    let render = reference.render_command("http://h/feeds/x", &progress);
+    let play = reference.play_command("rtsp://h/x", &folder.join("strips.pgm"), &progress);
+    let words = [render.expect("a source that ffmpeg reads"), play].concat();
+    let paths: Vec<_> = words
+        .iter()
+        .filter(|word| word.contains("13:05") || word.contains("12:30"))
+        .collect();
+    assert_eq!(paths.len(), 4);
+    assert!(
+        paths.iter().all(|path| path.starts_with("file:1")),
+        "{paths:?}"
     );
 }
 

@@ -167,7 +167,18 @@ fn strips_every(scenario: &Scenario) -> u64 {
         reason = "at most 10^10 s of 480 frames"
     )]
     let every = (scenario.frames() / most).ceil() as u64;
-    every.max(1)
+    // With a factor in common with the distance of key frames it would meet a few places between two of them, and no others.
+    let gop = u64::from(scenario.renderer.gop);
+    (every.max(1)..)
+        .find(|every| are_coprime(*every, gop))
+        .unwrap_or(1)
+}
+
+const fn are_coprime(mut one: u64, mut two: u64) -> bool {
+    while two > 0 {
+        (one, two) = (two, one % two);
+    }
+    one == 1
 }
 
 fn codec(scenario: &Scenario, ops: &str) -> Vec<String> {
@@ -204,6 +215,21 @@ mod tests {
             .remove(0)
     }
 
+    /// One strip in fifteen would meet four of the sixty places between two key frames.
+    #[test]
+    fn strips_are_of_every_place_between_two_key_frames() {
+        for (gop, most) in [(60, 20), (60, 7), (30, 100), (1, 100), (25, 100_000)] {
+            let scenario = scenario(&format!(
+                "duration = \"4s\"\nwarmup = \"1s\"\nrenderer = {{ gop = {gop} }}\nocr = {{ max_frames = {most} }}"
+            ));
+            let every = strips_every(&scenario);
+            let met: std::collections::BTreeSet<_> =
+                (0..gop).map(|strip| strip * every % gop).collect();
+            assert_eq!(met.len() as u64, gop, "one in {every}");
+            assert!(every * most >= 300, "no more than {most} of 300");
+        }
+    }
+
     #[test]
     fn every_option_of_a_scenario_reaches_its_program() {
         let scenario = scenario(
@@ -227,7 +253,7 @@ mod tests {
         all(&line, &to_args(&scenario.client));
         for part in [
             "--url rtsp://h:2/xr --transport tcp --collector http://h:3 --client-id=client",
-            "--strips /out/s/run-1/strips --strips-max=100 --strips-every=3",
+            "--strips /out/s/run-1/strips --strips-max=100 --strips-every=7",
         ] {
             assert!(line.join(" ").contains(part), "{line:?}");
         }

@@ -138,7 +138,7 @@ impl Film {
                 "-of",
                 "json",
             ])
-            .arg(format!("file:{}", path.display()))
+            .arg(ocr::ffmpeg_file(path))
             .output()
             .context("cannot start ffprobe, which the package ffmpeg has")?;
         let said = String::from_utf8_lossy(&output.stderr);

@@ -36,10 +36,7 @@ pub fn finish(
         .with_context(|| format!("cannot read {}", path.display()))?;
     for row in &mut rows {
         row.phase = phase(row, meta);
-        row.disturbed = row
-            .at(Point::Decoded)
-            .or_else(|| row.at(Point::Generated))
-            .and_then(|at| seconds.disturbed(at));
+        row.disturbed = disturbed(row, seconds);
     }
     rows.sort_by_key(|row| (position(row), row.shown));
     let mut text = FrameWriter::begin(Vec::with_capacity(rows.len() * 160))?;
@@ -53,6 +50,12 @@ pub fn finish(
         samples,
         rows: rows.len() as u64,
     })
+}
+
+/// Whether a frame met a disturbed second anywhere on its way; nothing where no second is known of it.
+fn disturbed(row: &FrameRow, seconds: &Seconds) -> Option<bool> {
+    let (from, to) = (row.at(Point::Generated), row.at(Point::Decoded));
+    seconds.disturbed_between(from.or(to)?, to.or(from)?)
 }
 
 /// When a row was generated, as well as that is known.

@@ -24,8 +24,7 @@ pub fn machine() -> Machine {
 
 /// The first line that each program says of its version.
 pub async fn versions(programs: &Programs) -> BTreeMap<String, String> {
-    let mut versions =
-        BTreeMap::from([("xrbench".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
+    let mut versions = BTreeMap::from([("xrbench".to_owned(), own_version())]);
     let asked: [(&str, &Path, &str); 6] = [
         ("xr-renderer", &programs.renderer, "--version"),
         ("xr-streamer", &programs.streamer, "--version"),
@@ -40,6 +39,16 @@ pub async fn versions(programs: &Programs) -> BTreeMap<String, String> {
         }
     }
     versions
+}
+
+/// This program's version, and the commit that it was built from where it was built in a checkout. Changes that were not
+/// committed show in its digest alone.
+pub fn own_version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match env!("XR_BUILT_FROM") {
+        "" => version.to_owned(),
+        commit => format!("{version}, commit {commit}"),
+    }
 }
 
 /// The first line that a program prints; nothing if it fails or takes too long.

@@ -10,6 +10,7 @@
 pub mod addresses;
 pub mod cli;
 mod clocks;
+mod codecs;
 pub mod commands;
 mod content;
 mod course;
@@ -32,6 +33,7 @@ mod progress;
 mod prometheus;
 mod provenance;
 mod reference;
+pub mod registry;
 pub mod repetition;
 mod reports;
 mod resume;

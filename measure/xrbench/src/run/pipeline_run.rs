@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use settings::Role;
 use timeline::UnixMicros;
+use tokio::sync::watch;
 
 use super::commands;
 use super::faults;
@@ -13,8 +14,11 @@ use super::repetition::{Repetition, Stopped, no_first_frame};
 use super::reports::Reports;
 use collect::core::Progress;
 
-/// How long the last measured frames may take to be shown: longer than any player's default buffer.
-const TAIL: Duration = Duration::from_secs(8);
+/// How long nothing may be shown of what was generated last: longer than any player's default buffer.
+const SILENCE: Duration = Duration::from_secs(8);
+
+/// How long the last measured frames may take in all: no latency is longer.
+const LONGEST: Duration = Duration::from_mins(1);
 
 pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> {
     let mut pipeline = Pipeline::up(repetition).await?;
@@ -82,11 +86,42 @@ async fn measure(
     watched(repetition, reports, pipeline, to).await?;
 
     // What was generated at the last moment is still on its way.
-    let passed = progress.wait_for(|progress| progress.generated.is_some_and(|at| at >= to));
-    let _ = repetition
-        .until(tokio::time::timeout(TAIL, passed), &pipeline.running())
-        .await?;
+    let last = last_shown(progress, to, SILENCE, LONGEST);
+    let last = repetition.until(last, &pipeline.running()).await?;
+    if let Err(waited) = last {
+        let detail = format!(
+            "after {:.0} s frames of the measured time had not been shown: they count as lost",
+            waited.as_secs_f64()
+        );
+        repetition.events.now("gave up", "xrbench", &detail);
+    }
     Ok(())
+}
+
+/// Waits until a frame is shown that was generated at or after `to`, however slow the way is: as long as frames go on being
+/// shown, a moment of `silence` aside, and no longer than `longest`.
+///
+/// # Errors
+/// How long it waited in vain.
+async fn last_shown(
+    mut progress: watch::Receiver<Progress>,
+    to: UnixMicros,
+    silence: Duration,
+    longest: Duration,
+) -> Result<(), Duration> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let left = longest.saturating_sub(begun.elapsed());
+        let before = progress.borrow_and_update().shown;
+        let goes_on =
+            progress.wait_for(|now| now.generated.is_some_and(|at| at >= to) || now.shown > before);
+        match tokio::time::timeout(silence.min(left), goes_on).await {
+            Ok(Ok(now)) if now.generated.is_some_and(|at| at >= to) => return Ok(()),
+            Ok(Ok(_)) => {}
+            // Nothing comes any more, or the collector has ended.
+            Ok(Err(_)) | Err(_) => return Err(begun.elapsed()),
+        }
+    }
 }
 
 /// Starts the streamer, then who feeds it, then who plays.
@@ -154,5 +189,61 @@ async fn watched(
             left.as_secs_f64()
         ));
         before = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TO: UnixMicros = UnixMicros(1_000_000);
+
+    fn shown(shown: u64, generated: u64) -> Progress {
+        Progress {
+            shown,
+            generated: Some(UnixMicros(generated)),
+            ..Progress::default()
+        }
+    }
+
+    /// Ten seconds of latency: frames go on being shown, each ten seconds after its generation.
+    #[tokio::test(start_paused = true)]
+    async fn slow_frames_are_waited_for_and_what_has_stopped_is_not() {
+        let (silence, longest) = (Duration::from_secs(8), Duration::from_mins(1));
+        let (tell, told) = watch::channel(shown(0, 0));
+        let slow = tokio::spawn(async move {
+            for second in 1..=20 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                tell.send_replace(shown(second, second * 100_000));
+            }
+            tell
+        });
+        assert_eq!(last_shown(told, TO, silence, longest).await, Ok(()));
+        let tell = slow.await.expect("no panic");
+
+        tell.send_replace(shown(20, 900_000));
+        let about = |waited: Result<(), Duration>, expected: Duration| {
+            let waited = waited.expect_err("in vain");
+            assert!(
+                waited >= expected && waited < expected + Duration::from_millis(50),
+                "{waited:?}"
+            );
+        };
+        // Nothing is shown any more.
+        about(
+            last_shown(tell.subscribe(), TO, silence, longest).await,
+            silence,
+        );
+
+        let told = tell.subscribe();
+        let never = tokio::spawn(async move {
+            for second in 21..200 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                tell.send_replace(shown(second, 900_000));
+            }
+        });
+        // No latency is longer.
+        about(last_shown(told, TO, silence, longest).await, longest);
+        never.abort();
     }
 }

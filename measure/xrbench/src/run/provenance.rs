@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::commands::Programs;
 use super::programs;
-use result::{Machine, RunInfo};
+use result::{Machine, MachineState, RunInfo};
 
 /// SHA-256 digests of the programs, where they run from this machine, and of the films, by program or path.
 ///
@@ -57,38 +57,68 @@ fn digest(path: &Path) -> anyhow::Result<String> {
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The first thing in which the programs, films or machine of an earlier part of a result differ from those here; none where
-/// what is added may stand beside it.
-pub(super) fn unlike(
-    earlier: &RunInfo,
-    digests: &BTreeMap<String, String>,
-    machine: &Machine,
-) -> Option<String> {
-    let differs = digests.iter().find(|(name, digest)| {
-        // Earlier versions kept none.
-        let before = earlier.digests.get(*name);
-        before.is_some_and(|before| before != *digest)
-    });
-    if let Some((name, digest)) = differs {
-        let before = &earlier.digests[name];
-        return Some(format!(
-            "{name} had the SHA-256 {before:.12}, and has {digest:.12}"
-        ));
-    }
-    let of = |machine: &Machine| {
-        [
-            ("host", machine.host.clone()),
-            ("kernel", machine.kernel.clone()),
-            ("processor", machine.cpu.clone()),
-            ("number of processors", machine.cores.to_string()),
-            ("memory", format!("{} bytes", machine.memory_bytes)),
-        ]
-    };
-    of(&earlier.machine)
-        .into_iter()
-        .zip(of(machine))
-        .find(|(before, here)| before != here)
-        .map(|((what, before), (_, here))| format!("its {what} was {before:?}, and is {here:?}"))
+/// What would go on with a result.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Here<'a> {
+    /// Digests of programs and films.
+    pub(super) digests: &'a BTreeMap<String, String>,
+    /// Versions of programs and codecs.
+    pub(super) versions: &'a BTreeMap<String, String>,
+    /// The machine.
+    pub(super) machine: &'a Machine,
+    /// How the machine is set now.
+    pub(super) state: &'a MachineState,
+}
+
+/// The first thing in which the programs, films, codecs or machine of an earlier part of a result differ from those here; none
+/// where what is added may stand beside it. What an earlier version did not write is not compared.
+pub(super) fn unlike(earlier: &RunInfo, here: Here<'_>) -> Option<String> {
+    let short = |digest: &str| format!("{digest:.12}");
+    let whole = |text: &str| format!("{text:?}");
+    let set_before = earlier.states.first();
+    let digest = differs(&earlier.digests, here.digests)
+        .map(|(name, of)| told(&format!("{name}'s SHA-256"), of.map(short)));
+    digest
+        .or_else(|| {
+            let version = differs(&earlier.versions, here.versions);
+            version.map(|(name, of)| told(&format!("the version of {name}"), of.map(whole)))
+        })
+        .or_else(|| {
+            let [before, now] = [&earlier.machine, here.machine].map(kind);
+            let kind = differs(&before, &now);
+            kind.map(|(name, of)| told(&format!("its {name}"), of.map(whole)))
+        })
+        .or_else(|| {
+            let setting = differs(&set_before?.settings, &here.state.settings);
+            setting.map(|(name, of)| told(&format!("its setting of {name}"), of.map(whole)))
+        })
+}
+
+fn told(what: &str, [before, now]: [String; 2]) -> String {
+    format!("{what} was {before}, and is {now}")
+}
+
+/// The first value that both have and that is not the same, before and now.
+fn differs<'a>(
+    before: &'a BTreeMap<String, String>,
+    now: &'a BTreeMap<String, String>,
+) -> Option<(&'a str, [&'a str; 2])> {
+    now.iter().find_map(|(name, now)| {
+        let before = before.get(name).filter(|before| *before != now)?;
+        Some((name.as_str(), [before.as_str(), now.as_str()]))
+    })
+}
+
+/// What makes a machine another one.
+fn kind(machine: &Machine) -> BTreeMap<String, String> {
+    let of = [
+        ("host", machine.host.clone()),
+        ("kernel", machine.kernel.clone()),
+        ("processor", machine.cpu.clone()),
+        ("number of processors", machine.cores.to_string()),
+        ("memory in bytes", machine.memory_bytes.to_string()),
+    ];
+    of.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 #[cfg(test)]
@@ -114,28 +144,63 @@ mod tests {
 
     #[test]
     fn another_build_and_another_machine_are_told() {
-        let of = |digest: &str| BTreeMap::from([("xr-client".to_owned(), digest.to_owned())]);
+        let of = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let set = |thp: &str| MachineState {
+            settings: of("transparent huge pages", thp),
+            ..MachineState::default()
+        };
         let earlier = RunInfo {
-            digests: of("aa"),
+            digests: of("xr-client", "aa"),
+            versions: of("x264enc", "plugin 1.22.0"),
+            states: vec![set("madvise"), set("always")],
             ..RunInfo::default()
         };
         let machine = Machine::default();
-        assert_eq!(unlike(&earlier, &of("aa"), &machine), None);
-        let said = unlike(&earlier, &of("bb"), &machine).expect("another build");
-        assert!(
-            said.contains("xr-client had the SHA-256 aa, and has bb"),
-            "{said}"
-        );
         let other = Machine {
             kernel: "6.1".into(),
             ..Machine::default()
         };
-        let said = unlike(&earlier, &of("aa"), &other).expect("another kernel");
-        assert!(
-            said.contains("its kernel was \"\", and is \"6.1\""),
-            "{said}"
-        );
+        let same = Here {
+            digests: &earlier.digests,
+            versions: &earlier.versions,
+            machine: &machine,
+            state: &earlier.states[0],
+        };
+        assert_eq!(unlike(&earlier, same), None);
+        let (digests, versions) = (of("xr-client", "bb"), of("x264enc", "plugin 1.24.0"));
+        for (here, expected) in [
+            (
+                Here {
+                    digests: &digests,
+                    ..same
+                },
+                "xr-client's SHA-256 was aa, and is bb",
+            ),
+            (
+                Here {
+                    versions: &versions,
+                    ..same
+                },
+                "the version of x264enc was \"plugin 1.22.0\", and is \"plugin 1.24.0\"",
+            ),
+            (
+                Here {
+                    machine: &other,
+                    ..same
+                },
+                "its kernel was \"\", and is \"6.1\"",
+            ),
+            (
+                Here {
+                    state: &set("never"),
+                    ..same
+                },
+                "its setting of transparent huge pages was \"madvise\", and is \"never\"",
+            ),
+        ] {
+            assert_eq!(unlike(&earlier, here).as_deref(), Some(expected));
+        }
         let of_an_old_version = RunInfo::default();
-        assert_eq!(unlike(&of_an_old_version, &of("bb"), &machine), None);
+        assert_eq!(unlike(&of_an_old_version, same), None);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use service::clock;
-use settings::{Role, Span};
+use settings::{FrameRate, Role, Span};
 use tokio::time::Instant;
 
 use super::commands;
@@ -61,13 +61,20 @@ async fn measure(repetition: &mut Repetition<'_>, pipeline: &mut Pipeline) -> Re
     repetition.measure_from(clock::now());
     shown.step(&format!("measuring for {}", scenario.duration));
     repetition.pass(scenario.duration.0, &running).await?;
-    // What was generated at the last moment is still on its way: through defaults, some two seconds.
-    let tail = if scenario.pipeline == result::Pipeline::Reference {
-        3_000
+    // What was generated at the last moment is still on its way.
+    let tail = tail(scenario.pipeline, scenario.fps);
+    repetition.pass(tail, &running).await
+}
+
+/// How long ffmpeg may hold the last pictures. Through defaults it holds some 53 of them, most in x264's look-ahead, which is two
+/// seconds at 25 pictures a second and five at 10.
+fn tail(pipeline: result::Pipeline, fps: FrameRate) -> Duration {
+    let (pictures, least) = if pipeline == result::Pipeline::Reference {
+        (80.0, Duration::from_secs(3))
     } else {
-        500
+        (10.0, Duration::from_millis(500))
     };
-    repetition.pass(Duration::from_millis(tail), &running).await
+    Duration::from_secs_f64(pictures / fps.as_f64()).max(least)
 }
 
 async fn start(
@@ -123,4 +130,23 @@ fn judge_pace(repetition: &mut Repetition<'_>) {
     }
     repetition.meta.overloaded = !why.is_empty();
     repetition.meta.overloaded_why = (!why.is_empty()).then(|| why.join("; "));
+}
+
+#[cfg(test)]
+mod tests {
+    use result::Pipeline;
+
+    use super::*;
+
+    #[test]
+    fn a_slow_rate_is_given_the_time_that_its_look_ahead_takes() {
+        let of = |pipeline, fps: &str| tail(pipeline, fps.parse().expect("a rate")).as_secs_f64();
+        for (fps, p50_s) in [("10", 5.3), ("15", 3.6), ("25", 2.2), ("60", 1.0)] {
+            assert!(
+                of(Pipeline::Reference, fps) > p50_s,
+                "{fps} pictures a second"
+            );
+            assert!(of(Pipeline::ReferenceTuned, fps) >= 0.5);
+        }
+    }
 }

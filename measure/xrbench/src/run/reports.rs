@@ -119,7 +119,10 @@ impl Reports {
             Self::Pod(follower) => {
                 let progress = follower.progress();
                 let clocks = follower.finish().await?;
-                let told = format!("{:?}", *progress.borrow());
+                let Progress { shown, unread, .. } = *progress.borrow();
+                let told = format!(
+                    "{shown} frames shown, {unread} of them unread, by a collector that is a pod"
+                );
                 Ok((told, clocks))
             }
         }

@@ -1,14 +1,13 @@
 //! `--resume`: a run that was stopped goes on where it was, in the same folder and the same order.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use service::ConfigError;
 
-use super::provenance;
-use result::{Machine, PlannedRepetition, RunFolder, RunInfo, RunState, settle, unlike};
+use super::provenance::{self, Here};
+use result::{PlannedRepetition, RunFolder, RunInfo, RunState, settle, unlike};
 
 /// What stands of an earlier run.
 #[derive(Debug)]
@@ -19,12 +18,11 @@ pub(super) struct Earlier {
 
 /// Reads what stands in `folder`, and checks that it is of the same scenario file: figures of two different files in one
 /// result would be compared as if they were one. `wanted` is the file as it was understood now.
-/// `digests` and `machine` are of what would go on.
+/// `here` is what would go on.
 pub(super) fn earlier(
     folder: &RunFolder,
     wanted: &serde_json::Value,
-    digests: &BTreeMap<String, String>,
-    machine: &Machine,
+    here: Here<'_>,
 ) -> anyhow::Result<Earlier> {
     let wrong = |why: String, remedy: &str| {
         ConfigError::new(
@@ -47,7 +45,7 @@ pub(super) fn earlier(
         )
         .into());
     }
-    if let Some(what) = provenance::unlike(&info, digests, machine) {
+    if let Some(what) = provenance::unlike(&info, here) {
         let why = format!("it was begun by other programs, with another film or elsewhere: {what}");
         return Err(wrong(
             why,
@@ -94,8 +92,10 @@ pub(super) fn set_aside(folder: &RunFolder, slot: &PlannedRepetition) -> anyhow:
 mod tests {
     use serde_json::json;
 
+    use std::collections::BTreeMap;
+
     use super::*;
-    use result::{RUN_VERSION, RepetitionMeta, write_json};
+    use result::{Machine, MachineState, RUN_VERSION, RepetitionMeta, write_json};
 
     fn stopped(complete: &[bool]) -> (tempfile::TempDir, RunFolder) {
         let dir = tempfile::tempdir().expect("a temporary folder");
@@ -128,7 +128,22 @@ mod tests {
 
     fn resumed(folder: &RunFolder, seed: u64) -> anyhow::Result<Earlier> {
         let file = json!({"seed": seed, "scenario": [{"name": "s"}]});
-        earlier(folder, &file, &BTreeMap::new(), &Machine::default())
+        on(folder, &file, &Machine::default())
+    }
+
+    fn on(
+        folder: &RunFolder,
+        file: &serde_json::Value,
+        machine: &Machine,
+    ) -> anyhow::Result<Earlier> {
+        let (nothing, state) = (BTreeMap::new(), MachineState::default());
+        let here = Here {
+            digests: &nothing,
+            versions: &nothing,
+            machine,
+            state: &state,
+        };
+        earlier(folder, file, here)
     }
 
     #[test]
@@ -139,7 +154,7 @@ mod tests {
             ..Machine::default()
         };
         let file = json!({"seed": 1, "scenario": [{"name": "s"}]});
-        let error = earlier(&folder, &file, &BTreeMap::new(), &machine).expect_err("another");
+        let error = on(&folder, &file, &machine).expect_err("another");
         assert!(error.to_string().contains("its host was"), "{error}");
     }
 

@@ -22,11 +22,13 @@ use super::place::{self, Means};
 use super::plan::{Plan, Subject};
 use super::progress::Progress;
 use super::prometheus::{self, Scraping};
+use super::provenance::{self, Here};
 use super::repetition::{RunContext, Stopped};
-use super::{course, dry, machine, programs, provenance, resume, strips};
+use super::{codecs, course, dry, machine, programs, registry, resume, strips};
 use crate::scenario::File;
 use result::{
-    FolderLock, PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, kept, write_json,
+    FolderLock, MachineState, PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, kept,
+    write_json,
 };
 
 /// The run was stopped by Ctrl-C; what was measured before is readable.
@@ -225,8 +227,16 @@ async fn run_on(
     let machine = machine::machine();
     let ours = means.clusters.is_none().then_some(programs);
     let digests = provenance::digests(ours, contents.films()).await?;
-    let (info, complete) = if options.resume {
-        let earlier = resume::earlier(&folder, &understood, &digests, &machine)?;
+    let versions = versions(programs, means.clusters.as_deref()).await;
+    let state = MachineState::now(clock::now());
+    let here = Here {
+        digests: &digests,
+        versions: &versions,
+        machine: &machine,
+        state: &state,
+    };
+    let (mut info, complete) = if options.resume {
+        let earlier = resume::earlier(&folder, &understood, here)?;
         (earlier.info, earlier.complete)
     } else {
         let info = RunInfo {
@@ -240,7 +250,7 @@ async fn run_on(
             order: plan.order.clone(),
             scenarios: plan.scenarios(file),
             digests,
-            versions: versions(programs, means.clusters.as_deref()).await,
+            versions,
             // How far this machine's latencies can be believed says nothing of others'.
             calibration: kept::kept(&machine).filter(|_| means.clusters.is_none()),
             machine,
@@ -249,6 +259,11 @@ async fn run_on(
         };
         (info, Vec::new())
     };
+    info.states.push(state);
+    if let Some(lack) = registry::lack().filter(|_| means.clusters.is_none()) {
+        let (costs, remedy) = (registry::COST, registry::REMEDY);
+        tracing::warn!(costs, remedy, "no registry of GStreamer's plugins: {lack}");
+    }
     let run = Run {
         file,
         plan: &plan,
@@ -279,9 +294,11 @@ async fn versions(
     clusters: Option<&KubeTarget>,
 ) -> std::collections::BTreeMap<String, String> {
     let Some(target) = clusters else {
-        return machine::versions(programs).await;
+        let mut versions = machine::versions(programs).await;
+        versions.extend(codecs::versions().await);
+        return versions;
     };
-    let own = ("xrbench".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let own = ("xrbench".to_owned(), machine::own_version());
     target.programs().into_iter().chain([own]).collect()
 }
 
@@ -315,6 +332,7 @@ impl Run<'_> {
         let result = self.measure_and_read(&progress).await;
         progress.end();
         info.ended_us = Some(clock::now());
+        info.states.push(MachineState::now(clock::now()));
         (info.state, info.error) = match &result {
             Ok(()) => (RunState::Finished, None),
             Err(error) if error.is::<Interrupted>() => (RunState::Interrupted, None),
@@ -493,10 +511,10 @@ fn take(folder: &RunFolder, options: &RunOptions) -> anyhow::Result<(RunFolder, 
         RunOptions { out: None, .. } => folder.begin_beside(),
     };
     taken.map_err(|error| {
-        let origin = if options.resume {
-            "--out (XR_OUT) with --resume"
-        } else {
-            "--out (XR_OUT)"
+        let origin = match options {
+            RunOptions { resume: true, .. } => "--out (XR_OUT) with --resume",
+            RunOptions { out: Some(_), .. } => "--out (XR_OUT)",
+            RunOptions { out: None, .. } => "the default of --out (XR_OUT)",
         };
         let (value, why) = (folder.root().display().to_string(), error.to_string());
         ConfigError::new(origin, value, why, error.remedy()).into()

@@ -77,7 +77,16 @@ pub(crate) struct Settings {
     pub(crate) apparmor: Option<u64>,
     /// The sysctl `user.max_user_namespaces`.
     pub(crate) max: Option<u64>,
+    /// A limit on namespaces of another kind that is 0, which the kernel tells by `ENOSPC`.
+    pub(crate) none_of: Option<&'static str>,
 }
+
+/// The limits on the other kinds of namespaces that are made here.
+const LIMITS: [&str; 3] = [
+    "user.max_net_namespaces",
+    "user.max_mnt_namespaces",
+    "user.max_pid_namespaces",
+];
 
 impl Settings {
     pub(crate) fn read() -> Self {
@@ -86,11 +95,32 @@ impl Settings {
             debian_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
             apparmor: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
             max: number("/proc/sys/user/max_user_namespaces"),
+            none_of: LIMITS
+                .into_iter()
+                .find(|limit| number(&format!("/proc/sys/{}", limit.replace('.', "/"))) == Some(0)),
         }
     }
 
-    /// What lets an ordinary user make user namespaces, as far as the settings tell.
-    pub(crate) fn remedy(self) -> &'static str {
+    /// What lets this user make namespaces, as far as the settings and what the kernel answered tell.
+    pub(crate) fn remedy(self, refused: Errno) -> &'static str {
+        if refused == Errno::ENOSPC {
+            return match self.none_of {
+                Some("user.max_net_namespaces") => {
+                    "allow network namespaces: sudo sysctl -w user.max_net_namespaces=15000"
+                }
+                Some("user.max_mnt_namespaces") => {
+                    "allow mount namespaces: sudo sysctl -w user.max_mnt_namespaces=15000"
+                }
+                Some(_) => "allow process namespaces: sudo sysctl -w user.max_pid_namespaces=15000",
+                None if self.max == Some(0) => {
+                    "run as root, or allow user namespaces: sudo sysctl -w user.max_user_namespaces=15000"
+                }
+                None => {
+                    "a limit on namespaces is reached, which is no matter of disks: end what else makes them, or raise the limits \
+                     that `sysctl user` shows"
+                }
+            };
+        }
         if self.debian_clone == Some(0) {
             "run as root, or allow user namespaces: sudo sysctl -w kernel.unprivileged_userns_clone=1"
         } else if self.max == Some(0) {
@@ -115,6 +145,7 @@ mod tests {
             debian_clone: Some(1),
             apparmor: Some(0),
             max: Some(1000),
+            none_of: None,
         };
         let cases = [
             (
@@ -142,7 +173,31 @@ mod tests {
             (Settings::default(), "container"),
         ];
         for (settings, word) in cases {
-            assert!(settings.remedy().contains(word), "{settings:?}");
+            let said = settings.remedy(Errno::EPERM);
+            assert!(said.contains(word), "{settings:?}");
         }
+    }
+
+    #[test]
+    fn a_limit_that_is_reached_is_named_and_not_taken_for_a_full_disk() {
+        for limit in LIMITS {
+            let settings = Settings {
+                none_of: Some(limit),
+                ..Settings::default()
+            };
+            let remedy = settings.remedy(Errno::ENOSPC);
+            assert!(remedy.contains(&format!("{limit}=15000")), "{remedy}");
+        }
+        let forbidden = Settings {
+            max: Some(0),
+            ..Settings::default()
+        };
+        assert!(
+            forbidden
+                .remedy(Errno::ENOSPC)
+                .contains("max_user_namespaces")
+        );
+        let used_up = Settings::default().remedy(Errno::ENOSPC);
+        assert!(used_up.contains("no matter of disks"), "{used_up}");
     }
 }

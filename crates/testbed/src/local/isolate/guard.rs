@@ -62,6 +62,13 @@ fn guarded(
     code
 }
 
+/// Whether to try with a user namespace, in the order of trying: root needs none, unless it is a container's without the
+/// capability.
+pub(super) fn user_namespaces() -> impl Iterator<Item = bool> {
+    let without = geteuid().is_root().then_some(false);
+    without.into_iter().chain([true])
+}
+
 /// What every attempt to get the namespaces needs.
 struct Attempt<'a> {
     guard: u32,
@@ -75,16 +82,10 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Root needs no user namespace, unless it is a container's without the capability; process numbers of its own need
-    /// a fresh `/proc`, which some containers forbid.
+    /// Process numbers of its own need a fresh `/proc`, which some containers forbid.
     fn first_that_works(&self) -> Result<Pid, EnterError> {
-        let users: &[bool] = if geteuid().is_root() {
-            &[false, true]
-        } else {
-            &[true]
-        };
         let mut last = (Step::Namespaces, Errno::UnknownErrno);
-        for &user_namespace in users {
+        for user_namespace in user_namespaces() {
             for pid_namespace in [true, false] {
                 let isolation = Isolation {
                     user_namespace,
@@ -101,7 +102,7 @@ impl Attempt<'_> {
         Err(EnterError::Refused {
             step,
             source,
-            remedy: Settings::read().remedy().to_owned(),
+            remedy: Settings::read().remedy(source).to_owned(),
         })
     }
 

@@ -28,11 +28,17 @@ use std::net::TcpListener;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 
 use isolation::MARKER;
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-/// What lets an ordinary user make namespaces here, as far as the kernel's settings tell.
-pub fn namespaces_remedy() -> &'static str {
-    failure::Settings::read().remedy()
+/// Whether namespaces are tried with a user namespace, in the order of trying.
+pub fn user_namespaces() -> impl Iterator<Item = bool> {
+    guard::user_namespaces()
+}
+
+/// What lets this user make namespaces here, as far as the kernel's settings and its answer tell.
+pub fn namespaces_remedy(refused: Errno) -> &'static str {
+    failure::Settings::read().remedy(refused)
 }
 
 /// Runs the calling program again in namespaces of its own. To be called at the start of `main`, before any thread.

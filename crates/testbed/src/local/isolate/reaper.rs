@@ -14,6 +14,8 @@ use crate::cgroup;
 ///
 /// The caller has one thread.
 pub(super) fn start(guard: u32, life: &OwnedFd) -> io::Result<Pid> {
+    // What no reaper has lived to remove.
+    cgroup::left_over();
     // Before the lab exists: the rule tells where it will be.
     let folders = cgroup::folders(&cgroup::name(guard));
     #[expect(unsafe_code, reason = "the one way to get a process from a process")]

@@ -15,12 +15,13 @@ use collect::{Live, Used};
 use parking_lot::Mutex;
 use service::clock;
 use testbed::cgroup::Group;
+use testbed::real_time::give_way;
 use testbed::resources::Sample;
 use timeline::UnixMicros;
 
 use super::events::Events;
 use super::host::{CLOCK_STEP_US, CpuTicks, Second};
-use super::timer::{LateTimer, become_real_time};
+use super::timer::LateTimer;
 use crate::scenario::Disturbed;
 use processes::{Processes, Watched};
 use result::RepetitionFolder;
@@ -28,6 +29,10 @@ use result::machine::load1;
 use result::rows::{HostRow, ResourceRow, Writer};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The pause between two processes of one pass, in which whoever waited has the processor: a pass in one go would be longer than
+/// a frame takes to decode.
+const BREATH: Duration = Duration::from_millis(4);
 
 /// A sampler at work. Dropping it ends its thread.
 #[derive(Debug)]
@@ -87,6 +92,23 @@ impl Seconds {
     }
 }
 
+impl Seconds {
+    /// Whether any second that meets the time from `from` to `to` was disturbed; nothing where none meets it.
+    pub fn disturbed_between(&self, from: UnixMicros, to: UnixMicros) -> Option<bool> {
+        let ends = [self.disturbed(from), self.disturbed(to)];
+        let within = if self.spans.is_sorted_by_key(|(from, _, _)| *from) {
+            let first = self.spans.partition_point(|(begin, _, _)| *begin <= from);
+            &self.spans[first..]
+        } else {
+            // The seconds in which a clock was set are disturbed, and its instants are in no order.
+            &[]
+        };
+        let within = within.iter().take_while(|(begin, _, _)| *begin <= to);
+        let within = within.map(|(_, _, disturbed)| *disturbed);
+        ends.into_iter().flatten().chain(within).max()
+    }
+}
+
 impl Sampler {
     /// Starts sampling into a repetition's folder.
     pub fn start(
@@ -106,8 +128,9 @@ impl Sampler {
         let thread = std::thread::Builder::new()
             .name("sampler".into())
             .spawn(move || {
-                // A sample that comes late says "between": it must not wait behind what it watches.
-                become_real_time();
+                // It must not hold up what it watches. A sample that comes late says "between": each counts its own time. Where
+                // the kernel refuses, it is a thread as any other.
+                give_way();
                 let mut sampling = Sampling {
                     shared: loop_shared,
                     resources,
@@ -117,14 +140,19 @@ impl Sampler {
                     events,
                     live,
                     processes: Processes::default(),
+                    read: BTreeMap::new(),
                     last,
                 };
-                let mut due = Instant::now() + SECOND;
+                // At another moment of each repetition: its passes would meet the same pictures in all of them, and what they
+                // cost those would be no error that repetitions average.
+                let mut due = Instant::now() + SECOND + SECOND.mul_f64(fastrand::f64());
                 loop {
                     let ended = stopped.recv_timeout(due.saturating_duration_since(Instant::now()));
                     due += SECOND;
-                    sampling.second()?;
-                    if ended != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                    let is_last = ended != Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+                    // Nothing is left to be held up at the end.
+                    sampling.second(if is_last { Duration::ZERO } else { BREATH })?;
+                    if is_last {
                         return Ok(());
                     }
                 }
@@ -238,15 +266,19 @@ struct Sampling {
     events: Events,
     live: Arc<Live>,
     processes: Processes,
+    /// When each process was read last.
+    read: BTreeMap<u32, Instant>,
     last: Reading,
 }
 
 impl Sampling {
-    fn second(&mut self) -> anyhow::Result<()> {
+    /// Reads the machine and every process, with a pause after each.
+    fn second(&mut self, breath: Duration) -> anyhow::Result<()> {
         let (from, now) = (self.last, Reading::now());
         self.last = now;
         let elapsed = now.steady.saturating_duration_since(from.steady);
-        let ours = self.processes(now.wall, elapsed)?;
+        let ours = self.processes(now, elapsed, breath)?;
+        let pass_us = u64::try_from(now.steady.elapsed().as_micros()).unwrap_or(u64::MAX);
         let mut second = Second::between(from.cpu, now.cpu, ours);
         second.load1 = load1();
         second.late_us = self.timer.take_worst_us();
@@ -284,6 +316,8 @@ impl Sampling {
             late_counts: self.timer.is_real_time(),
             clock_step_us: second.clock_step_us,
             clock_slew_ppm: second.clock_slew_ppm,
+            pass_from_us: Some(now.wall),
+            pass_to_us: Some(UnixMicros(now.wall.0.saturating_add(pass_us))),
             disturbed: why.is_some(),
             why: why.unwrap_or_default().to_owned(),
         })?;
@@ -291,7 +325,13 @@ impl Sampling {
     }
 
     /// Samples every process, this one too; returns the ticks that they used in this second.
-    fn processes(&mut self, at: UnixMicros, elapsed: Duration) -> anyhow::Result<u64> {
+    fn processes(
+        &mut self,
+        now: Reading,
+        elapsed: Duration,
+        breath: Duration,
+    ) -> anyhow::Result<u64> {
+        let at = now.wall;
         let ended = std::mem::take(&mut *self.shared.ended.lock());
         let mut running: Vec<Watched> = self.shared.watched.lock().values().cloned().collect();
         running.push(Watched::ourselves());
@@ -299,11 +339,17 @@ impl Sampling {
             .iter()
             .map(|(of, used)| self.processes.ended(of, used, at, elapsed));
         let mut lines: Vec<_> = last.collect();
-        lines.extend(
-            running
-                .iter()
-                .filter_map(|of| self.processes.running(of, at, elapsed)),
-        );
+        for of in &running {
+            // It was read as much later in this pass as in the last one, or else its own time is longer.
+            let elapsed = self
+                .read
+                .insert(of.pid, Instant::now())
+                .map_or(elapsed, |last| last.elapsed());
+            lines.extend(self.processes.running(of, at, elapsed));
+            std::thread::sleep(breath);
+        }
+        self.read
+            .retain(|pid, _| running.iter().any(|of| of.pid == *pid));
         let ours = lines.iter().map(|line| line.ticks).sum::<u64>();
         let mut rows: Vec<_> = lines.into_iter().map(|line| line.row).collect();
         rows.append(&mut self.shared.rows.0.lock());

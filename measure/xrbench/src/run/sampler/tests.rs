@@ -34,6 +34,24 @@ fn an_instant_finds_its_second() {
     assert_eq!(found, expected);
 }
 
+/// A latency of more than a second is as disturbed as any second of it.
+#[test]
+fn a_frame_is_disturbed_that_crossed_a_disturbed_second() {
+    let us = UnixMicros;
+    let seconds = Seconds {
+        spans: vec![
+            (us(10), us(20), false),
+            (us(20), us(30), true),
+            (us(30), us(40), false),
+        ],
+        ..Seconds::default()
+    };
+    let found = [(12, 35), (12, 20), (25, 35), (12, 15), (31, 39), (41, 45)]
+        .map(|(from, to)| seconds.disturbed_between(us(from), us(to)));
+    let (yes, no) = (Some(true), Some(false));
+    assert_eq!(found, [yes, yes, yes, no, no, None]);
+}
+
 /// Two seconds on, one and a half back, and on: what came in the second of the step is of a disturbed one, whenever it says it was.
 #[test]
 fn a_clock_that_was_set_back_leaves_no_quiet_second_where_it_was() {
