@@ -8,11 +8,15 @@ mod config;
 mod hole;
 mod map_server;
 mod policy;
+mod publishing;
+mod recalls;
 mod refused;
 mod registering;
 mod registrations;
+mod restarting;
 mod saved;
 mod solicitations;
+mod subscription;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
