@@ -100,7 +100,7 @@ async fn allocate(
         Ok(eid)
     })
     .await?
-    .map_err(|error| not_allocated(&service, &error))?;
+    .map_err(|error| not_allocated(&state, &service, &error))?;
     Ok(Json(Allocated::new(service, &eid)))
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn put(
         Ok(eid)
     });
     let eid = set.await?.map_err(|error| match error {
-        NotHere::Allocated(error) => not_allocated(&service, &error),
+        NotHere::Allocated(error) => not_allocated(&state, &service, &error),
         NotHere::Registered(why) => {
             state.with_server(|server, _| server.count(why.label()));
             Problem::new(

@@ -4,6 +4,8 @@
 //! [`MapServer::next_time`] asked for, and [`MapServer::poll_transmit`] gives what is to be sent.
 
 mod answers;
+#[cfg(test)]
+mod bad_input;
 mod config;
 mod hole;
 mod map_server;

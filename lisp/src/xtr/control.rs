@@ -14,7 +14,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Receiver;
 
 use crate::data::table::{Path, Table};
-use crate::edge::{Control, Event};
+use crate::edge::{Control, Event, Ignored};
 use crate::eid::{Eid, InstanceId};
 use crate::mapping::Mapping;
 use crate::ports::CONTROL_PORT;
@@ -246,7 +246,7 @@ impl ControlPlane {
                     self.install(now);
                 }
             } else if let Err(ignored) = self.control.handle(source, bytes, now) {
-                tracing::debug!(%source, "ignored: {ignored}");
+                tell(source, ignored);
             }
         }
     }
@@ -349,6 +349,19 @@ impl ControlPlane {
         if let (Some(said), Some(ways)) = (&mut self.said, ways) {
             said.change(ways, at_ns);
         }
+    }
+}
+
+/// Each is counted too; the log lets through so many lines of one place in a time.
+fn tell(source: SocketAddr, ignored: Ignored) {
+    match ignored {
+        // What an ordinary network leads to: what came twice, or came late.
+        Ignored::Replay { nonce, last } if nonce == last => {
+            tracing::debug!(%source, "ignored: {ignored}");
+        }
+        Ignored::NotOurs(_) => tracing::debug!(%source, "ignored: {ignored}"),
+        Ignored::Unasked => tracing::info!(%source, "ignored: {ignored}"),
+        _ => tracing::warn!(%source, "ignored: {ignored}"),
     }
 }
 
