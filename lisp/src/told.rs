@@ -25,6 +25,8 @@ pub enum Told {
     },
     /// A tunnel router has these locators from now on.
     Moved { at_ns: u64, locators: Vec<IpAddr> },
+    /// A tunnel router has what it registers on its link from now on, or no more.
+    Attached { at_ns: u64, is_attached: bool },
     /// An agent has had its cluster registered for its service; the time is that of its request.
     Registered { at_ns: u64 },
     /// An agent has had its cluster withdrawn from its service; the time is that of its request.
@@ -69,6 +71,7 @@ impl Told {
                 eid,
                 locators,
             } => (at_ns, format!("{eid} {}", addresses(locators))),
+            Self::Attached { at_ns, is_attached } => (at_ns, is_attached.to_string()),
             Self::Moved { at_ns, locators } => (at_ns, addresses(locators)),
             Self::Registered { at_ns } | Self::Withdrawn { at_ns } => (at_ns, String::new()),
             Self::Lost { at_ns, cluster } => (at_ns, cluster.clone()),

@@ -31,7 +31,7 @@ pub(crate) enum What {
     Data(DataArgs),
     /// How long a service is away that fails in one cluster and runs in another, with a publication, a solicitation, probes and names; as root
     Recovery(RecoveryArgs),
-    /// How long a client is away whose tunnel router gets another address, with a publication and a solicitation; as root
+    /// How long a client is away that gets another tunnel router, or its tunnel router another address; as root
     Mobility(MobilityArgs),
     /// The agent of a cluster without a Kubernetes
     #[command(hide = true)]
