@@ -9,6 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::eid::Eid;
+use crate::services::ServiceName;
 
 /// Something that has happened in a program; times are nanoseconds on `CLOCK_MONOTONIC`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
@@ -25,10 +26,33 @@ pub enum Told {
     },
     /// A tunnel router has these locators from now on.
     Moved { at_ns: u64, locators: Vec<IpAddr> },
+    /// A tunnel router has what it registers on its link from now on, or no more.
+    Attached { at_ns: u64, is_attached: bool },
+    /// An agent has answered a review of a service that came at `begun_ns`, and waited for the control plane so long meanwhile.
+    Reviewed {
+        at_ns: u64,
+        begun_ns: u64,
+        asking_ns: u64,
+        service: ServiceName,
+    },
     /// An agent has had its cluster registered for its service; the time is that of its request.
-    Registered { at_ns: u64 },
+    Registered {
+        at_ns: u64,
+        /// From the reason for the request to the request.
+        noticing_ns: u64,
+        /// From the request to its answer.
+        answering_ns: u64,
+        service: ServiceName,
+    },
     /// An agent has had its cluster withdrawn from its service; the time is that of its request.
     Withdrawn { at_ns: u64 },
+    /// A control plane has answered a request of an agent about a service, which took it so long.
+    Served {
+        at_ns: u64,
+        taking_ns: u64,
+        what: ServedWhat,
+        service: ServiceName,
+    },
     /// A control plane has missed the heartbeats of a cluster.
     Lost { at_ns: u64, cluster: String },
     /// A name server names another address.
@@ -42,6 +66,17 @@ pub enum Told {
         sent_ns: u64,
         by: String,
     },
+}
+
+/// What a control plane was asked for by an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum ServedWhat {
+    /// The address of a service.
+    Address,
+    /// That a service runs in a cluster.
+    Registration,
 }
 
 impl Told {
@@ -69,8 +104,18 @@ impl Told {
                 eid,
                 locators,
             } => (at_ns, format!("{eid} {}", addresses(locators))),
+            Self::Attached { at_ns, is_attached } => (at_ns, is_attached.to_string()),
             Self::Moved { at_ns, locators } => (at_ns, addresses(locators)),
-            Self::Registered { at_ns } | Self::Withdrawn { at_ns } => (at_ns, String::new()),
+            Self::Reviewed { at_ns, service, .. } | Self::Registered { at_ns, service, .. } => {
+                (at_ns, service.to_string())
+            }
+            Self::Served {
+                at_ns,
+                what,
+                service,
+                ..
+            } => (at_ns, format!("{} {service}", <&str>::from(what))),
+            Self::Withdrawn { at_ns } => (at_ns, String::new()),
             Self::Lost { at_ns, cluster } => (at_ns, cluster.clone()),
             Self::Renamed { at_ns, address } | Self::Resolved { at_ns, address } => {
                 (at_ns, address.to_string())

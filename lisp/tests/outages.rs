@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lisp::bench::cast::{B, C, ControlPlan, SERVICE};
 use lisp::bench::fleet::Fleet;
-use lisp::bench::mobility;
+use lisp::bench::mobility::{self, Move};
 use lisp::bench::recovery::{self, Fault, Settings, Way};
 use lisp::bench::seen::Seen;
 use lisp::told::Told;
@@ -112,7 +112,8 @@ fn a_service_goes_on_by_probes_of_tunnel_routers() {
 fn a_client_goes_on_at_another_address() {
     for way in mobility::Way::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let seen = mobility::once(program(), folder.path(), way, 0.5, &Shutdown::new());
+        let cell = (Move::OtherAddress, way);
+        let seen = mobility::once(program(), folder.path(), cell, 0.5, &Shutdown::new());
         let seen = seen.unwrap_or_else(|error| panic!("{way:?}: {error:#}"));
         eprintln!("{way:?}: {:?}", seen.parts);
         is_whole(&seen);
@@ -127,6 +128,35 @@ fn a_client_goes_on_at_another_address() {
             seen.parts
         );
     }
+}
+
+#[test]
+fn a_client_goes_on_at_another_tunnel_router() {
+    let folder = tempfile::tempdir().unwrap();
+    let cell = (Move::OtherRouter, mobility::Way::Publication);
+    let seen = mobility::once(program(), folder.path(), cell, 0.5, &Shutdown::new());
+    let seen = seen.unwrap_or_else(|error| panic!("{error:#}"));
+    eprintln!("{:?}", seen.parts);
+    is_whole(&seen);
+    let attached = |name: &str| {
+        let of_it = seen.events.iter().filter(|(by, _)| *by == name);
+        let told = of_it.filter_map(|(_, told)| match told {
+            Told::Attached { is_attached, .. } => Some(*is_attached),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        attached("xtr-a"),
+        [true, false],
+        "it has nobody any more, and has withdrawn"
+    );
+    assert_eq!(attached("xtr-d"), [true], "never before the client came");
+    assert!(
+        seen.parts.total_ms() < 1_000.0,
+        "no retransmission, and no second try: {:?}",
+        seen.parts
+    );
 }
 
 /// What curl is told for the metrics of a tunnel router.

@@ -134,6 +134,11 @@ impl Server {
         &self.version
     }
 
+    /// Where it is, as `https://10.0.0.5:6443/`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The client of the API server.
     pub const fn client(&self) -> &Client {
         &self.client

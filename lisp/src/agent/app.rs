@@ -25,6 +25,7 @@ use super::heartbeat::Heart;
 use super::machine::Agent;
 use super::metrics::Metrics;
 use super::readiness::Parts;
+use super::telling::tell;
 use super::watch::{Watch, resources};
 use super::webhook::{Desk, routes};
 use super::work::{QUEUE, Work};
@@ -85,6 +86,7 @@ pub async fn run(args: AgentArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         rules: Arc::clone(&rules),
         inputs: sender.clone(),
         metrics: metrics.clone(),
+        says: args.events,
     });
     let stop = shutdown.child();
     let served = tokio::spawn(http::serve_tls(listener, tls, routes(desk), limits, stop));
@@ -133,7 +135,7 @@ pub async fn run(args: AgentArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         parts,
         metrics,
         probe_timeout: args.watching.probe_timeout(),
-        tell: |_| (),
+        tell: if args.events { tell } else { |_| () },
     };
     work.run(inputs, &shutdown).await;
     // What they had in flight has an end by itself; a panic of theirs has been printed.

@@ -54,6 +54,9 @@ pub struct AgentArgs {
     pub(super) webhook: WebhookArgs,
     #[command(flatten)]
     pub(super) watching: WatchingArgs,
+    /// Say each review and each request about a Service in a line of JSON on standard output, with the time on `CLOCK_MONOTONIC`
+    #[arg(long, env = "XR_LISP_EVENTS")]
+    pub(super) events: bool,
 
     /// Arguments of every program.
     #[command(flatten)]

@@ -12,17 +12,16 @@ use tokio::sync::mpsc;
 
 use super::admission::Rules;
 use super::args::{ControlArgs, WatchingArgs, cluster_name};
-use super::clock::micros;
 use super::controller::Controller;
 use super::heartbeat::Heart;
 use super::kubelet::Kubelet;
-use super::machine::{Agent, Done, Input, Locators, Request, Target};
+use super::machine::{Agent, Input, Target};
 use super::metrics::Metrics;
 use super::objects::{ProbeKind, SeenService, SeenSlice};
 use super::readiness::Parts;
+use super::telling::tell;
 use super::work::{QUEUE, Work};
 use crate::services::ServiceName;
-use crate::told::{Told, monotonic_ns};
 use crate::wire::Locator;
 
 /// One cluster with one Service.
@@ -152,14 +151,4 @@ fn page(kind: &ProbeKind, pod: IpAddr) -> Target {
         address: (pod, port).into(),
         path,
     }
-}
-
-/// Says that a request was made, so long before its answer.
-fn tell(done: &Done) {
-    let at_ns = monotonic_ns().saturating_sub(micros(done.answered).saturating_mul(1_000));
-    match done.request {
-        Request::Set(_, Locators::Here) => Told::Registered { at_ns },
-        Request::Set(..) | Request::Release | Request::Conflict(_) => Told::Withdrawn { at_ns },
-    }
-    .say();
 }

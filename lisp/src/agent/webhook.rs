@@ -16,10 +16,12 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
 use super::admission::{Answered, Phase, Rules, Step, begin};
-use super::clock::micros;
+use super::clock::{micros, nanos};
 use super::controller::Controller;
 use super::machine::Input;
 use super::metrics::Metrics;
+use crate::services::ServiceName;
+use crate::told::{Told, monotonic_ns};
 
 /// The longest review: twice the longest object that the API server keeps.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -32,6 +34,8 @@ pub(crate) struct Desk {
     pub(crate) rules: Arc<ArcSwap<Rules>>,
     pub(crate) inputs: Sender<Input>,
     pub(crate) metrics: Metrics,
+    /// Whether it says what it has answered, for whoever measures.
+    pub(crate) says: bool,
 }
 
 /// What the port answers.
@@ -66,6 +70,20 @@ async fn validate(
 }
 
 impl Desk {
+    /// Says that a review of a service was answered; one that the control plane was not asked about is nobody's.
+    fn say(&self, begun_ns: u64, asking_ns: u64, service: Option<ServiceName>) {
+        if let Some(service) = service.filter(|_| self.says) {
+            let at_ns = monotonic_ns();
+            Told::Reviewed {
+                at_ns,
+                begun_ns,
+                asking_ns,
+                service,
+            }
+            .say();
+        }
+    }
+
     async fn judge(
         &self,
         phase: Phase,
@@ -86,6 +104,9 @@ impl Desk {
                 return Problem::new(status, "no review", why, remedy).into_response();
             }
         };
+        let begun_ns = monotonic_ns();
+        let mut asked_for = None;
+        let mut asking_ns = 0;
         let mut step = begin(&request, phase, &self.rules.load());
         loop {
             match step {
@@ -93,6 +114,8 @@ impl Desk {
                     let question = judging.question();
                     let asked = Instant::now();
                     let answered = self.controller.ask(question).await;
+                    asking_ns += nanos(asked.elapsed());
+                    asked_for = Some(question.service.clone());
                     if let (Answered::Address(address), false) = (&answered, question.dry_run) {
                         let took_us = micros(asked.elapsed());
                         tracing::info!(service = %question.service, %address, took_us, "address given");
@@ -115,6 +138,7 @@ impl Desk {
                         tracing::warn!(?namespace, name, webhook, "a Service is refused: {why}");
                     }
                     self.metrics.review(webhook, outcome);
+                    self.say(begun_ns, asking_ns, asked_for);
                     return Json(*review).into_response();
                 }
                 Step::Fail(why) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use service::Shutdown;
 
 use super::args::{BenchArgs, What};
-use super::{keeper, measure, mobility, pingpong, recovery, serve, stream};
+use super::{creation, keeper, measure, mobility, pingpong, recovery, serve, stream};
 use crate::agent;
 
 /// Measures, or is a part of what is measured, until its end or a signal.
@@ -14,6 +14,7 @@ pub async fn run(args: BenchArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         What::Data(args) => blocking(move || measure::data(&args, &shutdown)).await,
         What::Recovery(args) => blocking(move || recovery::run(&args, &shutdown)).await,
         What::Mobility(args) => blocking(move || mobility::run(&args, &shutdown)).await,
+        What::Creation(args) => creation::run(args, shutdown).await,
         What::Echo { listen } => blocking(move || pingpong::echo(listen)).await,
         What::Ping {
             to,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use service::args::Common;
 
 use super::contender::Contender;
+use super::creation::CreationArgs;
 use super::keeper::KeeperArgs;
 use super::mobility::MobilityArgs;
 use super::recovery::RecoveryArgs;
@@ -13,7 +14,7 @@ use super::serve::ServeArgs;
 use super::stream::StreamArgs;
 use crate::agent::GivenArgs;
 
-/// Experiments on this machine: what a tunnel costs, how long a fault takes, and how long a move.
+/// Experiments on this machine: what a tunnel costs, how long a fault takes, how long a move, and how long a Service.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
     /// What is measured
@@ -31,8 +32,10 @@ pub(crate) enum What {
     Data(DataArgs),
     /// How long a service is away that fails in one cluster and runs in another, with a publication, a solicitation, probes and names; as root
     Recovery(RecoveryArgs),
-    /// How long a client is away whose tunnel router gets another address, with a publication and a solicitation; as root
+    /// How long a client is away that gets another tunnel router, or its tunnel router another address; as root
     Mobility(MobilityArgs),
+    /// How long a shared Service takes from its creation until it is registered, on an API server that runs
+    Creation(CreationArgs),
     /// The agent of a cluster without a Kubernetes
     #[command(hide = true)]
     Agent(Box<GivenArgs>),

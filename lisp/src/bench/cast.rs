@@ -118,6 +118,20 @@ impl Fleet {
 
     /// Starts the client's tunnel router, with these arguments more: where its locator is from, and whether it has an identity.
     pub fn start_client_xtr(&mut self, more: &[&str]) -> anyhow::Result<()> {
+        self.start_xtr_for_client("a", "xtr-a", more)
+    }
+
+    /// Starts the tunnel router that the client may move to, as [`Self::start_client_xtr`] does.
+    pub fn start_other_client_xtr(&mut self, more: &[&str]) -> anyhow::Result<()> {
+        self.start_xtr_for_client("d", "xtr-d", more)
+    }
+
+    fn start_xtr_for_client(
+        &mut self,
+        place: &str,
+        name: &'static str,
+        more: &[&str],
+    ) -> anyhow::Result<()> {
         let key = self.file("key")?;
         let args = [
             ["xtr", "--events", "--ops", "127.0.0.1:9096"].as_slice(),
@@ -127,7 +141,7 @@ impl Fleet {
             &["--register", "192.168.1.0/24"],
             more,
         ];
-        self.start_ready("a", "xtr-a", &args.concat())?;
+        self.start_ready(place, name, &args.concat())?;
         Ok(())
     }
 

@@ -55,17 +55,23 @@ pub const TUNNEL: Layout = Layout {
     routers: &["a", "core", "b"],
 };
 
-/// A client and two clusters, each behind a router, and a place for what all of them ask. Both clusters have the service 10.112.0.10.
+/// A client and two clusters, each behind a router, and a place for what all of them ask. Both clusters have the service 10.112.0.10. The
+/// client has a second link, which is down, to another router.
 ///
 /// ```text
+///          .... [d] 10.0.0.2 ----------+
 /// client 192.168.1.2 -- [a] 10.0.0.1 --+-- core --+-- 10.0.0.11 [b] -- pod-b 10.1.0.2, 10.112.0.10
 ///                 control 10.0.0.9 ----+          +-- 10.0.0.12 [c] -- pod-c 10.2.0.2, 10.112.0.10
 /// ```
 pub const CLUSTERS: Layout = Layout {
-    places: &["client", "a", "core", "control", "b", "c", "pod-b", "pod-c"],
+    places: &[
+        "client", "a", "d", "core", "control", "b", "c", "pod-b", "pod-c",
+    ],
     links: &[
         ["client", "site", "a", "site"],
+        ["client", "site-d", "d", "site"],
         ["a", "wan", "core", "to-a"],
+        ["d", "wan", "core", "to-d"],
         ["control", "wan", "core", "to-control"],
         ["b", "wan", "core", "to-b"],
         ["c", "wan", "core", "to-c"],
@@ -82,8 +88,12 @@ pub const CLUSTERS: Layout = Layout {
             "address add 192.168.1.1/24 dev site\nlink set site up\naddress add 10.0.0.1/24 dev wan\nlink set wan up\n",
         ),
         (
+            "d",
+            "address add 192.168.1.1/24 dev site\nlink set site up\naddress add 10.0.0.2/24 dev wan\nlink set wan up\n",
+        ),
+        (
             "core",
-            "link add name lan type bridge\nlink set to-a master lan up\nlink set to-control master lan up\n\
+            "link add name lan type bridge\nlink set to-a master lan up\nlink set to-d master lan up\nlink set to-control master lan up\n\
              link set to-b master lan up\nlink set to-c master lan up\nlink set lan up\n",
         ),
         // The client asks the name server without a tunnel.
@@ -112,5 +122,5 @@ pub const CLUSTERS: Layout = Layout {
              route add default via 10.2.0.1\n",
         ),
     ],
-    routers: &["a", "b", "c"],
+    routers: &["a", "d", "b", "c"],
 };

@@ -31,6 +31,7 @@ use super::state::State;
 use super::store::StoreError;
 use crate::server::ClusterState;
 use crate::services::{ServiceName, check_label};
+use crate::told::{ServedWhat, monotonic_ns};
 
 /// The longest body of a request.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -82,6 +83,7 @@ async fn allocate(
     let service =
         ServiceName::new(&body.namespace, &body.name).map_err(|error| bad_name(&error))?;
     let site = speaker.site(&state, &body.cluster)?;
+    let begun_ns = monotonic_ns();
     let (worker, name) = (Arc::clone(&state), service.clone());
     let dry_run = body.dry_run;
     let eid = blocking(move || {
@@ -100,7 +102,8 @@ async fn allocate(
         Ok(eid)
     })
     .await?
-    .map_err(|error| not_allocated(&service, &error))?;
+    .map_err(|error| not_allocated(&state, &service, &error))?;
+    state.say_served(begun_ns, ServedWhat::Address, &service);
     Ok(Json(Allocated::new(service, &eid)))
 }
 

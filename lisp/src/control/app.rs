@@ -86,6 +86,7 @@ pub async fn run(args: ControlArgs, shutdown: Shutdown) -> anyhow::Result<()> {
         sites: config.clusters,
         token,
         epoch: Secret::random()?.expose().to_owned(),
+        says: args.events,
         wake: Notify::new(),
     });
 
@@ -121,7 +122,7 @@ pub async fn run(args: ControlArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     readiness.set_ready();
     ready::announce(PROGRAM, &addresses);
 
-    watch(&state, args.events, &shutdown).await;
+    watch(&state, &shutdown).await;
     // What both had in flight has an end by itself; a panic of theirs has been printed.
     let _ = tokio::join!(served, machine);
     if let Some(served) = agents_served {
@@ -133,7 +134,7 @@ pub async fn run(args: ControlArgs, shutdown: Shutdown) -> anyhow::Result<()> {
 }
 
 /// Looks after clusters that are lost, addresses that are free again, and what has to be kept.
-async fn watch(state: &Arc<State>, says: bool, shutdown: &Shutdown) {
+async fn watch(state: &Arc<State>, shutdown: &Shutdown) {
     let mut saves = interval(SAVE_EVERY);
     saves.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seconds = 0_u32;
@@ -165,7 +166,7 @@ async fn watch(state: &Arc<State>, says: bool, shutdown: &Shutdown) {
                 services,
                 "no heartbeat: its registrations are withdrawn"
             );
-            if says {
+            if state.says {
                 Told::Lost { at_ns, cluster }.say();
             }
         }

@@ -47,7 +47,7 @@ pub struct ControlArgs {
     /// What every request to --api must show
     #[command(flatten)]
     pub(super) token: TokenArgs,
-    /// Say each cluster that is lost in a line of JSON on standard output, with the time on `CLOCK_MONOTONIC`
+    /// Say each cluster that is lost and each answer about a service in a line of JSON on standard output, with the time on `CLOCK_MONOTONIC`
     #[arg(long, env = "XR_LISP_EVENTS")]
     pub(super) events: bool,
     /// Agents elsewhere.

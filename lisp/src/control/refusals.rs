@@ -1,9 +1,12 @@
 //! How the API says no.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use service::http::{Problem, visible};
 
 use super::directory::NotAllocated;
+use super::state::State;
 use super::store::StoreError;
 use crate::services::{NoAddress, NoName, ServiceName};
 
@@ -51,28 +54,39 @@ pub(super) fn not_stored(error: &StoreError) -> Problem {
     )
 }
 
-pub(super) fn not_allocated(service: &ServiceName, error: &NotAllocated) -> Problem {
+/// Says why a service has no address, counts it, and logs it.
+pub(super) fn not_allocated(
+    state: &Arc<State>,
+    service: &ServiceName,
+    error: &NotAllocated,
+) -> Problem {
     let why = match error {
         NotAllocated::Store(error) => return not_stored(error),
         NotAllocated::NoAddress(why) => why,
     };
-    let (status, remedy) = match why {
+    let (status, label, remedy) = match why {
         NoAddress::NoPool(_) => (
             StatusCode::NOT_FOUND,
+            "api_no_pool",
             "name a [[pool]] of the control plane's file",
         ),
         NoAddress::Exhausted(_) | NoAddress::Full(_) => (
             StatusCode::INSUFFICIENT_STORAGE,
+            "api_exhausted",
             "release services that are gone, wait for the grace of released ones, or add a [[pool]]",
         ),
         NoAddress::Blocked(..) => (
             StatusCode::CONFLICT,
+            "api_blocked_address",
             "give the service another name, or keep it out of this cluster",
         ),
         NoAddress::Wanted(_) | NoAddress::HasOther(_) => (
             StatusCode::CONFLICT,
+            "api_other_address",
             "leave the address to the control plane, or add a [[reservation]]",
         ),
     };
+    state.with_server(|server, _| server.count(label));
+    tracing::warn!(%service, "no address: {why}");
     Problem::new(status, "no address", format!("{service}: {why}"), remedy)
 }

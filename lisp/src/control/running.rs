@@ -18,6 +18,7 @@ use super::state::State;
 use crate::eid::Eid;
 use crate::server::Refused;
 use crate::services::ServiceName;
+use crate::told::{ServedWhat, monotonic_ns};
 use crate::wire::Locator;
 
 /// A service as a cluster has it.
@@ -56,6 +57,8 @@ pub(super) async fn put(
     let Json(here) = body.map_err(|error| bad(error.status(), error.body_text()))?;
     let service = ServiceName::new(&namespace, &name).map_err(|error| bad_name(&error))?;
     let site = speaker.site(&state, &cluster)?;
+    let begun_ns = monotonic_ns();
+    let runs = !here.locators.is_empty();
     let (worker, name) = (Arc::clone(&state), service.clone());
     let set = blocking(move || {
         let mut directory = worker.directory.lock();
@@ -67,7 +70,7 @@ pub(super) async fn put(
         Ok(eid)
     });
     let eid = set.await?.map_err(|error| match error {
-        NotHere::Allocated(error) => not_allocated(&service, &error),
+        NotHere::Allocated(error) => not_allocated(&state, &service, &error),
         NotHere::Registered(why) => {
             state.with_server(|server, _| server.count(why.label()));
             Problem::new(
@@ -78,6 +81,9 @@ pub(super) async fn put(
             )
         }
     })?;
+    if runs {
+        state.say_served(begun_ns, ServedWhat::Registration, &service);
+    }
     Ok(Json(Allocated::new(service, &eid)))
 }
 

@@ -96,9 +96,12 @@ fn take(socket: &UdpSocket, state: &Arc<State>, buffer: &mut [u8]) {
 /// Each is counted too; the log lets through so many lines of one place in a time.
 fn tell(source: SocketAddr, refused: Refused) {
     match refused {
-        Refused::AnsweredLately | Refused::TooFast | Refused::UnknownAck | Refused::Starting(_) => {
+        // What an ordinary network leads to.
+        Refused::AnsweredLately | Refused::UnknownAck | Refused::Starting(_) => {
             tracing::debug!(%source, "refused: {refused}");
         }
+        // A flood has a place of its own in the log, so that it hides no other refusal.
+        Refused::TooFast => tracing::warn!(%source, "a flood is refused: {refused}"),
         _ => tracing::warn!(%source, "refused: {refused}"),
     }
 }

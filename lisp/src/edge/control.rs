@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::config::EdgeConfig;
 use super::event::{Event, Ignored};
-use super::locals::{Answer, Locals};
+use super::locals::Locals;
 use super::moves::Moves;
 use super::requests::{Ask, Requests, Why};
 use super::subscribed::Subscribed;
@@ -16,25 +16,14 @@ use crate::mapping::MapCache;
 use crate::pace::{Buckets, Rate};
 use crate::transmit::Transmit;
 use crate::wire::{
-    Action, Encapsulated, Locator, MapReply, MapRequest, Message, Record, RegisterFlags,
-    ReplyFlags, RequestFlags, Signed, SignedKind,
+    Encapsulated, Locator, MapRequest, Message, Record, RegisterFlags, RequestFlags, Signed,
+    SignedKind,
 };
 
 /// "the message size MUST be limited to 576 bytes for IPv4 or 1280 bytes for IPv6 -- considering the entire IP packet" (RFC 9301
 /// section 5): what is left for records, after the headers and a Map-Register's own fields.
 const RECORDS_IPV4: usize = 576 - 28 - 72;
 const RECORDS_IPV6: usize = 1280 - 48 - 72;
-
-/// The share of a mapping's time after which its subscription is renewed, as a divisor: nine tenths.
-const RENEW_TENTHS: u32 = 9;
-
-/// The shortest and the longest time after which a subscription is renewed. A Map-Server that gave an xTR up, and could not tell it,
-/// leaves it with old mappings for as long.
-const LEAST_RENEWAL: Duration = Duration::from_secs(30);
-const MOST_RENEWAL: Duration = Duration::from_mins(5);
-
-/// The time between two times that everything is registered again.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// Requests and probes that are answered, from one address and in all.
 const ANSWERS_EACH: Rate = Rate {
@@ -63,11 +52,11 @@ pub struct Control {
     pub(super) locals: Locals,
     pub(super) moves: Moves,
     pub(super) random: Box<dyn FnMut() -> u64 + Send>,
-    outbox: VecDeque<Transmit>,
-    events: VecDeque<Event>,
+    pub(super) outbox: VecDeque<Transmit>,
+    pub(super) events: VecDeque<Event>,
     counts: BTreeMap<&'static str, u64>,
-    again: Option<Instant>,
-    buckets: Buckets<IpAddr>,
+    pub(super) again: Option<Instant>,
+    pub(super) buckets: Buckets<IpAddr>,
     begun: Instant,
     begun_ms: u64,
 }
@@ -182,7 +171,7 @@ impl Control {
         self.ask(now);
     }
 
-    fn subscribes(&self) -> bool {
+    pub(super) fn subscribes(&self) -> bool {
         self.config.subscribe && self.config.identity.is_some()
     }
 
@@ -217,7 +206,7 @@ impl Control {
         self.on_time(now);
     }
 
-    fn send_registers(&mut self, now: Instant) {
+    pub(super) fn send_registers(&mut self, now: Instant) {
         for (nonce, records) in self.locals.on_time(now) {
             let mut flags = RegisterFlags::PROXY_REPLY | RegisterFlags::WANT_NOTIFY;
             flags.set(RegisterFlags::MERGE, self.config.identity.is_some());
@@ -232,7 +221,7 @@ impl Control {
         }
     }
 
-    fn ask(&mut self, now: Instant) {
+    pub(super) fn ask(&mut self, now: Instant) {
         let (subscribed, random) = (&self.subscribed, &mut self.random);
         let elapsed = now.saturating_duration_since(self.begun).as_millis();
         let ms = self
@@ -322,226 +311,5 @@ impl Control {
             }
             Message::Encapsulated(one) => self.answer(source, one.source.port(), &one.request, now),
         }
-    }
-
-    /// RFC 9301 section 5.3: "A successful Map-Reply, which is one that has a nonce that matches an outstanding Map-Request nonce,
-    /// will update the cached set of RLOCs".
-    fn reply(&mut self, reply: &MapReply, now: Instant) -> Result<(), Ignored> {
-        let (asked, subscribe) = self.requests.awaited(reply.nonce).ok_or(Ignored::Unasked)?;
-        let about = |record: &&Record| record.eid.contains(&asked);
-        let record = reply.records.iter().find(about).ok_or(Ignored::Unasked)?;
-        self.requests.answered(reply.nonce);
-        let was_refused = matches!(record.action, Action::PolicyDenied | Action::AuthFailure);
-        if subscribe && was_refused && record.locators.is_empty() {
-            self.count("subscription_refused");
-            self.requests.want(asked, Why::Missing, false, now);
-            return Ok(());
-        }
-        self.learn(record, now);
-        Ok(())
-    }
-
-    fn learn(&mut self, record: &Record, now: Instant) {
-        // What has no locators is a prefix that "does not match any EID-Prefix known to exist" (RFC 9301 section 8.4): whatever is
-        // known within it was lost on its way to us.
-        if record.locators.is_empty() {
-            let gone = self.cache.remove_within(&record.eid);
-            self.events.extend(gone.into_iter().map(Event::Gone));
-        }
-        let before = self.cache.remove(&record.eid);
-        match self.cache.insert(record, now) {
-            Some(mapping) => self.events.push_back(Event::Mapping(mapping)),
-            None if before.is_some() => self.events.push_back(Event::Gone(record.eid)),
-            None => {}
-        }
-    }
-
-    fn notify(
-        &mut self,
-        source: SocketAddr,
-        notify: &Signed,
-        bytes: &[u8],
-        now: Instant,
-    ) -> Result<(), Ignored> {
-        if ![self.config.map_server, self.config.map_resolver].contains(&source.ip()) {
-            return Err(Ignored::ForeignSource);
-        }
-        self.config.keys.verify(bytes)?;
-        if let Some(answers) = self.locals.acknowledged(notify.nonce, &notify.records, now) {
-            for answer in answers {
-                match answer {
-                    Answer::Registered(eid, took) => {
-                        let first = took.map(|took| Event::Registered { eid, took });
-                        self.events.extend(first);
-                        self.moves.acknowledged(&eid, now);
-                    }
-                    Answer::Withdrawn(eid) => self.events.push_back(Event::Withdrawn(eid)),
-                    Answer::Refused(eid) => self.events.push_back(Event::Refused(eid)),
-                }
-            }
-            self.tell_moves(now);
-            return Ok(());
-        }
-        let record = &notify.records[0];
-        if let Some((asked, true)) = self.requests.awaited(notify.nonce)
-            && record.eid.contains(&asked)
-        {
-            self.requests.answered(notify.nonce);
-            self.count("subscribed");
-            let lasts = Duration::from_secs(u64::from(record.ttl_minutes.min(1440)) * 60) / 10
-                * RENEW_TENTHS;
-            self.subscribed.set(
-                record.eid,
-                notify.nonce,
-                lasts.clamp(LEAST_RENEWAL, MOST_RENEWAL),
-                now,
-            );
-            // Where only part of what was renewed is left, the rest is asked for when packets want it.
-            if record.eid != asked {
-                self.subscribed.remove(&asked);
-            }
-            self.learn(record, now);
-            self.acknowledge(source.ip(), notify);
-            return Ok(());
-        }
-        if self.locals.covering(&record.eid).is_some() {
-            self.is_missing(source, notify, now);
-            return Ok(());
-        }
-        let ends = record.locators.is_empty() && record.action == Action::AuthFailure;
-        if ends && self.subscribed.is_last(&record.eid, notify.nonce) {
-            // RFC 9437 section 5: "xTR implementations can use this signal to try to reinstall their subscription state".
-            self.count("subscription_lost");
-            self.requests.want(record.eid, Why::Renewal, true, now);
-            self.ask(now);
-            return Ok(());
-        }
-        for record in &notify.records {
-            match self.subscribed.publication(&record.eid, notify.nonce) {
-                Ok(()) => {}
-                Err(replay @ Ignored::Replay { nonce, last }) => {
-                    // Our acknowledgement of it was lost.
-                    if nonce == last {
-                        self.acknowledge(source.ip(), notify);
-                    }
-                    return Err(replay);
-                }
-                Err(other) => return Err(other),
-            }
-            self.count("publication");
-            self.learn(record, now);
-            // Published through a shorter prefix: the hole that was there does not last.
-            if !record.locators.is_empty() && !self.subscribed.has(&record.eid) {
-                self.requests.want(record.eid, Why::Renewal, true, now);
-            }
-        }
-        self.acknowledge(source.ip(), notify);
-        self.ask(now);
-        Ok(())
-    }
-
-    /// The Map-Server speaks of a prefix of ours that we did not ask about. If it has no locator of ours, it has started anew.
-    fn is_missing(&mut self, source: SocketAddr, notify: &Signed, now: Instant) {
-        self.acknowledge(source.ip(), notify);
-        let is_ours = |locator: &Locator| self.config.itr_rlocs.contains(&locator.address);
-        let has_ours = notify
-            .records
-            .iter()
-            .any(|record| record.locators.iter().any(is_ours));
-        if has_ours || self.again.is_some_and(|again| again > now) {
-            return;
-        }
-        self.again = Some(now + AGAIN);
-        self.count("registered_again");
-        self.locals.all_again(now);
-        self.send_registers(now);
-    }
-
-    /// RFC 9301 section 5.7: a Map-Notify-Ack has the nonce and the records of the Map-Notify.
-    fn acknowledge(&mut self, to: IpAddr, notify: &Signed) {
-        let ack = Signed {
-            kind: SignedKind::NotifyAck,
-            nonce: notify.nonce,
-            records: notify.records.clone(),
-            identity: None,
-        };
-        self.send(to, ack.encode(&self.config.key));
-    }
-
-    /// RFC 9301 section 6.1: "An ITR or PITR will send a Map-Request (SMR-invoked Map-Request) when it receives an SMR message", and
-    /// none "for which it does not have a cached mapping". Peers differ in which of the two EIDs has changed.
-    fn smr(&mut self, request: &MapRequest, now: Instant) -> Result<(), Ignored> {
-        let mut eids = request
-            .source_eid
-            .into_iter()
-            .chain(request.queries.iter().take(1).map(|query| query.eid));
-        let known = eids.find_map(|eid| self.cache.lookup(&eid, now));
-        let eid = known.ok_or(Ignored::Unasked)?.eid;
-        self.count("smr_received");
-        // Through the Map-Resolver, never to whoever solicits: a lie costs one request.
-        let subscribe = self.subscribes();
-        if self.requests.want(eid, Why::Solicited, subscribe, now) {
-            self.ask(now);
-        }
-        Ok(())
-    }
-
-    /// Our locators for a prefix that packets are taken for here.
-    fn served(&self, eid: &Eid) -> Option<Record> {
-        let mut serves = self.config.serves.iter();
-        let locators = self.config.itr_rlocs.iter();
-        let locators = locators.map(|rloc| Locator::new(*rloc, 1, 100)).collect();
-        serves.any(|served| served.contains(eid)).then(|| Record {
-            authoritative: true,
-            ..Record::new(*eid, 1, locators)
-        })
-    }
-
-    /// Answers a request for what is registered from here, or a probe for what is served here.
-    fn answer(
-        &mut self,
-        source: SocketAddr,
-        port: u16,
-        request: &MapRequest,
-        now: Instant,
-    ) -> Result<(), Ignored> {
-        let is_probe = request.flags.contains(RequestFlags::PROBE);
-        let eid = request.queries[0].eid;
-        let local = self.locals.covering(&eid).cloned();
-        // That something is registered by another for us is for the Map-Server to say; that we are reached, for us.
-        let local = local.or_else(|| self.served(&eid).filter(|_| is_probe));
-        let mut record = local.ok_or(Ignored::NotOurs(eid))?;
-        let same_family = |rloc: &&IpAddr| rloc.is_ipv4() == source.is_ipv4();
-        let from_itr = request
-            .itr_rlocs
-            .contains(&source.ip())
-            .then_some(source.ip());
-        let to = from_itr.or_else(|| request.itr_rlocs.iter().find(same_family).copied());
-        let to = SocketAddr::new(to.ok_or(Ignored::Unasked)?, port);
-        if is_probe {
-            let ours = |locator: &&mut Locator| self.config.itr_rlocs.contains(&locator.address);
-            if let Some(probed) = record.locators.iter_mut().find(ours) {
-                probed.probed = true;
-            }
-        }
-        // "Map-Replies MUST be rate limited" (RFC 9301 section 5.4).
-        if !self.buckets.take(source.ip(), now) {
-            return Err(Ignored::TooFast);
-        }
-        let reply = MapReply {
-            flags: if is_probe {
-                ReplyFlags::PROBE
-            } else {
-                ReplyFlags::empty()
-            },
-            nonce: request.nonce,
-            records: vec![record],
-        };
-        self.count("map_reply");
-        self.outbox.push_back(Transmit {
-            to,
-            payload: reply.encode(),
-        });
-        Ok(())
     }
 }

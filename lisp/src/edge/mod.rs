@@ -4,9 +4,11 @@
 //! destination that has no mapping, [`Control::on_time`] the time that [`Control::next_time`] asked for. [`Control::poll_transmit`]
 //! gives what is to be sent, [`Control::poll_event`] what the data plane has to know.
 
+mod answering;
 mod config;
 mod control;
 mod event;
+mod hearing;
 mod locals;
 mod moves;
 mod moving;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::hole;
 use super::map_server::MapServer;
 use super::refused::Refused;
-use super::subscriptions::{NotSubscribed, Target};
+use super::subscription::Target;
+use super::subscriptions::NotSubscribed;
 use crate::eid::Eid;
 use crate::wire::{
     Action, Identity, MapReply, MapRequest, Query, Record, RegisterFlags, ReplyFlags, RequestFlags,

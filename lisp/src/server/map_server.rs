@@ -6,29 +6,21 @@ use std::time::{Duration, Instant};
 
 use super::config::{ServerConfig, Site};
 use super::policy::{ClusterState, Policy};
+use super::recalls::Recalls;
 use super::refused::Refused;
 use super::registrations::{Registrar, Registration, Registrations};
-use super::saved::{SavedNonce, SavedState};
-use super::solicitations::{Solicitation, Solicitations};
-use super::subscriptions::{Due, Subscriptions, Target};
+use super::solicitations::Solicitations;
+use super::subscription::Due;
+use super::subscriptions::Subscriptions;
 use crate::eid::Eid;
 use crate::eid_map::EidMap;
 use crate::pace::{Buckets, Recent};
 use crate::transmit::Transmit;
-use crate::wire::{
-    Action, Identity, Locator, MapRequest, Message, Record, RequestFlags, Signed, SignedKind,
-};
+use crate::wire::{Action, Identity, Message, Record, Signed, SignedKind};
 
 /// "It is RECOMMENDED that a Map-Reply for the same destination RLOC be sent to no more than one packet every 3 seconds" (RFC 9301
 /// section 5.4): here for one EID prefix and one state of it, or an ITR that talks to two services waited for the second.
 const SAME_REPLY: Duration = Duration::from_secs(3);
-
-/// Locators of a merged mapping: as many as fit a datagram that no path cuts.
-const MOST_LOCATORS: usize = 32;
-
-/// Map-Notifies of before a start that say that nothing is registered: so often, so far apart.
-const RECALLS: u32 = 3;
-const RECALL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The last Map-Register of an xTR with one of its keys.
 #[derive(Clone, Debug)]
@@ -40,14 +32,6 @@ pub(super) struct LastRegister {
     pub(super) answer: Option<Transmit>,
     pub(super) address: IpAddr,
     pub(super) eid: Eid,
-}
-
-/// An xTR that had registered before the start, and has to do so again.
-#[derive(Clone, Debug)]
-struct Recall {
-    transmit: Transmit,
-    left: u32,
-    due: Instant,
 }
 
 /// A Map-Server and Map-Resolver.
@@ -69,15 +53,15 @@ pub struct MapServer {
     pub(super) answered: Recent<(IpAddr, Eid), u64>,
     /// Counts the changes of all mappings.
     pub(super) version: u64,
-    policies: EidMap<Policy>,
-    clusters: BTreeMap<String, ClusterState>,
+    pub(super) policies: EidMap<Policy>,
+    pub(super) clusters: BTreeMap<String, ClusterState>,
     outbox: VecDeque<Transmit>,
     counts: BTreeMap<&'static str, u64>,
-    begun: Instant,
-    restored: bool,
-    missing_due: Option<Instant>,
-    recalls: BTreeMap<Identity, Recall>,
-    nonce: u64,
+    pub(super) begun: Instant,
+    pub(super) restored: bool,
+    pub(super) missing_due: Option<Instant>,
+    pub(super) recalls: Recalls,
+    pub(super) nonce: u64,
 }
 
 impl MapServer {
@@ -113,7 +97,7 @@ impl MapServer {
             begun: now,
             restored: false,
             missing_due: None,
-            recalls: BTreeMap::new(),
+            recalls: Recalls::default(),
             nonce: seed,
             config,
         }
@@ -183,13 +167,12 @@ impl MapServer {
 
     /// When [`MapServer::on_time`] is to be called, if nothing comes before.
     pub fn next_time(&self) -> Option<Instant> {
-        let recall = self.recalls.values().map(|recall| recall.due).min();
         [
             self.registrations.next_end(),
             self.subscriptions.next_time(),
             self.solicitations.next_time(),
             self.missing_due,
-            recall,
+            self.recalls.next_time(),
         ]
         .into_iter()
         .flatten()
@@ -228,79 +211,6 @@ impl MapServer {
         self.recall_on_time(now);
     }
 
-    fn recall_on_time(&mut self, now: Instant) {
-        let due: Vec<_> = self
-            .recalls
-            .iter()
-            .filter(|(_, recall)| recall.due <= now)
-            .map(|(identity, _)| *identity)
-            .collect();
-        for identity in due {
-            let Some(recall) = self.recalls.get_mut(&identity) else {
-                continue;
-            };
-            let transmit = recall.transmit.clone();
-            recall.left -= 1;
-            recall.due = now + RECALL_INTERVAL;
-            if recall.left == 0 {
-                self.recalls.remove(&identity);
-            }
-            self.count("recall");
-            self.outbox.push_back(transmit);
-        }
-    }
-
-    /// Asks every xTR of a site to register again: its cluster is back.
-    pub fn recall_site(&mut self, site: u64, now: Instant) {
-        let xtrs: Vec<_> = self
-            .last_registers
-            .iter()
-            .filter(|((identity, _), _)| identity.site_id == site)
-            .map(|((identity, _), last)| (*identity, last.address, last.eid))
-            .collect();
-        for (identity, address, eid) in xtrs {
-            self.recall(identity, address, eid, now);
-        }
-    }
-
-    /// An xTR is told, by a Map-Notify, that an EID prefix of its own is not registered.
-    fn recall(&mut self, identity: Identity, address: IpAddr, eid: Eid, now: Instant) {
-        self.nonce = self.nonce.wrapping_add(1);
-        let Ok(site) = self.site(identity.site_id) else {
-            return;
-        };
-        let notify = Signed {
-            kind: SignedKind::Notify,
-            nonce: self.nonce,
-            records: vec![Record::negative(eid, 0, Action::NoAction)],
-            identity: None,
-        };
-        let to = SocketAddr::new(address, self.config.port);
-        let payload = notify.encode(&site.key);
-        let recall = Recall {
-            transmit: Transmit { to, payload },
-            left: RECALLS,
-            due: now,
-        };
-        self.recalls.insert(identity, recall);
-    }
-
-    /// The xTR has registered: it need not be asked to.
-    pub(super) fn is_back(&mut self, identity: Identity) {
-        self.recalls.remove(&identity);
-    }
-
-    /// After a start with saved state: who subscribed to what nobody has registered again is told so.
-    fn tell_missing(&mut self, now: Instant) {
-        for eid in self.subscriptions.eids() {
-            let nobody = self.published.longest(&eid).is_none()
-                && self.published.within(&eid).next().is_none();
-            if nobody {
-                self.publish(&Record::negative(eid, 0, Action::NoAction), now);
-            }
-        }
-    }
-
     /// The site with this id.
     pub(super) fn site(&self, id: u64) -> Result<&Site, Refused> {
         self.config.sites.get(&id).ok_or(Refused::UnknownSite(id))
@@ -323,111 +233,6 @@ impl MapServer {
 
     pub(super) fn send_to(&mut self, to: SocketAddr, payload: Vec<u8>) {
         self.outbox.push_back(Transmit { to, payload });
-    }
-
-    /// Whether requests for what nobody has registered are left unanswered, because xTRs are on their way back.
-    pub(super) fn is_starting(&self, now: Instant) -> bool {
-        self.restored && now.saturating_duration_since(self.begun) < self.config.limits.starting
-    }
-
-    /// The mapping in force for exactly this prefix, from what is registered for it.
-    pub(super) fn merged(&self, eid: &Eid) -> Option<Record> {
-        let entry = self.registrations.entries().get(eid)?;
-        let ttl_minutes = entry.values().map(|one| one.ttl_minutes).min()?;
-        let mut locators: BTreeMap<IpAddr, (&str, Locator)> = BTreeMap::new();
-        for (registrar, registration) in entry {
-            let cluster = self
-                .config
-                .sites
-                .get(&registrar.site)
-                .map_or("", |site| site.name.as_str());
-            for locator in &registration.locators {
-                let proxied = Locator {
-                    // RFC 9301 section 5.4: a proxy's answer has neither.
-                    local: false,
-                    probed: false,
-                    ..*locator
-                };
-                let known = locators.get(&locator.address);
-                if known.is_none_or(|(_, known)| known.priority > locator.priority) {
-                    locators.insert(locator.address, (cluster, proxied));
-                }
-            }
-        }
-        let mut locators: Vec<_> = locators.into_values().take(MOST_LOCATORS).collect();
-        let policy = self.policies.longest(eid).map(|(_, policy)| policy);
-        policy
-            .unwrap_or(&Policy::Registered)
-            .apply(&mut locators, &self.clusters);
-        let locators = locators.into_iter().map(|(_, locator)| locator).collect();
-        Some(Record::new(*eid, ttl_minutes, locators))
-    }
-
-    /// Publishes the mapping of this prefix, if it is not what was published last.
-    pub(super) fn refresh(&mut self, eid: &Eid, now: Instant) {
-        let merged = self.merged(eid);
-        if self.published.get(eid) == merged.as_ref() {
-            return;
-        }
-        self.version += 1;
-        let record = if let Some(record) = merged {
-            self.published.insert(*eid, record.clone());
-            record
-        } else {
-            self.published.remove(eid);
-            // "notifies its subscribers (if any) via a Map-Notify with TTL equal to 0" (RFC 9437 section 5).
-            Record::negative(*eid, 0, Action::NoAction)
-        };
-        self.count("mapping_changed");
-        self.publish(&record, now);
-        if !self.config.solicits {
-            return;
-        }
-        self.solicitations.changed(eid, now);
-        for one in self.solicitations.on_time(now) {
-            self.solicit(one);
-        }
-    }
-
-    fn publish(&mut self, record: &Record, now: Instant) {
-        for target in self.subscriptions.targets(&record.eid) {
-            let Some(payload) = self.notify(&target, record.clone()) else {
-                continue;
-            };
-            if let Some(address) = self.subscriptions.sent(&target, record.eid, &payload, now) {
-                self.count("publication");
-                self.send(address, payload);
-            }
-        }
-    }
-
-    /// A Map-Notify for a subscriber.
-    pub(super) fn notify(&self, target: &Target, record: Record) -> Option<Vec<u8>> {
-        let site = self.config.sites.get(&target.site)?;
-        let notify = Signed {
-            kind: SignedKind::Notify,
-            nonce: target.nonce,
-            records: vec![record],
-            identity: None,
-        };
-        Some(notify.encode(&site.key))
-    }
-
-    fn solicit(&mut self, one: Solicitation) {
-        self.nonce = self.nonce.wrapping_add(1);
-        // Open Overlay Router's form: the source is the EID that has changed, the record one that is local to the receiver.
-        let source = Eid::host(one.changed.instance(), one.changed.address());
-        let request = MapRequest {
-            flags: RequestFlags::SMR,
-            source_eid: Some(source),
-            ..MapRequest::new(
-                self.nonce,
-                one.own.unwrap_or(one.changed),
-                vec![self.config.address],
-            )
-        };
-        self.count("solicitation");
-        self.send(one.itr, request.encode());
     }
 
     /// Lets a site register an EID prefix from now on.
@@ -477,44 +282,9 @@ impl MapServer {
         eids.len()
     }
 
-    /// Sets the selection policy of a prefix and of what lies in it; [`Policy::Registered`] where none is set.
-    pub fn set_policy(&mut self, eid: Eid, policy: Policy, now: Instant) {
-        self.policies.insert(eid, policy);
-        self.refresh_within(&eid, now);
-    }
-
-    /// Takes in what is known of a cluster, by its site's name. Mappings that this changes are published.
-    pub fn set_cluster(&mut self, name: &str, state: ClusterState, now: Instant) {
-        if self.clusters.get(name) == Some(&state) {
-            return;
-        }
-        self.clusters.insert(name.to_owned(), state);
-        let with_policy: Vec<_> = self.policies.iter().map(|(eid, _)| eid).collect();
-        for eid in with_policy {
-            self.refresh_within(&eid, now);
-        }
-    }
-
-    fn refresh_within(&mut self, eid: &Eid, now: Instant) {
-        let eids: Vec<_> = self
-            .registrations
-            .entries()
-            .within(eid)
-            .map(|(eid, _)| eid)
-            .collect();
-        for eid in eids {
-            self.refresh(&eid, now);
-        }
-    }
-
     /// Every registration, by EID prefix.
     pub fn registrations(&self) -> impl Iterator<Item = (Eid, &BTreeMap<Registrar, Registration>)> {
         self.registrations.entries().iter()
-    }
-
-    /// The mapping in force for an address, as it is given to ITRs.
-    pub fn mapping(&self, eid: &Eid) -> Option<&Record> {
-        self.published.longest(eid).map(|(_, record)| record)
     }
 
     /// Who has subscribed to exactly this prefix, and where they are.
@@ -530,51 +300,5 @@ impl MapServer {
             ("solicited", self.solicitations.len()),
             ("xtrs", self.last_registers.len()),
         ]
-    }
-
-    /// What has changed since this was called last and is to be kept over a restart, at most so many of each.
-    pub fn take_saved(&mut self, most: usize) -> SavedState {
-        let mut nonces = Vec::new();
-        while nonces.len() < most
-            && let Some(key) = self.changed_nonces.pop_first()
-        {
-            if let Some(last) = self.last_registers.get(&key) {
-                nonces.push(SavedNonce {
-                    identity: key.0,
-                    key_id: key.1,
-                    nonce: last.nonce,
-                    address: last.address,
-                    eid: last.eid,
-                });
-            }
-        }
-        let (subscriptions, gone) = self.subscriptions.take_changed(most);
-        SavedState {
-            nonces,
-            subscriptions,
-            gone,
-        }
-    }
-
-    /// Takes in what was saved, and asks every xTR that had registered to do so again.
-    pub fn restore(&mut self, saved: SavedState, now: Instant) {
-        self.restored = !(saved.nonces.is_empty() && saved.subscriptions.is_empty());
-        self.missing_due = self.restored.then(|| now + self.config.limits.missing);
-        for one in saved.subscriptions {
-            self.subscriptions.restore(one, now);
-        }
-        // What was just read need not be written.
-        self.subscriptions.take_changed(usize::MAX);
-        for one in saved.nonces {
-            self.recall(one.identity, one.address, one.eid, now);
-            let last = LastRegister {
-                nonce: one.nonce,
-                mac: None,
-                answer: None,
-                address: one.address,
-                eid: one.eid,
-            };
-            self.last_registers.insert((one.identity, one.key_id), last);
-        }
     }
 }

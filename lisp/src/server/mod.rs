@@ -4,15 +4,21 @@
 //! [`MapServer::next_time`] asked for, and [`MapServer::poll_transmit`] gives what is to be sent.
 
 mod answers;
+#[cfg(test)]
+mod bad_input;
 mod config;
 mod hole;
 mod map_server;
 mod policy;
+mod publishing;
+mod recalls;
 mod refused;
 mod registering;
 mod registrations;
+mod restarting;
 mod saved;
 mod solicitations;
+mod subscription;
 mod subscriptions;
 #[cfg(test)]
 mod tests;

@@ -5,84 +5,17 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::saved::SavedSubscription;
+use super::subscription::{Due, Subscription, Target};
 use crate::eid::Eid;
 use crate::eid_map::EidMap;
 use crate::pace::Recent;
 use crate::wire::Identity;
 
-/// When a Map-Notify is sent again, after the time before: "retransmit up to 3 times at 3-second intervals" and then with the
-/// interval doubled each time (RFC 9301 section 5.7).
-const INTERVALS: [Duration; 6] = [
-    Duration::from_secs(3),
-    Duration::from_secs(3),
-    Duration::from_secs(3),
-    Duration::from_secs(6),
-    Duration::from_secs(12),
-    Duration::from_secs(24),
-];
-
-/// How long a subscription lives that was never acknowledged. Nobody has shown yet that it is there at all.
-const UNCONFIRMED: Duration = Duration::from_secs(15);
-
-/// The part of all subscriptions that may be such, as a divisor: whoever makes them up leaves room for the others.
+/// The part of all subscriptions that nobody has confirmed, as a divisor: whoever makes them up leaves room for the others.
 const UNCONFIRMED_PART: usize = 4;
-
-/// How long the nonce of a subscription is kept after its end.
-const NONCE_KEPT: Duration = Duration::from_hours(24);
 
 /// How long an acknowledgement shows that an xTR is at an address.
 const CONFIRMATION: Duration = Duration::from_hours(24);
-
-/// Map-Notifies that one subscription has outstanding; of more, the changes are sent once.
-const MOST_PENDING: usize = 256;
-
-/// What is added to a nonce that was saved: more than were used since.
-const RESTORED_JUMP: u64 = 1 << 20;
-
-#[derive(Clone, Debug)]
-struct Pending {
-    nonce: u64,
-    payload: Vec<u8>,
-    attempt: usize,
-    due: Instant,
-}
-
-#[derive(Clone, Debug)]
-struct Subscription {
-    site: u64,
-    itr_rlocs: Vec<IpAddr>,
-    nonce: u64,
-    lifetime: Duration,
-    ends: Instant,
-    ended: bool,
-    confirmed: bool,
-    /// It was handed out to be saved.
-    saved: bool,
-    /// By the EID prefix of the change.
-    pending: BTreeMap<Eid, Pending>,
-    /// When it is to be looked at next.
-    timer: Instant,
-}
-
-/// What a subscriber is to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    /// The EID prefix that it subscribed to.
-    pub(super) subscribed: Eid,
-    pub(super) identity: Identity,
-    pub(super) site: u64,
-    /// The nonce to send.
-    pub(super) nonce: u64,
-}
-
-/// What is due.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Due {
-    /// The same again.
-    Resend(IpAddr, Vec<u8>),
-    /// Nobody acknowledged: the subscription is gone, and its xTR is told so once.
-    GaveUp(IpAddr, Target),
-}
 
 /// Why there is no subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,28 +90,10 @@ impl Subscriptions {
         if !is_known_there && self.unconfirmed >= self.most / UNCONFIRMED_PART {
             return Err(NotSubscribed::Full);
         }
-        let lives = if is_known_there {
-            lifetime
-        } else {
-            UNCONFIRMED
-        };
-        let ends = now + lives;
-        self.put(
-            eid,
-            identity,
-            Subscription {
-                site: identity.site_id,
-                itr_rlocs,
-                nonce,
-                lifetime,
-                ends,
-                ended: false,
-                confirmed: is_known_there,
-                saved: was_saved,
-                pending: BTreeMap::new(),
-                timer: ends,
-            },
-        );
+        let site = identity.site_id;
+        let mut new = Subscription::new(site, itr_rlocs, nonce, lifetime, is_known_there, now);
+        new.saved = was_saved;
+        self.put(eid, identity, new);
         Ok(())
     }
 
@@ -208,8 +123,7 @@ impl Subscriptions {
         let Some(known) = self.get_mut(eid, identity) else {
             return;
         };
-        let pending = known.pending.values().map(|pending| pending.due);
-        known.timer = pending.chain([known.ends]).min().unwrap_or(known.ends);
+        known.timer = known.next_time();
         let timer = known.timer;
         self.timers.insert((timer, *eid, identity));
     }
@@ -220,11 +134,7 @@ impl Subscriptions {
         let Some(known) = self.get_mut(eid, identity) else {
             return false;
         };
-        let was_alive = !known.ended;
-        known.ended = true;
-        known.nonce = known.nonce.max(nonce);
-        known.pending.clear();
-        known.ends = now + NONCE_KEPT;
+        let was_alive = known.end(nonce, now);
         self.changed.insert((*eid, identity));
         self.set_timer(eid, identity);
         was_alive
@@ -270,24 +180,8 @@ impl Subscriptions {
         now: Instant,
     ) -> Option<IpAddr> {
         let known = self.get_mut(&target.subscribed, target.identity)?;
-        let address = *known.itr_rlocs.first()?;
-        if known.pending.len() < MOST_PENDING || known.pending.contains_key(&eid) {
-            let first = if known.confirmed {
-                now + INTERVALS[0]
-            } else {
-                known.ends
-            };
-            known.pending.insert(
-                eid,
-                Pending {
-                    nonce: target.nonce,
-                    payload: payload.to_vec(),
-                    attempt: 0,
-                    due: first,
-                },
-            );
-            self.set_timer(&target.subscribed, target.identity);
-        }
+        let address = known.sent(eid, target.nonce, payload, now)?;
+        self.set_timer(&target.subscribed, target.identity);
         Some(address)
     }
 
@@ -299,14 +193,8 @@ impl Subscriptions {
                 .iter()
                 .map(move |(identity, one)| (prefix, *identity, one))
         });
-        all.find(|(_, _, one)| {
-            one.itr_rlocs.contains(&source)
-                && one
-                    .pending
-                    .get(eid)
-                    .is_some_and(|pending| pending.nonce == nonce)
-        })
-        .map(|(prefix, identity, _)| (prefix, identity))
+        all.find(|(_, _, one)| one.awaits(eid, nonce, source))
+            .map(|(prefix, identity, _)| (prefix, identity))
     }
 
     /// An acknowledgement that was awaited has come.
@@ -318,19 +206,9 @@ impl Subscriptions {
         source: IpAddr,
         now: Instant,
     ) {
-        let mut is_first = false;
-        if let Some(known) = self.get_mut(subscribed, identity) {
-            known.pending.remove(eid);
-            if !known.confirmed {
-                is_first = true;
-                known.confirmed = true;
-                known.ends = now + known.lifetime;
-                for pending in known.pending.values_mut() {
-                    pending.due = now + INTERVALS[0];
-                }
-            }
-            self.set_timer(subscribed, identity);
-        }
+        let known = self.get_mut(subscribed, identity);
+        let is_first = known.is_some_and(|known| known.acknowledged(eid, now));
+        self.set_timer(subscribed, identity);
         if is_first {
             self.unconfirmed -= 1;
             self.changed.insert((*subscribed, identity));
@@ -354,7 +232,7 @@ impl Subscriptions {
         let Some(known) = self.get_mut(eid, identity) else {
             return;
         };
-        if known.ends <= now {
+        if known.is_over(now) {
             // Of one that nobody ever confirmed, there is no nonce to be replayed.
             if known.ended || !known.confirmed {
                 self.forget(eid, identity);
@@ -363,29 +241,11 @@ impl Subscriptions {
             }
             return;
         }
-        let rlocs = known.itr_rlocs.clone();
-        let mut gave_up = None;
-        for pending in known
-            .pending
-            .values_mut()
-            .filter(|pending| pending.due <= now)
-        {
-            pending.attempt += 1;
-            // "it can try sending the Map-Notify to a different ITR-RLOC": each time to the next.
-            let Some(address) = rlocs.get(pending.attempt % rlocs.len().max(1)) else {
-                continue;
-            };
-            match INTERVALS.get(pending.attempt) {
-                Some(interval) => {
-                    pending.due = now + *interval;
-                    all.push(Due::Resend(*address, pending.payload.clone()));
-                }
-                None => gave_up = Some((*address, pending.nonce)),
-            }
-        }
+        let site = known.site;
+        let (again, gave_up) = known.resend(now);
+        all.extend(again);
         match gave_up {
             Some((address, nonce)) => {
-                let site = known.site;
                 self.end(eid, identity, 0, now);
                 let target = Target {
                     subscribed: *eid,
@@ -464,45 +324,20 @@ impl Subscriptions {
                 continue;
             }
             known.saved = true;
-            saved.push(SavedSubscription {
-                eid,
-                identity,
-                itr_rlocs: known.itr_rlocs.clone(),
-                nonce: known.nonce,
-                lifetime_s: known.lifetime.as_secs(),
-                ended: known.ended,
-            });
+            saved.push(known.to_save(eid, identity));
         }
         (saved, gone)
     }
 
     /// Takes in what was saved. The nonces that were used after that are jumped over.
     pub(super) fn restore(&mut self, saved: SavedSubscription, now: Instant) {
-        let lifetime = Duration::from_secs(saved.lifetime_s).min(NONCE_KEPT);
-        let ends = now + if saved.ended { NONCE_KEPT } else { lifetime };
         if self.total >= self.most {
             return;
         }
         for rloc in &saved.itr_rlocs {
             self.confirmed.insert((saved.identity, *rloc), (), now);
         }
-        self.put(
-            saved.eid,
-            saved.identity,
-            Subscription {
-                site: saved.identity.site_id,
-                itr_rlocs: saved.itr_rlocs,
-                nonce: saved
-                    .nonce
-                    .saturating_add(if saved.ended { 0 } else { RESTORED_JUMP }),
-                lifetime,
-                ends,
-                ended: saved.ended,
-                confirmed: true,
-                saved: true,
-                pending: BTreeMap::new(),
-                timer: ends,
-            },
-        );
+        let (eid, identity) = (saved.eid, saved.identity);
+        self.put(eid, identity, Subscription::restored(saved, now));
     }
 }

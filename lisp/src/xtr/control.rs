@@ -14,7 +14,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Receiver;
 
 use crate::data::table::{Path, Table};
-use crate::edge::{Control, Event};
+use crate::edge::{Control, Event, Ignored};
 use crate::eid::{Eid, InstanceId};
 use crate::mapping::Mapping;
 use crate::ports::CONTROL_PORT;
@@ -25,7 +25,7 @@ use crate::wire::{
 };
 
 use super::args::XtrArgs;
-use super::follow::{self, Changes, addresses};
+use super::follow::{self, Changes, addresses, has_link};
 use super::forwarding::Forwarding;
 use super::probing::Probing;
 use super::said::{self, Said};
@@ -36,6 +36,9 @@ const AT_ONCE: usize = 64;
 
 /// How often the machine is looked at though nothing is due.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the link is looked at that registrations depend on: the kernel tells of links that go once a second at most.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// How long withdrawals may take at the end.
 const WITHDRAWING: Duration = Duration::from_millis(500);
@@ -51,14 +54,19 @@ enum Happened {
     Readable(usize),
     /// A packet for this destination has no mapping.
     Missed(IpAddr),
-    /// Addresses of interfaces have come or gone.
-    Addresses,
+    /// Addresses or links of interfaces have come or gone.
+    Interfaces,
 }
 
-/// The interface that the locators are of.
-struct Followed {
-    interface: String,
-    changes: Changes,
+/// What is registered at the Map-Server, and when.
+struct Registering {
+    eids: Vec<Eid>,
+    priority: u8,
+    weight: u8,
+    /// The interface without whose link nothing is registered.
+    interface: Option<String>,
+    /// Whether it is registered, or about to be.
+    is_on: bool,
 }
 
 /// A control plane that has its sockets.
@@ -68,7 +76,11 @@ pub(crate) struct ControlPlane {
     probing: Option<Probing>,
     instance: InstanceId,
     locators: Vec<IpAddr>,
-    followed: Option<Followed>,
+    /// The interface that the locators are of.
+    followed: Option<String>,
+    registering: Registering,
+    /// Changes of interfaces, where one is looked at.
+    changes: Option<Changes>,
     forwarding: Forwarding,
     /// Mappings that were given, below those that are learnt.
     given: Table,
@@ -91,31 +103,32 @@ impl ControlPlane {
             .collect();
         let sockets = args.locators.iter().map(|locator| bind(*locator));
         let sockets = sockets.collect::<Result<_, _>>()?;
-        let follow = |interface: &String| {
-            let changes = Changes::open().context("the kernel tells no changes of addresses")?;
-            anyhow::Ok(Followed {
-                interface: interface.clone(),
-                changes,
-            })
+        let mapping = &args.mapping;
+        let looks = args.locator_of.is_some() || mapping.register_while.is_some();
+        let changes = looks.then(Changes::open).transpose();
+        let changes = changes.context("the kernel tells no changes of interfaces")?;
+        let registered = mapping.register.iter();
+        let registering = Registering {
+            eids: registered
+                .map(|prefix| Eid::new(instance, *prefix))
+                .collect(),
+            priority: mapping.priority,
+            weight: mapping.weight,
+            interface: mapping.register_while.clone(),
+            is_on: false,
         };
-        let followed = args.locator_of.as_ref().map(follow).transpose()?;
         let now = Instant::now();
         let random = Box::new(random);
-        let mut control = Control::new(config, clock::now().0.saturating_mul(1000), random, now);
-        let mapping = &args.mapping;
-        for &prefix in &mapping.register {
-            let ours = args.locators.iter();
-            let ours = ours.map(|locator| Locator::new(*locator, mapping.priority, mapping.weight));
-            let eid = Eid::new(instance, prefix);
-            control.register(eid, TTL_MINUTES, ours.collect(), now);
-        }
+        let control = Control::new(config, clock::now().0.saturating_mul(1000), random, now);
         Ok(Some(Self {
             sockets,
             control,
             probing: mapping.probe_interval().map(Probing::new),
             instance,
             locators: args.locators.clone(),
-            followed,
+            followed: args.locator_of.clone(),
+            registering,
+            changes,
             forwarding: forwarding.clone(),
             given: (*forwarding.current()).clone(),
             learnt: BTreeMap::new(),
@@ -134,6 +147,7 @@ impl ControlPlane {
         let mut buffer = vec![0; MAX_MESSAGE_BYTES + 1];
         // Addresses may have changed before changes were told.
         self.move_along();
+        self.attach();
         while !shutdown.has_fired() {
             self.step(&mut misses, &mut buffer, &shutdown.clone()).await;
         }
@@ -159,7 +173,9 @@ impl ControlPlane {
         self.apply(Instant::now());
         self.send_all().await;
         let probing = self.probing.as_ref().and_then(Probing::next_time);
-        let next = [self.control.next_time(), probing]
+        let attached = self.registering.interface.as_ref();
+        let glance = attached.map(|_| Instant::now() + GLANCE);
+        let next = [self.control.next_time(), probing, glance]
             .into_iter()
             .flatten()
             .min();
@@ -180,16 +196,19 @@ impl ControlPlane {
                 }
             },
             Some(destination) = misses.recv() => Happened::Missed(destination),
-            () = changed(self.followed.as_ref()) => Happened::Addresses,
+            () = changed(self.changes.as_ref()) => Happened::Interfaces,
         };
         match happened {
-            Happened::Time => {}
+            Happened::Time => self.attach(),
             Happened::Readable(index) => self.take(index, buffer),
             Happened::Missed(destination) => {
                 let host = Eid::host(self.instance, destination);
                 self.control.want(host, Instant::now());
             }
-            Happened::Addresses => self.move_along(),
+            Happened::Interfaces => {
+                self.move_along();
+                self.attach();
+            }
         }
         let now = Instant::now();
         if self.control.next_time().is_some_and(|next| next <= now) {
@@ -200,10 +219,10 @@ impl ControlPlane {
 
     /// Takes the addresses that the interface has now as locators, if they are others.
     fn move_along(&mut self) {
-        let Some(followed) = &self.followed else {
+        let Some(interface) = &self.followed else {
             return;
         };
-        let found = addresses(&followed.interface).unwrap_or_default();
+        let found = addresses(interface).unwrap_or_default();
         let locators = follow::after(&self.locators, &found);
         if locators == self.locators {
             return;
@@ -214,7 +233,7 @@ impl ControlPlane {
             Ok(sockets) => self.sockets = sockets,
             // It may have gone again; the next change says so.
             Err(error) => {
-                tracing::warn!(interface = followed.interface, "cannot move: {error}");
+                tracing::warn!(interface, "cannot move: {error}");
                 return;
             }
         }
@@ -225,6 +244,43 @@ impl ControlPlane {
             Told::Moved { at_ns, locators }.say();
         }
         self.control.relocate(locators, Instant::now());
+    }
+
+    /// Registers what is to be registered, or withdraws it, as the link of its interface has come or gone.
+    fn attach(&mut self) {
+        let at_ns = monotonic_ns();
+        let Registering {
+            eids,
+            priority,
+            weight,
+            interface,
+            is_on,
+        } = &mut self.registering;
+        // What cannot be looked at is as it was.
+        let link = interface
+            .as_ref()
+            .map(|name| has_link(name).unwrap_or(*is_on));
+        let is_attached = link.unwrap_or(true);
+        if std::mem::replace(is_on, is_attached) == is_attached {
+            return;
+        }
+        let now = Instant::now();
+        for eid in eids {
+            if is_attached {
+                let ours = self.locators.iter();
+                let ours = ours.map(|locator| Locator::new(*locator, *priority, *weight));
+                self.control
+                    .register(*eid, TTL_MINUTES, ours.collect(), now);
+            } else {
+                self.control.withdraw(eid, now);
+            }
+        }
+        if let Some(interface) = interface {
+            tracing::info!(interface, is_attached, "the link of what is registered");
+            if self.said.is_some() {
+                Told::Attached { at_ns, is_attached }.say();
+            }
+        }
     }
 
     fn take(&mut self, index: usize, buffer: &mut [u8]) {
@@ -246,7 +302,7 @@ impl ControlPlane {
                     self.install(now);
                 }
             } else if let Err(ignored) = self.control.handle(source, bytes, now) {
-                tracing::debug!(%source, "ignored: {ignored}");
+                tell(source, ignored);
             }
         }
     }
@@ -352,6 +408,19 @@ impl ControlPlane {
     }
 }
 
+/// Each is counted too; the log lets through so many lines of one place in a time.
+fn tell(source: SocketAddr, ignored: Ignored) {
+    match ignored {
+        // What an ordinary network leads to: what came twice, or came late.
+        Ignored::Replay { nonce, last } if nonce == last => {
+            tracing::debug!(%source, "ignored: {ignored}");
+        }
+        Ignored::NotOurs(_) => tracing::debug!(%source, "ignored: {ignored}"),
+        Ignored::Unasked => tracing::info!(%source, "ignored: {ignored}"),
+        _ => tracing::warn!(%source, "ignored: {ignored}"),
+    }
+}
+
 /// The control port of a locator, with the locator.
 fn bind(locator: IpAddr) -> Result<(IpAddr, UdpSocket), StartError> {
     let address = SocketAddr::new(locator, CONTROL_PORT);
@@ -363,13 +432,13 @@ fn bind(locator: IpAddr) -> Result<(IpAddr, UdpSocket), StartError> {
     bound.map(|socket| (locator, socket)).map_err(failed)
 }
 
-/// Waits until addresses of interfaces have changed; for ever where none is followed.
-async fn changed(followed: Option<&Followed>) {
-    let Some(followed) = followed else {
+/// Waits until addresses or links of interfaces have changed; for ever where none is looked at.
+async fn changed(changes: Option<&Changes>) {
+    let Some(changes) = changes else {
         return std::future::pending().await;
     };
-    if let Err(error) = followed.changes.next().await {
-        tracing::warn!("changes of addresses: {error}");
+    if let Err(error) = changes.next().await {
+        tracing::warn!("changes of interfaces: {error}");
         // Looked at now and then all the same.
         tokio::time::sleep(LOOK).await;
     }

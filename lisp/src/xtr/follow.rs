@@ -1,4 +1,5 @@
-//! Locators that follow the addresses of an interface: a tunnel router that moves to another network keeps its endpoints.
+//! What is looked at of interfaces. Locators follow the addresses of one: a tunnel router that moves to another network keeps its
+//! endpoints. Registrations follow the link of one: endpoints that move to another tunnel router are registered there.
 
 use std::io;
 use std::net::IpAddr;
@@ -7,6 +8,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::libc;
+use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
 };
@@ -30,6 +32,14 @@ pub(crate) fn addresses(interface: &str) -> io::Result<Vec<IpAddr>> {
     Ok(v4.into_iter().chain(v6).collect())
 }
 
+/// Whether an interface is there, is up, and has a link to somebody.
+pub(crate) fn has_link(interface: &str) -> io::Result<bool> {
+    // Of what the kernel has for this, the flag that changes with the link itself and not after it.
+    let wanted = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_LOWER_UP;
+    let mut all = getifaddrs()?;
+    Ok(all.any(|one| one.interface_name == interface && one.flags.contains(wanted)))
+}
+
 /// The locators after a change: those of before, but for families that the interface has an address of. One that it has lost may be on its
 /// way back, or another may be.
 pub(crate) fn after(before: &[IpAddr], found: &[IpAddr]) -> Vec<IpAddr> {
@@ -41,7 +51,7 @@ pub(crate) fn after(before: &[IpAddr], found: &[IpAddr]) -> Vec<IpAddr> {
     all.map(|old| of_family(old).unwrap_or(*old)).collect()
 }
 
-/// What the kernel says of addresses that come and go.
+/// What the kernel says of addresses and links that come and go.
 #[derive(Debug)]
 pub(crate) struct Changes(AsyncFd<OwnedFd>);
 
@@ -58,13 +68,14 @@ impl Changes {
             SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
             SockProtocol::NetlinkRoute,
         )?;
-        let groups = libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
+        let groups = libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR | libc::RTMGRP_LINK;
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups.cast_unsigned()))?;
         // SAFETY: an OwnedFd has its descriptor for itself, and the AsyncFd has it until both end.
         Ok(Self(unsafe { AsyncFd::register(fd) }?))
     }
 
-    /// Waits for a change. What has changed is for [`addresses`] to find: a message that got lost is made up for by the next.
+    /// Waits for a change. What has changed is for [`addresses`] and [`has_link`] to find: a message that got lost is made up for by the
+    /// next.
     pub(crate) async fn next(&self) -> io::Result<()> {
         let mut ready = self.0.readable().await?;
         let mut message = [0; 4_096];
@@ -102,7 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_has_its_addresses() {
+    fn an_interface_has_its_addresses_and_its_link() {
+        assert!(!has_link("no-such-one").unwrap());
         assert_eq!(addresses("lo").unwrap()[0], IpAddr::from([127, 0, 0, 1]));
         assert!(addresses("no-such-one").unwrap().is_empty());
     }

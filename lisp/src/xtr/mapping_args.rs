@@ -59,6 +59,15 @@ pub(crate) struct MappingArgs {
         requires = "map_server"
     )]
     pub(crate) register: Vec<IpNet>,
+    /// Interface without which nothing is registered: a device that comes here brings its endpoints along, and takes them when it
+    /// goes. That its link is down is what says so
+    #[arg(
+        long,
+        env = "XR_REGISTER_WHILE",
+        value_name = "NAME",
+        requires = "register"
+    )]
+    pub(crate) register_while: Option<String>,
     /// Priority of our locators in what is registered; lower is better, 255 is never used
     #[arg(long, env = "XR_PRIORITY", value_name = "N", default_value_t = 1)]
     pub(crate) priority: u8,

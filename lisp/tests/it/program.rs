@@ -191,6 +191,67 @@ async fn what_is_wrong_is_refused_with_a_remedy() {
     assert_eq!(missing.status.code(), Some(64));
 }
 
+/// A counter of what the control plane did and refused.
+async fn counted(program: &ControlPlane, event: &str) -> u64 {
+    let metrics = reqwest::get(format!("http://{}/metrics", program.ops)).await;
+    let metrics = metrics.unwrap().text().await.unwrap();
+    let line = format!("xr_lisp_events_total{{event=\"{event}\"}} ");
+    let value = metrics.lines().find_map(|text| text.strip_prefix(&line));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_that_is_exhausted_and_addresses_of_others_are_refused_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let file = folder.path().join("lisp.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, config.replace("10.112.0.0/16", "10.112.0.0/30")).unwrap();
+    let program = ControlPlane::start(folder.path(), None);
+    let api = program.api;
+    for name in ["one", "two"] {
+        assert_eq!(allocate(api, "seoul", name).await.unwrap().0, 200);
+    }
+    for _ in 0..2 {
+        let (status, problem) = allocate(api, "seoul", "three").await.unwrap();
+        assert_eq!(status, 507, "{problem}");
+        assert!(problem["remedy"].is_string(), "{problem}");
+    }
+    assert_eq!(counted(&program, "api_exhausted").await, 2);
+    assert_eq!(
+        allocate(api, "busan", "one").await.unwrap().0,
+        200,
+        "who has an address has it in every cluster"
+    );
+
+    // One's own address is one's own, whoever asks for it by hand.
+    let taken =
+        json!({ "cluster": "seoul", "namespace": "shop", "name": "four", "address": "10.112.0.1" });
+    let (status, problem) = ask(Method::POST, api, "/v1/services", Some(taken))
+        .await
+        .unwrap();
+    assert_eq!(status, 409, "{problem}");
+    let (_, one) = allocate(api, "seoul", "one").await.unwrap();
+    let other = json!({ "address": "10.112.0.2", "locators": [{ "address": "10.0.0.11", "priority": 1, "weight": 1 }] });
+    let path = "/v1/services/shop/one?cluster=seoul";
+    let (status, problem) = ask(Method::PUT, api, path, Some(other)).await.unwrap();
+    assert_eq!(
+        (status, &one["address"]),
+        (409, &json!("10.112.0.1")),
+        "{problem}"
+    );
+    assert_eq!(counted(&program, "api_other_address").await, 2);
+    let (_, listed) = ask(Method::GET, api, "/v1/services", None).await.unwrap();
+    assert!(
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["registered"] == json!([])),
+        "{listed}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_kill_xtrs_are_called_back_and_subscribers_still_hear() {
     let folder = tempfile::tempdir().unwrap();

@@ -20,11 +20,54 @@ const AFTER: Duration = Duration::from_millis(100);
 /// How long the move may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The address that the client's tunnel router has after the move.
+/// The address that the client's tunnel router has before the move, and after one to another address.
+const BEFORE_IT: &str = "10.0.0.1";
 const MOVED: &str = "10.0.0.3";
+
+/// The address of the other tunnel router.
+const OTHER: &str = "10.0.0.2";
+
+/// What is registered where the client is, and only there.
+const WHILE_THERE: [&str; 4] = ["--site", "3", "--register-while", "site"];
 
 /// The client's prefix.
 const CLIENT: &str = "192.168.1.0/24";
+
+/// What moves.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Move {
+    /// The client's tunnel router gets another address, as when a device comes into another network
+    OtherAddress,
+    /// The client leaves its tunnel router's link for that of another one, and keeps its own address
+    OtherRouter,
+}
+
+impl Move {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::OtherAddress, Self::OtherRouter];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// Whether it is told in this way. A tunnel router that a client comes to has sent nothing for it yet, so that it has nobody to
+    /// solicit.
+    pub fn is_told_by(self, way: Way) -> bool {
+        self == Self::OtherAddress || way == Way::Publication
+    }
+
+    /// Where the client's prefix is mapped to afterwards.
+    const fn locator(self) -> &'static str {
+        match self {
+            Self::OtherAddress => MOVED,
+            Self::OtherRouter => OTHER,
+        }
+    }
+}
 
 /// In which way the cluster's tunnel router hears of it.
 #[derive(
@@ -32,7 +75,7 @@ const CLIENT: &str = "192.168.1.0/24";
 )]
 #[strum(serialize_all = "kebab-case")]
 pub enum Way {
-    /// A publication of the Map-Server, where the client's tunnel router registers its new address
+    /// A publication of the Map-Server, where the client's tunnel router, or the one that it has come to, registers
     Publication,
     /// A solicitation (SMR) of the client's tunnel router itself, and a request; no subscription, and a Map-Server that solicits nobody
     Smr,
@@ -48,11 +91,11 @@ impl Way {
     }
 }
 
-/// Makes a ground, has it work, and moves the client's tunnel router; `phase` of a second is added before.
+/// Makes a ground, has it work, and moves the client or its tunnel router; `phase` of a second is added before.
 pub fn once(
     program: PathBuf,
     folder: &Path,
-    way: Way,
+    (moves, way): (Move, Way),
     phase: f64,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Seen> {
@@ -65,24 +108,33 @@ pub fn once(
     })?;
     fleet.start_service(B)?;
     fleet.start_xtr(B, false, is_smr)?;
-    fleet.start_client_xtr(&["--locator-of", "wan", "--site", "3"])?;
+    match moves {
+        Move::OtherAddress => {
+            fleet.start_client_xtr(&["--locator-of", "wan", "--site", "3"])?;
+        }
+        Move::OtherRouter => {
+            let of = |locator| [["--locator", locator].as_slice(), &WHILE_THERE].concat();
+            fleet.start_client_xtr(&of(BEFORE_IT))?;
+            fleet.start_other_client_xtr(&of(OTHER))?;
+        }
+    }
     fleet.start_stream(&[])?;
     fleet.until("the client is mapped", PATIENCE, |fleet| {
-        fleet.is_mapped("xtr-b", CLIENT, &["10.0.0.1"])
+        fleet.is_mapped("xtr-b", CLIENT, &[BEFORE_IT])
     })?;
     fleet.during(BEFORE + Duration::from_secs(1).mul_f64(phase));
 
     let begun_ns = monotonic_ns();
-    let moves = format!("address delete 10.0.0.1/24 dev wan\naddress add {MOVED}/24 dev wan\n");
-    fleet.ground.configure("a", &moves)?;
+    make(moves, &fleet)?;
+    let locator = moves.locator();
     fleet.until("the move is known", PATIENCE, |fleet| {
-        fleet.is_mapped("xtr-b", CLIENT, &[MOVED])
+        fleet.is_mapped("xtr-b", CLIENT, &[locator])
     })?;
-    let moved: IpAddr = MOVED.parse()?;
+    let moved: IpAddr = locator.parse()?;
     let mapped_ns = fleet.first(
         "xtr-b",
         begun_ns,
-        |told| matches!(told, Told::Mapping { locators, .. } if locators.first() == Some(&moved)),
+        |told| matches!(told, Told::Mapping { locators, .. } if locators.contains(&moved)),
     )?;
     fleet.until("an answer after the move", PATIENCE, |fleet| {
         let last = fleet.answers.last();
@@ -90,11 +142,42 @@ pub fn once(
     })?;
     fleet.during(AFTER);
 
-    let detected_ns = fleet.first("xtr-a", begun_ns, |told| matches!(told, Told::Moved { .. }))?;
+    let detected_ns = match moves {
+        Move::OtherAddress => {
+            fleet.first("xtr-a", begun_ns, |told| matches!(told, Told::Moved { .. }))
+        }
+        Move::OtherRouter => fleet.first("xtr-d", begun_ns, |told| {
+            matches!(
+                told,
+                Told::Attached {
+                    is_attached: true,
+                    ..
+                }
+            )
+        }),
+    }?;
     let known = Known {
         begun_ns,
         detected_ns,
         mapped_ns,
     };
     Seen::take(&mut fleet, known, |answer| answer.answered_ns > mapped_ns)
+}
+
+/// Makes the move.
+fn make(moves: Move, fleet: &Fleet) -> anyhow::Result<()> {
+    match moves {
+        Move::OtherAddress => {
+            let lines = format!(
+                "address delete {BEFORE_IT}/24 dev wan\naddress add {MOVED}/24 dev wan\n"
+            );
+            fleet.ground.configure("a", &lines)
+        }
+        // As from one cell to the next: the one link goes, the other comes, the address stays.
+        Move::OtherRouter => fleet.ground.configure(
+            "client",
+            "link set site down\naddress delete 192.168.1.2/24 dev site\naddress add 192.168.1.2/24 dev site-d\n\
+             link set site-d up\nroute add default via 192.168.1.1\n",
+        ),
+    }
 }
