@@ -31,6 +31,6 @@ pub use repetition::{
     ContentMeta, FabricMeta, NodeMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta,
     TooBig, TunnelBackend, WanBackend, WanMeta,
 };
-pub use run::{PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo};
+pub use run::{PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo, command};
 pub use settings::{Pipeline, Presentation};
 pub use unlike::{Unlike, unlike};
