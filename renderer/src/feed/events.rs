@@ -1,9 +1,11 @@
 //! The feed's events: the streamer asks for a key frame when a viewer joins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt as _;
+use rustls::ClientConfig;
 use service::backoff::Backoff;
 
 use super::body::empty;
@@ -19,11 +21,16 @@ const MAX_RETRY: Duration = Duration::from_secs(1);
 const ABSENT: u32 = 5;
 
 /// Listens as long as it is polled, and calls `ask` for each key frame that is asked for.
-pub(super) async fn listen(url: &FeedUrl, sender: &Sender, mut ask: impl FnMut()) {
+pub(super) async fn listen(
+    url: &FeedUrl,
+    tls: Option<&Arc<ClientConfig>>,
+    sender: &Sender,
+    mut ask: impl FnMut(),
+) {
     let mut backoff = Backoff::new(FIRST_RETRY, MAX_RETRY);
     let mut refusals = 0_u32;
     loop {
-        match once(url, sender, &mut ask).await {
+        match once(url, tls, sender, &mut ask).await {
             Ended::Lost(cause) => {
                 tracing::debug!(cause, "the feed's events were lost; listening again");
             }
@@ -49,12 +56,17 @@ enum Ended {
     Absent(StatusCode),
 }
 
-async fn once(url: &FeedUrl, sender: &Sender, ask: &mut impl FnMut()) -> Ended {
+async fn once(
+    url: &FeedUrl,
+    tls: Option<&Arc<ClientConfig>>,
+    sender: &Sender,
+    ask: &mut impl FnMut(),
+) -> Ended {
     let lost = |error: &dyn std::error::Error| Ended::Lost(error.to_string());
     let connection::Connection {
         sender: mut requests,
         driver,
-    } = match connection::dial(url).await {
+    } = match connection::dial(url, tls).await {
         Ok(connection) => connection,
         Err(error) => return lost(&error),
     };

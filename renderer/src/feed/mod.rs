@@ -25,6 +25,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use media::packets::ParameterSets;
+use rustls::ClientConfig;
 use service::Shutdown;
 use service::backoff::Backoff;
 use service::http::Problem;
@@ -57,6 +58,8 @@ pub struct Feed {
     pub url: FeedUrl,
     /// Whom to believe, and how to send, where the URL is one of QUIC.
     pub means: Option<Means>,
+    /// How the streamer is reached over TLS; none where the URL asks for none.
+    pub tls: Option<Arc<ClientConfig>>,
     /// Proves that the feed's name is ours.
     pub sender: Sender,
     /// Where its frames come from.
@@ -216,12 +219,12 @@ impl Feed {
 
     async fn connect_and_serve(&self, stop: &Shutdown) -> Ended {
         let connected = tokio::select! {
-            connected = connection::dial(&self.url) => connected,
+            connected = connection::dial(&self.url, self.tls.as_ref()) => connected,
             () = stop.fired() => return Ended::Finished,
         };
         let Connection { mut sender, driver } = match connected {
             Ok(connection) => connection,
-            Err(error) => return Ended::Lost(error.to_string()),
+            Err(error) => return Ended::Lost(service::tls::trouble(&error)),
         };
         let body = self.mailbox.open().boxed();
         self.metrics.connected();
@@ -244,7 +247,9 @@ impl Feed {
             let _ = driver.await;
             std::future::pending::<()>().await;
         };
-        let events = events::listen(&self.url, &self.sender, || self.ask_for(Asker::Streamer));
+        let events = events::listen(&self.url, self.tls.as_ref(), &self.sender, || {
+            self.ask_for(Asker::Streamer)
+        });
         let ended = tokio::select! {
             ended = exchange => ended,
             () = driven => Ended::Finished,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bounded;
+mod encrypted;
 mod feeding;
 mod feeding_quic;
 mod refusing;
