@@ -220,8 +220,9 @@ impl Writers {
                 .clone()
                 .unwrap_or_else(|| format!("xr-client-{}-{started}", std::process::id()));
             let (token, fates) = (args.token.load()?, metrics.posts.clone());
+            let tls = args.collector_tls()?;
             let (uploader, posts) =
-                Uploader::start(collector, &id, token.as_ref(), fates, shutdown)?;
+                Uploader::start(collector, tls, &id, token.as_ref(), fates, shutdown)?;
             (writers.uploader, outputs.posts) = (Some(uploader), Some(posts));
         }
         Ok((writers, outputs))

@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use roq::args::{PeerArgs, WrongTrust};
 use roq::trust::Trust;
+use rustls::ClientConfig;
 use service::args::Common;
+use service::tls::CaArgs;
 use service::{ConfigError, TokenArgs};
-use settings::{ClientSettings, Span, Transport};
+use settings::{ClientSettings, Span, Transport, address_without_password};
 
 use crate::link::{self, QUIC_SCHEME, SCHEMES};
 
@@ -24,6 +27,8 @@ Examples:
     xr-client --url rtsp://127.0.0.1:8554/demo --frames frames.csv --strips strips
   Report to a collector:
     xr-client --url rtsp://streamer:8554/demo --collector http://collector:9094
+  The same over TLS, to one started with --tls-cert and --tls-key:
+    xr-client --url rtsp://streamer:8554/demo --collector https://collector:9094 --tls-ca ca.crt
 
 The client waits for a stream that is not there yet, and comes back by itself when the streamer or its host does.
 Exit codes: 0 done, 1 nothing was shown or the start failed, 64 the command line is wrong.";
@@ -60,7 +65,7 @@ pub struct Args {
     #[arg(long, env = "XR_SINK", value_name = "SINK", default_value = "none")]
     pub sink: SinkChoice,
 
-    /// Post a record of every frame to this collector, as http://HOST:PORT.
+    /// Post a record of every frame to this collector, as http://HOST:PORT or https://HOST:PORT.
     #[arg(
         long,
         env = "XR_COLLECTOR",
@@ -68,6 +73,9 @@ pub struct Args {
         help_heading = "Records"
     )]
     pub collector: Option<String>,
+
+    #[command(flatten)]
+    pub tls: CaArgs,
 
     /// The name under which frames are posted; unique for each process unless given.
     #[arg(
@@ -156,6 +164,7 @@ impl Args {
         if let Some(collector) = &self.collector {
             check_collector(collector)?;
         }
+        self.collector_tls()?;
         if let Some(id) = &self.client_id {
             let sound = (1..=64).contains(&id.len())
                 && id
@@ -199,6 +208,13 @@ impl Args {
         })
     }
 
+    /// How the collector is reached over TLS; none where its address asks for none.
+    pub fn collector_tls(&self) -> Result<Option<Arc<ClientConfig>>, ConfigError> {
+        let collector = self.collector.as_deref().unwrap_or_default();
+        let scheme = collector.split(':').next().unwrap_or_default();
+        self.tls.client(&scheme.to_ascii_lowercase())
+    }
+
     /// Whom a stream over QUIC is taken from; none where the stream comes otherwise.
     pub fn trust(&self) -> Result<Option<Trust>, ConfigError> {
         if !self.url.starts_with(QUIC_SCHEME) {
@@ -216,7 +232,7 @@ fn check_stream(url: &str) -> Result<(), ConfigError> {
     let wrong = |why: &str| {
         ConfigError::new(
             "--url (XR_URL)",
-            url,
+            address_without_password(url),
             why,
             "Use rtsp://HOST:8554/NAME or roq://HOST:8555/NAME, with the feed's name from the renderer's --feed.",
         )
@@ -231,6 +247,11 @@ fn check_stream(url: &str) -> Result<(), ConfigError> {
             return Err(wrong(&format!("this client speaks {spoken}, not {other}")));
         }
         None => return Err(wrong("the scheme rtsp:// is missing")),
+    }
+    if has_user(&uri) {
+        return Err(wrong(
+            "it holds a user, which process lists and logs would show, and the streamer asks for none",
+        ));
     }
     if uri.host().is_none_or(str::is_empty) {
         return Err(wrong("the host is missing"));
@@ -258,20 +279,32 @@ fn check_collector(url: &str) -> Result<(), ConfigError> {
     let wrong = |why: &str| {
         ConfigError::new(
             "--collector (XR_COLLECTOR)",
-            url,
+            address_without_password(url),
             why,
-            "Use http://HOST:9094, where xr-collector listens.",
+            "Use http://HOST:9094 or https://HOST:9094, where xr-collector listens.",
         )
     };
     let uri: http::Uri = url
         .parse()
         .map_err(|error| wrong(&format!("this is no URL: {error}")))?;
+    if has_user(&uri) {
+        return Err(wrong(
+            "it holds a user; a token is given by --token-file or XR_TOKEN",
+        ));
+    }
     match uri.scheme_str() {
-        Some("http") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(()),
-        Some("http") => Err(wrong("the host is missing")),
-        Some(other) => Err(wrong(&format!("a collector speaks http, not {other}"))),
+        Some("http" | "https") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(()),
+        Some("http" | "https") => Err(wrong("the host is missing")),
+        Some(other) => Err(wrong(&format!(
+            "a collector speaks http and https, not {other}"
+        ))),
         None => Err(wrong("the scheme http:// is missing")),
     }
+}
+
+fn has_user(uri: &http::Uri) -> bool {
+    let authority = uri.authority();
+    authority.is_some_and(|authority| authority.as_str().contains('@'))
 }
 
 #[cfg(test)]

@@ -142,3 +142,44 @@ fn quic_needs_somebody_to_believe_and_its_own_transports() {
     let why = parse_quic(&["--quic-pin", "abc"]).unwrap_err();
     assert!(why.to_string().contains("64 hexadecimal digits"), "{why}");
 }
+
+#[test]
+fn a_collector_over_tls_says_whom_it_believes() {
+    let tls = |more: &[&str]| {
+        parse(more)
+            .unwrap()
+            .check()
+            .map_err(|error| error.to_string())
+    };
+    for (flags, says) in [
+        (
+            &["--collector", "https://h:1", "--tls-ca", "/nowhere"][..],
+            "/nowhere",
+        ),
+        (
+            &["--collector", "http://h:1", "--tls-ca", "/nowhere"],
+            "https://",
+        ),
+        (&["--tls-ca", "/nowhere"], "https://"),
+        (&["--collector", "ftp://h:1"], "http and https"),
+    ] {
+        let error = tls(flags).unwrap_err();
+        assert!(error.contains(says), "{flags:?}: {error}");
+    }
+    tls(&["--collector", "http://h:1"]).unwrap();
+}
+
+#[test]
+fn addresses_hold_no_password_and_errors_repeat_none() {
+    let error = check_stream("rtsp://me:secret@h/demo").unwrap_err();
+    let collector = check_collector("https://me:secret@h:9094").unwrap_err();
+    let no_url = check_collector("me:secret@h/x").unwrap_err();
+    for (error, says) in [
+        (error, "process lists"),
+        (collector, "--token-file"),
+        (no_url, "***@h"),
+    ] {
+        let error = error.to_string();
+        assert!(error.contains(says) && !error.contains("secret"), "{error}");
+    }
+}

@@ -2,14 +2,23 @@
 //! away. What no longer fits is dropped, the newest first, and counted.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reqwest::StatusCode;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use service::backoff::Backoff;
 use service::http::{Problem, visible};
+use service::tls::trouble;
 use service::{Secret, Shutdown};
 use timeline::FrameReport;
 use tokio::sync::mpsc;
@@ -54,29 +63,25 @@ impl Posts {
 pub struct Uploader(JoinHandle<()>);
 
 impl Uploader {
-    /// Starts sending to `collector` under the name `id`, with `token` if there is one, and logs at once whether the
-    /// collector answers.
+    /// Starts sending to `collector` under the name `id`, over `tls` if its address is `https://`, with `token` if there is
+    /// one, and logs at once whether the collector answers.
     pub fn start(
         collector: &str,
+        tls: Option<Arc<ClientConfig>>,
         id: &str,
         token: Option<&Secret>,
         fates: Fates,
         stopping: &Shutdown,
     ) -> anyhow::Result<(Self, Posts)> {
-        // It posts where it was told to, and nowhere that a variable or an answer names.
-        let client = reqwest::Client::builder()
-            .timeout(LIMIT)
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .default_headers(headers(token)?)
-            .build()
-            .context("cannot make an HTTP client for --collector")?;
         let url = format!("{}/frames/{id}", collector.trim_end_matches('/'));
+        let url = url
+            .parse::<Uri>()
+            .context("--collector (XR_COLLECTOR) is no URL with the name behind it")?;
         let (queue, reports) = mpsc::channel(QUEUE);
         let sender = Sender {
-            client,
+            client: client(tls),
             url,
+            headers: headers(token)?,
             fates: fates.clone(),
             held: VecDeque::new(),
             told: None,
@@ -97,14 +102,41 @@ impl Uploader {
 }
 
 struct Sender {
-    client: reqwest::Client,
-    url: String,
+    client: Http,
+    url: Uri,
+    headers: HeaderMap,
     fates: Fates,
     /// Taken from the queue, and not yet by the collector.
     held: VecDeque<FrameReport>,
     /// What the log has been told last.
     told: Option<Told>,
     backoff: Backoff,
+}
+
+type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+fn believe_nobody() -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("the provider has it")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// Posts where it was told to, and nowhere that a variable or an answer names.
+fn client(tls: Option<Arc<ClientConfig>>) -> Http {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(LIMIT));
+    // Without a configuration there is no https:// address, and nobody is believed.
+    let tls = tls.unwrap_or_else(believe_nobody);
+    let connector = HttpsConnector::from((connector, tls));
+    let mut client = Client::builder(TokioExecutor::new());
+    client.pool_timer(TokioTimer::new());
+    client.build(connector)
 }
 
 /// What tells this process from another that posts under the same name, and its token.
@@ -115,6 +147,10 @@ fn headers(token: Option<&Secret>) -> anyhow::Result<HeaderMap> {
         Ok(value)
     };
     let mut headers = HeaderMap::new();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-ndjson"),
+    );
     headers.insert("xr-process", hidden(Secret::random()?.expose().to_owned())?);
     if let Some(token) = token {
         headers.insert(AUTHORIZATION, hidden(format!("Bearer {}", token.expose()))?);
@@ -207,29 +243,26 @@ impl Sender {
     }
 
     async fn send(&self, body: Vec<u8>) -> Verdict {
-        let request = self
-            .client
-            .post(&self.url)
-            .header("content-type", "application/x-ndjson")
-            .body(body);
-        let mut answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let mut cause: &dyn std::error::Error = &error;
-                while let Some(source) = cause.source() {
-                    cause = source;
-                }
-                return Verdict::Later(cause.to_string());
+        let mut request = Request::new(Full::from(body));
+        (*request.method_mut(), *request.uri_mut()) = (Method::POST, self.url.clone());
+        request.headers_mut().clone_from(&self.headers);
+        let exchange = async {
+            let answer = self.client.request(request).await;
+            let answer = answer.map_err(|error| trouble(&error))?;
+            let status = answer.status();
+            let said = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect();
+            // What cannot be read of it is not needed: the status says what became of the post.
+            let said = said.await.map(|said| said.to_bytes()).unwrap_or_default();
+            Ok::<_, String>((status, said))
+        };
+        let (status, said) = match tokio::time::timeout(LIMIT, exchange).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(cause)) => return Verdict::Later(cause),
+            Err(_) => {
+                let seconds = LIMIT.as_secs();
+                return Verdict::Later(format!("it did not answer within {seconds} s"));
             }
         };
-        let mut said = Vec::new();
-        while let Ok(Some(chunk)) = answer.chunk().await {
-            said.extend_from_slice(&chunk);
-            if said.len() > MAX_ANSWER_BYTES {
-                break;
-            }
-        }
-        let status = answer.status();
         if status.is_success() {
             return Verdict::Taken(serde_json::from_slice(&said).unwrap_or_default());
         }
@@ -256,17 +289,17 @@ impl Sender {
         let collector = &self.url;
         match verdict {
             Verdict::Taken(answer) if answer.refused == 0 => {
-                tracing::info!(collector, "the collector takes frames");
+                tracing::info!(%collector, "the collector takes frames");
             }
             Verdict::Taken(answer) => {
                 let (refused, why) = (answer.refused, visible(&answer.why, 200));
-                tracing::warn!(collector, refused, %why, "the collector leaves frames out");
+                tracing::warn!(%collector, refused, %why, "the collector leaves frames out");
             }
             Verdict::Refused(why) => {
-                tracing::warn!(collector, %why, "the collector refuses frames; they are dropped and counted");
+                tracing::warn!(%collector, %why, "the collector refuses frames; they are dropped and counted");
             }
             Verdict::Later(cause) => tracing::warn!(
-                collector,
+                %collector,
                 %cause,
                 "the collector of --collector (XR_COLLECTOR) does not take frames; up to {QUEUE} are kept and it is \
                  tried again; start it with: xr-collector --listen ADDR:PORT"
@@ -282,7 +315,7 @@ impl Drop for Sender {
             self.fates.dropped.inc_by(left as u64);
             tracing::error!(
                 frames = left,
-                collector = self.url,
+                collector = %self.url,
                 "ended before the collector took these frames"
             );
         }

@@ -72,6 +72,7 @@ async fn a_collector_that_comes_late_and_fails_twice_gets_everything_in_order() 
     let fates = Fates::default();
     let (uploader, posts) = Uploader::start(
         &format!("http://{address}/"),
+        None,
         "test",
         None,
         fates.clone(),
@@ -108,6 +109,7 @@ async fn what_does_not_fit_and_what_is_left_at_the_end_is_counted() {
     stopping.begin();
     let (uploader, posts) = Uploader::start(
         &format!("http://{address}"),
+        None,
         "test",
         None,
         fates.clone(),
@@ -137,8 +139,15 @@ async fn posted(reports: u64, status: StatusCode, text: &'static str) -> (u64, u
     };
     tokio::spawn(serve(listener, collector.clone()));
     let (fates, token) = (Fates::default(), Secret::new("sesame"));
-    let (uploader, posts) =
-        Uploader::start(&url, "test", Some(&token), fates.clone(), &Shutdown::new()).unwrap();
+    let (uploader, posts) = Uploader::start(
+        &url,
+        None,
+        "test",
+        Some(&token),
+        fates.clone(),
+        &Shutdown::new(),
+    )
+    .unwrap();
     for sequence in 0..reports {
         posts.push(report(sequence));
     }
@@ -204,10 +213,84 @@ async fn redirects_are_not_followed() {
     let fates = Fates::default();
     let stopping = Shutdown::new();
     let (uploader, posts) =
-        Uploader::start(&first, "test", None, fates.clone(), &stopping).unwrap();
+        Uploader::start(&first, None, "test", None, fates.clone(), &stopping).unwrap();
     posts.push(report(0));
     drop(posts);
     uploader.finish(Duration::from_millis(500)).await;
     assert_eq!((fates.kept.get(), fates.dropped.get()), (0, 1));
     assert!(other.heads.lock().unwrap().is_empty());
+}
+
+/// Posts go over TLS to whom the authority vouches for, with the token, and to nobody else.
+#[tokio::test]
+async fn reports_go_over_tls_to_a_collector_that_is_believed() {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use service::http::{Limits, listen, serve_either};
+    use service::tls::{CaArgs, TlsArgs};
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let authority = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        std::fs::write(file(name), params.self_signed(&key).unwrap().pem()).unwrap();
+        Issuer::new(params, key)
+    };
+    let issuer = authority("ca.crt");
+    authority("strangers.crt");
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    std::fs::write(file("tls.crt"), certificate.pem()).unwrap();
+    std::fs::write(file("tls.key"), key.serialize_pem()).unwrap();
+    let tls = TlsArgs {
+        tls_cert: Some(file("tls.crt")),
+        tls_key: Some(file("tls.key")),
+    };
+    let collector = Collector::default();
+    let app = Router::new()
+        .route("/frames/{id}", post(take))
+        .with_state(collector.clone());
+    let listener = listen(([127, 0, 0, 1], 0).into(), "--test").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let (config, stop) = (tls.server().unwrap(), Shutdown::new());
+    tokio::spawn(serve_either(
+        listener,
+        config,
+        app,
+        Limits::default(),
+        stop.clone(),
+    ));
+    for (ca, kept) in [("strangers.crt", 0), ("ca.crt", 5)] {
+        let believed = CaArgs {
+            tls_ca: Some(file(ca)),
+        };
+        let believed = believed.client("https").unwrap();
+        let (fates, token) = (Fates::default(), Secret::new("sesame"));
+        let stopping = Shutdown::new();
+        let started = Uploader::start(
+            &url,
+            believed,
+            "test",
+            Some(&token),
+            fates.clone(),
+            &stopping,
+        );
+        let (uploader, posts) = started.unwrap();
+        for sequence in 0..5 {
+            posts.push(report(sequence));
+        }
+        drop(posts);
+        let patience = if kept == 0 { 500 } else { 20_000 };
+        uploader.finish(Duration::from_millis(patience)).await;
+        assert_eq!((fates.kept.get(), fates.dropped.get()), (kept, 5 - kept));
+    }
+    let heads = collector.heads.lock().unwrap();
+    assert!(!heads.is_empty());
+    assert!(
+        heads
+            .iter()
+            .all(|head| head["authorization"] == "Bearer sesame")
+    );
 }

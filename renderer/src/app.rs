@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use media::generate::Stamps;
 use media::packets::{self, ParameterSets};
 use media::producer::Producer;
+use rustls::ClientConfig;
 use service::ops::Ops;
 use service::trace::TraceRing;
 use service::{Secret, Shutdown, clock, ready};
@@ -25,10 +26,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let token = args.token.load()?;
     media::init()?;
     match target {
-        Target::Feed(url, means) => {
+        Target::Feed(url, tls, means) => {
             let process = Secret::random()?;
             let sender = Sender { token, process };
-            feed(args, (url, means), sender, shutdown).await
+            feed(args, (url, tls, means), sender, shutdown).await
         }
         Target::Floor(path) => {
             let mut ops = ops();
@@ -47,7 +48,7 @@ fn ops() -> Ops {
 
 async fn feed(
     args: Args,
-    (url, means): (FeedUrl, Option<Means>),
+    (url, tls, means): (FeedUrl, Option<Arc<ClientConfig>>, Option<Means>),
     sender: Sender,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
@@ -105,6 +106,7 @@ async fn feed(
     let stop_feed = Shutdown::new();
     let feed = Feed {
         url: url.clone(),
+        tls,
         means,
         sender,
         mailbox: mailbox.clone(),

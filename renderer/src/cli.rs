@@ -1,14 +1,19 @@
 //! The command line of xr-renderer, and its check before anything is opened.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::encode::EncoderConfig;
 use roq::args::{PeerArgs, WrongTrust};
 use roq::signal::Mode;
+use rustls::ClientConfig;
 use service::args::Common;
+use service::tls::CaArgs;
 use service::{ConfigError, TokenArgs};
-use settings::{FeedTransport, RendererSettings, Span, ThreadType, VideoSettings};
+use settings::{
+    FeedTransport, RendererSettings, Span, ThreadType, VideoSettings, address_without_password,
+};
 
 use crate::feed::{FeedUrl, How, Means};
 
@@ -22,6 +27,8 @@ Examples:
     xr-renderer --source 'gst:v4l2src device=/dev/video0' --feed http://streamer:8080/feeds/camera
   Over QUIC, to a streamer started with --quic and --feed-token-file, whose line on stdout has the pin:
     xr-renderer --source test --feed roq://streamer:8555/demo --quic-pin 1b2c... --token-file token
+  Over TLS, to a streamer started with --tls-cert and --tls-key:
+    xr-renderer --source test --feed https://streamer:8080/feeds/demo --tls-ca ca.crt --token-file token
   To another RTSP server than ours, by RECORD:
     xr-renderer --source test --feed rtsp://127.0.0.1:8554/xr
   The floor: encode and decode in this process, with no network, and write a row for each frame:
@@ -43,7 +50,7 @@ pub struct Args {
     #[command(flatten)]
     pub video: VideoSettings,
 
-    /// The feed to push to, as `http://HOST[:PORT]/feeds/NAME`; NAME is at most 64 of A-Z a-z 0-9 . _ -
+    /// The feed to push to, as `http://HOST[:PORT]/feeds/NAME` or `https://...`; NAME is at most 64 of A-Z a-z 0-9 . _ -
     /// Over QUIC as `roq://HOST:PORT/NAME`, to a streamer that has a token for feeds.
     /// Or another server that takes RTSP RECORD, as `rtsp://HOST[:PORT]/PATH`.
     #[arg(long, env = "XR_FEED", value_name = "URL")]
@@ -62,6 +69,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub quic: PeerArgs,
+
+    #[command(flatten)]
+    pub tls: CaArgs,
 
     /// Instead of feeding: encode and decode in this process and write a row for each frame to this CSV file.
     #[arg(long, env = "XR_FLOOR", value_name = "FILE")]
@@ -96,8 +106,8 @@ pub struct Args {
 /// The destination of the frames.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// A feed of a streamer; and over QUIC, how and to whom.
-    Feed(FeedUrl, Option<Means>),
+    /// A feed of a streamer; and over TLS or QUIC, how and to whom.
+    Feed(FeedUrl, Option<Arc<ClientConfig>>, Option<Means>),
     /// Through a decoder in this process, into this file.
     Floor(PathBuf),
 }
@@ -112,14 +122,15 @@ impl Args {
         let url: FeedUrl = text.parse().map_err(|why| {
             ConfigError::new(
                 "--feed (XR_FEED)",
-                text,
+                address_without_password(text),
                 why,
-                "Write it as http://HOST:8080/feeds/NAME or roq://HOST:8555/NAME, NAME of at most 64 letters, digits, '.', '_' and \
+                "Write it as http://HOST:8080/feeds/NAME, https://HOST:8080/feeds/NAME or roq://HOST:8555/NAME, NAME of at most 64 letters, digits, '.', '_' and \
                  '-'; or, for a server that takes RTSP RECORD, as rtsp://HOST:8554/PATH.",
             )
         })?;
         let means = self.means(&url)?;
-        Ok(Target::Feed(url, means))
+        let tls = self.tls.client(url.scheme())?;
+        Ok(Target::Feed(url, tls, means))
     }
 
     /// How a feed goes over QUIC, and to whom; none where it goes otherwise.
@@ -189,7 +200,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(args.video.source, SourceSpec::Test);
-        assert!(matches!(args.target(), Ok(Target::Feed(_, None))));
+        assert!(matches!(args.target(), Ok(Target::Feed(_, None, None))));
         let defaults = parse("xr-renderer --source test --floor f.csv").unwrap();
         assert_eq!(args.encoder(), defaults.encoder());
         assert!(
@@ -232,6 +243,26 @@ mod tests {
     }
 
     #[test]
+    fn a_feed_over_tls_says_whom_it_believes_and_no_password() {
+        let target = |rest: &str| {
+            let line = format!("xr-renderer --source test --feed {rest}");
+            parse(&line).unwrap().target().map(|_| ())
+        };
+        for (rest, cause) in [
+            ("https://h/feeds/a --tls-ca /nowhere", "/nowhere"),
+            ("http://h/feeds/a --tls-ca /nowhere", "https://"),
+            ("roq://h:1/a --quic-ca /nowhere", "/nowhere"),
+            ("http://me:secret@h/feeds/a", "***@h"),
+            ("rtsp://me:secret@h/feeds/a", "***@h"),
+            ("me:secret@h/feeds/a", "no URL"),
+        ] {
+            let error = target(rest).unwrap_err().to_string();
+            assert!(error.contains(cause), "{rest}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_feed_over_quic_says_whom_it_believes() {
         let pin = format!("--quic-pin {}", "ab".repeat(32));
         let target = |rest: &str| {
@@ -239,7 +270,7 @@ mod tests {
             parse(&line).unwrap().target()
         };
         let by = |rest: &str| match target(rest) {
-            Ok(Target::Feed(_, means)) => means.map(|means| means.by),
+            Ok(Target::Feed(_, _, means)) => means.map(|means| means.by),
             other => panic!("{other:?}"),
         };
         let quic = format!("roq://h:1/a {pin}");

@@ -50,6 +50,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     args.check()?;
     let token = args.feed_token()?;
+    let tls = args.tls.server()?;
     descriptors::check(
         MAX_CONNECTIONS_ORIGIN,
         args.max_connections,
@@ -98,7 +99,9 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         args.max_connections,
         shutdown.clone(),
     ));
-    let mut serving = tokio::spawn(http::serve(http, router(ingest), limits, shutdown.clone()));
+    let is_encrypted = tls.is_some();
+    let serving = http::serve_either(http, tls, router(ingest), limits, shutdown.clone());
+    let mut serving = tokio::spawn(serving);
     if let Some((listener, _)) = &quic {
         let patience = Duration::from_millis(u64::from(args.latency.quic_stale_ms));
         let serving = Serving::new(door, patience);
@@ -124,7 +127,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         tracing::info!(%quic_address, %pin, "serving RTP over QUIC");
     }
     ready::announce("xr-streamer", &said);
-    tracing::info!(%http_address, %rtsp_address, "serving");
+    tracing::info!(%http_address, tls = is_encrypted, %rtsp_address, "serving");
 
     let needed = &mut [
         ("the RTSP port", &mut accepting),

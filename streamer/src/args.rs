@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use roq::identity::Identity;
 use service::args::{Common, listen_address};
+use service::tls::TlsArgs;
 use service::{ConfigError, Secret};
 use settings::StreamerSettings;
 
@@ -29,6 +30,8 @@ Examples:
   xr-streamer --http 127.0.0.1:0 --rtsp 127.0.0.1:0  any free ports; the line on stdout names them
   xr-streamer --udp-ports 40000-40199                viewers on UDP only from these ports, for a firewall
   xr-streamer --quic 0.0.0.0:8555                    viewers by RTP over QUIC too; the line on stdout has the pin
+  xr-streamer --tls-cert tls.crt --tls-key tls.key --feed-token-file token
+                                                     feeds over HTTPS only, from whoever has the token
 
 A feed, ours or any:
   xr-renderer --source test --feed http://HOST:8080/feeds/room --size 1280x720 --fps 60 --bitrate 6M
@@ -50,6 +53,10 @@ pub struct Args {
     /// Address where feeds come in: PUT or POST /feeds/NAME.
     #[arg(long, env = "XR_HTTP", value_name = "ADDR:PORT", default_value = "0.0.0.0:8080", value_parser = listen_address)]
     pub http: SocketAddr,
+
+    /// The certificate of the port where feeds come in.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 
     /// Address where viewers connect: rtsp://HOST:PORT/NAME.
     #[arg(long, env = "XR_RTSP", value_name = "ADDR:PORT", default_value = "0.0.0.0:8554", value_parser = listen_address)]

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum as _;
+use clap::error::{ContextKind, ContextValue};
 use clap_complete::Shell;
+use settings::address_without_password;
 
 use crate::args::Common;
 use crate::drain::{GRACE, grace};
@@ -41,7 +43,8 @@ where
     }
     let args = match C::try_parse() {
         Ok(args) => args,
-        Err(error) => {
+        Err(mut error) => {
+            hide_passwords(&mut error);
             // There is nowhere left to say that stderr is closed.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() {
@@ -71,6 +74,17 @@ where
         }
     };
     ExitCode::from(code)
+}
+
+/// Takes passwords out of the values that a parser's error repeats: it goes where logs go.
+fn hide_passwords(error: &mut clap::Error) {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg] {
+        let Some(ContextValue::String(value)) = error.get(kind) else {
+            continue;
+        };
+        let shown = address_without_password(value).into_owned();
+        error.insert(kind, ContextValue::String(shown));
+    }
 }
 
 /// Takes the proxies out of the environment: a program speaks with whom it is told to, and `GLib` would send RTSP elsewhere.
@@ -199,6 +213,20 @@ mod tests {
             &["--", "--completions", "bash"],
         ] {
             assert_eq!(asked(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_parsers_error_repeats_no_password() {
+        let port = clap::Arg::new("port").long("port");
+        let port = port.value_parser(clap::value_parser!(u16));
+        let command = clap::Command::new("program").arg(port);
+        for wrong in ["http://me:secret@h/a", "me:secret@h:1", "n=me:secret@h:1"] {
+            let asked = ["program", "--port", wrong];
+            let mut error = command.clone().try_get_matches_from(asked).unwrap_err();
+            hide_passwords(&mut error);
+            let text = error.to_string();
+            assert!(!text.contains("secret") && text.contains("***@h"), "{text}");
         }
     }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use settings::without_passwords;
+
 /// A value of the configuration that cannot be used. A program that returns it exits [`crate::exit::USAGE`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{origin} is {value:?}: {why}. {remedy}")]
@@ -19,7 +21,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// `origin` is `value`, which is wrong because of `why`; `remedy` says what would be right.
+    /// `origin` is `value`, which is wrong because of `why`; `remedy` says what would be right. Passwords in addresses are
+    /// left out: what is said here goes into logs.
     pub fn new(
         origin: impl Into<String>,
         value: impl Into<String>,
@@ -27,9 +30,9 @@ impl ConfigError {
         remedy: impl Into<String>,
     ) -> Self {
         Self {
-            value: value.into(),
+            value: without_passwords(&value.into()).into_owned(),
             origin: origin.into(),
-            why: why.into(),
+            why: without_passwords(&why.into()).into_owned(),
             remedy: remedy.into(),
         }
     }
@@ -117,6 +120,14 @@ mod tests {
             error.to_string(),
             "--size (XR_SIZE) is \"320x180\": too small for a stamp. Use at least 640x360."
         );
+    }
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        let url = "http://me:secret@h/feeds/a";
+        let error = ConfigError::new("--feed (XR_FEED)", url, format!("{url} has a user"), "No.");
+        let text = error.to_string();
+        assert!(!text.contains("secret") && text.contains("***@h"), "{text}");
     }
 
     #[test]

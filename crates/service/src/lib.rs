@@ -19,6 +19,8 @@ pub mod ops;
 mod process;
 pub mod ready;
 mod secret;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod trace;
 
 pub use drain::{EndedEarly, Shutdown};

@@ -38,6 +38,7 @@ macro_rules! by_text {
     };
 }
 
+mod address;
 mod args;
 mod bitrate;
 mod frame_rate;
@@ -48,6 +49,7 @@ mod source;
 mod span;
 mod words;
 
+pub use address::{address_without_password, has_password, without_passwords};
 pub use args::{Refused, check, to_args};
 pub use bitrate::{Bitrate, BitsPerSecond};
 pub use frame_rate::FrameRate;

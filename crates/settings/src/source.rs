@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::UnitError;
+use crate::{UnitError, without_passwords};
 
 /// Where pictures come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,9 @@ impl FromStr for SourceSpec {
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
             Some(("gst", line)) if !line.trim().is_empty() => Ok(Self::Launch(line.to_owned())),
             _ => Err(UnitError(format!(
-                "'{text}' is no source; write file:PATH for a video file, test for a moving pattern, or gst:LAUNCH for a \
-                 GStreamer launch line that ends in raw video"
+                "'{}' is no source; write file:PATH for a video file, test for a moving pattern, or gst:LAUNCH for a \
+                 GStreamer launch line that ends in raw video",
+                without_passwords(text)
             ))),
         }
     }
@@ -110,6 +111,9 @@ mod tests {
             let error = text.parse::<SourceSpec>().unwrap_err().to_string();
             assert!(error.contains("file:PATH"), "{error}");
         }
+        let error = "rtsp://me:secret@cam/live".parse::<SourceSpec>();
+        let error = error.unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("timeline", &[]),
     ("media", &["settings", "stamp", "timeline"]),
     ("roq", &["settings"]),
-    ("service", &["timeline"]),
+    ("service", &["settings", "timeline"]),
     ("testbed", &["timeline"]),
     ("cluster", &["settings"]),
     (

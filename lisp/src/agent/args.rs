@@ -212,10 +212,12 @@ impl ControlArgs {
             ConfigError::new(CONTROL_ORIGIN, self.control.to_string(), why, remedy)
         };
         let scheme = self.control.scheme_str().unwrap_or_default();
-        let host = self
-            .control
-            .authority()
-            .filter(|_| self.control.path() == "/");
+        let authority = self.control.authority();
+        if authority.is_some_and(|authority| authority.as_str().contains('@')) {
+            let remedy = "Give a token by --token-file or XR_TOKEN.";
+            return Err(wrong("it holds a user, which process lists show", remedy));
+        }
+        let host = authority.filter(|_| self.control.path() == "/");
         let (Some(host), "http" | "https") = (host, scheme) else {
             let remedy = "Give https://HOST:4381, or http://127.0.0.1:4380 on its own machine.";
             return Err(wrong("it is no address of a control plane", remedy));

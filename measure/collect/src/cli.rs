@@ -10,6 +10,7 @@ use axum::Router;
 use result::Machine;
 use service::args::{Common, listen_address};
 use service::ops::Ops;
+use service::tls::TlsArgs;
 use service::{Shutdown, TokenArgs, clock, ready};
 use timeline::ClientName;
 use timeline::join::Limits;
@@ -26,6 +27,8 @@ Examples:
     xr-client --client-id client --collector http://127.0.0.1:9094 ...
   In a cluster, for clients elsewhere:
     xr-collector --listen 0.0.0.0:9094 --ops 0.0.0.0:9095 --out /data/collected --scrape phone=phone:9093
+  The same over TLS, with a token that every client shows:
+    xr-collector --listen 0.0.0.0:9094 --tls-cert tls.crt --tls-key tls.key --token-file token --scrape phone=phone:9093
   What came of it, at any time:
     xrbench report /data/collected
   What comes of it now, as a page:
@@ -58,6 +61,9 @@ pub struct CollectArgs {
     /// What every post must show
     #[command(flatten)]
     token: TokenArgs,
+    /// The certificate of the port that clients post to.
+    #[command(flatten)]
+    tls: TlsArgs,
     /// How long frames.csv may grow, in bytes; then no more reports are taken
     #[arg(long, env = "XR_MAX_BYTES", value_name = "N", default_value_t = MAX_BYTES, value_parser = clap::value_parser!(u64).range(1..))]
     max_bytes: u64,
@@ -83,7 +89,7 @@ fn target(text: &str) -> Result<Target, String> {
     let port = ops
         .rsplit_once(':')
         .and_then(|(host, port)| (!host.is_empty()).then(|| port.parse::<u16>().ok())?);
-    if port.is_none_or(|port| port == 0) || ops.contains('/') || name.is_empty() {
+    if port.is_none_or(|port| port == 0) || ops.contains(['/', '@']) || name.is_empty() {
         return Err("expected the HOST:PORT of an ops port, such as 127.0.0.1:9091 or renderer=renderer:9091".to_owned());
     }
     Ok(Target {
@@ -107,6 +113,7 @@ const CATCH_UP: Duration = Duration::from_secs(1);
 pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let address = args.common.ops.context("--ops has a default")?;
     let token = args.token.load()?;
+    let tls = args.tls.server()?;
     let mut collection = Collection::begin(&args.out, Machine::here(), clock::now())?;
     let mut ops = Ops::new(PROGRAM);
     // The files grow while they are served; whoever has the first part of one asks for the rest by a range.
@@ -120,6 +127,7 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let start = Start {
         listen: args.listen,
         origin: "--listen (XR_LISTEN)".to_owned(),
+        tls,
         paths: Paths::of(collection.repetition()),
         limits,
         one_clock: args.one_clock,
@@ -211,7 +219,17 @@ mod tests {
             ("renderer", "10.0.0.1:9091")
         );
         assert_eq!(target("h:1").expect("a target").name, "h:1");
-        for wrong in ["", "h", "h:", ":1", "h:0", "h:x", "http://h:1", "=h:1"] {
+        for wrong in [
+            "",
+            "h",
+            "h:",
+            ":1",
+            "h:0",
+            "h:x",
+            "http://h:1",
+            "=h:1",
+            "me:secret@h:1",
+        ] {
             assert!(
                 target(wrong).expect_err(wrong).contains("127.0.0.1:9091"),
                 "{wrong}"

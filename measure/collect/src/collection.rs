@@ -82,7 +82,7 @@ impl Collection {
         info.state = RunState::Running;
         info.ended_us = None;
         info.machine = machine;
-        info.command = std::env::args().collect();
+        info.command = result::command();
         let meta = RepetitionMeta {
             schema_version: RUN_VERSION,
             scenario: SCENARIO.to_owned(),

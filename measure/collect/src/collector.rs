@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
+use rustls::ServerConfig;
 use service::http::{self, Limits as HttpLimits};
 use service::{Secret, Shutdown};
 use timeline::join::{Counts, Limits};
@@ -34,6 +35,8 @@ pub struct Start {
     pub listen: SocketAddr,
     /// The flag that the address came from, for messages.
     pub origin: String,
+    /// What makes the port speak TLS; none for plain HTTP.
+    pub tls: Option<Arc<ServerConfig>>,
     /// The files that are written.
     pub paths: Paths,
     /// How long a frame waits for its points, and how many may.
@@ -89,7 +92,8 @@ impl Collector {
         let shared = Arc::new(Shared::new(parts, registry)?);
         let stop = start.stop;
         let routes = server::routes(Arc::clone(&shared));
-        let server = tokio::spawn(http::serve(listener, routes, limits, stop.clone()));
+        let serving = http::serve_either(listener, start.tls, routes, limits, stop.clone());
+        let server = tokio::spawn(serving);
         let writer = tokio::spawn(write(Arc::clone(&shared), stop.clone()));
         Ok(Self {
             shared,

@@ -34,6 +34,7 @@ fn settings(dir: &Path, frames: &Path) -> Start {
     Start {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         origin: "a test".into(),
+        tls: None,
         paths: paths(dir, frames),
         limits: Limits::default(),
         one_clock: false,

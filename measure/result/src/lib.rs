@@ -32,7 +32,7 @@ pub use repetition::{
     ContentMeta, FabricMeta, NodeMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta,
     TooBig, TunnelBackend, WanBackend, WanMeta,
 };
-pub use run::{PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo};
+pub use run::{PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo, command};
 pub use settings::{Pipeline, Presentation};
 pub use state::MachineState;
 pub use unlike::{Unlike, unlike};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use settings::{Pipeline, Presentation};
+use settings::{Pipeline, Presentation, without_passwords};
 use timeline::UnixMicros;
 
 use super::calibration::Calibration;
@@ -13,6 +13,14 @@ use super::state::MachineState;
 /// The version of `run.json` and `meta.json`, the files that a run writes. `summary.json` is made from them, and has a version of
 /// its own.
 pub const RUN_VERSION: u32 = 1;
+
+/// This program's command line as it is written into a result: without passwords in addresses.
+pub fn command() -> Vec<String> {
+    let words = std::env::args();
+    words
+        .map(|word| without_passwords(&word).into_owned())
+        .collect()
+}
 
 /// How far a run got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! One HTTP connection to the streamer, tuned so that a stalled peer is noticed instead of buffered for.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response, header};
@@ -8,14 +9,21 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use service::Secret;
 use service::http::Problem;
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::body::RequestBody;
 use super::url::FeedUrl;
 
+/// How long a handshake of TLS may take.
+const HANDSHAKE: Duration = Duration::from_secs(3);
 /// How long one address may take to accept.
 const CONNECT: Duration = Duration::from_secs(1);
 /// Bytes that may wait in the kernel without having been sent: about one frame. What has been sent and is on its way is
@@ -25,39 +33,53 @@ const UNSENT_BYTES: u32 = 16 * 1024;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
 /// hyper's own buffer, at its least: frames wait in the outbox, where they can still be dropped.
 const WRITE_BUFFER_BYTES: usize = 8 * 1024;
+/// Bytes that TLS may hold that the kernel does not take: a record, which is the least that it can do with.
+const TLS_BUFFER_BYTES: usize = 16 * 1024;
 /// The most that is read of a refusal.
 const REFUSAL_BYTES: usize = 64 * 1024;
 /// How long a refusal's body may take.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
+/// What HTTP is spoken on: TCP, or TLS on it.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// A connection that can take one request.
-#[derive(Debug)]
 pub(super) struct Connection {
     /// The end that requests are given to.
     pub(super) sender: http1::SendRequest<RequestBody>,
     /// The future that moves the bytes; it must be polled until it ends.
-    pub(super) driver: http1::Connection<TokioIo<TcpStream>, RequestBody>,
+    pub(super) driver: http1::Connection<TokioIo<Box<dyn Stream>>, RequestBody>,
 }
 
-/// Connects to `url`, trying each of its addresses.
-pub(super) async fn dial(url: &FeedUrl) -> io::Result<Connection> {
+/// Connects to `url`, trying each of its addresses, and over TLS if there is a configuration for it.
+pub(super) async fn dial(url: &FeedUrl, tls: Option<&Arc<ClientConfig>>) -> io::Result<Connection> {
     let addresses = tokio::net::lookup_host((url.host(), url.port())).await?;
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
         let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
         match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(stream) => return open(stream).await,
+            Ok(stream) => return open(stream, url, tls).await,
             Err(error) => failed = error,
         }
     }
     Err(failed)
 }
 
-async fn open(stream: TcpStream) -> io::Result<Connection> {
+async fn open(
+    stream: TcpStream,
+    url: &FeedUrl,
+    tls: Option<&Arc<ClientConfig>>,
+) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
     socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    let stream: Box<dyn Stream> = match tls {
+        Some(config) => Box::new(encrypted(stream, url, config).await?),
+        None => Box::new(stream),
+    };
     let (sender, driver) = http1::Builder::new()
         .max_buf_size(WRITE_BUFFER_BYTES)
         .writev(true)
@@ -65,6 +87,27 @@ async fn open(stream: TcpStream) -> io::Result<Connection> {
         .await
         .map_err(io::Error::other)?;
     Ok(Connection { sender, driver })
+}
+
+async fn encrypted(
+    stream: TcpStream,
+    url: &FeedUrl,
+    config: &Arc<ClientConfig>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(url.host().to_owned()).map_err(io::Error::other)?;
+    let shaken = TlsConnector::from(Arc::clone(config)).connect_with(name, stream, |session| {
+        // Frames wait in the outbox, where they can still be dropped.
+        session.set_buffer_limit(Some(TLS_BUFFER_BYTES));
+    });
+    let late = |_| {
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "no answer to the TLS handshake",
+        ))
+    };
+    tokio::time::timeout(HANDSHAKE, shaken)
+        .await
+        .unwrap_or_else(late)
 }
 
 /// Who feeds, as the streamer is told.

@@ -1,9 +1,11 @@
 //! The feed's events: the streamer asks for a key frame when a viewer joins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt as _;
+use rustls::ClientConfig;
 use service::backoff::Backoff;
 
 use super::body::empty;
@@ -35,6 +37,7 @@ pub(super) enum Heard {
 /// Listens as long as it is polled: calls `ask` for each key frame that is asked for, and `hear` with what else that says.
 pub(super) async fn listen(
     url: &FeedUrl,
+    tls: Option<&Arc<ClientConfig>>,
     sender: &Sender,
     mut ask: impl FnMut(),
     mut hear: impl FnMut(Heard),
@@ -42,7 +45,7 @@ pub(super) async fn listen(
     let mut backoff = Backoff::new(FIRST_RETRY, MAX_RETRY);
     let mut refusals = 0_u32;
     loop {
-        match once(url, sender, &mut ask, &mut hear).await {
+        match once(url, tls, sender, &mut ask, &mut hear).await {
             Ended::Lost(cause) => {
                 tracing::debug!(cause, "the feed's events were lost; listening again");
             }
@@ -73,6 +76,7 @@ enum Ended {
 
 async fn once(
     url: &FeedUrl,
+    tls: Option<&Arc<ClientConfig>>,
     sender: &Sender,
     ask: &mut impl FnMut(),
     hear: &mut impl FnMut(Heard),
@@ -81,7 +85,7 @@ async fn once(
     let connection::Connection {
         sender: mut requests,
         driver,
-    } = match connection::dial(url).await {
+    } = match connection::dial(url, tls).await {
         Ok(connection) => connection,
         Err(error) => return lost(&error),
     };

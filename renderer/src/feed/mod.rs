@@ -26,6 +26,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use media::packets::ParameterSets;
+use rustls::ClientConfig;
 use service::backoff::Backoff;
 use service::http::Problem;
 use service::{Readiness, Shutdown};
@@ -59,6 +60,8 @@ pub struct Feed {
     pub url: FeedUrl,
     /// Whom to believe, and how to send, where the URL is one of QUIC.
     pub means: Option<Means>,
+    /// How the streamer is reached over TLS; none where the URL asks for none.
+    pub tls: Option<Arc<ClientConfig>>,
     /// Proves that the feed's name is ours.
     pub sender: Sender,
     /// Where its frames come from.
@@ -235,12 +238,12 @@ impl Feed {
 
     async fn connect_and_serve(&self, stop: &Shutdown) -> Ended {
         let connected = tokio::select! {
-            connected = connection::dial(&self.url) => connected,
+            connected = connection::dial(&self.url, self.tls.as_ref()) => connected,
             () = stop.fired() => return Ended::Stopped,
         };
         let Connection { mut sender, driver } = match connected {
             Ok(connection) => connection,
-            Err(error) => return Ended::Lost(error.to_string()),
+            Err(error) => return Ended::Lost(service::tls::trouble(&error)),
         };
         let body = self.mailbox.open().boxed();
         self.metrics.connected();
@@ -278,7 +281,7 @@ impl Feed {
             Heard::NotFed => {}
         };
         let asked = || self.ask_for(Asker::Streamer);
-        let events = events::listen(&self.url, &self.sender, asked, hear);
+        let events = events::listen(&self.url, self.tls.as_ref(), &self.sender, asked, hear);
         let ended = tokio::select! {
             ended = exchange => ended,
             () = driven => Ended::Finished,

@@ -6,10 +6,12 @@ use std::str::FromStr;
 use http::Uri;
 use http::uri::Scheme;
 
-/// `http://HOST[:PORT]/feeds/NAME`, `roq://HOST:PORT/NAME`, or `rtsp://HOST[:PORT]/PATH`.
+/// `http://HOST[:PORT]/feeds/NAME` or the same with `https`, `roq://HOST:PORT/NAME`, or `rtsp://HOST[:PORT]/PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedUrl {
     how: How,
+    /// Whether the HTTP of [`How::Put`] goes over TLS.
+    is_tls: bool,
     host: String,
     port: u16,
     path: String,
@@ -36,6 +38,16 @@ impl FeedUrl {
     /// How frames travel to it.
     pub const fn how(&self) -> How {
         self.how
+    }
+
+    /// The word before `://`.
+    pub const fn scheme(&self) -> &'static str {
+        match self.how {
+            How::Put if self.is_tls => "https",
+            How::Put => "http",
+            How::Quic => "roq",
+            How::Record => "rtsp",
+        }
     }
 
     /// The name or address of the streamer, without brackets.
@@ -78,14 +90,16 @@ impl FromStr for FeedUrl {
         let uri: Uri = text
             .parse()
             .map_err(|error| format!("it is no URL ({error})"))?;
+        let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
         let how = match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => How::Put,
+            Some(scheme) if *scheme == Scheme::HTTP || is_tls => How::Put,
             Some(scheme) if scheme.as_str() == "rtsp" => How::Record,
             Some(scheme) if scheme.as_str() == "roq" => How::Quic,
-            Some(scheme) if *scheme == Scheme::HTTPS => {
-                return Err("feeds are plain HTTP, and this asks for TLS; put a TLS tunnel in front if the way needs one".to_owned());
+            _ => {
+                return Err(
+                    "it begins with none of https://, http://, roq:// and rtsp://".to_owned(),
+                );
             }
-            _ => return Err("it begins with none of http://, roq:// and rtsp://".to_owned()),
         };
         if uri.query().is_some() {
             return Err("a feed has no query".to_owned());
@@ -123,6 +137,7 @@ impl FromStr for FeedUrl {
             }
         }
         let usual = match how {
+            How::Put if is_tls => Some(443),
             How::Put => Some(80),
             How::Record => Some(554),
             How::Quic => None,
@@ -132,6 +147,7 @@ impl FromStr for FeedUrl {
         };
         Ok(Self {
             how,
+            is_tls,
             host: host.to_owned(),
             port,
             path: path.to_owned(),
@@ -141,12 +157,7 @@ impl FromStr for FeedUrl {
 
 impl fmt::Display for FeedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.how {
-            How::Put => "http",
-            How::Quic => "roq",
-            How::Record => "rtsp",
-        };
-        write!(f, "{scheme}://{}{}", self.authority(), self.path)
+        write!(f, "{}://{}{}", self.scheme(), self.authority(), self.path)
     }
 }
 
@@ -164,6 +175,9 @@ mod tests {
         let six: FeedUrl = "http://[fd00::1]/feeds/a".parse().unwrap();
         assert_eq!((six.host(), six.port()), ("fd00::1", 80));
         assert_eq!(six.to_string(), "http://[fd00::1]:80/feeds/a");
+        let safe: FeedUrl = "https://streamer/feeds/a".parse().unwrap();
+        assert_eq!((safe.scheme(), safe.port()), ("https", 443));
+        assert_eq!(safe.to_string(), "https://streamer:443/feeds/a");
         let other: FeedUrl = "rtsp://server/live/xr".parse().unwrap();
         assert_eq!((six.how(), other.how()), (How::Put, How::Record));
         assert_eq!(other.to_string(), "rtsp://server:554/live/xr");
@@ -180,7 +194,9 @@ mod tests {
         for (text, why) in [
             ("", "no URL"),
             ("streamer:8080/feeds/a", "no URL"),
-            ("https://h/feeds/a", "TLS"),
+            ("https://h/feed/a", "/feeds/NAME"),
+            ("https://me:secret@h/feeds/a", "--token-file"),
+            ("rtsp://me:secret@h/a", "--token-file"),
             ("ftp://h/feeds/a", "http://"),
             ("rtsp://h", "/PATH"),
             ("rtsp://h/a%20b", "/PATH"),

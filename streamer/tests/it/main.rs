@@ -4,6 +4,7 @@
 
 mod bounded;
 mod describing;
+mod encrypted;
 mod feeding;
 mod feeding_quic;
 mod owning;

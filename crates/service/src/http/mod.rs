@@ -5,6 +5,7 @@
 //! anybody out. Requests wait for their turn once there are too many. Requests of web pages are refused. Bodies stay streams,
 //! in both directions.
 
+mod farewell;
 mod pace;
 mod problem;
 mod serve;
@@ -17,4 +18,4 @@ mod wire;
 pub use problem::{Problem, visible};
 pub use serve::{Connections, Limits, listen, serve};
 #[cfg(feature = "tls")]
-pub use tls::{PeerCertificate, serve_tls};
+pub use tls::{PeerCertificate, serve_either, serve_tls};

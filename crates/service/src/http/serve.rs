@@ -22,9 +22,8 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::task::TaskTracker;
 
@@ -38,21 +37,16 @@ use crate::{Shutdown, StartError};
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The longest that what lies below HTTP may take to be set up.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-
 /// Refused connections that are told so at a time; any more are just closed.
 const FAREWELLS: usize = 32;
-
-/// How long, and how much, a refused connection is listened to.
-const FAREWELL: Duration = Duration::from_millis(500);
-const FAREWELL_BYTES: u64 = 64 * 1024;
 
 /// The bounds of one server.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The most connections that are open at once. Each costs up to [`Limits::buffer_bytes`] and a few kilobytes more.
     pub connections: usize,
+    /// The longest that a handshake of TLS may take.
+    pub handshake: Duration,
     /// The time in which a client must have sent the whole head of a request, and the longest a connection may idle
     /// between two requests.
     pub header_timeout: Duration,
@@ -76,6 +70,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            handshake: Duration::from_secs(5),
             header_timeout: Duration::from_secs(10),
             header_bytes: 16 * 1024,
             buffer_bytes: 64 * 1024,
@@ -159,9 +154,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
 }
 
 /// As [`serve`], on what `wire` makes of each connection.
-pub(super) async fn serve_on(
+pub(super) async fn serve_on<W: Wire>(
     listener: TcpListener,
-    wire: impl Wire,
+    wire: W,
     router: Router,
     limits: Limits,
     shutdown: Shutdown,
@@ -174,6 +169,7 @@ pub(super) async fn serve_on(
         http: builder(&limits),
         router: TowerToHyperService::new(router),
         counters: limits.counters,
+        handshake: limits.handshake,
         stall: limits.stall,
         urgent: limits.urgent,
         slots: Arc::clone(&slots),
@@ -192,7 +188,10 @@ pub(super) async fn serve_on(
                 if let Some(slot) = server.admit(peer) {
                     tasks.spawn(Arc::clone(&server).connection(stream, peer, slot));
                 } else if let Ok(place) = Arc::clone(&server.farewells).try_acquire_owned() {
-                    tasks.spawn(refuse(stream, place));
+                    tasks.spawn(async move {
+                        let _place = place;
+                        W::refuse(stream, &crowded()).await;
+                    });
                 }
             }
             Err(error) => wait_after(&error).await,
@@ -221,6 +220,7 @@ struct Server<W> {
     http: http1::Builder,
     router: TowerToHyperService<Router>,
     counters: Connections,
+    handshake: Duration,
     stall: Duration,
     urgent: &'static [&'static str],
     slots: Arc<Slots>,
@@ -254,10 +254,18 @@ impl<W: Wire> Server<W> {
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
         // Only a peer that is gone already refuses the option, and then the next read says so.
         let _ = stream.set_nodelay(true);
+        let opening = async {
+            if W::HAS_HANDSHAKE {
+                self.turn().await;
+            }
+            let opened = tokio::time::timeout(self.handshake, self.wire.open(stream));
+            opened.await.ok()
+        };
         let opened = tokio::select! {
-            opened = tokio::time::timeout(HANDSHAKE, self.wire.open(stream)) => opened.ok(),
+            opened = opening => opened,
             () = slot.evicted() => None,
-            () = self.cut.fired() => None,
+            // Nothing was asked on it yet, so that nothing is lost.
+            () = self.shutdown.fired() => None,
         };
         match opened {
             Some(Ok((stream, known))) => self.requests(stream, &known, peer, &slot).await,
@@ -348,28 +356,14 @@ fn no_web_pages() -> Problem {
     )
 }
 
-/// Tells the peer why it is turned away, and reads what it has sent: closing with bytes unread would take the answer away.
-async fn refuse(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
-    let body = Problem::new(
+/// Why a connection is not taken.
+fn crowded() -> Problem {
+    Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "too many connections",
         "every connection of this server is in use",
         "close connections that are not needed, or try again later",
     )
-    .to_json();
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        Problem::CONTENT_TYPE,
-        body.len()
-    );
-    let farewell = async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
-        let mut unread = stream.take(FAREWELL_BYTES);
-        tokio::io::copy(&mut unread, &mut tokio::io::sink()).await
-    };
-    // A courtesy: the peer learns the same from the closed connection.
-    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
 /// Some errors of `accept` are the peer's; the others, such as too many open files, go away only with time.

@@ -4,3 +4,5 @@ mod boot;
 mod hostile;
 mod ops;
 mod talk;
+#[cfg(feature = "tls")]
+mod tls;

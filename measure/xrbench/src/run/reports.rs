@@ -39,6 +39,7 @@ impl Reports {
                 let start = Start {
                     listen: place.collector(),
                     origin: "the run's own collector".to_owned(),
+                    tls: None,
                     paths: Paths::of(&repetition.folder),
                     limits: Limits::default(),
                     one_clock: place.shares_our_clock(),

@@ -254,7 +254,7 @@ async fn run_on(
             // How far this machine's latencies can be believed says nothing of others'.
             calibration: kept::kept(&machine).filter(|_| means.clusters.is_none()),
             machine,
-            command: std::env::args().collect(),
+            command: result::command(),
             ..RunInfo::default()
         };
         (info, Vec::new())

@@ -1,6 +1,6 @@
 //! What the types of a scenario cannot say: keys that must agree, and options that the services refuse.
 
-use settings::{ClusterName, Pipeline, Refused, SourceSpec};
+use settings::{ClusterName, Pipeline, Refused, SourceSpec, has_password, without_passwords};
 
 use super::{Scenario, Span};
 
@@ -16,6 +16,10 @@ pub struct CheckError {
     pub why: String,
 }
 
+/// Why a value of a scenario may hold no password: it becomes an argument of a process, and stands in the result.
+pub(super) const HOLDS_A_PASSWORD: &str = "an address in it holds a user or a password, which process lists and the result would show; \
+     let the source ask for none, or have it passed on by a process of your own";
+
 impl CheckError {
     pub(super) fn new(
         key: impl Into<String>,
@@ -24,7 +28,7 @@ impl CheckError {
     ) -> Self {
         Self {
             key: key.into(),
-            value: value.to_string(),
+            value: without_passwords(&value.to_string()).into_owned(),
             why: why.into(),
         }
     }
@@ -73,6 +77,9 @@ impl Scenario {
         }
         if self.duration < Span::seconds(1) {
             return wrong("duration", &self.duration, "it must be at least 1s");
+        }
+        if has_password(&self.source.to_string()) {
+            return wrong("source", &self.source, HOLDS_A_PASSWORD);
         }
         if self.pipeline.is_reference() && matches!(self.source, SourceSpec::Launch(_)) {
             let why = "ffmpeg cannot read it; give the reference file:PATH or test";

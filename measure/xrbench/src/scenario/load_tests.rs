@@ -340,6 +340,10 @@ fn nothing_that_a_service_refuses_is_taken() {
         ("fps = 481", ["scenario udp.fps", "1 to 480"]),
         ("fps = 29.97", ["scenario udp.fps", "30000/1001"]),
         ("source = \"gst:\"", ["scenario udp.source", "gst:LAUNCH"]),
+        (
+            "source = \"gst:rtspsrc location=rtsp://me:secret@cam/a\"",
+            ["scenario udp.source", "rtsp://***@cam"],
+        ),
         ("source = \"file:\"", ["scenario udp.source", "file:PATH"]),
         (
             "renderer.gop = 0",

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use settings::{Pipeline, StreamerSettings};
+use settings::{Pipeline, StreamerSettings, has_password};
 
 use super::Scenario;
-use super::check::CheckError;
+use super::check::{CheckError, HOLDS_A_PASSWORD};
 
 /// What is between renderer and client instead of xr-streamer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,9 @@ impl Server {
             ("server.feed", &self.feed),
             ("server.stream", &self.stream),
         ] {
+            if has_password(text) {
+                return wrong(key, text, HOLDS_A_PASSWORD);
+            }
             if let Some(word) = unknown(text) {
                 let why = format!(
                     "nothing is known for {word}; there are {{rtsp}} and {{http}}, each HOST:PORT, {{rtsp_port}} and {{http_port}}"
@@ -169,6 +172,10 @@ mod tests {
             (
                 "server = { command = \"a 'b\" }",
                 ["scenario s.server.command", "quote"],
+            ),
+            (
+                "server = { command = \"a\", stream = \"rtsp://me:secret@{rtsp}/xr\" }",
+                ["scenario s.server.stream", "process lists"],
             ),
             (
                 "server = { command = \"a {config}\" }",

@@ -49,6 +49,7 @@ async fn start(dir: &Path, shutdown: &Shutdown) -> (Collector, OpsServer) {
     let start = Start {
         listen: ([127, 0, 0, 1], 0).into(),
         origin: "--listen".into(),
+        tls: None,
         paths: Paths::of(&repetition),
         limits: Limits {
             patience: Duration::ZERO,
