@@ -13,6 +13,7 @@ mod frames;
 pub mod host;
 pub mod nodes;
 mod paired;
+mod pool;
 mod quantile;
 mod schedule;
 mod stages;
@@ -33,6 +34,7 @@ pub use host::Disturbances;
 pub use paired::{
     Estimate, RESOLUTION_US, RunFigures, cliffs_delta, gap, holm, one_sided_95, pairs,
 };
+pub use pool::{Pooled, RunEstimate, pool};
 pub use quantile::{quantile, weighted_quantile};
 pub use stages::Stages;
 pub use usage::{ProcessSecond, Usage};
