@@ -32,6 +32,8 @@ pub struct Progress {
     pub latency_sum_us: u64,
     /// The number of samples in the sum.
     pub samples: u64,
+    /// Reports that clients made and never sent: the frames are neither known to be shown nor to be lost.
+    pub reports_skipped: u64,
 }
 
 /// What became of the reports of one post.
@@ -174,6 +176,7 @@ impl Core {
                 continue;
             };
             taken.skipped = taken.skipped.saturating_add(skipped);
+            self.progress.reports_skipped += skipped;
             if self.joiner.report(name, report, clocks, &mut self.rows) {
                 taken.new += 1;
                 client.holder.has_reported = true;

@@ -90,6 +90,7 @@ fn a_repeated_post_adds_nothing_and_a_restarted_client_goes_on() {
     );
     assert_eq!(post(&mut core, "a", &[]).next, 10);
     assert_eq!(post(&mut core, "a", &[report(12, 12)]).skipped, 2);
+    assert_eq!(core.progress().reports_skipped, 2);
     let anew = Taken {
         next: 1,
         new: 1,

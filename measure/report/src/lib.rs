@@ -9,6 +9,7 @@ pub mod compare;
 pub mod export;
 mod files;
 mod page;
+pub mod pool;
 pub mod provision;
 mod series;
 pub mod summary;

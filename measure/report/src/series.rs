@@ -2,7 +2,7 @@
 //! value: drawing fewer points hides none.
 
 use crate::summary::LoadedRun;
-use stats::{Sample, Window, long_gaps, quantile};
+use stats::{Sample, Window, freeze_us, long_gaps, quantile};
 
 /// No bin is narrower, in microseconds: at 25 frames a second it holds several.
 const MIN_BIN_US: u64 = 200_000;
@@ -107,7 +107,7 @@ pub(super) fn series(run: &LoadedRun, bins: u64) -> Option<Series> {
             .display
             .as_ref()
             .map_or_else(
-                || freezes(samples, window),
+                || freezes(samples, window, freeze_us(run.meta.fps)),
                 |display| {
                     let freezes = display.freezes.iter();
                     freezes.map(|one| (one.from_us, one.to_us)).collect()
@@ -143,7 +143,7 @@ fn binned(samples: &[Sample], window: Window, width: u64) -> Vec<Bin> {
 }
 
 /// Freezes between two pictures as they were shown, and before the first and after the last.
-fn freezes(samples: &[Sample], window: Window) -> Vec<(u64, u64)> {
+fn freezes(samples: &[Sample], window: Window, longest_us: u64) -> Vec<(u64, u64)> {
     let mut shown: Vec<u64> = samples
         .iter()
         .map(|sample| sample.generated_us.saturating_add_signed(sample.latency_us))
@@ -156,7 +156,7 @@ fn freezes(samples: &[Sample], window: Window) -> Vec<(u64, u64)> {
     let mut edges = vec![window.from_us + usual];
     edges.extend(shown);
     edges.push(window.to_us + usual);
-    long_gaps(edges).collect()
+    long_gaps(edges, longest_us).collect()
 }
 
 /// Where frames are missing between two that were shown, and how many.
@@ -200,6 +200,7 @@ mod tests {
             ocr: Audit::default(),
             disturbances: None,
             notes: Vec::new(),
+            faults: Vec::new(),
             damaged: false,
         }
     }
@@ -212,6 +213,7 @@ mod tests {
                 latency_us: 8_000 + i64::try_from(number % 3).expect("small"),
                 disturbed: false,
                 frame: None,
+                late_us: None,
             })
             .collect()
     }

@@ -83,6 +83,8 @@ mod tests {
                 slope_error: 0.002,
                 own_us: 4_000.0,
                 worst_residual_us: 170.0,
+                residual_margin_us: 60.0,
+                slope_margin: 0.0035,
                 steps: Vec::new(),
             },
         };

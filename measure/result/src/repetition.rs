@@ -86,6 +86,10 @@ pub struct RepetitionMeta {
     pub without_effect: Vec<String>,
     /// Crossings that a service's ring had overwritten before they were read: those stages are unknown.
     pub trace_overwritten: u64,
+    /// Reports of frames of the measured time that the client made and could not send, as gaps in their numbers tell. Absent in results of
+    /// earlier versions.
+    #[serde(default)]
+    pub reports_skipped: u64,
     /// Every process, in the order of starting.
     pub processes: Vec<ProcessInfo>,
     /// Whether the repetition was completed; what was written stands in any case.

@@ -1,23 +1,18 @@
-//! How sure a percentile is: a block bootstrap in two steps, runs and then seconds.
+//! How sure a percentile is: a bootstrap over runs.
 //!
 //! Neighbouring frames are alike (one disturbance slows many), and so are the seconds of one run (its processes, its memory,
-//! its place on the processors are drawn once). Single frames must therefore not be drawn as if each were news. What is drawn,
-//! with replacement, are whole runs, and within each drawn run blocks of successive seconds, long enough to keep what one
-//! second hands to the next.
+//! its place on the processors are drawn once). Neither must be drawn as if each were news. What is drawn, with replacement, are
+//! whole runs. The spread of runs has that of their seconds and frames in it: to draw seconds as well would count it twice, and
+//! of a film that every run shows it would take pictures, which are always the same, for chance.
 //!
 //! A bootstrap over few units is too narrow: it knows neither that the spread of n units is that of n - 1, nor that a spread
 //! seen in few is itself unsure. The interval is therefore stretched about its middle by what Student's t asks for beyond the
 //! normal distribution (the correction of Hesterberg, The American Statistician 69(4), 2015).
 
-use std::ops::Range;
-
 use super::{Sample, paired::t_975, quantile};
 
 /// Resamplings of one bootstrap.
 const ROUNDS: usize = 1_000;
-
-/// Below this many seconds an interval says nothing.
-const MIN_SECONDS: usize = 5;
 
 /// Below this many samples a p99 hangs on fewer than ten of them, and its interval says nothing.
 const MIN_P99_SAMPLES: usize = 1_000;
@@ -28,9 +23,9 @@ const Z_975: f64 = 1.959_963_985;
 /// Where percentiles lie with 95 % confidence, microseconds, lower and upper end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Intervals {
-    /// The interval of the p50; none below two runs and 5 seconds of samples.
+    /// The interval of the p50; none below two runs.
     pub p50: Option<(i64, i64)>,
-    /// The interval of the p99; none below two runs, 5 seconds or 1000 samples.
+    /// The interval of the p99; none below two runs or 1000 samples.
     pub p99: Option<(i64, i64)>,
 }
 
@@ -38,11 +33,11 @@ pub struct Intervals {
 ///
 /// One run has none: how much the next would differ is not known from it, however many seconds it has.
 pub fn intervals(runs: &[&[Sample]], seed: u64) -> Intervals {
-    let Some(blocks) = Blocks::of(runs) else {
+    let Some(units) = Units::of(runs) else {
         return Intervals::default();
     };
-    let (middle, draws) = blocks.draws(seed);
-    let stretch = blocks.stretch();
+    let (middle, draws) = units.draws(seed);
+    let stretch = units.stretch();
     let interval = |which: usize| {
         let mut ascending: Vec<i64> = draws.iter().map(|draw| draw[which]).collect();
         ascending.sort_unstable();
@@ -58,7 +53,7 @@ pub fn intervals(runs: &[&[Sample]], seed: u64) -> Intervals {
     };
     Intervals {
         p50: interval(0),
-        p99: interval(1).filter(|_| blocks.ordered.len() >= MIN_P99_SAMPLES),
+        p99: interval(1).filter(|_| units.ordered.len() >= MIN_P99_SAMPLES),
     }
 }
 
@@ -76,43 +71,29 @@ fn middle_95(ascending: &[i64]) -> Option<(i64, i64)> {
 }
 
 /// What is drawn from.
-struct Blocks {
-    /// Each run's seconds, as places in `sizes`.
-    runs: Vec<Range<usize>>,
-    /// Samples of each second.
+struct Units {
+    /// Samples of each run.
     sizes: Vec<u64>,
-    /// Each sample with the second that it is of, by latency: a drawing then only weighs seconds and walks along.
+    /// Each sample with the run that it is of, by latency: a drawing then only weighs runs and walks along.
     ordered: Vec<(i64, usize)>,
 }
 
-impl Blocks {
+impl Units {
     fn of(runs: &[&[Sample]]) -> Option<Self> {
-        let mut blocks = Self {
-            runs: Vec::new(),
-            sizes: Vec::new(),
-            ordered: Vec::new(),
-        };
-        for samples in runs.iter().filter(|samples| !samples.is_empty()) {
-            let second = |sample: &Sample| sample.generated_us / 1_000_000;
-            let mut seconds: Vec<u64> = samples.iter().map(second).collect();
-            seconds.sort_unstable();
-            seconds.dedup();
-            let first = blocks.sizes.len();
-            blocks.runs.push(first..first + seconds.len());
-            blocks.sizes.resize(first + seconds.len(), 0);
-            for sample in *samples {
-                let place = first + seconds.binary_search(&second(sample)).unwrap_or(0);
-                blocks.sizes[place] += 1;
-                blocks.ordered.push((sample.latency_us, place));
-            }
-        }
-        blocks.ordered.sort_unstable();
-        (blocks.runs.len() > 1 && blocks.sizes.len() >= MIN_SECONDS).then_some(blocks)
+        let runs = runs.iter().filter(|samples| !samples.is_empty());
+        let sizes: Vec<u64> = runs.clone().map(|samples| samples.len() as u64).collect();
+        let samples = runs.enumerate().flat_map(|(run, samples)| {
+            let latencies = samples.iter().map(|sample| sample.latency_us);
+            latencies.map(move |latency_us| (latency_us, run))
+        });
+        let mut ordered: Vec<(i64, usize)> = samples.collect();
+        ordered.sort_unstable();
+        (sizes.len() > 1).then_some(Self { sizes, ordered })
     }
 
     /// What few runs ask for beyond the drawn interval.
     fn stretch(&self) -> f64 {
-        let runs = self.runs.len() as f64;
+        let runs = self.sizes.len() as f64;
         t_975(runs - 1.0) / Z_975 * (runs / (runs - 1.0)).sqrt()
     }
 
@@ -130,25 +111,15 @@ impl Blocks {
         (middle, draws)
     }
 
-    /// How often each second is in one drawing.
+    /// How often each run is in one drawing.
     fn draw(&self, random: &mut fastrand::Rng, weights: &mut [u64]) {
         weights.fill(0);
-        for _ in 0..self.runs.len() {
-            let run = self.runs[random.usize(..self.runs.len())].clone();
-            let length = block_seconds(run.len());
-            let mut drawn = 0;
-            while drawn < run.len() {
-                // The run's end is followed by its start, so that every second is as likely as any other.
-                let from = random.usize(..run.len());
-                for step in 0..length.min(run.len() - drawn) {
-                    weights[run.start + (from + step) % run.len()] += 1;
-                    drawn += 1;
-                }
-            }
+        for _ in 0..weights.len() {
+            weights[random.usize(..self.sizes.len())] += 1;
         }
     }
 
-    /// The p50 and the p99 of the samples, each as often as its second is.
+    /// The p50 and the p99 of the samples, each as often as its run is.
     fn percentiles(&self, weights: &[u64]) -> [i64; 2] {
         let total: u64 = weights
             .iter()
@@ -157,8 +128,8 @@ impl Blocks {
             .sum();
         let (half, most) = (total.div_ceil(2), (total * 99).div_ceil(100));
         let (mut passed, mut p50, mut last) = (0, None, 0);
-        for (latency, second) in &self.ordered {
-            passed += weights[*second];
+        for (latency, run) in &self.ordered {
+            passed += weights[*run];
             last = *latency;
             if passed >= half && p50.is_none() {
                 p50 = Some(last);
@@ -169,13 +140,6 @@ impl Blocks {
         }
         [p50.unwrap_or(last), last]
     }
-}
-
-/// How many successive seconds are drawn together: the cube root of their number, as is usual for the bootstrap of a series.
-fn block_seconds(seconds: usize) -> usize {
-    (1..=seconds)
-        .find(|side| side * side * side >= seconds)
-        .unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -190,6 +154,7 @@ mod tests {
                 latency_us: latency(frame),
                 disturbed: false,
                 frame: None,
+                late_us: None,
             })
             .collect()
     }
@@ -259,20 +224,31 @@ mod tests {
 
     #[test]
     fn too_little_says_nothing() {
-        assert_eq!(of(&samples(|_| 1, 0, 4), 2, 1), Intervals::default());
+        assert_eq!(of(&samples(|_| 1, 0, 4), 1, 1), Intervals::default());
         assert_eq!(intervals(&[], 1), Intervals::default());
         let few = of(&samples(|_| 1, 0, 10), 2, 1);
         assert_eq!((few.p50, few.p99), (Some((1, 1)), None), "600 samples");
+    }
+
+    /// Twelve runs of the same film, whose last pictures cost 3 ms more than its first, and which differ by some 0.1 ms: what every run shows is no
+    /// reason to be unsure.
+    #[test]
+    fn pictures_that_every_run_shows_make_it_no_wider() {
+        let own = [0, 150, -90, 40, 210, -160, 80, -20, 120, -110, 60, -50];
+        let run = |own: i64| {
+            let of_film = |frame: u64| i64::try_from(frame * 12).expect("small");
+            samples(move |frame| 8_000 + own + of_film(frame), 0, 4)
+        };
+        let runs: Vec<_> = own.into_iter().map(run).collect();
+        let runs: Vec<&[Sample]> = runs.iter().map(Vec::as_slice).collect();
+        let (low, high) = intervals(&runs, 5).p50.expect("enough");
+        // Student's of the twelve: 2.20 x 114 / sqrt(12) = 72 on each side.
+        assert!((80..220).contains(&(high - low)), "{low} {high}");
     }
 
     #[test]
     fn a_single_run_says_nothing_of_the_next() {
         let long = samples(|frame| i64::from(frame % 7 == 0), 0, 600);
         assert_eq!(intervals(&[&long], 1), Intervals::default());
-    }
-
-    #[test]
-    fn blocks_grow_with_the_run() {
-        assert_eq!([1, 5, 8, 30, 1_800].map(block_seconds), [1, 2, 2, 4, 13]);
     }
 }

@@ -4,8 +4,20 @@ use timeline::hist::LatencyHistogram;
 
 use super::{Disturbances, Window, quantile};
 
-/// A gap between two new pictures is a freeze if it is longer than this, in microseconds.
-pub const FREEZE_US: u64 = 100_000;
+/// Of a stream with long frame intervals: so many of them without a new picture are a freeze.
+const FREEZE_INTERVALS: f64 = 3.0;
+
+/// Of one with short intervals: so much more than one of them, in microseconds.
+const FREEZE_MORE_US: f64 = 150_000.0;
+
+/// The time between two new pictures above which it is a freeze, in microseconds, at `fps` frames a second: three intervals, or 150 ms
+/// more than one, whichever is longer. It is `freezeCount`'s rule (W3C, Identifiers for WebRTC's Statistics API), with the schedule's
+/// interval in place of the mean of what was received.
+pub fn freeze_us(fps: f64) -> u64 {
+    let interval_us = 1e6 / fps.max(1.0);
+    let longest = (interval_us * FREEZE_INTERVALS).max(interval_us + FREEZE_MORE_US);
+    whole(longest).unsigned_abs()
+}
 
 /// What the paper asks of a system for XR, end to end, in microseconds.
 pub const XR_BOUND_US: i64 = 15_000;
@@ -58,7 +70,7 @@ pub struct Display {
     pub late: u64,
     /// Frames with a latency above [`XR_BOUND_US`].
     pub over_bound: u64,
-    /// Times without a new picture that are longer than [`FREEZE_US`], in their order.
+    /// Times without a new picture that are longer than [`freeze_us`], in their order.
     pub freezes: Vec<Freeze>,
     /// How far the time between two successive new pictures is from a frame interval, in microseconds, without its sign.
     pub deviation: LatencyHistogram,
@@ -89,7 +101,7 @@ impl Display {
         pictures.retain(|picture| !picture.again);
         display.count_late(&pictures, interval_us);
         display.follow(&pictures, interval_us);
-        display.freezes = freezes(&pictures, window)
+        display.freezes = freezes(&pictures, window, freeze_us(fps))
             .map(|(from_us, to_us)| Freeze {
                 from_us,
                 to_us,
@@ -181,8 +193,8 @@ fn whole(us: f64) -> i64 {
     us.round() as i64
 }
 
-/// The gaps between new pictures, cut to the measured time, that are longer than [`FREEZE_US`].
-fn freezes(new: &[Picture], window: Window) -> impl Iterator<Item = (u64, u64)> {
+/// The gaps between new pictures, cut to the measured time, that are longer than `longest_us`.
+fn freezes(new: &[Picture], window: Window, longest_us: u64) -> impl Iterator<Item = (u64, u64)> {
     let first = new.iter().position(|picture| picture.measured);
     let last = new.iter().rposition(|picture| picture.measured);
     let edges: Vec<u64> = match first.zip(last) {
@@ -196,16 +208,19 @@ fn freezes(new: &[Picture], window: Window) -> impl Iterator<Item = (u64, u64)> 
         None => vec![window.from_us, window.to_us],
     };
     let of_window = move |at_us: u64| at_us.clamp(window.from_us, window.to_us.max(window.from_us));
-    long_gaps(edges.into_iter().map(of_window))
+    long_gaps(edges.into_iter().map(of_window), longest_us)
 }
 
-/// Times between two of ascending instants, in microseconds, that are longer than [`FREEZE_US`].
-pub fn long_gaps(instants: impl IntoIterator<Item = u64>) -> impl Iterator<Item = (u64, u64)> {
+/// Times between two of ascending instants, in microseconds, that are longer than `longest_us`.
+pub fn long_gaps(
+    instants: impl IntoIterator<Item = u64>,
+    longest_us: u64,
+) -> impl Iterator<Item = (u64, u64)> {
     let mut instants = instants.into_iter();
     let mut last = instants.next();
     instants
         .filter_map(move |at| Some((last.replace(at)?, at)))
-        .filter(|(from, to)| to.saturating_sub(*from) > FREEZE_US)
+        .filter(move |(from, to)| to.saturating_sub(*from) > longest_us)
 }
 
 #[cfg(test)]
@@ -254,9 +269,30 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_longer_than_100_ms_is_a_freeze_with_its_time() {
-        // Without 60 to 64, 59 stands for 120 ms; without 80 to 83, 79 stands for exactly 100.
-        let gone = |number: &u32| (60..65).contains(number) || (80..84).contains(number);
+    fn a_freeze_is_three_intervals_or_150_ms_more_than_one() {
+        assert_eq!(
+            [5.0, 10.0, 50.0].map(freeze_us),
+            [600_000, 300_000, 170_000]
+        );
+        // A perfect stream of nine frames a second stands for 111 ms after each.
+        let even = (0..30).map(|number: u32| {
+            let generated = u64::from(number) * 111_111;
+            Picture {
+                shown_us: generated,
+                key: number,
+                read: Some((generated, 0)),
+                again: false,
+                measured: WINDOW.contains(generated),
+            }
+        });
+        let freezes = Display::of(even.collect(), WINDOW, 9.0, None).freezes;
+        assert_eq!(freezes, []);
+    }
+
+    #[test]
+    fn a_longer_gap_is_a_freeze_with_its_time() {
+        // Without 60 to 68, 59 stands for 200 ms; without 80 to 86, 79 stands for 160.
+        let gone = |number: &u32| (60..69).contains(number) || (80..87).contains(number);
         let of = |disturbances: Option<&Disturbances>| {
             let pictures = (0..160)
                 .filter(|number| !gone(number))
@@ -266,13 +302,13 @@ mod tests {
         };
         let freeze = Freeze {
             from_us: 1_188_000,
-            to_us: 1_308_000,
+            to_us: 1_388_000,
             disturbed: false,
         };
         assert_eq!(of(None), [freeze]);
-        assert_eq!(freeze.length_us(), 120_000);
+        assert_eq!(freeze.length_us(), 200_000);
         let busy = Disturbances::new(vec![Window {
-            from_us: 1_300_000,
+            from_us: 1_380_000,
             to_us: 2_300_000,
         }]);
         assert!(of(Some(&busy))[0].disturbed);

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use timeline::{
-    ClientName, Point, RtpTimestamp, Stage,
+    ClientName, Point, RtpTimestamp,
     frames_csv::{FrameRow, Outcome, Phase},
 };
 
 use super::{
     Content, Counts, Display, Disturbances, Latency, Measured, Picture, Sample, Stages, Window,
-    schedule,
+    schedule, tick,
 };
 
 /// Counts of a part of the frames, while rows come in.
@@ -19,17 +19,24 @@ struct Part {
     unread: u64,
     damaged: u64,
     duplicate: u64,
+    /// Reports that never came.
+    unreported: u64,
     histogram: timeline::hist::LatencyHistogram,
 }
 
 impl Part {
     fn close(self, scheduled: u64, seconds: f64, generated: Option<u64>) -> Latency {
+        // What was shown was on the schedule, also where an edge of the window says otherwise.
+        let scheduled = scheduled.max(self.shown);
+        let missing = scheduled - self.shown;
+        let unreported = self.unreported.min(missing);
         Latency {
             frames: Counts {
                 scheduled,
                 generated,
                 shown: self.shown,
-                lost: scheduled.saturating_sub(self.shown),
+                lost: missing - unreported,
+                unreported,
                 unread: self.unread,
                 damaged: self.damaged,
                 duplicate: self.duplicate,
@@ -44,6 +51,8 @@ impl Part {
 #[derive(Debug, Default)]
 struct Viewer {
     seen: HashSet<RtpTimestamp>,
+    /// Frames whose stamp was not read, and whether in a disturbed second.
+    unread: HashMap<RtpTimestamp, bool>,
     all: Part,
     undisturbed: Part,
     pictures: Vec<Picture>,
@@ -59,6 +68,23 @@ impl Viewer {
             to_us: to_us.saturating_add(1),
         })
     }
+
+    /// Whether it showed a measured frame.
+    fn showed(&self) -> bool {
+        !self.seen.is_empty() || !self.unread.is_empty()
+    }
+
+    /// Counts what was not read: a frame that was shown, unless the same frame was read too.
+    fn count_unread(&mut self) {
+        for (key, disturbed) in std::mem::take(&mut self.unread) {
+            let again = self.seen.contains(&key);
+            for (part, counts) in [(&mut self.all, true), (&mut self.undisturbed, !disturbed)] {
+                part.duplicate += u64::from(counts && again);
+                part.unread += u64::from(counts && !again);
+                part.shown += u64::from(counts && !again);
+            }
+        }
+    }
 }
 
 /// Takes the rows of one repetition's `frames.csv`. Frames of several clients are frames of their own.
@@ -67,6 +93,7 @@ pub struct FromRows<'a> {
     window: Window,
     disturbances: Option<&'a Disturbances>,
     collected: bool,
+    unreported: u64,
     content: Content,
     viewers: BTreeMap<Option<ClientName>, Viewer>,
     /// Frames that were stamped: when, and whether in a disturbed second.
@@ -85,6 +112,7 @@ impl<'a> FromRows<'a> {
             window,
             disturbances,
             collected: false,
+            unreported: 0,
             content: Content::default(),
             viewers: BTreeMap::new(),
             generated: HashMap::new(),
@@ -106,6 +134,13 @@ impl<'a> FromRows<'a> {
     #[must_use]
     pub fn collected(self, collected: bool) -> Self {
         Self { collected, ..self }
+    }
+
+    /// So many reports of the client never came: as many missing frames are not known to be lost. In which second they are missing is
+    /// unknown too, so that the undisturbed ones are given the benefit as well.
+    #[must_use]
+    pub fn unreported(self, unreported: u64) -> Self {
+        Self { unreported, ..self }
     }
 
     /// Takes a row; one of the warm-up, or outside of the measured time, counts nowhere, but bounds the gaps at the edges.
@@ -151,7 +186,13 @@ impl<'a> FromRows<'a> {
             return;
         }
         let viewer = self.viewer(row);
-        let fresh = row.outcome == Outcome::Shown && viewer.seen.insert(row.rtp_timestamp);
+        let key = row.rtp_timestamp;
+        let fresh = match row.outcome {
+            Outcome::Shown => viewer.seen.insert(key),
+            Outcome::Unread => viewer.unread.insert(key, counted_disturbed).is_none(),
+            _ => false,
+        };
+        let read = fresh && row.outcome == Outcome::Shown;
         if let Some(at_us) = generated.filter(|_| fresh) {
             let (from, to) = viewer.from_to.get_or_insert((at_us, at_us));
             (*from, *to) = ((*from).min(at_us), (*to).max(at_us));
@@ -163,21 +204,22 @@ impl<'a> FromRows<'a> {
         for (part, counts, measures) in parts {
             match row.outcome {
                 _ if !counts => {}
+                // Counted at the end, when it is known whether the frame was read as well.
+                Outcome::Unread if fresh => {}
                 Outcome::Shown if fresh => {
                     part.shown += 1;
                     if let Some(latency) = row.latency_us().filter(|_| measures) {
                         part.histogram.record(latency);
                     }
                 }
-                Outcome::Shown | Outcome::Duplicate => part.duplicate += 1,
-                Outcome::Unread => part.unread += 1,
+                Outcome::Shown | Outcome::Unread | Outcome::Duplicate => part.duplicate += 1,
                 Outcome::Damaged => part.damaged += 1,
                 Outcome::Lost => {}
             }
         }
-        let is_known = matches!(row.outcome, Outcome::Shown | Outcome::Duplicate);
+        let is_known = row.outcome != Outcome::Damaged;
         self.picture(row, true, !fresh && is_known);
-        if fresh {
+        if read {
             self.sample(row, disturbed);
         }
     }
@@ -217,34 +259,22 @@ impl<'a> FromRows<'a> {
             latency_us,
             disturbed,
             frame,
+            late_us: None,
         });
         self.negative += u64::from(latency_us < 0);
-        let (mut codec, mut in_order) = (0, true);
-        for (stage, histogram) in Stage::ALL.into_iter().zip(&mut self.stages.histograms) {
-            if let Some(stage_us) = row.stage_us(stage) {
-                histogram.record(stage_us);
-                in_order &= stage_us >= 0;
-                codec += if stage.is_codec() { stage_us } else { 0 };
-            }
-        }
-        self.stages.out_of_order += u64::from(!in_order);
-        let ends = row.at(Point::Encoded).zip(row.at(Point::Received));
-        if let Some((encoded, received)) = ends {
-            self.stages.carried.record(received.micros_since(encoded));
-        }
-        if row.has_every_point() {
-            self.stages.complete += 1;
-            self.stages.codec_us += codec;
-            self.stages.latency_us += latency_us;
-        }
+        self.stages.push(row, latency_us);
     }
 
     /// The figures, with the schedule's `fps` frames a second.
     pub fn close(mut self, fps: f64) -> Measured {
         self.samples.sort_by_key(|sample| sample.generated_us);
+        // Clients that come and go may show the frames of several renderers, each with ticks of its own.
+        if !self.collected {
+            tick::lateness(&mut self.samples, fps);
+        }
         // Who watched before and after the measured time only is owed nothing, unless nobody else was there.
-        if self.viewers.values().any(|viewer| !viewer.seen.is_empty()) {
-            self.viewers.retain(|_, viewer| !viewer.seen.is_empty());
+        if self.viewers.values().any(Viewer::showed) {
+            self.viewers.retain(|_, viewer| viewer.showed());
         }
         if self.viewers.is_empty() {
             self.viewers.insert(None, Viewer::default());
@@ -264,7 +294,10 @@ impl<'a> FromRows<'a> {
         let mut quiet = Latency::default();
         let mut times_us: Vec<_> = self.generated.values().map(|(at_us, _)| *at_us).collect();
         times_us.sort_unstable();
-        for (client, viewer) in self.viewers {
+        for (client, mut viewer) in self.viewers {
+            viewer.count_unread();
+            (viewer.all.unreported, viewer.undisturbed.unreported) =
+                (self.unreported, self.unreported);
             let window = if self.collected {
                 viewer.presence(self.window)
             } else {
@@ -311,8 +344,10 @@ impl<'a> FromRows<'a> {
 pub struct FromOcr;
 
 impl FromOcr {
-    /// The figures of `readings`: generation and latency in microseconds of each picture, none where it was unread. An unread
-    /// picture counts as one shown frame, in the second of the last one that was read.
+    /// The figures of `readings`: generation and latency in microseconds of each picture, none where it was unread.
+    ///
+    /// Nobody knows which frame an unread picture shows. As many as there are ticks without a picture between the pictures around
+    /// them are frames of their own, in the second of the one before; any others repeat a picture, and hide no loss elsewhere.
     pub fn measure(
         readings: &[Option<(u64, u64)>],
         window: Window,
@@ -322,38 +357,49 @@ impl FromOcr {
         let (mut all, mut quiet) = (Part::default(), Part::default());
         let mut samples = Vec::new();
         let mut seen = HashSet::new();
-        let mut last = None;
         let mut times_us: Vec<_> = readings.iter().flatten().map(|(at_us, _)| *at_us).collect();
         times_us.sort_unstable();
         times_us.dedup();
-        for &times in readings {
-            last = times.map(|(generated, _)| generated).or(last);
-            let Some(at_us) = last.filter(|at_us| window.contains(*at_us)) else {
+        let is_disturbed =
+            |at_us: u64| disturbances.is_some_and(|disturbances| disturbances.contains(at_us));
+        // Pictures that were not read since the last one that was, which was generated then.
+        let (mut last, mut unread): (Option<u64>, u64) = (None, 0);
+        for &times in readings.iter().chain([&Some((window.to_us, 0))]) {
+            let Some((generated_us, latency)) = times else {
+                unread += 1;
                 continue;
             };
-            let disturbed = disturbances.is_some_and(|disturbances| disturbances.contains(at_us));
+            if let Some(at_us) = last.filter(|at_us| window.contains(*at_us)) {
+                let until_us = generated_us.min(window.to_us);
+                let new = unread.min(schedule::between(at_us, until_us, fps));
+                for (part, counts) in [(&mut all, true), (&mut quiet, !is_disturbed(at_us))] {
+                    part.unread += if counts { new } else { 0 };
+                    part.shown += if counts { new } else { 0 };
+                    part.duplicate += if counts { unread - new } else { 0 };
+                }
+            }
+            (last, unread) = (Some(generated_us), 0);
+            if !window.contains(generated_us) {
+                continue;
+            }
+            let (disturbed, fresh) = (is_disturbed(generated_us), seen.insert(generated_us));
             for (part, counts) in [(&mut all, true), (&mut quiet, !disturbed)] {
-                match times {
-                    _ if !counts => {}
-                    None => {
-                        part.unread += 1;
-                        part.shown += 1;
-                    }
-                    Some((generated, _)) if seen.contains(&generated) => part.duplicate += 1,
-                    Some((_, latency)) => {
+                match (counts, fresh) {
+                    (false, _) => {}
+                    (true, false) => part.duplicate += 1,
+                    (true, true) => {
                         part.shown += 1;
                         part.histogram.record(latency.cast_signed());
                     }
                 }
             }
-            if let Some((generated_us, latency)) = times
-                && seen.insert(generated_us)
-            {
+            if fresh {
                 samples.push(Sample {
                     generated_us,
                     latency_us: latency.cast_signed(),
                     disturbed,
                     frame: None,
+                    late_us: None,
                 });
             }
         }

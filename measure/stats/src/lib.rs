@@ -8,29 +8,35 @@
 mod bootstrap;
 mod change;
 mod display;
+mod exact;
 mod frames;
 pub mod host;
 pub mod nodes;
 mod paired;
+mod pool;
 mod quantile;
 mod schedule;
+mod stages;
+mod tick;
 pub mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use timeline::{
-    Stage,
-    hist::{Figures, LatencyHistogram},
-};
+use timeline::{Stage, hist::LatencyHistogram};
 
 pub use bootstrap::{Intervals, intervals};
 pub use change::{Change, Outcome, Round, above_zero, outcomes};
-pub use display::{Display, FREEZE_US, Freeze, Picture, XR_BOUND_US, long_gaps};
+pub use display::{Display, Freeze, Picture, XR_BOUND_US, freeze_us, long_gaps};
+pub use exact::Exact;
 pub use frames::{FromOcr, FromRows};
 pub use host::Disturbances;
-pub use paired::{Estimate, RESOLUTION_US, RunFigures, cliffs_delta, gap, holm, pairs};
-pub use quantile::quantile;
+pub use paired::{
+    Estimate, RESOLUTION_US, RunFigures, cliffs_delta, gap, holm, one_sided_95, pairs,
+};
+pub use pool::{Pooled, RunEstimate, pool};
+pub use quantile::{quantile, weighted_quantile};
+pub use stages::Stages;
 pub use usage::{ProcessSecond, Usage};
 
 /// A microsecond interval of the wall clock, its end not in it.
@@ -48,6 +54,23 @@ impl Window {
         self.from_us <= at_us && at_us < self.to_us
     }
 
+    /// The interval of so many microseconds that ends at `to_us`.
+    pub(crate) const fn ending(to_us: u64, length_us: u64) -> Self {
+        Self {
+            from_us: to_us.saturating_sub(length_us),
+            to_us,
+        }
+    }
+
+    /// How many seconds of it lie in `other`.
+    pub(crate) fn overlap_s(self, other: Self) -> f64 {
+        let both = Self {
+            from_us: self.from_us.max(other.from_us),
+            to_us: self.to_us.min(other.to_us),
+        };
+        both.seconds()
+    }
+
     /// The length of the window in seconds.
     pub const fn seconds(self) -> f64 {
         self.to_us.saturating_sub(self.from_us) as f64 / 1e6
@@ -61,11 +84,13 @@ pub struct Counts {
     pub scheduled: u64,
     /// Distinct frames that the renderer stamped; unknown for ffmpeg, which does not say.
     pub generated: Option<u64>,
-    /// Distinct frames that were shown: by number, or, for ffmpeg, by generation time and unread pictures.
+    /// Distinct frames that were shown: by RTP timestamp, or, for ffmpeg, by generation time and the ticks that unread pictures fill.
     pub shown: u64,
-    /// Lost frames: scheduled minus shown; frames that were never produced are among them.
+    /// Lost frames: scheduled minus shown and unreported; frames that were never produced are among them.
     pub lost: u64,
-    /// Pictures whose stamp could not be read or was not believed.
+    /// Missing frames of which reports never came: neither known to be shown nor to be lost.
+    pub unreported: u64,
+    /// Of the shown frames, those whose stamp could not be read or was not believed: shown, and no sample.
     pub unread: u64,
     /// Pictures of which packets never came.
     pub damaged: u64,
@@ -85,6 +110,7 @@ impl Counts {
         self.scheduled += other.scheduled;
         self.shown += other.shown;
         self.lost += other.lost;
+        self.unreported += other.unreported;
         self.unread += other.unread;
         self.damaged += other.damaged;
         self.duplicate += other.duplicate;
@@ -102,6 +128,9 @@ pub struct Sample {
     pub disturbed: bool,
     /// Its number; none of ffmpeg's, which have none.
     pub frame: Option<u32>,
+    /// How long after its tick it was stamped, microseconds, beyond the frame that was stamped soonest after its own; none without
+    /// a number.
+    pub late_us: Option<u64>,
 }
 
 /// The stretch of a film that a repetition shows.
@@ -139,52 +168,6 @@ impl Latency {
         // Two histograms of a run's size cannot overflow one.
         let _: Result<(), _> = self.histogram.merge(&other.histogram);
         self.seconds += other.seconds;
-    }
-}
-
-/// Where the time went, over the frames of which every point is known.
-#[derive(Clone, Debug, Default)]
-pub struct Stages {
-    /// In the order of [`Stage::ALL`], microseconds. A stage has a sample of every frame of which both ends are known.
-    pub histograms: [LatencyHistogram; 5],
-    /// From encoded to received, whatever is between, microseconds: known behind any server.
-    pub carried: LatencyHistogram,
-    /// Frames with every point.
-    pub complete: u64,
-    /// Frames that passed a point before the one in front of it: the clocks of the two disagree.
-    pub out_of_order: u64,
-    /// Sum over the complete frames, in microseconds.
-    codec_us: i64,
-    /// Sum over the complete frames, in microseconds.
-    latency_us: i64,
-}
-
-impl Stages {
-    /// The codec's part of the latency, from 0 to 1, over all complete frames together.
-    pub fn codec_share(&self) -> Option<f64> {
-        (self.latency_us > 0).then(|| self.codec_us as f64 / self.latency_us as f64)
-    }
-
-    /// Times of stages that lay outside of what a histogram tells apart, and count as the nearest end of that.
-    pub fn clamped(&self) -> u64 {
-        let clamped = self.histograms.iter().map(LatencyHistogram::clamped);
-        clamped.sum()
-    }
-
-    /// The figures of a stage; none where no frame has both of its ends.
-    pub fn figures(&self, stage: Stage) -> Option<Figures> {
-        self.histograms.get(stage as usize)?.figures()
-    }
-
-    fn merge(&mut self, other: &Self) {
-        for (histogram, others) in self.histograms.iter_mut().zip(&other.histograms) {
-            let _: Result<(), _> = histogram.merge(others);
-        }
-        let _: Result<(), _> = self.carried.merge(&other.carried);
-        self.complete += other.complete;
-        self.out_of_order += other.out_of_order;
-        self.codec_us += other.codec_us;
-        self.latency_us += other.latency_us;
     }
 }
 
@@ -256,8 +239,8 @@ impl Measured {
     }
 
     /// The figures of every measured frame; none without samples.
-    pub fn figures(&self) -> Option<Figures> {
-        self.all.histogram.figures()
+    pub fn figures(&self) -> Option<Exact> {
+        Exact::of(self.samples.iter().map(|sample| sample.latency_us))
     }
 
     /// Of a floor: how far its p50 is from the sum of its own encode p50 and decode p50, in microseconds. The figures of a

@@ -37,6 +37,8 @@ pub struct NodeShare {
 /// All nodes in one interval.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodesSecond {
+    /// Seconds of the interval that were measured: what it weighs.
+    pub measured_s: f64,
     /// The nodes of cluster A together; none where none was read.
     pub a: Option<NodeShare>,
     /// The nodes of cluster B together; none where none was read.
@@ -56,20 +58,22 @@ impl NodesSecond {
     }
 }
 
-/// The intervals of readings, in the order of time, whose middle lies in `window`.
+/// The intervals of readings, in the order of time, that lie in `window` or reach into it.
 pub fn of(readings: &[NodeReading], window: Window) -> Vec<NodesSecond> {
     let intervals = readings.chunk_by(|one, two| one.to_us == two.to_us);
-    let counts = intervals.filter(|of| {
-        let middle = of[0].to_us.saturating_sub(of[0].elapsed_us / 2);
-        window.contains(middle)
+    let measured = intervals.map(|of| {
+        let interval = Window::ending(of[0].to_us, of[0].elapsed_us);
+        (of, interval.overlap_s(window))
     });
-    counts
-        .map(|of| {
+    measured
+        .filter(|(_, measured_s)| *measured_s > 0.0)
+        .map(|(of, measured_s)| {
             let cluster = |name: &str| share(of.iter().filter(|one| one.cluster == name));
             let each = of
                 .iter()
                 .filter_map(|one| Some((one.node.clone(), share([one])?)));
             NodesSecond {
+                measured_s,
                 a: cluster("a"),
                 b: cluster("b"),
                 each: each.collect(),
@@ -123,7 +127,8 @@ mod tests {
             to_us: 11_000_000,
         };
         let found = of(&readings, window);
-        assert_eq!(found.len(), 1, "the middle of the other one is outside");
+        let weights: Vec<_> = found.iter().map(|one| one.measured_s).collect();
+        assert_eq!(weights, [2.0, 1.0], "half of the other one is outside");
         let cpu = |share: &NodeShare| format!("{:.1}", share.cpu_percent);
         let second = &found[0];
         assert_eq!(second.a.as_ref().map(cpu).as_deref(), Some("50.0"));
@@ -150,6 +155,7 @@ mod tests {
             from_us: 0,
             to_us: u64::MAX,
         };
-        assert_eq!(of(&[unknown], window), [NodesSecond::default()]);
+        let found = &of(&[unknown], window)[0];
+        assert_eq!((found.a, found.each.len()), (None, 0));
     }
 }

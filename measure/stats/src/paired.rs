@@ -79,7 +79,7 @@ impl RunFigures {
             quiet_p50: quantile(&quiet, 500)
                 .filter(|_| quiet.len() >= MIN_QUIET_SAMPLES)
                 .map(|us| us as f64),
-            carried_p50: measured.stages.carried.figures().map(|of| of.p50 as f64),
+            carried_p50: measured.stages.carried().map(|of| of.p50 as f64),
             lost_percent: frames.lost as f64 * 100.0 / frames.scheduled.max(1) as f64,
             latencies,
             frames: measured
@@ -197,6 +197,15 @@ impl Estimate {
         Some(self.student?.error)
     }
 
+    /// The smallest true difference that is told from zero in 80 of 100 cases, as one of `several` that a correction for their number
+    /// asks the most of; none with a single pair.
+    pub fn detectable(&self, several: usize) -> Option<f64> {
+        let Student { error, freedom } = self.student?;
+        let t = student(freedom);
+        let asked = t.inverse_cdf(1.0 - 0.025 / several.max(1) as f64);
+        Some((asked + t.inverse_cdf(0.8)) * error)
+    }
+
     /// How probable it is to be so far above the truth.
     fn tail(&self, beyond: f64) -> Option<f64> {
         let Student { error, freedom } = self.student?;
@@ -263,6 +272,11 @@ pub(super) fn t_975(freedom: f64) -> f64 {
     student(freedom).inverse_cdf(0.975)
 }
 
+/// The 95th percentile of Student's t with so many degrees of freedom, at least 1: what a one-sided test of 5 % asks for.
+pub fn one_sided_95(freedom: f64) -> f64 {
+    student(freedom).inverse_cdf(0.95)
+}
+
 fn student(freedom: f64) -> StudentsT {
     StudentsT::new(0.0, 1.0, freedom.max(1.0)).expect("positive scale and freedom")
 }
@@ -305,6 +319,15 @@ mod tests {
         assert!(of.p(1.0).is_some_and(|p| p < 0.05) && of.p(1.1).is_some_and(|p| p > 0.05));
         assert!(of.p(0.0).is_some_and(|p| (p - 0.0132).abs() < 1e-4));
         assert_eq!(of.p(9.0), Some(1.0));
+        // t(0.975) is 2.776 and t(0.8) 0.941 with 4 degrees of freedom; t(0.9975) is 5.598.
+        let close = |several, us: f64| {
+            of.detectable(several)
+                .is_some_and(|of| (of - us).abs() < 2e-3)
+        };
+        assert!(
+            close(1, 3.717 * 0.7071) && close(10, 6.539 * 0.7071),
+            "{of:?}"
+        );
     }
 
     #[test]

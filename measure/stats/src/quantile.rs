@@ -7,6 +7,19 @@ pub fn quantile<T: Copy>(ascending: &[T], thousandths: usize) -> Option<T> {
     ascending.get(rank - 1).copied()
 }
 
+/// The same of values that weigh unlike, ascending, each with its weight. None of none.
+pub fn weighted_quantile(ascending: &[(f64, f64)], thousandths: usize) -> Option<f64> {
+    let all: f64 = ascending.iter().map(|(_, weight)| weight).sum();
+    // What is left of a sum of fractions must not make the next value of this one.
+    let wanted = all * thousandths as f64 / 1e3 - all * 1e-9;
+    let mut passed = 0.0;
+    let found = ascending.iter().find(|(_, weight)| {
+        passed += weight;
+        passed >= wanted
+    });
+    found.or(ascending.last()).map(|(value, _)| *value)
+}
+
 #[cfg(test)]
 mod tests {
     use timeline::hist::LatencyHistogram;

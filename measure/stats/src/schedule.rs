@@ -34,6 +34,12 @@ pub(crate) fn scheduled(times_us: &[u64], span: Window, fps: f64) -> u64 {
     before + stamped.max(between) + after
 }
 
+/// The ticks between two frames that were stamped then, neither of the two among them.
+pub(crate) fn between(from_us: u64, to_us: u64, fps: f64) -> u64 {
+    let intervals = to_us.saturating_sub(from_us) as f64 / 1e6 * fps;
+    whole(intervals.round() - 1.0)
+}
+
 /// As [`scheduled`], of the part of `window` that was not disturbed.
 pub(crate) fn scheduled_quiet(
     times_us: &[u64],

@@ -1,7 +1,8 @@
 //! What the clusters used, second by second.
 //!
-//! A second belongs to the measured window if its middle does. Disturbed seconds are among them: what a cluster used is what
-//! it used, whoever else was at work.
+//! A second counts by the part of it that lies in the measured window: a reading that comes late makes one long second and one short
+//! one, and the ones at the edges have something of the warm-up or of the end. Disturbed seconds are among them: what a cluster used
+//! is what it used, whoever else was at work.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,9 +23,6 @@ pub const CLUSTER: ClusterSize = ClusterSize {
     cpu_millis: 2_000,
     memory_bytes: 4 << 30,
 };
-
-/// Shorter ones are the rest at a repetition's end, in which processes end and give their memory back; in microseconds.
-const MIN_SECOND_US: u64 = 900_000;
 
 /// What one cluster's pods used in one second, all of them together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -67,6 +65,18 @@ pub struct NetworkSecond {
 }
 
 impl NetworkSecond {
+    /// What is counted and is no rate.
+    const fn counts(&mut self) -> [&mut u64; 6] {
+        [
+            &mut self.dropped,
+            &mut self.udp_in_errors,
+            &mut self.udp_rcvbuf_errors,
+            &mut self.udp_sndbuf_errors,
+            &mut self.udp_csum_errors,
+            &mut self.tcp_retransmitted,
+        ]
+    }
+
     fn add(&mut self, other: &Self) {
         self.rx_bps += other.rx_bps;
         self.tx_bps += other.tx_bps;
@@ -86,6 +96,8 @@ impl NetworkSecond {
 pub struct UsageSecond {
     /// The end of the second, microseconds since the Unix epoch.
     pub to_us: u64,
+    /// Seconds of it that were measured: what it weighs.
+    pub measured_s: f64,
     /// The use of cluster A.
     pub a: ClusterSecond,
     /// The use of cluster B; none where everything is in one cluster.
@@ -113,6 +125,24 @@ impl UsageSecond {
             None => figure(&self.a),
         }
     }
+
+    /// Leaves that part of what was counted in it; rates are what they are.
+    fn count_part(&mut self, part: f64) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a part of a count, which is far below 2^53"
+        )]
+        let of = |count: &mut u64| *count = (*count as f64 * part).round() as u64;
+        for cluster in [Some(&mut self.a), self.b.as_mut()].into_iter().flatten() {
+            of(&mut cluster.throttled_us);
+            if let Some(network) = &mut cluster.network {
+                network.counts().into_iter().for_each(of);
+            }
+        }
+        let fabric = self.fabric.values_mut();
+        fabric.for_each(|process| of(&mut process.udp_rcvbuf_errors));
+    }
 }
 
 /// What the clusters used while it was measured, in one repetition or several.
@@ -134,9 +164,11 @@ impl Usage {
         let mut usage = Self::default();
         for pass in rows.chunk_by(|one, two| one.to_us == two.to_us) {
             // Counters go on whether or not the second is of interest.
-            let second = second(pass, has_b, &mut before);
-            let middle = pass[0].to_us.saturating_sub(pass[0].elapsed_us / 2);
-            if window.contains(middle) && pass[0].elapsed_us >= MIN_SECOND_US {
+            let mut second = second(pass, has_b, &mut before);
+            let of = Window::ending(pass[0].to_us, pass[0].elapsed_us);
+            second.measured_s = of.overlap_s(window);
+            if second.measured_s > 0.0 {
+                second.count_part(second.measured_s / of.seconds());
                 usage.seconds.push(second);
                 usage
                     .sources

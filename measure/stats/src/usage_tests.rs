@@ -183,10 +183,41 @@ fn fewer_switches_mean_that_a_thread_ended() {
     assert_eq!(switches([first, fewer]), 0.0);
 }
 
+/// A reading that came 300 ms late makes 1.3 seconds and then 0.7, and the window begins and ends within seconds.
 #[test]
-fn a_rest_of_a_second_is_left_out_and_nothing_uses_nothing() {
-    let mut short = line(1, "client", 10, "a", [50, 40, 0, 0, 0]);
-    short.elapsed_us = 40_000;
-    assert!(usage(&[short], 0, 9).seconds.is_empty());
-    assert_eq!(usage(&[], 0, 9), Usage::default());
+fn seconds_weigh_what_lies_in_the_window() {
+    let at = |to_ms: u64, elapsed_ms: u64, cpu| {
+        let mut line = line(0, "client", 10, "a", [cpu, 40, 0, 0, to_ms]);
+        (line.to_us, line.elapsed_us) = (to_ms * 1_000, elapsed_ms * 1_000);
+        line.counters.rx_dropped = Some(to_ms / 100);
+        line
+    };
+    let rows = [
+        at(1_000, 1_000, 50),
+        at(2_000, 1_000, 60),
+        at(3_300, 1_300, 70),
+        at(4_000, 700, 80),
+        at(5_000, 1_000, 90),
+        at(5_040, 40, 2),
+    ];
+    let window = Window {
+        from_us: 1_400_000,
+        to_us: 4_250_000,
+    };
+    let usage = Usage::of(&rows, window);
+    let weights: Vec<_> = usage
+        .seconds
+        .iter()
+        .map(|second| (second.a.cpu_percent, second.measured_s))
+        .collect();
+    assert_eq!(
+        weights,
+        [(30.0, 0.6), (35.0, 1.3), (40.0, 0.7), (45.0, 0.25)]
+    );
+    let throttled: u64 = usage.seconds.iter().map(|of| of.a.throttled_us).sum();
+    assert_eq!(throttled, 600 + 1_300 + 700 + 250);
+    let dropped = |second: &UsageSecond| second.a.network.expect("a link").dropped;
+    let dropped: Vec<_> = usage.seconds.iter().map(dropped).collect();
+    assert_eq!(dropped, [6, 13, 7, 3]);
+    assert_eq!(self::usage(&[], 0, 9), Usage::default());
 }

@@ -80,6 +80,7 @@ pub(super) fn repetition(
                 latency_us: (level + second_level + frame_level + slow) as i64,
                 disturbed: false,
                 frame: None,
+                late_us: None,
             });
         }
     }

@@ -14,6 +14,7 @@ use ocr::cli::{OcrArgs, WorkerArgs};
 use provision::cli::ProvisionArgs;
 use report::cli::ReportArgs;
 use report::compare::cli::CompareArgs;
+use report::pool::cli::PoolArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +25,7 @@ Examples:
   xrbench provision k8s/capi/figure-4.toml    how long Cluster API takes to bring up clusters
   xrbench report results/one-machine-...      show a result again
   xrbench compare results/before results/now  is the second one worse?
+  xrbench pool results/hour-*                 several runs together, and where the next one will be
   source <(xrbench completions bash)          completions, for this shell
 
 Services that run already, as pods do, are measured by the program xr-collector: xr-collector --help.
@@ -80,6 +82,7 @@ pub enum Command {
     /// Show a result again: tables, summary.json, report.html
     Report(ReportArgs),
     Compare(CompareArgs),
+    Pool(PoolArgs),
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions {

@@ -1,12 +1,14 @@
 //! What a comparison of two results says.
 
+use std::path::Path;
+
 use serde::Serialize;
 use timeline::UnixMicros;
 
 use super::options::Options;
 use crate::{
     export::junit::{Case, Outcome},
-    summary::{LoadedScenario, differences::tenth},
+    summary::{LoadedResult, LoadedScenario, differences::tenth},
 };
 
 /// Two results against each other.
@@ -35,7 +37,7 @@ pub struct Comparison {
     pub notes: Vec<String>,
 }
 
-/// One of the two results.
+/// A result that stands beside others.
 #[derive(Clone, Debug, Serialize)]
 pub struct Side {
     /// The folder, as it was given.
@@ -46,6 +48,22 @@ pub struct Side {
     pub started_us: UnixMicros,
     /// Processors, processor and kernel.
     pub machine: String,
+}
+
+impl Side {
+    /// The result in the folder `path`.
+    pub(crate) fn of(path: &Path, loaded: &LoadedResult) -> Self {
+        let machine = &loaded.info.machine;
+        Self {
+            folder: path.display().to_string(),
+            name: loaded.info.name.clone(),
+            started_us: loaded.info.started_us,
+            machine: format!(
+                "{} cores, {}, {}",
+                machine.cores, machine.cpu, machine.kernel
+            ),
+        }
+    }
 }
 
 /// The verdict on B against A.

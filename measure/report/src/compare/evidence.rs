@@ -204,13 +204,19 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0.0).then(|| sum / count)
 }
 
-/// Lost frames of a repetition, in percent of the scheduled. One that was begun and showed nothing lost all of them.
+/// Lost frames of a repetition, in percent of the scheduled. One that was begun and showed nothing lost all of them. Of ours, frames that
+/// were shown and could not be read count as well: their pictures were torn.
 fn lost_percent(run: &LoadedRun) -> f64 {
     let frames = run.measured.judged();
     if frames.scheduled == 0 {
         return 100.0;
     }
-    frames.lost as f64 * 100.0 / frames.scheduled as f64
+    let torn = if run.meta.pipeline.is_reference() {
+        0
+    } else {
+        frames.unread
+    };
+    (frames.lost + torn) as f64 * 100.0 / frames.scheduled as f64
 }
 
 /// What the lost frames of the repetitions that both began say, B minus A.

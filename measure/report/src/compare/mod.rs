@@ -23,7 +23,8 @@ use anyhow::Context as _;
 use crate::summary::LoadedResult;
 use evidence::Evidence;
 use notes::notes;
-use read::read;
+pub(crate) use notes::{builds, settings};
+pub(crate) use read::read;
 use result::Pipeline;
 
 pub use bad_input::BadInput;
@@ -39,7 +40,7 @@ const COMPARISON_VERSION: u32 = 2;
 /// # Errors
 /// [`BadInput`] where they cannot be compared.
 pub fn compare(a: &Path, b: &Path, options: Options) -> anyhow::Result<Comparison> {
-    let (from, to) = (read(a, options)?, read(b, options)?);
+    let (from, to) = (read(a, options.partial)?, read(b, options.partial)?);
     let planned = |loaded: &LoadedResult| -> Vec<String> {
         let names = loaded.scenarios.iter();
         names
@@ -76,8 +77,8 @@ pub fn compare(a: &Path, b: &Path, options: Options) -> anyhow::Result<Compariso
     let only_in_a = only(&names_a, &names_b);
     Ok(Comparison {
         schema_version: COMPARISON_VERSION,
-        a: side(a, &from),
-        b: side(b, &to),
+        a: Side::of(a, &from),
+        b: Side::of(b, &to),
         tolerance: options.tolerance.to_string(),
         partial: options.partial,
         verdict: if any(Verdict::Regression) {
@@ -96,19 +97,6 @@ pub fn compare(a: &Path, b: &Path, options: Options) -> anyhow::Result<Compariso
         notes: notes(&from, &to, &scenarios),
         scenarios,
     })
-}
-
-fn side(path: &Path, loaded: &LoadedResult) -> Side {
-    let machine = &loaded.info.machine;
-    Side {
-        folder: path.display().to_string(),
-        name: loaded.info.name.clone(),
-        started_us: loaded.info.started_us,
-        machine: format!(
-            "{} cores, {}, {}",
-            machine.cores, machine.cpu, machine.kernel
-        ),
-    }
 }
 
 /// Writes the page of a comparison to `path`.

@@ -98,7 +98,7 @@ fn shown(name: &str, a: &LoadedResult, b: &LoadedResult) -> Option<String> {
 const NAMED: usize = 6;
 
 /// What the scenarios of the same name were asked to do otherwise, scenario by scenario.
-fn settings(a: &Value, b: &Value) -> Vec<String> {
+pub(crate) fn settings(a: &Value, b: &Value) -> Vec<String> {
     let scenarios = |of: &Value| -> Vec<Value> {
         let list = of.get("scenario").and_then(Value::as_array);
         list.cloned().unwrap_or_default()
@@ -125,7 +125,7 @@ fn settings(a: &Value, b: &Value) -> Vec<String> {
 }
 
 /// Which programs and films of the two differ, or that none do; nothing where one of the two kept no digests.
-fn builds(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Option<String> {
+pub(crate) fn builds(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Option<String> {
     let both = a
         .iter()
         .filter_map(|(name, of_a)| Some((name, of_a, b.get(name)?)));

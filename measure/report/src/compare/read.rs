@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::{bad_input::BadInput, options::Options};
+use super::bad_input::BadInput;
 use crate::summary::{self, LoadedResult, NoteKind};
 use result::{RUN_VERSION, RunFolder, RunState};
 
-pub(super) fn read(path: &Path, options: Options) -> anyhow::Result<LoadedResult> {
+/// Reads a result; of an unfinished one what there is, where `partial` asks for it.
+pub(crate) fn read(path: &Path, partial: bool) -> anyhow::Result<LoadedResult> {
     let no_result = |why: String| BadInput::NoResult {
         path: path.to_owned(),
         why,
@@ -38,7 +39,7 @@ pub(super) fn read(path: &Path, options: Options) -> anyhow::Result<LoadedResult
         RunState::Interrupted => Some("it was interrupted"),
         RunState::Finished | RunState::Failed => None,
     };
-    if let Some(state) = state.filter(|_| !options.partial) {
+    if let Some(state) = state.filter(|_| !partial) {
         return Err(BadInput::Unfinished {
             path: path.to_owned(),
             state,

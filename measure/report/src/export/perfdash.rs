@@ -61,8 +61,7 @@ pub fn data(summary: &Summary) -> PerfData {
             // A stage's tail is of as few pictures as the latency's.
             let has_tail = one.latency_us.is_some_and(|all| all.figures.p99.is_some());
             let p99 = has_tail.then_some(of.p99);
-            let of = [Some(of.p50), Some(of.p90), p99].map(|us| i64::try_from(us?).ok());
-            items.push(percentiles(of, labels));
+            items.push(percentiles([Some(of.p50), Some(of.p90), p99], labels));
         }
         if let Some(of) = &one.floor_us {
             items.push(percentiles(

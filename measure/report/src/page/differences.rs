@@ -47,7 +47,7 @@ fn group(title: &'static str, id: &str, pairs: &[&Difference]) -> anyhow::Result
     let said: Vec<&str> = sentences.iter().map(|one| one.text.as_str()).collect();
     let alt = Alt {
         id: id.into(),
-        title: format!("{title}: differences of the p50 with their 95 % intervals"),
+        title: format!("{title}: differences of the p50 with their 95 % intervals within this run"),
         description: said.join(" "),
     };
     let caption = "Left of zero the scenario before the minus is faster, right of it slower. A hollow point is not told from \
@@ -83,7 +83,10 @@ fn sentence(one: &Difference) -> Sentence {
         ),
         Some(ci) if !of.distinguishable => (
             false,
-            format!("{a} and {b} are not distinguishable: {by} ms, 95 %: {ci}."),
+            format!(
+                "{a} and {b} are not distinguishable: {by} ms, 95 % within this run: {ci}{}.",
+                could_find(of.detectable)
+            ),
         ),
         Some(ci) => {
             let word = if of.difference > 0.0 {
@@ -94,7 +97,7 @@ fn sentence(one: &Difference) -> Sentence {
             let by = ms(of.difference.abs());
             (
                 true,
-                format!("{b} is {word} than {a} by {by} ms, 95 %: {ci}."),
+                format!("{b} is {word} than {a} by {by} ms, 95 % within this run: {ci}."),
             )
         }
     };
@@ -107,12 +110,22 @@ fn sentence(one: &Difference) -> Sentence {
         } else {
             ", not distinguishable"
         };
-        text += &format!(" From encoded to received: {by} ms, 95 %: {ci}{sure}.");
+        text += &format!(" From encoded to received: {by} ms, 95 % within this run: {ci}{sure}.");
     }
     if !one.is_like_with_like() {
         text += " Their transports differ, so this is not the fabrics alone.";
     }
     Sentence { told, text }
+}
+
+/// What a difference that is not told apart may still be.
+fn could_find(detectable: Option<f64>) -> String {
+    detectable.map_or_else(String::new, |us| {
+        format!(
+            "; one of {} ms would be found in 80 of 100 such runs",
+            ms(us)
+        )
+    })
 }
 
 #[cfg(test)]
@@ -127,6 +140,7 @@ mod tests {
         let of = DifferenceUs {
             difference: us,
             ci,
+            detectable: ci.map(|_| 98.0),
             p: ci.map(|_| if distinguishable { 0.001 } else { 0.4 }),
             distinguishable,
         };
@@ -149,20 +163,23 @@ mod tests {
         let slower = sentence(&difference(420.0, Some([380.0, 460.0]), true));
         assert_eq!(
             slower.text,
-            "s3 is slower than s2 by 0.42 ms, 95 %: +0.38 to +0.46."
+            "s3 is slower than s2 by 0.42 ms, 95 % within this run: +0.38 to +0.46."
         );
         let faster = sentence(&difference(-420.0, Some([-460.0, -380.0]), true));
         assert!(faster.told && faster.text.starts_with("s3 is faster than s2 by 0.42 ms"));
         let mut part = difference(200.0, Some([-50.0, 450.0]), false);
         part.carried_us = Some(DifferenceUs {
             difference: 210.0,
+            detectable: None,
             ci: Some([180.0, 240.0]),
             p: Some(0.001),
             distinguishable: true,
         });
         let said = sentence(&part).text;
         assert!(
-            said.ends_with("From encoded to received: +0.21 ms, 95 %: +0.18 to +0.24."),
+            said.ends_with(
+                "From encoded to received: +0.21 ms, 95 % within this run: +0.18 to +0.24."
+            ),
             "{said}"
         );
         assert_eq!(verdict(&part), "only carried slower");
@@ -171,6 +188,11 @@ mod tests {
         let same_said = sentence(&same);
         assert!(!same_said.told && same_said.text.contains("not distinguishable"));
         assert!(same_said.text.contains("transports differ"));
+        assert!(
+            same_said.text.contains("0.10 ms would be found"),
+            "{}",
+            same_said.text
+        );
         let single = difference(20.0, None, false);
         assert!(sentence(&single).text.contains("no interval"));
         assert!(!row(&single).told && row(&single).ends.is_none());

@@ -1,7 +1,6 @@
 //! Latency over time, each scenario's repetitions one after the other, with what happened in them.
 
 use serde::Serialize;
-use timeline::hist::Figures;
 
 use super::{figure::Figure, merged::MergedScenario};
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
     view::{Class, Row, Table},
 };
 use result::{Pipeline, RunFolder};
+use stats::Exact;
 
 /// The largest number of bins in a drawing, all repetitions together.
 const MAX_BINS: u64 = 600;
@@ -124,7 +124,7 @@ fn runs(name: &str, drawn: &[&LoadedRun], all: &[Series]) -> Table {
         let row = Row::new(format!("run {}", meta.run), meta.pipeline.into());
         (row, of)
     });
-    let figure = |run: &LoadedRun, of: fn(&Figures) -> u64| {
+    let figure = |run: &LoadedRun, of: fn(&Exact) -> i64| {
         let figures = run.measured.figures()?;
         Some(whole_ms(of(&figures)))
     };

@@ -2,20 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use timeline::{Stage, hist::Figures};
+use serde_json::Value;
+use timeline::Stage;
 
 use super::{
-    ClockFigures, Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes, Goodput,
-    LatencyUs, Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs, SUMMARY_VERSION,
-    ScenarioSummary, StageUs, Summary, Undisturbed, clocks, differences,
+    ClockFigures, Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes,
+    FromTickUs, Goodput, LatencyUs, Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs,
+    SUMMARY_VERSION, ScenarioSummary, StageUs, Summary, Undisturbed, clocks, differences,
     display::{disturbed_seconds, seconds},
+    fault,
     latency::{MIN_P99_PICTURES, pictures},
     load::{LoadedResult, LoadedRun, LoadedScenario},
     network,
     resources::{resources, unlike_floor},
 };
-use result::{ClockSource, Pipeline};
-use stats::{Counts, MAX_FLOOR_GAP_US, Measured, Sample, Stages, quantile};
+use result::{ClockSource, Pipeline, RunInfo};
+use stats::{Counts, Exact, MAX_FLOOR_GAP_US, Measured, Sample, Stages, quantile};
 
 /// Sums up what was loaded.
 pub fn build(loaded: &LoadedResult) -> Summary {
@@ -36,7 +38,9 @@ pub fn build(loaded: &LoadedResult) -> Summary {
         .filter(|(one, _)| one.info.pipeline != Pipeline::Floor)
         .map(|(one, measured)| {
             let floor = one.info.floor.as_deref().and_then(floor);
-            let mut summary = scenario(one, measured, floor.map(|(floor, of)| (*floor, of)), seed);
+            let floor_of = floor.map(|(floor, of)| (*floor, of));
+            let waits = waits_for_time(&loaded.info, &one.info.name);
+            let mut summary = scenario(one, measured, floor_of, waits, seed);
             let cores = loaded.info.machine.cores;
             let mut metas = one
                 .runs
@@ -84,10 +88,21 @@ fn clock_uncertainty_us(loaded: &LoadedResult) -> u64 {
     worst.unwrap_or(0)
 }
 
+/// Whether the client of a scenario waits for each frame's time before it shows it: that wait is in the stage `decode`, and no work of
+/// the codec's.
+fn waits_for_time(info: &RunInfo, name: &str) -> bool {
+    let scenarios = info.scenario.get("scenario").and_then(Value::as_array);
+    let mut named = scenarios.into_iter().flatten();
+    let found = named.find(|one| one.get("name").is_some_and(|of| of == name));
+    let sync = found.and_then(|one| one.get("client")?.get("sync"));
+    sync.and_then(Value::as_bool) == Some(true)
+}
+
 fn scenario(
     one: &LoadedScenario,
     measured: &Measured,
     floor: Option<(&LoadedScenario, &Measured)>,
+    waits: bool,
     seed: u64,
 ) -> ScenarioSummary {
     let meta = one
@@ -126,6 +141,7 @@ fn scenario(
         pictures: numbered(measured),
         clients: clients(measured),
         latency_us: LatencyUs::of(&samples(one), pictures, seed),
+        from_tick_us: FromTickUs::of(one, measured, pictures),
         undisturbed: measured.undisturbed.as_ref().map(|quiet| {
             let of_runs: Vec<Vec<Sample>> = samples(one)
                 .into_iter()
@@ -143,8 +159,8 @@ fn scenario(
         }),
         floor_us: floor.and_then(|(floor, measured)| FloorUs::beside(one, floor, measured)),
         stages_us: ours.then(|| stages(&measured.stages)),
-        carried_us: measured.stages.carried.figures().map(StageUs::from),
-        codec_share: measured.stages.codec_share(),
+        carried_us: measured.stages.carried().map(StageUs::from),
+        codec_share: measured.stages.codec_share().filter(|_| !waits),
         points: ours.then(|| points(measured)),
         ocr,
         first_frame_us: first_frame(one),
@@ -152,12 +168,19 @@ fn scenario(
         display: DisplayFigures::of(measured),
         goodput: Goodput::of(one, measured),
         disturbed_seconds: disturbed_seconds(one),
+        faults: fault::of(one),
         clocks: ClockFigures::of(&metas, measured.negative),
         overloaded,
         resources: Resources::default(),
         notes: one.runs.iter().flat_map(|run| run.notes.clone()).collect(),
     };
     summary.notes.extend(warnings(&summary, &one.runs));
+    summary.notes.extend(fault::notes(&summary.faults));
+    if waits && ours {
+        let text = "the client waits for each frame's time (client.sync), and that wait is in the stage decode: no share of the \
+                    codec is given";
+        summary.notes.push(Note::new(NoteKind::Trace, text));
+    }
     if measured.came > 0 {
         summary.notes.push(Note::new(
             NoteKind::Overloaded,
@@ -394,14 +417,10 @@ fn stages(stages: &Stages) -> BTreeMap<String, StageUs> {
 }
 
 fn points(measured: &Measured) -> Points {
-    let shown = measured.all.frames.shown;
+    let (complete, samples) = (measured.stages.complete(), measured.samples.len());
     Points {
-        complete: measured.stages.complete,
-        complete_share: if shown == 0 {
-            0.0
-        } else {
-            measured.stages.complete as f64 / shown as f64
-        },
+        complete,
+        complete_share: complete as f64 / samples.max(1) as f64,
         out_of_order: measured.stages.out_of_order,
     }
 }
@@ -446,8 +465,8 @@ fn comparisons(scenarios: &[ScenarioSummary]) -> Vec<Comparison> {
     found
 }
 
-impl From<Figures> for StageUs {
-    fn from(figures: Figures) -> Self {
+impl From<Exact> for StageUs {
+    fn from(figures: Exact) -> Self {
         Self {
             count: figures.count,
             p50: figures.p50,
@@ -465,6 +484,7 @@ impl From<Counts> for FrameCounts {
             generated: counts.generated,
             shown: counts.shown,
             lost: counts.lost,
+            unreported: counts.unreported,
             unread: counts.unread,
             damaged: counts.damaged,
             duplicate: counts.duplicate,

@@ -42,13 +42,30 @@ impl ClockFigures {
     }
 }
 
-/// What is to be said of the clocks of a repetition.
-pub(super) fn of_repetition(meta: &RepetitionMeta) -> Vec<String> {
+/// A smaller step is what two readings of two clocks are apart, microseconds.
+const LEAST_STEP_US: u64 = 1_000;
+
+/// No more steps are listed.
+const MAX_STEPS: usize = 10;
+
+/// What is to be said of the clocks of a repetition, whose seconds saw these steps.
+pub(super) fn of_repetition(meta: &RepetitionMeta, steps_us: &[i64]) -> Vec<String> {
     let mut said = Vec::new();
-    if meta.clock_step_us.abs() > 1_000 {
+    let is_step = |us: &i64| us.unsigned_abs() > LEAST_STEP_US;
+    let mut steps: Vec<i64> = steps_us.iter().copied().filter(is_step).collect();
+    if steps.is_empty() {
+        steps.extend(Some(meta.clock_step_us).filter(is_step));
+    }
+    if !steps.is_empty() {
+        let listed = steps.iter().take(MAX_STEPS).map(|us| format!("{us:+} us"));
+        let listed: Vec<_> = listed.collect();
+        let more = match steps.len().saturating_sub(MAX_STEPS) {
+            0 => String::new(),
+            more => format!(", and {more} times more"),
+        };
         said.push(format!(
-            "the wall clock stepped by {} us",
-            meta.clock_step_us
+            "the wall clock stepped by {}{more}: times across a step are wrong by it, and freezes there may be none",
+            listed.join(", ")
         ));
     }
     let off = meta.clock_checks.iter().filter(|check| check.off_us() != 0);

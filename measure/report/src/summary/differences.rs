@@ -56,11 +56,16 @@ pub struct Difference {
 pub struct DifferenceUs {
     /// The mean difference over the pairs.
     pub difference: f64,
-    /// The ends of the 95 % confidence interval; null with a single pair.
+    /// The ends of the 95 % confidence interval within this run: another hour or another machine may lie outside of it, which
+    /// `xrbench pool` of several runs tells. Null with a single pair.
     pub ci: Option<[f64; 2]>,
-    /// The probability of such a difference where there is none, by Holm's correction for every difference of this figure in
-    /// the result, and for those of the p50 and of what was carried together; null with a single pair, or where the interval is over the seconds of one. Of two results that are
-    /// compared, of this difference alone.
+    /// The smallest true difference that such a run calls different in 80 of 100 cases, with the corrections of `p` at their strictest.
+    /// What is not distinguishable may be as large. Null with a single pair.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub detectable: Option<f64>,
+    /// The probability of such a difference where there is none, by Holm's correction for every difference of this figure in the
+    /// result, and for those of the p50 and of what was carried together; null with a single pair.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub p: Option<f64>,
@@ -77,10 +82,16 @@ impl DifferenceUs {
         Self {
             difference: tenth(of.difference),
             ci: of.ci.map(|(low, high)| [tenth(low), tenth(high)]),
+            detectable: detectable(of, 1, uncertainty_us),
             p: of.p(uncertainty_us).map(millionth),
             distinguishable: of.is_distinguishable(uncertainty_us),
         }
     }
+}
+
+/// The smallest difference that is found as one of so many.
+fn detectable(of: Estimate, several: usize, uncertainty_us: f64) -> Option<f64> {
+    Some(tenth(of.detectable(several)? + uncertainty_us))
 }
 
 /// A probability in more digits than anyone compares.
@@ -91,18 +102,22 @@ fn millionth(p: f64) -> f64 {
 /// How often in 100 results something is called different that is not: 5.
 const SIGNIFICANCE: f64 = 0.05;
 
-/// Corrects one figure of all differences for their number.
-fn correct<'a>(figures: impl Iterator<Item = &'a mut DifferenceUs>) {
-    let mut several: Vec<(&mut DifferenceUs, f64)> = figures
-        .filter_map(|one| {
-            let p = one.p?;
-            Some((one, p))
-        })
-        .collect();
-    let p: Vec<f64> = several.iter().map(|(_, p)| *p).collect();
-    for ((one, _), p) in several.iter_mut().zip(holm(&p)) {
+/// Corrects figures of all differences for their number, each with what it was made of.
+fn correct<'a>(
+    figures: impl Iterator<Item = Option<(&'a mut DifferenceUs, Estimate)>>,
+    uncertainty_us: u64,
+) {
+    let uncertainty_us = uncertainty_us as f64;
+    let told = figures
+        .flatten()
+        .filter_map(|(one, of)| Some((one.p?, one, of)));
+    let mut several: Vec<(f64, &mut DifferenceUs, Estimate)> = told.collect();
+    let p: Vec<f64> = several.iter().map(|(p, _, _)| *p).collect();
+    let count = several.len();
+    for ((_, one, of), p) in several.iter_mut().zip(holm(&p)) {
         one.distinguishable = p < SIGNIFICANCE;
         one.p = Some(millionth(p));
+        one.detectable = detectable(*of, count, uncertainty_us);
     }
 }
 
@@ -144,43 +159,76 @@ pub(super) fn of(loaded: &LoadedResult, uncertainty_us: u64) -> Vec<Difference> 
                 continue;
             }
             let pairs = pairs(runs_a, runs_b);
-            let estimate = |figure: fn(&RunFigures) -> Option<f64>| {
-                Estimate::of_figure(&pairs, figure).map(|of| DifferenceUs::new(of, uncertainty_us))
-            };
-            let (Some(p50_us), Some(mean_us), Some(cliffs_delta)) = (
-                estimate(|run| Some(run.p50)),
-                estimate(|run| Some(run.mean)),
-                cliffs_delta(&pairs),
-            ) else {
+            let estimates = Estimates::of(&pairs);
+            let us = |of: Option<Estimate>| of.map(|of| DifferenceUs::new(of, uncertainty_us));
+            let (Some(p50_us), Some(mean_us), Some(cliffs_delta)) =
+                (us(estimates.p50), us(estimates.mean), cliffs_delta(&pairs))
+            else {
                 continue;
             };
-            found.push(Difference {
+            let difference = Difference {
                 a: a.info.name.clone(),
                 b: b.info.name.clone(),
                 pairs: u32::try_from(pairs.len()).unwrap_or(u32::MAX),
                 differs: differs(of_a, of_b),
                 p50_us,
-                quiet_p50_us: estimate(|run| run.quiet_p50),
-                carried_us: estimate(|run| run.carried_p50),
+                quiet_p50_us: us(estimates.quiet_p50),
+                carried_us: us(estimates.carried),
                 mean_us,
-                p99_us: estimate(|run| run.p99),
+                p99_us: us(estimates.p99),
                 cliffs_delta,
-            });
+            };
+            found.push((difference, estimates));
         }
     }
     // A verdict is of either of the two, so they share one bound.
+    let verdicts = found.iter_mut().flat_map(|(one, of)| {
+        let p50 = Some(&mut one.p50_us).zip(of.p50);
+        [p50, one.carried_us.as_mut().zip(of.carried)]
+    });
+    correct(verdicts, uncertainty_us);
+    let each = found.iter_mut();
     correct(
-        found
-            .iter_mut()
-            .flat_map(|one| std::iter::once(&mut one.p50_us).chain(one.carried_us.as_mut())),
+        each.map(|(one, of)| one.quiet_p50_us.as_mut().zip(of.quiet_p50)),
+        uncertainty_us,
     );
-    correct(found.iter_mut().filter_map(|one| one.quiet_p50_us.as_mut()));
-    correct(found.iter_mut().map(|one| &mut one.mean_us));
-    correct(found.iter_mut().filter_map(|one| one.p99_us.as_mut()));
-    found
+    let each = found.iter_mut();
+    correct(
+        each.map(|(one, of)| Some(&mut one.mean_us).zip(of.mean)),
+        uncertainty_us,
+    );
+    let each = found.iter_mut();
+    correct(
+        each.map(|(one, of)| one.p99_us.as_mut().zip(of.p99)),
+        uncertainty_us,
+    );
+    found.into_iter().map(|(one, _)| one).collect()
 }
 
-fn comparable(a: &RepetitionMeta, b: &RepetitionMeta) -> bool {
+/// What the pairs of two scenarios say, figure by figure.
+struct Estimates {
+    p50: Option<Estimate>,
+    quiet_p50: Option<Estimate>,
+    carried: Option<Estimate>,
+    mean: Option<Estimate>,
+    p99: Option<Estimate>,
+}
+
+impl Estimates {
+    fn of(pairs: &[(&RunFigures, &RunFigures)]) -> Self {
+        let of = |figure: fn(&RunFigures) -> Option<f64>| Estimate::of_figure(pairs, figure);
+        Self {
+            p50: of(|run| Some(run.p50)),
+            quiet_p50: of(|run| run.quiet_p50),
+            carried: of(|run| run.carried_p50),
+            mean: of(|run| Some(run.mean)),
+            p99: of(|run| run.p99),
+        }
+    }
+}
+
+/// Whether two scenarios are of the same size, rate and bit rate.
+pub(crate) fn comparable(a: &RepetitionMeta, b: &RepetitionMeta) -> bool {
     (a.width, a.height, a.bitrate_bps) == (b.width, b.height, b.bitrate_bps)
         && (a.fps - b.fps).abs() < 1e-6
 }
@@ -200,7 +248,8 @@ pub(crate) fn settings(a: &RepetitionMeta, b: &RepetitionMeta) -> Vec<String> {
     found
 }
 
-fn differs(a: &RepetitionMeta, b: &RepetitionMeta) -> Vec<Setting> {
+/// Settings in which two scenarios that are compared differ.
+pub(crate) fn differs(a: &RepetitionMeta, b: &RepetitionMeta) -> Vec<Setting> {
     let fabric = |meta: &RepetitionMeta| {
         meta.fabric
             .as_ref()

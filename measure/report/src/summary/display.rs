@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{LoadedRun, LoadedScenario};
 use result::Pipeline;
-use stats::{Display, FREEZE_US, Freeze, Measured};
+use stats::{Display, Freeze, Measured, freeze_us};
 
 /// No more freezes are listed, so that a stream that stutters for hours does not fill the file; the longest are.
 const MAX_LISTED: usize = 50;
 
-/// Times without a new picture that are longer than 100 ms, over all repetitions.
+/// Times without a new picture that are longer than three frame intervals, or than one by 150 ms, over all repetitions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Freezes {
     /// Freezes, all repetitions together.
@@ -21,8 +21,8 @@ pub struct Freezes {
     pub longest_us: u64,
     /// Freezes with a disturbed second in them.
     pub disturbed: u64,
-    /// The length above which a time without a new picture is a freeze, microseconds.
-    #[schemars(extend("const" = FREEZE_US))]
+    /// The length above which a time without a new picture is a freeze, microseconds: three frame intervals, or 150 ms more than one,
+    /// whichever is longer.
     pub longer_than_us: u64,
     /// The 50 longest freezes, in the order of repetition and time.
     #[schemars(length(max = MAX_LISTED))]
@@ -85,15 +85,16 @@ pub struct Goodput {
 
 impl Freezes {
     pub(super) fn of(one: &LoadedScenario) -> Option<Self> {
+        let displays = displays(one)?;
         let mut freezes = Self {
             count: 0,
             total_us: 0,
             longest_us: 0,
             disturbed: 0,
-            longer_than_us: FREEZE_US,
+            longer_than_us: freeze_us(one.runs.first()?.meta.fps),
             times: Vec::new(),
         };
-        for (run, display) in displays(one)? {
+        for (run, display) in displays {
             let from_us = run.window.map_or(0, |window| window.from_us);
             for freeze in &display.freezes {
                 freezes.take(run.meta.run, from_us, freeze);

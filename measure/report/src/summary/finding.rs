@@ -1,6 +1,8 @@
 //! Whether a scenario was measured whole, and whether too much of it was lost: one rule for the terminal, the page, JUnit and
 //! the exit code.
 
+use std::collections::BTreeSet;
+
 use super::{FloorSummary, FrameCounts, NoteKind, Runs, ScenarioSummary, Summary};
 
 /// More lost frames than this share of the scheduled ones are a finding.
@@ -32,6 +34,8 @@ pub enum FindingKind {
     Inconclusive,
     /// Too many frames were lost.
     Lost,
+    /// Too many frames of ours were shown and could not be read.
+    Unread,
     /// The machine was too slow for the reference.
     Overloaded,
 }
@@ -47,6 +51,7 @@ impl FindingKind {
             Self::Incomplete => "incomplete",
             Self::Inconclusive => "inconclusive",
             Self::Lost => "lost",
+            Self::Unread => "unread",
             Self::Overloaded => "overloaded",
         }
     }
@@ -108,6 +113,7 @@ impl ScenarioSummary {
         self.clocks()
             .or_else(|| Finding::of_repetitions(self.runs, self.latency_us.is_some()))
             .or_else(|| self.lost())
+            .or_else(|| self.unread())
             .or_else(|| self.disturbed())
             .or_else(|| {
                 let text = "the machine was too slow for the reference: its latency grows with the length of the run";
@@ -139,6 +145,39 @@ impl ScenarioSummary {
             .then(|| Finding::new(FindingKind::Inconclusive, text))
     }
 
+    /// Of ours the blocks are read, and a stamp that cannot be read is of a torn picture. Of a reference digits are, by OCR, which fails
+    /// now and then.
+    fn unread(&self) -> Option<Finding> {
+        let frames = self.judged_frames();
+        let share = frames.unread as f64 / frames.scheduled.max(1) as f64;
+        let torn = !self.pipeline.is_reference() && share > MAX_LOST_SHARE;
+        torn.then(|| {
+            let text = format!(
+                "{} of {} scheduled frames were shown and could not be read: {:.2} %, and at most {:.1} % may be. Their pictures were torn, as \
+                 they are from a lost packet to the next key frame{}",
+                frames.unread,
+                frames.scheduled,
+                share * 100.0,
+                MAX_LOST_SHARE * 100.0,
+                self.on_purpose()
+            );
+            Finding::new(FindingKind::Unread, text)
+        })
+    }
+
+    /// What was done on purpose, for who asks why frames were lost; nothing where nothing was.
+    fn on_purpose(&self) -> String {
+        let deeds = self.faults.iter();
+        let deeds: BTreeSet<_> = deeds
+            .map(|one| format!("{} ({})", one.what, one.who))
+            .collect();
+        if deeds.is_empty() {
+            return String::new();
+        }
+        let deeds: Vec<_> = deeds.into_iter().collect();
+        format!("; done on purpose: {}", deeds.join(", "))
+    }
+
     fn lost(&self) -> Option<Finding> {
         let frames = self.judged_frames();
         let share = frames
@@ -155,11 +194,12 @@ impl ScenarioSummary {
         Some(Finding::new(
             kind,
             format!(
-                "{} of {} scheduled frames were lost{of}: {:.2} %, and at most {:.1} % may be",
+                "{} of {} scheduled frames were lost{of}: {:.2} %, and at most {:.1} % may be{}",
                 frames.lost,
                 frames.scheduled,
                 share * 100.0,
-                MAX_LOST_SHARE * 100.0
+                MAX_LOST_SHARE * 100.0,
+                self.on_purpose()
             ),
         ))
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LoadedScenario, differences::figures};
-use stats::{Estimate, Measured, RESOLUTION_US, Sample, gap, intervals, pairs, quantile};
+use stats::{Estimate, Exact, Measured, RESOLUTION_US, Sample, gap, intervals, pairs};
 
 /// Of fewer distinct pictures a p99 is the figure of one or two of them.
 pub const MIN_P99_PICTURES: u64 = 200;
@@ -44,10 +44,10 @@ pub struct LatencyUs {
     /// 999 in 1000 samples are at most this; null below 1000 distinct pictures.
     #[serde(default)]
     pub p99_9: Option<i64>,
-    /// The 95 % confidence interval of the p50 (bootstrap over repetitions and blocks of their seconds); null with a single
-    /// repetition or below five seconds.
+    /// The 95 % confidence interval of the p50 within this run (bootstrap over repetitions): another hour or another machine may lie
+    /// outside of it, which `xrbench pool` of several runs tells. Null with a single repetition.
     pub p50_ci: Option<[i64; 2]>,
-    /// The 95 % confidence interval of the p99; null with a single repetition or below 1000 distinct pictures.
+    /// The 95 % confidence interval of the p99 within this run; null with a single repetition or below 1000 distinct pictures.
     pub p99_ci: Option<[i64; 2]>,
 }
 
@@ -79,7 +79,7 @@ pub struct GapUs {
     pub rounds: u32,
     /// The mean over the rounds of the median over the pictures that both showed in the round.
     pub difference: f64,
-    /// The ends of its 95 % confidence interval, over the rounds; null with one round.
+    /// The ends of its 95 % confidence interval within this run, over the rounds; null with one round.
     pub ci: Option<[f64; 2]>,
 }
 
@@ -94,37 +94,33 @@ pub struct UndisturbedFloor {
 
 impl LatencyFigures {
     /// Of samples of so many distinct pictures; none without samples.
-    fn of(samples: impl Iterator<Item = Sample>, pictures: u64) -> Option<(Self, Vec<i64>)> {
-        let mut us: Vec<i64> = samples.map(|sample| sample.latency_us).collect();
-        us.sort_unstable();
-        let count = us.len() as f64;
-        let mean = us.iter().map(|us| *us as f64).sum::<f64>() / count;
-        let squares: f64 = us.iter().map(|us| (*us as f64 - mean).powi(2)).sum();
+    fn of(samples: impl Iterator<Item = Sample>, pictures: u64) -> Option<(Self, Exact)> {
+        let exact = Exact::of(samples.map(|sample| sample.latency_us))?;
         let of = Self {
-            count: us.len() as u64,
-            min: *us.first()?,
-            p50: quantile(&us, 500)?,
-            p90: quantile(&us, 900)?,
-            p95: quantile(&us, 950)?,
-            p99: quantile(&us, 990).filter(|_| pictures >= MIN_P99_PICTURES),
-            max: *us.last()?,
-            mean,
-            stddev: (squares / count).sqrt(),
+            count: exact.count,
+            min: exact.min,
+            p50: exact.p50,
+            p90: exact.p90,
+            p95: exact.p95,
+            p99: Some(exact.p99).filter(|_| pictures >= MIN_P99_PICTURES),
+            max: exact.max,
+            mean: exact.mean,
+            stddev: exact.stddev,
         };
-        Some((of, us))
+        Some((of, exact))
     }
 }
 
 impl LatencyUs {
     /// Of the samples of each repetition, which are of so many distinct pictures.
     pub(super) fn of(runs: &[&[Sample]], pictures: u64, seed: u64) -> Option<Self> {
-        let (figures, ascending) =
+        let (figures, exact) =
             LatencyFigures::of(runs.iter().flat_map(|run| run.iter().copied()), pictures)?;
         let of_95 = intervals(runs, seed);
         let tail = pictures >= MIN_TAIL_PICTURES;
         Some(Self {
             figures,
-            p99_9: quantile(&ascending, 999).filter(|_| tail),
+            p99_9: Some(exact.p99_9).filter(|_| tail),
             p50_ci: of_95.p50.map(|ci| around(figures.p50, ci)),
             p99_ci: of_95
                 .p99
@@ -204,6 +200,7 @@ mod tests {
                 latency_us: 8_000 + i64::from(frame * 7 % 101) + offset,
                 disturbed: false,
                 frame: Some(frame),
+                late_us: None,
             })
             .collect()
     }

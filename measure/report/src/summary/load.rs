@@ -8,7 +8,10 @@ use timeline::{
     hist::Intervals,
 };
 
-use super::{Note, NoteKind, clocks, read};
+use super::{
+    Note, NoteKind, clocks,
+    read::{self, Fault},
+};
 use result::{
     FrameRows, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, ScenarioInfo,
     rows::{self, Audit, OcrRow},
@@ -55,6 +58,8 @@ pub struct LoadedRun {
     pub disturbances: Option<Disturbances>,
     /// Remarks on the files of the repetition.
     pub notes: Vec<Note>,
+    /// What was done on purpose in the measured time.
+    pub(crate) faults: Vec<Fault>,
     /// `frames.csv` has fewer measured frames than `latency.hlog` beside it: it was cut off.
     pub damaged: bool,
 }
@@ -125,7 +130,8 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
     if let Some(why) = &meta.overloaded_why {
         note(NoteKind::Overloaded, why.clone());
     }
-    for text in clocks::of_repetition(&meta) {
+    let steps = read::clock_steps(folder)?;
+    for text in clocks::of_repetition(&meta, &steps) {
         note(NoteKind::Clock, text);
     }
     for text in &meta.without_effect {
@@ -136,6 +142,16 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
         note(
             NoteKind::Trace,
             format!("{count} crossings were overwritten before they were read"),
+        );
+    }
+    if meta.reports_skipped > 0 {
+        let count = meta.reports_skipped;
+        note(
+            NoteKind::Clients,
+            format!(
+                "{count} reports of the client never came, as its queue was full or the collector away: as many missing frames count as \
+                 unreported, and not as lost"
+            ),
         );
     }
     let window = window(&meta, folder, &rows).filter(|_| !unread);
@@ -170,19 +186,11 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
     if let Some(window) = window {
         measured.usage = read::usage(folder, window, watched, meta.resources.as_ref(), &mut files)?;
     }
-    let clamped = measured.stages.clamped();
-    if clamped > 0 {
-        note(
-            NoteKind::Clock,
-            format!(
-                "{clamped} times of stages were below zero or above a minute, and count as 0 or a minute in the figures of stages"
-            ),
-        );
-    }
     for text in files {
         note(NoteKind::Files, text);
     }
     let counted = measured_rows(&rows, window);
+    let faults = window.map(|window| read::faults(folder, window));
     Ok(LoadedRun {
         ocr: Audit::of(&counted),
         meta,
@@ -190,6 +198,7 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
         window,
         disturbances,
         notes,
+        faults: faults.transpose()?.unwrap_or_default(),
         damaged,
     })
 }
@@ -268,6 +277,7 @@ fn from_frames(
     let path = folder.frames_csv();
     let mut measuring = FromRows::new(window, disturbances)
         .collected(meta.collected)
+        .unreported(meta.reports_skipped)
         .content(content(meta));
     if !path.exists() {
         let remark = ("there is no frames.csv".to_owned(), true);

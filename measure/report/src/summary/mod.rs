@@ -3,9 +3,12 @@
 //! Names say units: `_us` microseconds, `_s` seconds, `_bps` bits a second; shares are from 0 to 1; counts have none.
 
 mod build;
+#[cfg(test)]
+mod cause_tests;
 mod clocks;
 pub(crate) mod differences;
 mod display;
+mod fault;
 mod finding;
 mod latency;
 mod load;
@@ -16,6 +19,7 @@ mod read;
 mod resources;
 #[cfg(test)]
 mod schema_tests;
+mod tick;
 
 use std::collections::BTreeMap;
 
@@ -32,17 +36,19 @@ pub use clocks::ClockFigures;
 pub use differences::{Difference, DifferenceUs, Setting};
 pub(crate) use display::seconds;
 pub use display::{DisplayFigures, FreezeAt, Freezes, Goodput, JitterUs};
+pub use fault::FaultAt;
 pub use finding::{Finding, FindingKind, MAX_LOST_SHARE};
 pub use latency::{FloorUs, GapUs, LatencyFigures, LatencyUs, MIN_P99_PICTURES, UndisturbedFloor};
 pub use load::{LoadedResult, LoadedRun, LoadedScenario, load};
 pub use note::{Note, NoteKind};
 pub use paper::{Paper, PaperScenario};
 pub use resources::{FabricProcess, Network, Node, Nodes, PerCluster, Resources, Spread};
+pub use tick::FromTickUs;
 
 /// The version of `summary.json` that this program writes. It rises when a reader of the one before could misread it.
 ///
 /// The files that a summary is made from have a version of their own, [`result::RUN_VERSION`].
-pub const SUMMARY_VERSION: u32 = 3;
+pub const SUMMARY_VERSION: u32 = 4;
 
 /// What a result of xrbench says.
 ///
@@ -98,6 +104,17 @@ pub struct Instrument {
     /// The largest residual of a delay, without its sign: the error of a latency's p50, microseconds.
     #[schemars(range(min = 0))]
     pub worst_residual_us: f64,
+    /// How far the slope may be from the true one: half of its 90 % interval; 0 in calibrations of earlier versions.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub slope_margin: f64,
+    /// How far a residual may be from the true one, as `slope_margin`, microseconds.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub residual_margin_us: f64,
+    /// Whether both are within their bounds (1 ± 0.01, 300 us), and sure to be.
+    #[serde(default)]
+    pub holds: bool,
     /// The backend of the WAN that made the delays: `netem`, `userspace`.
     pub wan_backend: String,
 }
@@ -109,6 +126,9 @@ impl From<&Calibration> for Instrument {
             slope: calibration.fit.slope,
             slope_error: calibration.fit.slope_error,
             worst_residual_us: calibration.fit.worst_residual_us,
+            slope_margin: calibration.fit.slope_margin,
+            residual_margin_us: calibration.fit.residual_margin_us,
+            holds: calibration.holds(),
             wan_backend: calibration.wan_backend.clone(),
         }
     }
@@ -154,6 +174,9 @@ pub struct ScenarioSummary {
     pub clients: BTreeMap<String, FrameCounts>,
     /// The latency of the shown frames; null where there is no sample.
     pub latency_us: Option<LatencyUs>,
+    /// The latency from the ticks at which the frames were due: a renderer that is behind stamps a frame late. Null where frames
+    /// are not numbered, and where the wall clock was set.
+    pub from_tick_us: Option<FromTickUs>,
     /// Figures without the disturbed seconds; null where nobody watched the machine.
     pub undisturbed: Option<Undisturbed>,
     /// The codec alone, alternated with this scenario; null where none was measured.
@@ -163,7 +186,8 @@ pub struct ScenarioSummary {
     pub stages_us: Option<BTreeMap<String, StageUs>>,
     /// The time from encoded to received: feed, relay and deliver in one, also behind a server that keeps no trace; null where unknown.
     pub carried_us: Option<StageUs>,
-    /// The codec's part of the latency of the frames with every point, 0 to 1.
+    /// The codec's part of the latency of the frames with every point, 0 to 1; null where the client waits for each frame's time
+    /// (`client.sync`), which is in its stage `decode`.
     #[schemars(range(min = 0, max = 1))]
     pub codec_share: Option<f64>,
     /// Reasons to trust the stages, or not to; null for ffmpeg.
@@ -178,6 +202,9 @@ pub struct ScenarioSummary {
     pub display: Option<DisplayFigures>,
     /// The frames and the bit rate that arrived.
     pub goodput: Option<Goodput>,
+    /// What was done on purpose in the measured time, with what it cost, in the order of repetition and time.
+    #[serde(default)]
+    pub faults: Vec<FaultAt>,
     /// Whether the clocks that the times are from can be believed.
     pub clocks: ClockFigures,
     /// Measured seconds in which the machine was disturbed, all repetitions together; null where nobody watched it.
@@ -212,11 +239,14 @@ pub struct FrameCounts {
     pub scheduled: u64,
     /// Distinct frames that were stamped; null for ffmpeg, which does not say.
     pub generated: Option<u64>,
-    /// Distinct frames that were shown.
+    /// Distinct frames that were shown, those among them whose stamp could not be read.
     pub shown: u64,
     /// Scheduled frames that were not shown, whether or not they were produced.
     pub lost: u64,
-    /// Pictures whose stamp could not be read.
+    /// Missing frames of which the client's reports never came: neither known to be shown nor to be lost.
+    #[serde(default)]
+    pub unreported: u64,
+    /// Of the shown frames, those whose stamp could not be read: not lost, and no sample.
     pub unread: u64,
     /// Pictures of which packets never came: torn, never a sample, and lost.
     pub damaged: u64,
@@ -238,15 +268,15 @@ pub struct Undisturbed {
 /// A stage, microseconds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StageUs {
-    /// Frames of which both ends are known.
+    /// Frames with every point; where no frame has every point, those of which both ends are known.
     pub count: u64,
-    /// The latency that half of the frames do not exceed.
-    pub p50: u64,
-    /// The latency that 90 in 100 frames do not exceed.
-    pub p90: u64,
-    /// The latency that 99 in 100 frames do not exceed.
-    pub p99: u64,
-    /// The mean: the means of the stages sum to that of the latency.
+    /// The time that half of the frames do not exceed.
+    pub p50: i64,
+    /// The time that 90 in 100 frames do not exceed.
+    pub p90: i64,
+    /// The time that 99 in 100 frames do not exceed.
+    pub p99: i64,
+    /// The mean: of the frames with every point, the means of the stages sum to that of the latency.
     pub mean: f64,
 }
 
@@ -255,7 +285,7 @@ pub struct StageUs {
 pub struct Points {
     /// Frames with every point.
     pub complete: u64,
-    /// The share of those frames among the shown ones, 0 to 1.
+    /// The share of those frames among the samples, 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     pub complete_share: f64,
     /// Shown frames that passed a point before the one in front of it: the clocks of two services disagree, and the stages on both

@@ -2,7 +2,7 @@
 
 use result::{
     RepetitionFolder, ResourcesMeta,
-    rows::{self, HostRow, ResourceRow},
+    rows::{self, EventRow, HostRow, ResourceRow},
 };
 use stats::{
     Disturbances, ProcessSecond, Usage, Window,
@@ -13,6 +13,9 @@ use timeline::UnixMicros;
 
 /// The rows of a sampler are a second apart, and it writes a last one at the end.
 const ROWS_APART_US: u64 = 2_000_000;
+
+/// What `events.csv` says of an event that the scenario asked for.
+const ON_PURPOSE: &str = "on purpose";
 
 /// The disturbed seconds; none where nobody watched the machine. `watched` is the time that somebody did.
 pub(super) fn disturbances(
@@ -38,6 +41,39 @@ pub(super) fn disturbances(
         to_us: row.to_us.0,
     });
     Ok(Some(Disturbances::new(spans.collect())))
+}
+
+/// Something that was done on purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// The time of the deed.
+    pub at: UnixMicros,
+    /// The deed, as the scenario file has it.
+    pub what: String,
+    /// Whom it was done to.
+    pub who: String,
+}
+
+/// What was done on purpose in `window`.
+pub(super) fn faults(folder: &RepetitionFolder, window: Window) -> anyhow::Result<Vec<Fault>> {
+    let events = rows::read::<EventRow>(&folder.events_csv())?.unwrap_or_default();
+    let events = events.rows.into_iter();
+    let on_purpose =
+        events.filter(|row| row.detail == ON_PURPOSE && window.contains(row.time_us.0));
+    let faults = on_purpose.map(|row| Fault {
+        at: row.time_us,
+        what: row.event,
+        who: row.who,
+    });
+    Ok(faults.collect())
+}
+
+/// Every step of the wall clock that a second of the repetition saw, microseconds, in order.
+pub(super) fn clock_steps(folder: &RepetitionFolder) -> anyhow::Result<Vec<i64>> {
+    let rows = rows::read::<HostRow>(&folder.host_csv())?
+        .unwrap_or_default()
+        .rows;
+    Ok(rows.iter().map(|row| row.clock_step_us).collect())
 }
 
 /// What the clusters used in `window`; nothing where there are none. `watched` is the time that somebody kept count.

@@ -10,8 +10,8 @@ use super::{Note, NoteKind};
 use result::ResourcesMeta;
 use stats::{
     nodes::{NodeShare, NodesSecond},
-    quantile,
     usage::{CLUSTER, ClusterSecond, FabricSecond, NetworkSecond, Usage},
+    weighted_quantile,
 };
 
 /// What the clusters of a scenario used: their pods' processes only, over all measured seconds, disturbed ones too. Null
@@ -156,13 +156,13 @@ pub struct FabricProcess {
 }
 
 impl Spread {
-    /// The spread of some values; none of no value.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        values.sort_by(f64::total_cmp);
+    /// The spread of some values, each with what it weighs; none of no value.
+    pub fn of(values: impl IntoIterator<Item = (f64, f64)>) -> Option<Self> {
+        let mut values: Vec<(f64, f64)> = values.into_iter().collect();
+        values.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         let at = |percent: usize| {
             // Beyond that it is noise, and makes the file hard to read.
-            quantile(&values, percent * 10).map(|value| (value * 1e3).round() / 1e3)
+            weighted_quantile(&values, percent * 10).map(|value| (value * 1e3).round() / 1e3)
         };
         Some(Self {
             p5: at(5)?,
@@ -192,13 +192,13 @@ pub(super) fn resources(
     let per_cluster = |figure: fn(&ClusterSecond) -> f64| {
         let seconds = &usage.seconds;
         Some(PerCluster {
-            a: Spread::of(seconds.iter().map(|second| figure(&second.a)))?,
+            a: Spread::of(seconds.iter().map(|of| (figure(&of.a), of.measured_s)))?,
             b: Spread::of(
                 seconds
                     .iter()
-                    .filter_map(|second| second.b.as_ref().map(figure)),
+                    .filter_map(|of| Some((figure(of.b.as_ref()?), of.measured_s))),
             ),
-            mean: Spread::of(seconds.iter().map(|second| second.mean(figure)))?,
+            mean: Spread::of(seconds.iter().map(|of| (of.mean(figure), of.measured_s)))?,
         })
     };
     let clusters: u32 = if first.b.is_some() { 2 } else { 1 };
@@ -222,7 +222,7 @@ pub(super) fn resources(
             )
         }),
         throttled_s: by_cluster(usage, |seconds| {
-            let all: u64 = seconds.iter().map(|second| second.throttled_us).sum();
+            let all: u64 = seconds.iter().map(|(second, _)| second.throttled_us).sum();
             (all > 0).then_some(all as f64 / 1e6)
         }),
         nodes,
@@ -237,7 +237,8 @@ fn nodes(usage: &Usage, meta: &ResourcesMeta) -> Option<Nodes> {
     let has_b = seconds.iter().any(|second| second.b.is_some());
     let per_cluster = |figure: fn(&NodeShare) -> f64| {
         let of = |share: fn(&NodesSecond) -> Option<NodeShare>| {
-            Spread::of(seconds.iter().filter_map(share).map(|share| figure(&share)))
+            let of_each = |of: &NodesSecond| Some((figure(&share(of)?), of.measured_s));
+            Spread::of(seconds.iter().filter_map(of_each))
         };
         Some(PerCluster {
             a: of(|second| second.a)?,
@@ -245,19 +246,22 @@ fn nodes(usage: &Usage, meta: &ResourcesMeta) -> Option<Nodes> {
             mean: Spread::of(
                 seconds
                     .iter()
-                    .filter_map(|second| second.mean(has_b, figure)),
+                    .filter_map(|of| Some((of.mean(has_b, figure)?, of.measured_s))),
             )?,
         })
     };
     let each = meta.nodes.iter().filter_map(|(role, of)| {
-        let shares = || seconds.iter().filter_map(|second| second.each.get(role));
+        let shares = |figure: fn(&NodeShare) -> f64| {
+            let of_each = move |of: &NodesSecond| Some((figure(of.each.get(role)?), of.measured_s));
+            Spread::of(seconds.iter().filter_map(of_each))
+        };
         let node = Node {
             name: of.name.clone(),
             cluster: of.cluster.clone(),
             cpus: of.cpu_millis as f64 / 1e3,
             memory_bytes: of.memory_bytes,
-            cpu_percent: Spread::of(shares().map(|share| share.cpu_percent))?,
-            memory_percent: Spread::of(shares().map(|share| share.memory_percent))?,
+            cpu_percent: shares(|share| share.cpu_percent)?,
+            memory_percent: shares(|share| share.memory_percent)?,
         };
         Some((role.clone(), node))
     });
@@ -270,20 +274,29 @@ fn nodes(usage: &Usage, meta: &ResourcesMeta) -> Option<Nodes> {
 
 fn by_cluster<T>(
     usage: &Usage,
-    figure: impl Fn(Vec<ClusterSecond>) -> Option<T>,
+    figure: impl Fn(Vec<(ClusterSecond, f64)>) -> Option<T>,
 ) -> BTreeMap<String, T> {
-    let a = usage.seconds.iter().map(|second| second.a).collect();
-    let b = usage.seconds.iter().filter_map(|second| second.b).collect();
+    let seconds = usage.seconds.iter();
+    let a = seconds.clone().map(|of| (of.a, of.measured_s)).collect();
+    let b = seconds
+        .filter_map(|of| Some((of.b?, of.measured_s)))
+        .collect();
     [("a", a), ("b", b)]
         .into_iter()
         .filter_map(|(name, seconds)| Some((name.to_owned(), figure(seconds)?)))
         .collect()
 }
 
-fn network(seconds: &[ClusterSecond]) -> Option<Network> {
-    let seconds: Vec<NetworkSecond> = seconds.iter().filter_map(|second| second.network).collect();
-    let p50 = |figure: fn(&NetworkSecond) -> f64| Some(Spread::of(seconds.iter().map(figure))?.p50);
-    let all = |figure: fn(&NetworkSecond) -> u64| seconds.iter().map(figure).sum();
+fn network(seconds: &[(ClusterSecond, f64)]) -> Option<Network> {
+    let seconds = seconds
+        .iter()
+        .filter_map(|(of, weight)| Some((of.network?, *weight)));
+    let seconds: Vec<(NetworkSecond, f64)> = seconds.collect();
+    let p50 = |figure: fn(&NetworkSecond) -> f64| {
+        let values = seconds.iter().map(|(of, weight)| (figure(of), *weight));
+        Some(Spread::of(values)?.p50)
+    };
+    let all = |figure: fn(&NetworkSecond) -> u64| seconds.iter().map(|(of, _)| figure(of)).sum();
     Some(Network {
         rx_bps: p50(|of| of.rx_bps)?,
         tx_bps: p50(|of| of.tx_bps)?,
@@ -299,21 +312,23 @@ fn network(seconds: &[ClusterSecond]) -> Option<Network> {
 }
 
 fn fabric(usage: &Usage) -> BTreeMap<String, FabricProcess> {
-    let mut roles: BTreeMap<&String, Vec<&FabricSecond>> = BTreeMap::new();
-    for (role, of) in usage.seconds.iter().flat_map(|second| &second.fabric) {
-        roles.entry(role).or_default().push(of);
+    let mut roles: BTreeMap<&String, Vec<(&FabricSecond, f64)>> = BTreeMap::new();
+    for second in &usage.seconds {
+        for (role, of) in &second.fabric {
+            roles.entry(role).or_default().push((of, second.measured_s));
+        }
     }
     roles
         .into_iter()
         .map(|(role, seconds)| {
             let p50 = |figure: fn(&FabricSecond) -> f64| {
-                let values = seconds.iter().map(|second| figure(second));
+                let values = seconds.iter().map(|(of, weight)| (figure(of), *weight));
                 Spread::of(values).unwrap_or_default().p50
             };
             let of = FabricProcess {
                 cpu_percent_p50: p50(|of| of.cpu_percent),
                 memory_percent_p50: p50(|of| of.memory_percent),
-                udp_rcvbuf_errors: seconds.iter().map(|of| of.udp_rcvbuf_errors).sum(),
+                udp_rcvbuf_errors: seconds.iter().map(|(of, _)| of.udp_rcvbuf_errors).sum(),
             };
             (role.clone(), of)
         })

@@ -24,6 +24,7 @@ fn usage(clusters: u32) -> Usage {
         };
         UsageSecond {
             to_us: u64::from(second),
+            measured_s: 1.0,
             a: of(f64::from(second), 6e6),
             b: (clusters == 2).then(|| ClusterSecond {
                 throttled_us: 0,
@@ -49,15 +50,19 @@ fn usage(clusters: u32) -> Usage {
 
 #[test]
 fn percentiles_are_seconds_that_were_seen() {
-    let spread = Spread::of((1..=100).rev().map(f64::from)).expect("values");
+    let alike = |values: Vec<f64>| Spread::of(values.into_iter().map(|value| (value, 1.0)));
+    let spread = alike((1..=100).rev().map(f64::from).collect()).expect("values");
     let figures = [
         spread.p5, spread.p25, spread.p50, spread.p75, spread.p95, spread.max,
     ];
     assert_eq!(figures, [5.0, 25.0, 50.0, 75.0, 95.0, 100.0]);
-    let one = Spread::of([7.1234]).expect("a value");
+    let one = alike(vec![7.1234]).expect("a value");
     assert_eq!((one.p5, one.p50, one.max), (7.123, 7.123, 7.123));
-    assert_eq!(Spread::of([3.0, 1.0, 2.0]).expect("values").p50, 2.0);
+    assert_eq!(alike(vec![3.0, 1.0, 2.0]).expect("values").p50, 2.0);
     assert_eq!(Spread::of([]), None);
+    // Half of a second is half as much of what was used.
+    let halves = Spread::of([(1.0, 0.5), (2.0, 0.5), (3.0, 1.0), (9.0, 1.0)]).expect("values");
+    assert_eq!((halves.p25, halves.p50, halves.p75), (2.0, 3.0, 9.0));
 }
 
 #[test]
@@ -146,6 +151,7 @@ fn whole_nodes_stand_beside_their_pods() {
         memory_percent: 60.0,
     };
     let second = |a: f64| NodesSecond {
+        measured_s: 10.0,
         a: Some(share(a)),
         b: Some(share(20.0)),
         each: [("node n of a".to_owned(), share(a))].into(),

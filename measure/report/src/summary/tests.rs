@@ -18,8 +18,8 @@ use result::{
     write_json,
 };
 
-const START: u64 = 1_795_000_000_000_000;
-const SECOND: u64 = 1_000_000;
+pub(super) const START: u64 = 1_795_000_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000;
 
 /// A result as `xrbench run` leaves it: ours with its floor, and ffmpeg, of ten seconds each.
 pub(crate) fn result(root: &std::path::Path) -> RunFolder {
@@ -250,7 +250,7 @@ fn clocks(folder: &RunFolder) {
     rows::write(&at.ocr_csv(), &rows).expect("ocr.csv");
 }
 
-fn summary() -> (Summary, tempfile::TempDir) {
+pub(super) fn summary() -> (Summary, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let folder = result(dir.path());
     (build(&load(&folder).expect("a result")), dir)
@@ -275,6 +275,9 @@ fn what_is_written_fits_the_committed_schema() {
         slope: 1.0007,
         slope_error: 0.002,
         worst_residual_us: 170.4,
+        residual_margin_us: 61.2,
+        slope_margin: 0.0035,
+        holds: true,
         wan_backend: "userspace".into(),
     });
     let schema: Value = serde_json::from_str(include_str!("../../../../docs/summary.schema.json"))
@@ -336,7 +339,7 @@ fn figures_are_of_what_was_measured() {
     assert!((0.7..0.95).contains(&share), "{share}");
     let reference = summary.scenario("reference-360p25").expect("there");
     assert_eq!((reference.ocr.frames, reference.ocr.unread), (250, 1));
-    assert_eq!(reference.frames.shown, 250);
+    assert_eq!((reference.frames.shown, reference.frames.unread), (250, 1));
     assert!(reference.stages_us.is_none());
     assert_eq!(summary.comparisons.len(), 1);
     assert!(summary.comparisons[0].p50_ratio > 500.0);
@@ -379,7 +382,6 @@ fn impossible_times_are_no_result() {
     assert!(summary.check().is_err());
     let said = |kind| ours.notes.iter().filter(move |note| note.kind == kind);
     assert!(said(NoteKind::Clock).any(|note| note.text.contains("before they were generated")));
-    assert!(said(NoteKind::Clock).any(|note| note.text.contains("249 times of stages were below")));
 
     // A clock that is off and leaves every time possible.
     let checked = RepetitionMeta {
@@ -508,7 +510,7 @@ fn what_was_seen_is_in_it() {
     assert_eq!((display.late, display.over_xr_bound), (0, 0));
     // The lost frame makes one interval of 80 ms instead of 40, which is no freeze.
     let freezes = ours.freezes.as_ref().expect("frames.csv");
-    assert_eq!((freezes.count, freezes.longer_than_us), (0, 100_000));
+    assert_eq!((freezes.count, freezes.longer_than_us), (0, 190_000));
     let jitter = display.jitter_us.expect("pictures");
     assert!((2_000.0..4_000.0).contains(&jitter.stddev), "{jitter:?}");
     let goodput = ours.goodput.expect("frames");

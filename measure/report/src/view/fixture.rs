@@ -6,9 +6,9 @@ use timeline::{Stage, UnixMicros};
 
 use crate::summary::{
     ClockFigures, Comparison, Difference, DifferenceUs, DisplayFigures, FabricProcess,
-    FloorSummary, FloorUs, FrameCounts, Freezes, GapUs, Goodput, JitterUs, LatencyFigures,
-    LatencyUs, Network, Node, Nodes, Note, NoteKind, OcrCounts, Paper, PerCluster, Points,
-    Resources, Runs, ScenarioSummary, Setting, Spread, StageUs, Summary, Undisturbed,
+    FloorSummary, FloorUs, FrameCounts, Freezes, FromTickUs, GapUs, Goodput, JitterUs,
+    LatencyFigures, LatencyUs, Network, Node, Nodes, Note, NoteKind, OcrCounts, Paper, PerCluster,
+    Points, Resources, Runs, ScenarioSummary, Setting, Spread, StageUs, Summary, Undisturbed,
 };
 use result::{
     FabricMeta, Machine, OverlayBackend, Pipeline, RunState, TunnelBackend, WanBackend, WanMeta,
@@ -73,6 +73,16 @@ fn host() -> ScenarioSummary {
         pictures: Some(250),
         clients: BTreeMap::new(),
         latency_us: Some(latency(8_000)),
+        from_tick_us: Some(FromTickUs {
+            count: 1_000,
+            p50: 8_060,
+            p90: 8_500,
+            p99: Some(9_300),
+            max: 12_000,
+            late_p50: 60,
+            late_p99: 240,
+            late_max: 3_000,
+        }),
         undisturbed: Some(Undisturbed {
             seconds: 39.0,
             frames: frames(Some(1_000), 1_000),
@@ -112,7 +122,7 @@ fn host() -> ScenarioSummary {
             total_us: 200_000,
             longest_us: 200_000,
             disturbed: 0,
-            longer_than_us: 100_000,
+            longer_than_us: 190_000,
             times: Vec::new(),
         }),
         display: Some(DisplayFigures {
@@ -131,6 +141,7 @@ fn host() -> ScenarioSummary {
             target_bps: None,
         }),
         disturbed_seconds: Some(1.0),
+        faults: Vec::new(),
         clocks: ClockFigures::default(),
         overloaded: false,
         resources: Resources::default(),
@@ -222,6 +233,7 @@ fn reference() -> ScenarioSummary {
         runs: runs(0, 1),
         frames: frames(None, 0),
         latency_us: None,
+        from_tick_us: None,
         undisturbed: None,
         floor_us: None,
         stages_us: None,
@@ -254,6 +266,7 @@ const fn frames(generated: Option<u64>, shown: u64) -> FrameCounts {
         generated,
         shown,
         lost: 1_000 - shown,
+        unreported: 0,
         unread: 0,
         damaged: 2,
         duplicate: 5,
@@ -296,6 +309,7 @@ fn difference(a: &str, b: &str, us: f64) -> Difference {
     let of = DifferenceUs {
         difference: us,
         ci: Some([us - 30.0, us + 30.0]),
+        detectable: Some(52.0),
         p: Some(if told { 0.0004 } else { 0.4 }),
         distinguishable: told,
     };

@@ -38,7 +38,7 @@ pub(super) fn frames(summary: &Summary) -> Table {
     Table::of(
         "Frames",
         "Runs: completed repetitions with frames. Pictures: distinct ones of the source among the shown frames. \
-         Lost: scheduled and not shown, frames that were never produced among them. \
+         Lost: scheduled and not shown, frames that were never produced among them. Unread: shown, and their stamp could not be read. \
          Damaged: pictures of which packets never came. Duplicate: pictures of frames that had been shown before. OCR read: images that Tesseract read. Disagree: images for \
          which digits and blocks say different things. First frame: from the client’s start.",
         "scenario",
@@ -60,6 +60,9 @@ pub(super) fn frames(summary: &Summary) -> Table {
     .number("lost", |of| Some(of.frames.lost.to_string()))
     .number("lost", |of| percent(of.frames.lost, of.frames.scheduled))
     .unit("%")
+    .number("unreported", |of| {
+        Some(of.frames.unreported.to_string()).filter(|_| of.frames.unreported > 0)
+    })
     .number("unread", |of| Some(of.frames.unread.to_string()))
     .number("damaged", |of| Some(of.frames.damaged.to_string()))
     .number("duplicate", |of| Some(of.frames.duplicate.to_string()))
@@ -82,7 +85,7 @@ pub(super) fn seen(summary: &Summary) -> Table {
     let bound_ms = summary.paper.xr_bound_us as f64 / 1e3;
     Table::of(
         "What a viewer saw",
-        "Freeze: no new picture for more than 100 ms. Frozen: pictures of the frame that was shown right before. Late: more than \
+        "Freeze: no new picture for more than three frame intervals, or 150 ms more than one, whichever is longer. Frozen: pictures of the frame that was shown right before. Late: more than \
          a frame interval above its repetition’s p50. Interval: the time between two new pictures; σ is its standard \
          deviation, p99 how far it is from a frame interval. Frames/s: distinct frames shown. Disturbed: seconds in which \
          something else kept the machine busy.",
@@ -96,9 +99,9 @@ pub(super) fn seen(summary: &Summary) -> Table {
     .unit("ms")
     .detail()
     .number("in disturbed seconds", |one| {
-        Some(one.freezes.as_ref()?.disturbed.to_string())
+        let freezes = one.freezes.as_ref().filter(|of| of.disturbed > 0)?;
+        Some(format!("{} of {}", freezes.disturbed, freezes.count))
     })
-    .detail()
     .number("frozen", |one| Some(one.display?.frozen.to_string()))
     .number("late", |one| Some(one.display?.late.to_string()))
     .number(&format!("over {bound_ms} ms"), |one| {

@@ -1,25 +1,34 @@
 //! How wrong the instrument is, in a sentence.
 
 use crate::{summary::Summary, text::ms};
-use result::within_bounds;
 
 /// What the last calibration of the machine found, without a full stop.
 pub(super) fn line(summary: &Summary) -> String {
     let Some(one) = &summary.calibration else {
         return "not calibrated on this machine: xrbench calibrate".into();
     };
-    let bounds = if within_bounds(one.slope, one.worst_residual_us) {
+    let bounds = if one.holds {
         ""
     } else {
         ", which is beyond its bounds"
     };
     format!(
-        "slope {:.4} \u{b1} {:.4}, residual at most {} ms{bounds} (calibrated on {})",
+        "slope {:.4} \u{b1} {:.4}, residual at most {}{} ms{bounds} (calibrated on {})",
         one.slope,
         one.slope_error,
         ms(one.worst_residual_us),
+        margin(one.residual_margin_us),
         result::date::to_the_minute(one.at_us)
     )
+}
+
+/// How far a residual may be from the true one; nothing where nobody asked.
+fn margin(us: f64) -> String {
+    if us > 0.0 {
+        format!(" \u{b1} {}", ms(us))
+    } else {
+        String::new()
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +59,8 @@ mod tests {
             slope_error: 0.002,
             own_us: 4_000.0,
             worst_residual_us: 170.0,
+            residual_margin_us: 60.0,
+            slope_margin: 0.0035,
             steps: Vec::new(),
         };
         let mut info = folder.info().expect("run.json");
@@ -60,7 +71,7 @@ mod tests {
             fit,
         });
         write_json(&folder.run_json(), &info).expect("run.json");
-        let said = "slope 1.0007 \u{b1} 0.0020, residual at most 0.17 ms \
+        let said = "slope 1.0007 \u{b1} 0.0020, residual at most 0.17 \u{b1} 0.06 ms \
                     (calibrated on 2026-11-22 02:45 UTC)";
         let [terminal, page] = reports(&folder);
         assert!(

@@ -67,8 +67,8 @@ pub(super) fn latency(summary: &Summary) -> Table {
         );
     Table::of(
         "Latency in milliseconds",
-        "From generation to the decoder’s output. 95 % of p50: its interval within this run, by a bootstrap over repetitions and \
-         blocks of their seconds; another hour or machine may lie outside of it. Quiet: without seconds in which the machine was disturbed. Floor: the codec alone, in turn with the \
+        "From generation to the decoder’s output. 95 % within this run: the p50’s interval, by a bootstrap over repetitions; another \
+         hour or machine may lie outside of it (xrbench pool). From tick: with the time by which stamps were late. Quiet: without seconds in which the machine was disturbed. Floor: the codec alone, in turn with the \
          scenario. Above floor: what the scenario takes more, picture by picture. A p99 wants 200 distinct pictures. The paper’s \
          rows are its own.",
         "scenario",
@@ -78,7 +78,7 @@ pub(super) fn latency(summary: &Summary) -> Table {
         let paper = || Some(whole_ms(of.paper()?.p50_us));
         of.figure(|of| of.p50).or_else(paper)
     })
-    .number("95 % of p50", |of| of.latency()?.p50_ci.map(range_ms))
+    .number("95 % within this run", |of| of.latency()?.p50_ci.map(range_ms))
     .number("p90", |of| {
         let paper = || Some(format!("about {}", whole_ms(of.paper()?.p90_us)));
         of.figure(|of| of.p90).or_else(paper)
@@ -88,6 +88,10 @@ pub(super) fn latency(summary: &Summary) -> Table {
     .number("p99.9", |of| of.latency()?.p99_9.map(whole_ms))
     .detail()
     .number("max", |of| of.figure(|of| of.max))
+    .number("p50 from tick", |of| Some(whole_ms(of.scenario()?.from_tick_us?.p50)))
+    .number("p99 from tick", |of| {
+        of.scenario()?.from_tick_us?.p99.map(whole_ms)
+    })
     .number("σ", |of| match of.paper() {
         Some(paper) => paper.stddev_us.map(whole_ms),
         None => Some(ms(of.latency()?.figures.stddev)),
@@ -97,7 +101,7 @@ pub(super) fn latency(summary: &Summary) -> Table {
     .number("floor p50", |of| Some(whole_ms(of.floor()?.p50)))
     .number("floor p99", |of| of.floor()?.p99.map(whole_ms))
     .number("above floor", |of| Some(signed_ms(of.floor()?.gap?.difference)))
-    .number("95 % of that", |of| interval(of.floor()?.gap?.ci))
+    .number("95 % of it within this run", |of| interval(of.floor()?.gap?.ci))
     .number("paper p50", |of| {
         let paper = paper.scenario(of.scenario()?.paper)?;
         Some(whole_ms(paper.p50_us))

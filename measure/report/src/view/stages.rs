@@ -26,7 +26,7 @@ pub(super) fn stages(summary: &Summary) -> Table {
     let share = |share: f64| format!("{:.1}", share * 100.0);
     let mut table = Table::of(
         "Stages in milliseconds",
-        "p50 / p99 / mean; the means sum to the mean latency. Codec: encode and decode as a part of the latency. All points: \
+        "p50 / p99 / mean, of the frames with every point; the means sum to those frames’ mean latency. Codec: encode and decode as a part of the latency. All points: \
          frames for which every point is known. Out of order: frames that passed a point before the one in front of it, by clocks that \
          disagree.",
         "scenario",

@@ -178,14 +178,15 @@ pub fn text(calibration: &Calibration) -> String {
     }
     let verdict = |holds: bool| if holds { "holds" } else { "MISSED" };
     format!(
-        "{table}\nslope {:.4} \u{b1} {:.4} (bound 1 \u{b1} {MAX_SLOPE_ERROR}: {})\nworst residual {:.3} ms (bound {:.1} ms: {})\n\
+        "{table}\nslope {:.4} \u{b1} {:.4} (bound 1 \u{b1} {MAX_SLOPE_ERROR}: {})\nworst residual {:.3} \u{b1} {:.3} ms (bound {:.1} ms: {})\n\
          the delay was carried by: {}\n",
         fit.slope,
-        fit.slope_error,
-        verdict((fit.slope - 1.0).abs() <= MAX_SLOPE_ERROR),
+        fit.slope_margin,
+        verdict(fit.slope_holds()),
         fit.worst_residual_us / 1e3,
+        fit.residual_margin_us / 1e3,
         MAX_RESIDUAL_US / 1e3,
-        verdict(fit.worst_residual_us <= MAX_RESIDUAL_US),
+        verdict(fit.residual_holds()),
         calibration.wan_backend,
     )
 }

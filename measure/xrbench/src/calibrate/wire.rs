@@ -12,7 +12,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use pcap_parser::traits::PcapReaderIterator as _;
 use pcap_parser::{LegacyPcapReader, PcapBlockOwned, PcapError};
-use timeline::hist::{Figures, LatencyHistogram};
+use stats::Exact;
 
 /// Room for the longest packet of a capture, and its header.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -27,7 +27,7 @@ const ETHERNET_BYTES: usize = 14;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OneWay {
     /// Microseconds from the first capture to the second.
-    pub figures: Figures,
+    pub figures: Exact,
     /// Packets of the first capture that the second does not have, or that cannot be told from others.
     pub unmatched: u64,
 }
@@ -65,20 +65,20 @@ pub fn matched(sent: &[Packet], arrived: &[Packet]) -> Option<OneWay> {
         *count += 1;
         *at = packet.at_us;
     }
-    let mut histogram = LatencyHistogram::default();
+    let mut ways = Vec::new();
     let mut unmatched = 0;
     for packet in sent {
         match ends.get(&packet.bytes) {
             // One that arrived before it was sent went the other way.
             Some((1, 1, at)) if *at >= packet.at_us => {
                 let way = i64::try_from(*at).ok()? - i64::try_from(packet.at_us).ok()?;
-                histogram.record(way);
+                ways.push(way);
             }
             _ => unmatched += 1,
         }
     }
     Some(OneWay {
-        figures: histogram.figures()?,
+        figures: Exact::of(ways)?,
         unmatched,
     })
 }
@@ -190,10 +190,7 @@ mod tests {
         );
         let way = one_way(&sent, &arrived, 10_000_000, 11_000_000).expect("matched");
         assert_eq!((way.figures.count, way.unmatched), (2, 3));
-        // A histogram has three significant digits.
-        let (p50, max) = (way.figures.p50, way.figures.max);
-        assert!((5_000..=5_005).contains(&p50), "{p50}");
-        assert!((5_040..=5_045).contains(&max), "{max}");
+        assert_eq!((way.figures.p50, way.figures.max), (5_000, 5_040));
         let packet = |at_us| Packet { at_us, bytes: 7 };
         let backwards = matched(&[packet(100)], &[packet(90)]);
         assert_eq!(backwards, None, "it went the other way");

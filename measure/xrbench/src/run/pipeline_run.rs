@@ -82,6 +82,7 @@ async fn measure(
     if let Some(from) = repetition.meta.measured_from_us {
         reports.measure_from(from);
     }
+    let skipped_before = reports.progress().borrow().reports_skipped;
     shown.step(&format!("measuring for {}", scenario.duration));
     watched(repetition, reports, pipeline, to).await?;
 
@@ -95,6 +96,8 @@ async fn measure(
         );
         repetition.events.now("gave up", "xrbench", &detail);
     }
+    let skipped = reports.progress().borrow().reports_skipped;
+    repetition.meta.reports_skipped = skipped.saturating_sub(skipped_before);
     Ok(())
 }
 

@@ -168,6 +168,8 @@ pub(crate) fn make(root: &Path, size: Size) -> RunFolder {
                 slope_error: 0.002,
                 own_us: 4_800.0,
                 worst_residual_us: 170.0,
+                residual_margin_us: 60.0,
+                slope_margin: 0.0035,
                 steps: Vec::new(),
             },
         }),

@@ -1,0 +1,158 @@
+//! Tests of: what stands beside the figures, and why they are what they are: late stamps, faults, waits.
+
+use std::fs::{self, File};
+
+use timeline::{
+    Point, UnixMicros,
+    frames_csv::{FrameReader, FrameWriter},
+};
+
+use super::tests::{SECOND, START, summary};
+use super::*;
+use result::{RepetitionMeta, RunFolder, write_json};
+
+/// Stamps that are late by up to 7 ms are in the latency from the tick, and in no latency from the stamp.
+#[test]
+fn a_late_stamp_is_seen_from_the_tick() {
+    let (before, dir) = summary();
+    let folder = RunFolder::new(dir.path());
+    let at = folder.repetition("ours-udp-360p25", 1);
+    let text = fs::read(at.frames_csv()).expect("there");
+    let rows = FrameReader::new(text.as_slice()).expect("a header");
+    let mut writer =
+        FrameWriter::begin(File::create(at.frames_csv()).expect("created")).expect("header");
+    for row in rows {
+        let mut row = row.expect("a row");
+        let late = if row.frame.is_some_and(|of| of.0 % 2 == 0) {
+            7_000
+        } else {
+            0
+        };
+        let generated = row.at(Point::Generated).expect("set").0 + late;
+        let decoded = row.at(Point::Decoded).expect("set").0 + late;
+        row.set(Point::Generated, UnixMicros(generated));
+        row.set(Point::Decoded, UnixMicros(decoded));
+        writer.write(&row).expect("written");
+    }
+    let of = |summary: &Summary| {
+        let ours = summary.scenario("ours-udp-360p25").expect("there");
+        (
+            ours.latency_us.expect("samples").figures.p50,
+            ours.from_tick_us,
+        )
+    };
+    let after = build(&load(&folder).expect("a result"));
+    let ((p50, soon), (still, late)) = (of(&before), of(&after));
+    let (soon, late) = (soon.expect("numbered"), late.expect("numbered"));
+    assert_eq!((still, soon.p50, soon.late_max), (p50, p50, 0));
+    assert_eq!((late.late_p99, late.late_max), (7_000, 7_000));
+    assert!(late.p50 > soon.p50 + 6_000, "{late:?}");
+    let reference = after.scenario("reference-360p25").expect("there");
+    assert_eq!(reference.from_tick_us, None);
+    // A clock that was set says nothing of ticks.
+    let meta = RepetitionMeta {
+        clock_step_us: -3_000_040,
+        ..at.meta().expect("there")
+    };
+    write_json(&at.meta_json(), &meta).expect("written");
+    let host = "from_us,to_us,clock_step_us,disturbed\n1,2,2999967,true\n2,3,-3000040,true\n";
+    fs::write(at.host_csv(), host).expect("written");
+    let set = build(&load(&folder).expect("a result"));
+    let ours = set.scenario("ours-udp-360p25").expect("there");
+    assert_eq!(ours.from_tick_us, None);
+    let said = "the wall clock stepped by +2999967 us, -3000040 us";
+    let mut notes = ours.notes.iter();
+    assert!(
+        notes.any(|note| note.text.contains(said)),
+        "{:#?}",
+        ours.notes
+    );
+}
+
+/// What the scenario asked for stands beside what it cost.
+#[test]
+fn a_fault_on_purpose_says_what_it_cost() {
+    let (_, dir) = summary();
+    let folder = RunFolder::new(dir.path());
+    let at = folder.repetition("ours-udp-360p25", 1);
+    let text = fs::read_to_string(at.frames_csv()).expect("there");
+    let gone = |line: &&str| {
+        let number = line.split(',').next().and_then(|cell| cell.parse().ok());
+        number.is_some_and(|number: u32| (130..180).contains(&number))
+    };
+    let kept: Vec<_> = text.lines().filter(|line| !gone(line)).collect();
+    fs::write(at.frames_csv(), kept.join("\n") + "\n").expect("written");
+    let events = format!(
+        "time_us,event,who,detail\n{},kill,gateway-b,on purpose\n{},kill,client,on purpose\n{},started,client,pid 9\n",
+        START + 5 * SECOND,
+        START + 9 * SECOND,
+        START + 9 * SECOND,
+    );
+    fs::write(at.events_csv(), events).expect("written");
+    let summary = build(&load(&folder).expect("a result"));
+    let ours = summary.scenario("ours-udp-360p25").expect("there");
+    let [gateway, client] = &ours.faults[..] else {
+        panic!("{:?}", ours.faults);
+    };
+    assert_eq!((gateway.at_us, gateway.lost), (5 * SECOND, Some(50)));
+    assert!(
+        gateway
+            .frozen_us
+            .is_some_and(|us| us.abs_diff(2_040_000) < 1_000),
+        "{gateway:?}"
+    );
+    assert_eq!((client.frozen_us, client.lost), (Some(0), Some(0)));
+    let mut notes = ours
+        .notes
+        .iter()
+        .filter(|note| note.kind == NoteKind::Fault);
+    let said = notes.next().expect("a note").text.as_str();
+    assert!(
+        said.contains("after 5.00 s: kill (gateway-b): no new picture for 2.04 s"),
+        "{said}"
+    );
+    let finding = ours.finding().expect("frames were lost").text;
+    assert!(finding.contains("kill (gateway-b)"), "{finding}");
+}
+
+/// The wait for a frame's time is no work of the codec's.
+#[test]
+fn a_client_that_waits_has_no_codec_share() {
+    let (before, dir) = summary();
+    assert!(
+        before
+            .scenario("ours-udp-360p25")
+            .expect("there")
+            .codec_share
+            .is_some()
+    );
+    let folder = RunFolder::new(dir.path());
+    let mut info = folder.info().expect("run.json");
+    info.scenario = serde_json::json!({ "scenario": [{ "name": "ours-udp-360p25", "client": { "sync": true } }] });
+    write_json(&folder.run_json(), &info).expect("written");
+    let summary = build(&load(&folder).expect("a result"));
+    let ours = summary.scenario("ours-udp-360p25").expect("there");
+    assert_eq!(ours.codec_share, None);
+    assert!(
+        ours.notes
+            .iter()
+            .any(|note| note.text.contains("client.sync"))
+    );
+}
+
+/// Blocks that cannot be read are of torn pictures: shown, not lost, and no good result. OCR fails now and then.
+#[test]
+fn torn_pictures_are_a_finding_of_ours() {
+    let (mut summary, _dir) = summary();
+    for one in &mut summary.scenarios {
+        one.frames.lost = 0;
+        one.frames.unread = 30;
+        one.undisturbed = None;
+    }
+    let kind = |name: &str| {
+        let finding = summary.scenario(name).expect("there").finding();
+        finding.map(|finding| finding.kind)
+    };
+    assert_eq!(kind("ours-udp-360p25"), Some(FindingKind::Unread));
+    assert_eq!(kind("reference-360p25"), None);
+}
