@@ -102,12 +102,12 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let is_encrypted = tls.is_some();
     let serving = http::serve_either(http, tls, router(ingest), limits, shutdown.clone());
     let mut serving = tokio::spawn(serving);
-    if let Some((listener, _)) = &quic {
+    let mut serving_quic = quic.as_ref().map(|(listener, _)| {
         let patience = Duration::from_millis(u64::from(args.latency.quic_stale_ms));
         let serving = Serving::new(door, patience);
         // It ends with the shutdown, and its connections with the listener.
-        tokio::spawn(serving.run(listener.clone()));
-    }
+        tokio::spawn(serving.run(listener.clone()))
+    });
     let mut mounting = tokio::spawn(mount_names(names, server.clone()));
     let (expiring, mut expired) =
         expire_sessions(server.clone()).context("starting a thread for sessions")?;
@@ -129,14 +129,15 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     ready::announce("xr-streamer", &said);
     tracing::info!(%http_address, tls = is_encrypted, %rtsp_address, "serving");
 
-    let needed = &mut [
+    let mut needed = vec![
         ("the RTSP port", &mut accepting),
         ("the port of the feeds", &mut serving),
         ("what serves new names", &mut mounting),
         ("what ends sessions", &mut expired),
         ("house-keeping", &mut keeping),
     ];
-    shutdown.fired_while(needed).await?;
+    needed.extend(serving_quic.as_mut().map(|task| ("the QUIC port", task)));
+    shutdown.fired_while(&mut needed).await?;
     let quic = quic.map(|(listener, _)| listener);
     drain(server, quic, accepting, serving, &shutdown).await;
     keeping.abort();

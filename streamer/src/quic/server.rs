@@ -22,7 +22,7 @@ use crate::feed::outlet::Stream;
 use crate::feed::sequence::PAYLOAD_TYPE;
 use crate::ingest::door::Ingest;
 use crate::metrics::quic::Counters;
-use crate::rtsp::rtcp::{Guard, wants_keyframe};
+use crate::rtsp::rtcp::{Guard, Origin, wants_keyframe};
 
 /// What whoever comes over QUIC is served with. Clones are the same.
 #[derive(Clone, Debug)]
@@ -156,7 +156,7 @@ impl Inner {
             // Its address may change, and stays the viewer's.
             let admitted = guard.admit(
                 &packet,
-                Some(from),
+                Origin::Udp(from),
                 Some(feed.ssrc()),
                 |_| true,
                 Instant::now(),

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use timeline::Point;
 
 use super::current::Current;
-use super::rtcp::Guard;
+use super::rtcp::{Guard, Origin};
 use super::source::RelaySource;
 use super::viewers::Viewers;
 use crate::feed::Feed;
@@ -181,8 +181,13 @@ fn configure(element: &gst::Element, feed: &Arc<Feed>, options: &Options, report
         "tee" => trace_relayed(element, feed),
         // What viewers send comes from these. One on TCP has the connection's address and a port that says nothing, and a
         // stranger's datagram could come from there as well.
-        "udpsrc" => reports.filter(element, sender),
-        "appsrc" => reports.filter(element, |_| None),
+        "udpsrc" => reports.filter(element, |packet| {
+            let unknown = SocketAddr::from(([0; 4], 0));
+            Origin::Udp(sender(packet).unwrap_or(unknown))
+        }),
+        "appsrc" => reports.filter(element, |packet| {
+            Origin::Tcp(sender(packet).map(|sender| sender.ip()))
+        }),
         _ => {}
     }
 }
@@ -198,7 +203,7 @@ struct Reports {
 
 impl Reports {
     /// Judges what `source` brings; `from` tells where a packet of it came from.
-    fn filter(&self, source: &gst::Element, from: fn(&gst::BufferRef) -> Option<SocketAddr>) {
+    fn filter(&self, source: &gst::Element, from: fn(&gst::BufferRef) -> Origin) {
         let Some(pad) = source.static_pad("src") else {
             return;
         };
@@ -217,7 +222,7 @@ impl Reports {
         });
     }
 
-    fn judge(&self, buffer: &gst::BufferRef, from: Option<SocketAddr>) -> Result<(), RtcpDropped> {
+    fn judge(&self, buffer: &gst::BufferRef, from: Origin) -> Result<(), RtcpDropped> {
         let packet = buffer.map_readable().map_err(|_| RtcpDropped::malformed)?;
         let is_viewer = |address| self.viewers.is_reporting(address);
         let mut guard = self.guard.lock();

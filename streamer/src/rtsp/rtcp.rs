@@ -3,8 +3,8 @@
 //! The RTSP server's socket takes RTCP of every address, and believes it: a report that carries the stream's own SSRC makes
 //! it say BYE to all viewers, each SSRC is remembered, and a picture loss is a key frame for everybody.
 
-use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::metrics::RtcpDropped;
@@ -19,44 +19,73 @@ const SSRCS: usize = 8;
 /// Addresses that are remembered.
 const ADDRESSES: usize = 1024;
 
-/// How many viewers on TCP share what is allowed to those that have no address here.
-const ON_TCP: usize = 256;
+/// How many viewers on TCP of one host share what is allowed to them: their reports come without the connection's name.
+const ON_TCP: usize = 128;
 
-/// What was heard from one address, or from all viewers on TCP.
+/// An SSRC that was not heard for so long makes room for another: RFC 3550 section 6.3.5 has five reporting intervals, of 5 s.
+const FORGOTTEN: Duration = Duration::from_secs(25);
+
+/// Where a packet came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Origin {
+    /// A datagram's sender.
+    Udp(SocketAddr),
+    /// The host of a viewer's connection, if it is known.
+    Tcp(Option<IpAddr>),
+}
+
+/// What was heard from one address, or from the viewers on TCP of one host.
 #[derive(Debug)]
 struct Sender {
-    ssrcs: HashSet<u32>,
+    /// Each with the time when it was heard last.
+    ssrcs: HashMap<u32, Instant>,
     tokens: f64,
     filled: Instant,
+}
+
+impl Sender {
+    /// Whether `ssrc` may be heard at `now` from one who may have so many.
+    fn hears(&mut self, ssrc: u32, most: usize, now: Instant) -> bool {
+        if self.ssrcs.len() >= most && !self.ssrcs.contains_key(&ssrc) {
+            let lives = |heard: &mut Instant| now.saturating_duration_since(*heard) < FORGOTTEN;
+            self.ssrcs.retain(|_, heard| lives(heard));
+            if self.ssrcs.len() >= most {
+                return false;
+            }
+        }
+        self.ssrcs.insert(ssrc, now);
+        true
+    }
 }
 
 /// Decides for the packets that come to one name.
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
-    senders: HashMap<Option<SocketAddr>, Sender>,
+    senders: HashMap<Origin, Sender>,
 }
 
 impl Guard {
-    /// Whether `packet` is passed on, which came at `now` from `from`, or over TCP. `own` is the stream's SSRC, if it has
-    /// begun; `is_viewer` says whether an address is one that a viewer sends RTCP from.
+    /// Whether `packet` is passed on, which came at `now` from `from`. `own` is the stream's SSRC, if it has begun;
+    /// `is_viewer` says whether an address is one that a viewer sends RTCP from.
     pub(crate) fn admit(
         &mut self,
         packet: &[u8],
-        from: Option<SocketAddr>,
+        from: Origin,
         own: Option<u32>,
         is_viewer: impl FnOnce(SocketAddr) -> bool,
         now: Instant,
     ) -> Result<(), RtcpDropped> {
-        if from.is_some_and(|from| !is_viewer(from)) {
-            return Err(RtcpDropped::stranger);
-        }
+        let share = match from {
+            Origin::Udp(address) if !is_viewer(address) => return Err(RtcpDropped::stranger),
+            Origin::Udp(_) => 1,
+            Origin::Tcp(_) => ON_TCP,
+        };
         if self.senders.len() >= ADDRESSES && !self.senders.contains_key(&from) {
             self.senders.clear();
         }
-        let share = if from.is_none() { ON_TCP } else { 1 };
         let burst = BURST * share as f64;
         let sender = self.senders.entry(from).or_insert_with(|| Sender {
-            ssrcs: HashSet::new(),
+            ssrcs: HashMap::new(),
             tokens: burst,
             filled: now,
         });
@@ -72,11 +101,8 @@ impl Guard {
             if Some(ssrc) == own {
                 return Err(RtcpDropped::own_ssrc);
             }
-            if !sender.ssrcs.contains(&ssrc) {
-                if sender.ssrcs.len() >= SSRCS * share {
-                    return Err(RtcpDropped::ssrcs);
-                }
-                sender.ssrcs.insert(ssrc);
+            if !sender.hears(ssrc, SSRCS * share, now) {
+                return Err(RtcpDropped::ssrcs);
             }
         }
         Ok(())
@@ -155,13 +181,13 @@ mod tests {
         let mut admit = |packet: &[u8], from| {
             guard.admit(packet, from, Some(OWN), |address| address == viewer(), now)
         };
-        assert_eq!(admit(&report(7), Some(viewer())), Ok(()));
-        assert_eq!(admit(&report(7), None), Ok(()), "over TCP");
+        assert_eq!(admit(&report(7), Origin::Udp(viewer())), Ok(()));
+        assert_eq!(admit(&report(7), Origin::Tcp(None)), Ok(()), "over TCP");
         assert_eq!(
-            admit(&report(7), Some(stranger)),
+            admit(&report(7), Origin::Udp(stranger)),
             Err(RtcpDropped::stranger)
         );
-        for from in [None, Some(viewer())] {
+        for from in [Origin::Tcp(None), Origin::Udp(viewer())] {
             assert_eq!(admit(&report(OWN), from), Err(RtcpDropped::own_ssrc));
             let hidden = [report(7), report(OWN)].concat();
             assert_eq!(admit(&hidden, from), Err(RtcpDropped::own_ssrc));
@@ -173,14 +199,37 @@ mod tests {
     fn ssrcs_and_packets_are_bounded() {
         let mut guard = Guard::default();
         let now = Instant::now();
-        let mut admit =
-            |ssrc, at| guard.admit(&report(ssrc), Some(viewer()), Some(OWN), |_| true, at);
+        let mut admit = |ssrc, at| {
+            guard.admit(
+                &report(ssrc),
+                Origin::Udp(viewer()),
+                Some(OWN),
+                |_| true,
+                at,
+            )
+        };
         let taken = (0..100).filter(|ssrc| admit(*ssrc, now).is_ok()).count();
         assert_eq!(taken, SSRCS);
         let taken = (0..1000).filter(|_| admit(0, now).is_ok()).count();
         assert_eq!(taken, 100, "what is left of the burst");
         assert_eq!(admit(0, now), Err(RtcpDropped::rate));
         assert_eq!(admit(0, now + Duration::from_secs(1)), Ok(()));
+    }
+
+    /// Who takes all that is allowed takes it from the viewers of the same host only, and not for good.
+    #[test]
+    fn a_host_that_names_every_ssrc_silences_no_other() {
+        let mut guard = Guard::default();
+        let now = Instant::now();
+        let host = |last| Origin::Tcp(Some(IpAddr::from([10, 0, 0, last])));
+        let mut admit = |ssrc, from, at| guard.admit(&report(ssrc), from, Some(OWN), |_| true, at);
+        let most = u32::try_from(SSRCS * ON_TCP).expect("it is small");
+        for ssrc in 0..most {
+            assert_eq!(admit(ssrc, host(1), now), Ok(()));
+        }
+        assert_eq!(admit(most, host(1), now), Err(RtcpDropped::ssrcs));
+        assert_eq!(admit(most, host(2), now), Ok(()));
+        assert_eq!(admit(most, host(1), now + FORGOTTEN), Ok(()));
     }
 
     #[test]
