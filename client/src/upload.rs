@@ -252,7 +252,10 @@ impl Sender {
             let status = answer.status();
             let said = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect();
             // What cannot be read of it is not needed: the status says what became of the post.
-            let said = said.await.map(|said| said.to_bytes()).unwrap_or_default();
+            let said = said
+                .await
+                .map(http_body_util::Collected::to_bytes)
+                .unwrap_or_default();
             Ok::<_, String>((status, said))
         };
         let (status, said) = match tokio::time::timeout(LIMIT, exchange).await {

@@ -123,7 +123,7 @@ impl FromStr for FrameRate {
         let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
         let (Ok(numerator), Ok(denominator)) = (numerator.parse(), denominator.parse()) else {
             let meant = text.parse().ok().and_then(Self::of_television);
-            let fraction = meant.map_or("30000/1001".to_owned(), |rate| rate.to_string());
+            let fraction = meant.map_or_else(|| "30000/1001".to_owned(), |rate| rate.to_string());
             return Err(UnitError(format!(
                 "'{text}' is no frame rate; write 1 to 480 frames a second, as 60, or a fraction, as {fraction}"
             )));

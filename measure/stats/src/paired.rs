@@ -325,7 +325,8 @@ mod tests {
                 .is_some_and(|of| (of - us).abs() < 2e-3)
         };
         assert!(
-            close(1, 3.717 * 0.7071) && close(10, 6.539 * 0.7071),
+            close(1, 3.717 * std::f64::consts::FRAC_1_SQRT_2)
+                && close(10, 6.539 * std::f64::consts::FRAC_1_SQRT_2),
             "{of:?}"
         );
     }

@@ -1,10 +1,10 @@
 //! What several runs say together: a random-effects model, in which the runs differ by more than their own repetitions explain.
 //!
 //! The variance between the runs is that of Paule and Mandel (*Journal of Research of the National Bureau of Standards* 87(5), 1982),
-//! which does better than DerSimonian and Laird's with few runs (Veroniki et al., *Research Synthesis Methods* 7(1), 2016). The
+//! which does better than `DerSimonian` and Laird's with few runs (Veroniki et al., *Research Synthesis Methods* 7(1), 2016). The
 //! interval of the mean is Hartung and Knapp's (*Statistics in Medicine* 20(24), 2001), with Student's t over the runs, and no
 //! narrower than the runs' own errors (Röver et al., *BMC Medical Research Methodology* 15:99, 2015). The prediction interval says
-//! where the next run will be (IntHout et al., *BMJ Open* 6:e010247, 2016), with what its own repetitions will leave unsure.
+//! where the next run will be (`IntHout` et al., *BMJ Open* 6:e010247, 2016), with what its own repetitions will leave unsure.
 
 use super::paired::t_975;
 

@@ -17,7 +17,7 @@ pub fn weighted_quantile(ascending: &[(f64, f64)], thousandths: usize) -> Option
         passed += weight;
         passed >= wanted
     });
-    found.or(ascending.last()).map(|(value, _)| *value)
+    found.or_else(|| ascending.last()).map(|(value, _)| *value)
 }
 
 #[cfg(test)]

@@ -276,7 +276,7 @@ impl Feed {
         let hear = |heard| match heard {
             Heard::Fed | Heard::Foreign => self.ready.set_ready(),
             Heard::NotFed if self.metrics.total(Outcome::Sent) > before => {
-                self.arrives_nowhere(&told)
+                self.arrives_nowhere(&told);
             }
             Heard::NotFed => {}
         };

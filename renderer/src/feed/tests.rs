@@ -26,7 +26,7 @@ fn only_what_may_pass_is_tried_again() {
 }
 
 /// A streamer's port that takes `PUT /feeds/a` over TLS with a token, and the folder with the authority's file.
-async fn encrypted() -> (FeedUrl, tempfile::TempDir, Shutdown) {
+fn encrypted() -> (FeedUrl, tempfile::TempDir, Shutdown) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     use service::tls::TlsArgs;
 
@@ -75,7 +75,7 @@ fn believing(ca: &std::path::Path) -> Arc<ClientConfig> {
 
 #[tokio::test]
 async fn a_feed_goes_over_tls_with_its_token() {
-    let (url, folder, _stop) = encrypted().await;
+    let (url, folder, _stop) = encrypted();
     let ca = folder.path().join("ca.crt");
     let put = async |token: &str, tls: Arc<ClientConfig>| {
         let sender = Sender {
@@ -99,7 +99,7 @@ async fn a_feed_goes_over_tls_with_its_token() {
     let wrong = put("cod", believing(&ca)).await;
     assert_eq!(wrong, Ok(StatusCode::UNAUTHORIZED));
 
-    let (_, strangers, _stop) = encrypted().await;
+    let (_, strangers, _stop) = encrypted();
     let why = put("herring", believing(&strangers.path().join("ca.crt"))).await;
     assert!(why.clone().unwrap_err().contains("--tls-ca"), "{why:?}");
 }
@@ -107,7 +107,7 @@ async fn a_feed_goes_over_tls_with_its_token() {
 /// Whoever forgot the letter s is told, and so is whoever wrote one too many.
 #[tokio::test]
 async fn the_wrong_scheme_is_told() {
-    let (url, folder, _stop) = encrypted().await;
+    let (url, folder, _stop) = encrypted();
     let plain: FeedUrl = url.to_string().replace("https", "http").parse().unwrap();
     let Connection { mut sender, driver } = connection::dial(&plain, None).await.unwrap();
     tokio::spawn(driver);

@@ -19,11 +19,11 @@ const MAX_KEPT: usize = 1024;
 
 /// The connections that ended last.
 #[derive(Debug, Default)]
-pub struct Departed(Mutex<VecDeque<(Instant, RTSPClient)>>);
+pub(super) struct Departed(Mutex<VecDeque<(Instant, RTSPClient)>>);
 
 impl Departed {
     /// Keeps `client`, whose connection ended at `now`; its descriptor is closed.
-    pub fn keep(&self, client: &RTSPClient, now: Instant) {
+    pub(super) fn keep(&self, client: &RTSPClient, now: Instant) {
         client.close();
         let mut kept = self.0.lock();
         kept.push_back((now, client.clone()));
@@ -34,7 +34,7 @@ impl Departed {
     }
 
     /// Lets go of those that have been kept long enough at `now`.
-    pub fn release(&self, now: Instant) {
+    pub(super) fn release(&self, now: Instant) {
         let mut kept = self.0.lock();
         let old = kept.partition_point(|(ended, _)| now.saturating_duration_since(*ended) >= KEPT);
         let over: Vec<_> = kept.drain(..old).collect();

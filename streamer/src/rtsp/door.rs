@@ -71,9 +71,7 @@ impl fmt::Debug for Owns {
 #[derive(Clone, Copy, Debug)]
 struct Request {
     method: RTSPMethod,
-    has_session: bool,
-    /// The session belongs to another connection.
-    is_foreign: bool,
+    session: Session,
     has_keys: bool,
     /// Its packets would go where they must not.
     is_misdirected: bool,
@@ -83,8 +81,11 @@ impl Request {
     fn of(context: &RTSPContext, is_foreign: bool) -> Self {
         Self {
             method: method(context),
-            has_session: context.session().is_some(),
-            is_foreign,
+            session: match context.session() {
+                None => Session::None,
+                Some(_) if is_foreign => Session::Foreign,
+                Some(_) => Session::Own,
+            },
             has_keys: header(context, RTSPHeaderField::Keymgmt).is_some(),
             is_misdirected: header(context, RTSPHeaderField::Transport)
                 .is_some_and(|offers| transport::rtcp_port(&offers).is_err()),
@@ -96,12 +97,12 @@ impl Request {
         match self.method {
             // A session ends with its connection. Played over another one, a stream would be sent on to a connection that is
             // gone, and whoever hears of a session's id could end it.
-            _ if self.is_foreign => Some(RTSPStatusCode::SessionNotFound),
+            _ if matches!(self.session, Session::Foreign) => Some(RTSPStatusCode::SessionNotFound),
             // Feeds come over HTTP; these would hand the peer's SDP to a parser.
             RTSPMethod::ANNOUNCE | RTSPMethod::RECORD => Some(RTSPStatusCode::MethodNotAllowed),
             // A name has one stream, so a session has nothing more to set up. The server changes the transport of one that
             // plays without counting it, and sends to 2^32 - 1 viewers on TCP when it ends.
-            RTSPMethod::SETUP if self.has_session => {
+            RTSPMethod::SETUP if matches!(self.session, Session::Own) => {
                 Some(RTSPStatusCode::MethodNotValidInThisState)
             }
             // Nothing is encrypted; the keys would go to a parser all the same.
@@ -110,6 +111,15 @@ impl Request {
             _ => None,
         }
     }
+}
+
+/// Whose session a request names.
+#[derive(Clone, Copy, Debug)]
+enum Session {
+    None,
+    Own,
+    /// Another connection's.
+    Foreign,
 }
 
 #[derive(Debug, Default)]
@@ -132,7 +142,7 @@ impl RTSPAuthImpl for Inner {
             let Some(client) = context.client() else {
                 return false;
             };
-            let is_foreign = self.obj().is_foreign(&client, context);
+            let is_foreign = self.obj().is_foreign(client, context);
             let Some(status) = Request::of(context, is_foreign).refusal() else {
                 return true;
             };
@@ -193,11 +203,10 @@ mod tests {
 
     #[test]
     fn only_what_viewers_need_passes() {
-        let refusal = |method, has_session, has_keys| {
+        let refusal = |method, session, has_keys| {
             let request = Request {
                 method,
-                has_session,
-                is_foreign: false,
+                session,
                 has_keys,
                 is_misdirected: false,
             };
@@ -212,21 +221,20 @@ mod tests {
             RTSPMethod::GET_PARAMETER,
             RTSPMethod::SET_PARAMETER,
         ] {
-            assert_eq!(refusal(method, true, true), None, "{method:?}");
+            assert_eq!(refusal(method, Session::Own, true), None, "{method:?}");
         }
-        assert_eq!(refusal(RTSPMethod::SETUP, false, false), None);
+        assert_eq!(refusal(RTSPMethod::SETUP, Session::None, false), None);
         assert_eq!(
-            refusal(RTSPMethod::SETUP, true, false),
+            refusal(RTSPMethod::SETUP, Session::Own, false),
             Some(RTSPStatusCode::MethodNotValidInThisState)
         );
         assert_eq!(
-            refusal(RTSPMethod::SETUP, false, true),
+            refusal(RTSPMethod::SETUP, Session::None, true),
             Some(RTSPStatusCode::KeyManagementFailure)
         );
         let misdirected = Request {
             method: RTSPMethod::SETUP,
-            has_session: false,
-            is_foreign: false,
+            session: Session::None,
             has_keys: false,
             is_misdirected: true,
         };
@@ -236,15 +244,14 @@ mod tests {
         );
         let foreign = Request {
             method: RTSPMethod::TEARDOWN,
-            has_session: true,
-            is_foreign: true,
+            session: Session::Foreign,
             has_keys: false,
             is_misdirected: false,
         };
         assert_eq!(foreign.refusal(), Some(RTSPStatusCode::SessionNotFound));
         for method in [RTSPMethod::ANNOUNCE, RTSPMethod::RECORD] {
             assert_eq!(
-                refusal(method, false, false),
+                refusal(method, Session::None, false),
                 Some(RTSPStatusCode::MethodNotAllowed)
             );
         }

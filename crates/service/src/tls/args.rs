@@ -37,6 +37,12 @@ const CA_ORIGIN: &str = "--tls-ca (XR_TLS_CA)";
 
 impl TlsArgs {
     /// How the port is served: none where it is plain HTTP.
+    ///
+    /// # Errors
+    /// A file that cannot be read or does not fit the other one.
+    ///
+    /// # Panics
+    /// Never: the provider of cryptography has both versions of TLS.
     pub fn server(&self) -> Result<Option<Arc<ServerConfig>>, ConfigError> {
         let Some((certificate, key)) = self.tls_cert.as_ref().zip(self.tls_key.as_ref()) else {
             return Ok(None);
@@ -59,6 +65,12 @@ impl TlsArgs {
 
 impl CaArgs {
     /// How a server is reached whose address has `scheme`, in small letters: none where that is not `https`.
+    ///
+    /// # Errors
+    /// Authorities that cannot be read, or that are given for another scheme.
+    ///
+    /// # Panics
+    /// Never: the provider of cryptography has both versions of TLS.
     pub fn client(&self, scheme: &str) -> Result<Option<Arc<ClientConfig>>, ConfigError> {
         if scheme != "https" {
             return match &self.tls_ca {

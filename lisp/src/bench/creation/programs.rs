@@ -89,15 +89,20 @@ impl Programs {
         let config = self.write("lisp.toml", &config)?;
         let store = self.file("store.sqlite");
         let token = self.file("token");
-        let args = [
-            [
-                "control", "--events", "--config", &config, "--store", &store,
-            ]
-            .as_slice(),
-            &["--token-file", &token, "--listen", "127.0.0.1:0"],
-            &["--api", "127.0.0.1:0", "--ops", "127.0.0.1:0"],
+        let files = [
+            "--config",
+            &config,
+            "--store",
+            &store,
+            "--token-file",
+            &token,
         ];
-        let args: Vec<_> = args.concat().into_iter().map(str::to_owned).collect();
+        let ports = ["--listen", "--api", "--ops"].map(|port| [port, "127.0.0.1:0"]);
+        let args = ["control", "--events"]
+            .iter()
+            .chain(&files)
+            .chain(ports.as_flattened());
+        let args: Vec<_> = args.map(|arg| (*arg).to_owned()).collect();
         self.start(CONTROL, &args, said)?;
         self.address(CONTROL, "api", said).await
     }

@@ -169,9 +169,10 @@ fn strips_every(scenario: &Scenario) -> u64 {
     let every = (scenario.frames() / most).ceil() as u64;
     // With a factor in common with the distance of key frames it would meet a few places between two of them, and no others.
     let gop = u64::from(scenario.renderer.gop);
-    (every.max(1)..)
+    let every = every.max(1);
+    (every..=every.saturating_add(gop))
         .find(|every| are_coprime(*every, gop))
-        .unwrap_or(1)
+        .unwrap_or(every)
 }
 
 const fn are_coprime(mut one: u64, mut two: u64) -> bool {

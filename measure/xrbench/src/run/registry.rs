@@ -20,7 +20,7 @@ fn lack_in(variable: impl Fn(&str) -> Option<OsString>) -> Option<String> {
     let given = ["GST_REGISTRY_1_0", "GST_REGISTRY"];
     if let Some(file) = given.into_iter().find_map(&variable) {
         let file = PathBuf::from(file);
-        let folder = file.parent().unwrap_or(Path::new("/"));
+        let folder = file.parent().unwrap_or_else(|| Path::new("/"));
         return (!file.is_file()).then(|| cannot_make(folder)).flatten();
     }
     let cache = match (variable("XDG_CACHE_HOME"), variable("HOME")) {
