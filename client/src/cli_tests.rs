@@ -78,7 +78,7 @@ fn urls_are_checked_before_anything_is_opened() {
     check_stream("rtsp://streamer.default.svc/demo").unwrap();
     check_stream("rtsp://[::1]:8554/demo?x=1").unwrap();
     for (url, says) in [
-        ("ftp://a:1", "http, not ftp"),
+        ("ftp://a:1", "http and https, not ftp"),
         ("a b", "no URL"),
         ("/frames", "scheme"),
     ] {

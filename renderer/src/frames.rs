@@ -101,5 +101,5 @@ async fn watch_source(metrics: &Metrics) {
             break;
         }
     }
-    std::future::pending().await;
+    std::future::pending::<()>().await;
 }

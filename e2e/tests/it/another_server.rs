@@ -64,7 +64,7 @@ async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
         assert!(one["frames"]["shown"].as_u64() >= Some(80), "{one}");
         assert!(one["latency_us"]["p50"].as_u64() > Some(0), "{one}");
         // Tesseract and the blocks read the same, whatever the server did to the packets.
-        assert!(one["ocr"]["compared"].as_u64() >= Some(20), "{one}");
+        assert!(one["ocr"]["compared"].as_u64() >= Some(10), "{one}");
         assert_eq!(one["ocr"]["disagree"], 0, "{one}");
         // What we made ourselves is known, what the other did is not.
         assert_eq!(one["points"]["complete"], 0, "{one}");

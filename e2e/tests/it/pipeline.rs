@@ -1,7 +1,5 @@
 //! A real video through renderer, streamer and client: every frame, every point, several at once, and who comes late.
 
-use std::collections::HashSet;
-
 use e2e::{Crossings, Journal, Sandbox, Transport, Viewer, rows, until, video};
 use timeline::frames_csv::{FrameRow, Outcome};
 use timeline::{Point, Stage};
@@ -115,7 +113,7 @@ async fn two_feeds_do_not_mix() {
     for (_, _, _, client) in &sides {
         client.shows(60, PATIENCE).await;
     }
-    let mut seen = HashSet::new();
+    // Two frames may be of the same tick; that of the other feed is in the other journal only.
     for (file, _renderer, journal, client) in sides {
         client.terminate().await;
         let own = journal.finish().await;
@@ -124,7 +122,6 @@ async fn two_feeds_do_not_mix() {
                 own.contains_key(&(row.rtp_timestamp, Point::Generated)),
                 "{row:?} is of the other feed"
             );
-            assert!(seen.insert(row.rtp_timestamp), "{row:?} was shown by both");
         }
     }
 }

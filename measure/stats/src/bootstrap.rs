@@ -7,7 +7,8 @@
 //!
 //! A bootstrap over few units is too narrow: it knows neither that the spread of n units is that of n - 1, nor that a spread
 //! seen in few is itself unsure. The interval is therefore stretched about its middle by what Student's t asks for beyond the
-//! normal distribution (the correction of Hesterberg, The American Statistician 69(4), 2015).
+//! normal distribution (the correction of Hesterberg, The American Statistician 69(4), 2015), and is never narrower than
+//! Student's of the runs' own percentiles.
 
 use super::{Sample, paired::t_975, quantile};
 
@@ -42,14 +43,13 @@ pub fn intervals(runs: &[&[Sample]], seed: u64) -> Intervals {
         let mut ascending: Vec<i64> = draws.iter().map(|draw| draw[which]).collect();
         ascending.sort_unstable();
         let (low, high) = middle_95(&ascending)?;
-        let away = |end: i64| middle[which] as f64 + (end - middle[which]) as f64 * stretch;
+        let centre = middle[which] as f64;
+        let away = |end: i64| centre + (end - middle[which]) as f64 * stretch;
+        let half = units.student_half(which);
+        let (from, to) = (away(low).min(centre - half), away(high).max(centre + half));
         // A latency below nothing is none, unless clocks disagree.
-        let low = if low < 0 {
-            away(low)
-        } else {
-            away(low).max(0.0)
-        };
-        Some((round(low), round(away(high))))
+        let from = if low < 0 { from } else { from.max(0.0) };
+        Some((round(from), round(to)))
     };
     Intervals {
         p50: interval(0),
@@ -95,6 +95,22 @@ impl Units {
     fn stretch(&self) -> f64 {
         let runs = self.sizes.len() as f64;
         t_975(runs - 1.0) / Z_975 * (runs / (runs - 1.0)).sqrt()
+    }
+
+    /// Half of Student's interval of the runs' own percentiles: the pooled percentile of three runs moves in steps that may be
+    /// smaller than they differ by.
+    fn student_half(&self, which: usize) -> f64 {
+        let mut weights = vec![0; self.sizes.len()];
+        let own = (0..self.sizes.len()).map(|run| {
+            weights.fill(0);
+            weights[run] = 1;
+            self.percentiles(&weights)[which] as f64
+        });
+        let own: Vec<f64> = own.collect();
+        let runs = own.len() as f64;
+        let mean = own.iter().sum::<f64>() / runs;
+        let squares: f64 = own.iter().map(|value| (value - mean).powi(2)).sum();
+        t_975(runs - 1.0) * (squares / (runs - 1.0) / runs).sqrt()
     }
 
     /// The p50 and p99 of all samples, and those of each drawing.
