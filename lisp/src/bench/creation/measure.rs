@@ -25,7 +25,7 @@ use crate::services::ServiceName;
 use crate::told::{Told, monotonic_ns};
 
 /// How long a Service may take to be registered.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long after a Service is deleted the next one is created: what its end leads to is over.
 const BETWEEN: Duration = Duration::from_millis(300);

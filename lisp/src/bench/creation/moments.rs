@@ -7,6 +7,7 @@ use crate::told::{ServedWhat, Told};
 
 /// When what happened, in nanoseconds on the machine's monotonic clock, and how long who took for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "a unit stands in the name")]
 pub(super) struct Moments {
     /// The API server was about to be asked for the Service.
     pub(super) begun_ns: u64,
