@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # test-kube-lisp.sh XR-LISP KUBECONFIG [NETWORK-NAMESPACE]: tests `xr-lisp agent` and k8s/lisp on a cluster that runs, with a control
-# plane beside it, a process in the network namespace of the API server. The agent is the pod that k8s/lisp makes, with its image
-# (xrbench/lisp, on a node of this machine), its account, its Service and its webhooks. The pods of Services are played: objects whose
-# addresses local processes have.
+# plane beside it, a process in the network namespace of the API server. The pods of Services are played: objects whose addresses local
+# processes have.
 #
-#   AGENT          pod; or process: the agent is one too, by the account of k8s/lisp, and its webhooks are called by URL, so that the
-#                  cluster needs no node
+#   AGENT          process: the agent is one too, with the account and the rights of k8s/lisp, and its webhooks are called by URL, so that the
+#                  cluster needs no node; or pod: the one that k8s/lisp makes, with its image (xrbench/lisp, on a node of this machine), its
+#                  account, its Service and its webhooks
 #   REPETITIONS    how often a Service is created, loses its pod and is deleted: 10
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-[ $# -ge 2 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 64; }
-program=$(realpath "$1") kubeconfig=$2 agent=${AGENT:-pod}
+[ $# -ge 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+program=$(realpath "$1") kubeconfig=$2 agent=${AGENT:-process}
 case $agent in pod | process) ;; *) echo "test-kube-lisp: AGENT is pod or process, not $agent" >&2; exit 64 ;; esac
 inside=()
 [ -z "${3:-}" ] || inside=(nsenter "--net=/run/netns/$3")
