@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 /// How long a connection is kept: many times what a thread waits for its turn.
 const KEPT: Duration = Duration::from_secs(5);
 
-/// The most that are kept: some two megabytes. More end in five seconds only under a storm, where the oldest make room.
+/// The most that are kept: some ten megabytes. More end in five seconds only under a storm, where the oldest make room.
 const MAX_KEPT: usize = 1024;
 
 /// The connections that ended last.
