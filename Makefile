@@ -6,7 +6,7 @@ CARGO ?= cargo
 SCENARIO ?= scenarios/quick.toml
 OUT ?= results/$(basename $(notdir $(SCENARIO)))-$(shell date -u +%Y%m%dT%H%M%SZ)
 
-.PHONY: help run test check bench deps media build fuzz image test-kube soak
+.PHONY: help run test check lint docs bench deps media build fuzz image test-kube soak
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -17,9 +17,13 @@ run: deps media build ## install what is missing, build, measure the paper's fiv
 test: deps media ## every test: units, properties, whole processes
 	$(CARGO) test --locked --workspace
 
-check: deps ## formatting, lints, documentation; the fuzz targets build
+check: lint docs ## formatting, lints, documentation; the fuzz targets build
+
+lint: deps
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+docs: deps
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
 	$(CARGO) check --locked --manifest-path fuzz/Cargo.toml --target-dir target --quiet
 

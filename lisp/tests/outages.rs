@@ -122,11 +122,6 @@ fn a_client_goes_on_at_another_address() {
             *by == "xtr-a" && matches!(told, Told::Moved { locators, .. } if locators.len() == 1)
         });
         assert_eq!(moved.count(), 1);
-        assert!(
-            seen.parts.total_ms() < 1_000.0,
-            "no retransmission, and no second try: {:?}",
-            seen.parts
-        );
     }
 }
 
@@ -152,11 +147,6 @@ fn a_client_goes_on_at_another_tunnel_router() {
         "it has nobody any more, and has withdrawn"
     );
     assert_eq!(attached("xtr-d"), [true], "never before the client came");
-    assert!(
-        seen.parts.total_ms() < 1_000.0,
-        "no retransmission, and no second try: {:?}",
-        seen.parts
-    );
 }
 
 /// What curl is told for the metrics of a tunnel router.

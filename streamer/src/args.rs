@@ -45,7 +45,8 @@ A viewer, ours or any:
 Limits. Each name costs some kilobytes, each connection up to 64 kB, each viewer on TCP up to 1 MB of the system's send
 buffer. What is over a limit is refused with the reason and counted in /metrics.";
 
-/// xr-streamer: takes feeds in over HTTP and serves each at rtsp://HOST:PORT/NAME, to any number of viewers, as it comes.
+/// xr-streamer: takes feeds in over HTTP or QUIC and serves each at rtsp://HOST:PORT/NAME, and at roq://HOST:PORT/NAME with --quic, to any
+/// number of viewers, as it comes.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "xr-streamer", version, after_help = EXAMPLES)]
 #[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9092")))]

@@ -1,11 +1,25 @@
-//! Addresses that people write, and the passwords that stand in some of them.
+//! Addresses that people write, and the secrets that stand in some of them.
 
 use std::borrow::Cow;
 
-/// What stands in place of a user's name and password.
+/// What stands in place of a secret.
 const HIDDEN: &str = "***";
 
-/// The text without the users and passwords of the addresses in it: `rtsp://me:secret@host` becomes `rtsp://***@host`.
+/// Ends of the names of query parameters that are secrets, as cameras, media servers and signed addresses call them.
+const SECRET_NAMES: [&str; 9] = [
+    "token",
+    "password",
+    "passwd",
+    "pass",
+    "pwd",
+    "secret",
+    "key",
+    "sig",
+    "signature",
+];
+
+/// The text without the users, passwords and tokens of the addresses in it: `rtsp://me:secret@host` becomes
+/// `rtsp://***@host`, and `http://host/a?token=secret` becomes `http://host/a?token=***`.
 pub fn without_passwords(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut rest = text;
@@ -17,6 +31,14 @@ pub fn without_passwords(text: &str) -> Cow<'_, str> {
             shown.push_str(HIDDEN);
             rest = &address[at..];
         }
+        let (query, after) = rest.split_at(rest.find(ends_address).unwrap_or(rest.len()));
+        // Another address may stand in a query.
+        let (query, after) = match query.find("://") {
+            Some(inner) => rest.split_at(inner),
+            None => (query, after),
+        };
+        push_without_secrets(&mut shown, query);
+        rest = after;
     }
     shown.push_str(rest);
     // What is hidden already stays as it is.
@@ -35,16 +57,59 @@ pub fn address_without_password(address: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether an address in the text has a user or a password.
+/// Whether an address in the text has a user, a password or a token.
 pub fn has_password(text: &str) -> bool {
     matches!(without_passwords(text), Cow::Owned(_))
 }
 
+/// Whether an address in a text ends before this character.
+fn ends_address(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '"' | '\'' | '\\')
+}
+
 /// Where the user of an address without its scheme ends, at the `@`; none where there is no user.
+///
+/// A password may have a `/`, `?` or `#` that should have been escaped: what follows a colon and is no port is a password then.
 fn user_ends(address: &str) -> Option<usize> {
-    let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '\\');
-    let authority = &address[..address.find(ends).unwrap_or(address.len())];
-    authority.rfind('@')
+    let address = &address[..address.find(ends_address).unwrap_or(address.len())];
+    let authority = &address[..address.find(['/', '?', '#']).unwrap_or(address.len())];
+    let begins_password = |(_, port): (&str, &str)| !port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_ipv6 = authority.starts_with('[');
+    match authority.rfind('@') {
+        Some(at) => Some(at),
+        None if !is_ipv6 && authority.split_once(':').is_some_and(begins_password) => {
+            address.rfind('@')
+        }
+        None => None,
+    }
+}
+
+/// Adds the end of an address to `shown`, with [`HIDDEN`] for the values of secret query parameters.
+fn push_without_secrets(shown: &mut String, address: &str) {
+    let mut rest = address;
+    while let Some(at) = rest.find(['?', '&', ';']) {
+        let (before, parameter) = rest.split_at(at + 1);
+        shown.push_str(before);
+        rest = parameter;
+        let ends = |c: char| matches!(c, '?' | '&' | ';' | '#');
+        let parameter = &parameter[..parameter.find(ends).unwrap_or(parameter.len())];
+        if let Some((name, value)) = parameter.split_once('=')
+            && !value.is_empty()
+            && is_secret(name)
+        {
+            shown.push_str(name);
+            shown.push('=');
+            shown.push_str(HIDDEN);
+            rest = &rest[parameter.len()..];
+        }
+    }
+    shown.push_str(rest);
+}
+
+/// Whether a query parameter of this name holds a secret.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|secret| name.ends_with(secret))
 }
 
 #[cfg(test)]
@@ -61,6 +126,17 @@ mod tests {
                 "gst:rtspsrc location=\"rtsp://a:b@c/d\" ! fakesink",
                 "gst:rtspsrc location=\"rtsp://***@c/d\" ! fakesink",
             ),
+            ("rtsp://me:se/cr?et@cam/live", "rtsp://***@cam/live"),
+            ("http://h/a?token=x&b=1", "http://h/a?token=***&b=1"),
+            (
+                "http://h:80/a?b=1&X-Amz-Signature=x#y",
+                "http://h:80/a?b=1&X-Amz-Signature=***#y",
+            ),
+            (
+                "http://a:b@h/?key=k \"http://h?access_token=t\"",
+                "http://***@h/?key=*** \"http://h?access_token=***\"",
+            ),
+            ("http://h/?to=rtsp://a:b@c", "http://h/?to=rtsp://***@c"),
             (
                 "x http://a:b@c y http://d:e@f",
                 "x http://***@c y http://***@f",
@@ -77,6 +153,11 @@ mod tests {
             "a:b@c",
             "file:a@b",
             "x://é/@",
+            "http://h:80/a@b",
+            "http://[::1]:80/a@b",
+            "http://h/a?token",
+            "http://h/a?token=&b=key",
+            "http://h/a?monkeys=x",
         ] {
             assert_eq!(without_passwords(text), text);
             assert!(!has_password(text), "{text}");

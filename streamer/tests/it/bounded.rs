@@ -178,7 +178,7 @@ fn others_are_answered_beside_headers_without_end() {
         resident_mib(&streamer) - before,
     );
     assert!(sent > 0, "nothing was sent");
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     assert!(grown < GROWTH_MIB, "{grown} MiB");
     let dropped = "xr_streamer_dropped_connections_total{reason=\"endless\"}";
     streamer.wait("they are counted", |streamer| streamer.metric(dropped) > 4);

@@ -10,7 +10,7 @@ use result::RUN_VERSION;
 pub enum BadInput {
     /// The folder does not exist.
     #[error(
-        "there is no folder {}: give two folders that `xrbench run --out DIR` wrote, as in `xrbench compare results/before results/after`",
+        "there is no folder {}: give folders that `xrbench run --out DIR` wrote, as in results/before",
         path.display()
     )]
     NoFolder {
