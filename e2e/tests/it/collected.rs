@@ -155,7 +155,7 @@ async fn a_clock_that_is_wrong_and_drifts_changes_no_latency() {
         shown.push(sandbox.client(&streamer.rtsp_url("feed"), &args).await);
     }
     for client in &shown {
-        client.shows(HALF_A_MINUTE, PATIENCE).await;
+        client.shows(HALF_A_MINUTE, 3 * PATIENCE).await;
     }
     for client in shown {
         client.terminate().await;

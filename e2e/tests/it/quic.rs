@@ -206,11 +206,11 @@ async fn a_viewer_that_moves_keeps_its_connection_over_quic() {
     const FPS: f64 = 30.0;
     let sandbox = Sandbox::new();
     let scenarios = [
-        ("datagram-nat", "nodeport", "quic-datagram", 8.0),
-        ("stream-nat", "nodeport", "quic-stream", 8.0),
-        ("datagram", "liqo", "quic-datagram", 8.0),
+        ("datagram-nat", "nodeport", "quic-datagram", 5.0),
+        ("stream-nat", "nodeport", "quic-stream", 5.0),
+        ("datagram", "liqo", "quic-datagram", 5.0),
         // It finds out after four seconds.
-        ("tcp", "nodeport", "tcp", 12.0),
+        ("tcp", "nodeport", "tcp", 10.0),
     ];
     let mut file = String::new();
     for (name, fabric, transport, seconds) in scenarios {

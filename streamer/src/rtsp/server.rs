@@ -239,12 +239,21 @@ impl Server {
         }
     }
 
-    /// Ends the connection that can be spared most, if there is one.
+    /// Ends the connection that can be spared most, if there is one: of the host that has most, so that nobody's connections push
+    /// out those of others.
     pub fn make_room(&self, now: Instant) -> bool {
         let mut connections = self.0.connections.lock();
+        let mut of_hosts = HashMap::<_, usize>::new();
+        for connection in connections.values() {
+            *of_hosts.entry(connection.host()).or_default() += 1;
+        }
+        let worth = |connection: &mut Connection| {
+            let dispensable = connection.dispensable(now)?;
+            Some((of_hosts.get(&connection.host()).copied(), dispensable))
+        };
         let dispensable = connections
             .values_mut()
-            .filter_map(|connection| Some((connection.dispensable(now)?, connection)))
+            .filter_map(|connection| Some((worth(connection)?, connection)))
             .max_by_key(|(worth, _)| *worth);
         dispensable
             .map(|(_, connection)| connection.hang_up())

@@ -1,7 +1,7 @@
 //! What a peer without a token may send, and everybody else still gets their frames.
 
 use std::io::{Read as _, Seek as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
@@ -256,6 +256,33 @@ fn half_a_request_holds_no_place() {
         assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
     }
     drop(halves);
+}
+
+/// Where there is no room, whoever has most connections loses one, and the oldest of all stays.
+#[test]
+fn connections_of_one_host_do_not_push_out_those_of_another() {
+    let streamer = Streamer::start(&["--max-connections", "8"]);
+    let mut honest = Rtsp::connect(streamer.rtsp);
+    let answer = honest.ask("OPTIONS", "room", &[]);
+    assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
+    let crowd: Vec<_> = (0..24)
+        .map(|_| {
+            let mut one = Rtsp::over(connect_from([127, 0, 0, 2], streamer.rtsp));
+            let answer = one.ask("OPTIONS", "room", &[]);
+            assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
+            one
+        })
+        .collect();
+    let answer = honest.ask("OPTIONS", "room", &[]);
+    assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
+    drop(crowd);
+}
+
+fn connect_from(host: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((host, 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    socket.into()
 }
 
 #[test]
