@@ -7,7 +7,8 @@
 #   SECONDS_MEASURED    how long each scenario is counted: 20
 #   RUN_SECONDS         how long each scenario of `xrbench run` is measured: 40
 #   REPETITIONS         clusters of each kind that are provisioned by a simulated provider: 30
-#   SHORT               if set: no provisioning, scenario 3 by `xrbench run` only, no wrong clocks and no kills of pods
+#   SHORT               if set: no provisioning, scenario 3 by `xrbench run` only, no wrong clocks and no kills of pods, LISP's agent as a
+#                       process
 #   MEDIANS_PERCENT     how far the medians of their steps may be off what the provider was told: 1
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -223,7 +224,7 @@ pass "waits, preflight and deletion against a real API server"
 SECONDS_MEASURED=${RUN_SECONDS:-40} scripts/test-kube-run.sh "${PROGRAMS:-target/release}/xrbench" /var/lib/kube-up/xra/admin.kubeconfig /var/lib/kube-up/xrb/admin.kubeconfig ||
     fail "the run on clusters"
 passed=$((passed + $([ -n "${SHORT:-}" ] && echo 3 || echo 4)))
-env -u REPETITIONS scripts/test-kube-lisp.sh "${PROGRAMS:-target/release}/xr-lisp" /var/lib/kube-up/xra/admin.kubeconfig xra ||
+AGENT=${AGENT:-$([ -n "${SHORT:-}" ] && echo process || echo pod)} env -u REPETITIONS scripts/test-kube-lisp.sh "${PROGRAMS:-target/release}/xr-lisp" /var/lib/kube-up/xra/admin.kubeconfig xra ||
     fail "the agent of LISP"
 pass "Services get their shared addresses, and are registered and withdrawn with their pods"
 
