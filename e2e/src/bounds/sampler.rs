@@ -87,10 +87,10 @@ pub(super) fn cost(folder: &Path, scenario: &str) -> Vec<Figure> {
     ]
 }
 
-/// What passes cost.
+/// What the passes of the sampler cost the frames of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Cost {
-    /// Frames that met one.
+    /// How many frames were on their way during a pass.
     met: usize,
     /// What p95 gains by them, beyond the mean of what it gains where none was.
     gain_us: Option<f64>,
@@ -98,8 +98,8 @@ struct Cost {
     control_us: Option<f64>,
 }
 
-/// What passes cost. Replacing any frames by the median of their pictures lowers a p95, so the same is done with as many at other
-/// times.
+/// Estimates what the passes of the sampler cost. Replacing any frames by the median of their pictures lowers a p95, so the same is
+/// done with as many frames that met no pass, and the mean of that is taken off.
 fn cost_of(frames: &[Frame], passes: &[Passes]) -> Cost {
     let at = |shift_us: i64| {
         gain_us(frames, |frame| {

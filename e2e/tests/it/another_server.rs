@@ -37,7 +37,7 @@ fn scenario<'a>(summary: &'a Value, name: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("no scenario {name}"))
 }
 
-/// Of the 90 frames of a scenario: a server that is busy at its start loses the first.
+/// Half of the frames that a scenario has here: a server that is busy at its start loses the first.
 const HALF: u64 = 45;
 
 #[tokio::test(flavor = "multi_thread")]
