@@ -25,7 +25,7 @@ pub struct Moments {
 /// How long each part of an outage took, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parts {
-    /// From the last answer until somebody knew.
+    /// From the last answer until somebody knew; 0 where that was before the answer.
     pub detection_ms: f64,
     /// From there until whoever sends had another way.
     pub mapping_ms: f64,
@@ -41,22 +41,29 @@ impl Parts {
 }
 
 impl Moments {
-    /// The parts; an error where the moments do not follow one another, because something else has happened than was measured.
+    /// The parts of the time from the last answer to the first. What is done before the last answer comes takes nothing of that time: an
+    /// answer may still be on its way when somebody knows already.
+    ///
+    /// # Errors
+    ///
+    /// The moments do not follow one another, because something else has happened than was measured.
     pub fn parts(&self) -> anyhow::Result<Parts> {
-        let in_order = [
-            self.last_ns,
+        let done = [
+            self.begun_ns,
             self.detected_ns,
             self.mapped_ns,
             self.first_ns,
         ];
-        if !in_order.is_sorted() || self.detected_ns < self.begun_ns {
+        if !done.is_sorted() || self.first_ns < self.last_ns {
             bail!("the moments are not in their order: {self:?}");
         }
+        let known_ns = self.detected_ns.max(self.last_ns);
+        let mapped_ns = self.mapped_ns.max(self.last_ns);
         let ms = |from: u64, to: u64| (to - from) as f64 / 1e6;
         Ok(Parts {
-            detection_ms: ms(self.last_ns, self.detected_ns),
-            mapping_ms: ms(self.detected_ns, self.mapped_ns),
-            connection_ms: ms(self.mapped_ns, self.first_ns),
+            detection_ms: ms(self.last_ns, known_ns),
+            mapping_ms: ms(known_ns, mapped_ns),
+            connection_ms: ms(mapped_ns, self.first_ns),
         })
     }
 }
@@ -112,6 +119,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_before_the_last_answer_takes_no_time_of_the_outage() {
+        for (last_ns, [detection_ms, mapping_ms, connection_ms]) in [
+            (102_000_000, [0.0, 1.0, 5.0]),
+            (104_000_000, [0.0, 0.0, 4.0]),
+        ] {
+            let moments = Moments { last_ns, ..MOMENTS };
+            let wanted = Parts {
+                detection_ms,
+                mapping_ms,
+                connection_ms,
+            };
+            assert_eq!(moments.parts().unwrap(), wanted);
+        }
+    }
+
+    #[test]
     fn moments_out_of_order_are_no_outage() {
         for wrong in [
             Moments {
@@ -120,6 +143,14 @@ mod tests {
             },
             Moments {
                 detected_ns: 1_500_000,
+                ..MOMENTS
+            },
+            Moments {
+                detected_ns: 103_500_000,
+                ..MOMENTS
+            },
+            Moments {
+                last_ns: 108_500_000,
                 ..MOMENTS
             },
         ] {
