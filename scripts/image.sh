@@ -8,6 +8,7 @@
 #   ENGINE       buildah, podman or docker; the first that is there
 #   REPOSITORY   what stands before the image's name: xrbench, or ghcr.io/you/xrbench
 #   TAG          the version in Cargo.toml
+#   NAMES        the images: renderer streamer client collector lisp, and reference, which is ffmpeg
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,9 +16,9 @@ prebuilt=
 case ${1:-} in
     '') ;;
     --prebuilt) prebuilt=${2:?the folder of the programs, such as target/release} ;;
-    *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
 esac
-names=(renderer streamer client collector lisp)
+read -ra names <<<"${NAMES:-renderer streamer client collector lisp reference}"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 repository=${REPOSITORY:-xrbench}
 tag=${TAG:-$version}
@@ -33,6 +34,7 @@ if [ -n "$prebuilt" ]; then
         echo "image: these programs should have been built on Debian 12, as the images' libraries are" >&2
     rm -rf target/image && mkdir -p target/image
     for name in "${names[@]}"; do
+        [ "$name" = reference ] && continue
         cp "$prebuilt/xr-$name" target/image/ || { echo "image: run make build first, or name another folder" >&2; exit 1; }
     done
     arguments+=(--build-arg BINARIES=prebuilt)

@@ -7,8 +7,8 @@
 #   SECONDS_MEASURED    how long each scenario is counted: 20
 #   RUN_SECONDS         how long each scenario of `xrbench run` is measured: 40
 #   REPETITIONS         clusters of each kind that are provisioned by a simulated provider: 30
-#   SHORT               if set: no provisioning, scenario 3 by `xrbench run` only, no wrong clocks and no kills of pods, LISP's agent as a
-#                       process
+#   SHORT               if set: no image of ffmpeg, no provisioning, scenario 3 by `xrbench run` only, no wrong clocks and no kills of
+#                       pods, LISP's agent as a process
 #   MEDIANS_PERCENT     how far the medians of their steps may be off what the provider was told: 1
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -59,17 +59,21 @@ if [ -x "${kube_up%/*}/base-image" ]; then
     "${kube_up%/*}/base-image" >"$work/base.log" 2>&1 || fail "the base image: $(tail -3 "$work/base.log")"
     export ENGINE=${ENGINE:-buildah}
 fi
+# ffmpeg's image brings a hundred libraries along, and is for the long form.
+[ -z "${SHORT:-}" ] || export NAMES="renderer streamer client collector lisp"
 nice scripts/image.sh --prebuilt "${PROGRAMS:-target/release}"
 collector_mb=$(($(stat -c %s target/images/xr-collector.tar) / 1000000))
 [ "$collector_mb" -lt 60 ] || fail "the collector's image has $collector_mb MB"
 for cluster in xra xrb; do
     clusters+=("$cluster")
     nice "$kube_up" "$cluster" --pods >"$work/$cluster.log" 2>&1 || fail "$(tail -5 "$work/$cluster.log")"
-    for image in target/images/*.tar; do "$kube_up" "$cluster" --load "$image" >/dev/null; done
+    for name in ${NAMES:-renderer streamer client collector lisp reference}; do
+        "$kube_up" "$cluster" --load "target/images/xr-$name.tar" >/dev/null
+    done
 done
 a() { kubectl --kubeconfig /var/lib/kube-up/xra/admin.kubeconfig "$@"; }
 b() { kubectl --kubeconfig /var/lib/kube-up/xrb/admin.kubeconfig "$@"; }
-pass "five images, two clusters"
+pass "images, two clusters"
 
 # The API server: each object is accepted whole, unknown fields are errors. Liqo's kinds are there if their definitions are.
 crds=${kube_up%/*}/../data/crds/liqo

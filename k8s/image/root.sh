@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# root.sh PROGRAM [PLUGIN...]: makes /root-of-image, the root of an image that holds /usr/bin/PROGRAM, the GStreamer plugins
-# of these names, and every library that any of them loads; and nothing else. Runs in the stage `libraries` of the
-# Containerfile.
+# root.sh PROGRAM [PLUGIN|FILE...]: makes /root-of-image, the root of an image that holds /usr/bin/PROGRAM, the GStreamer plugins
+# of these names, files whose paths are given, and every library that program and plugins load; and nothing else. Runs in the stage
+# `libraries` of the Containerfile.
 set -euo pipefail
 
 program=$1
@@ -38,9 +38,14 @@ libraries_of() { ldd "$@" | awk '/=> \//{print $3} /^[[:space:]]*\/lib64\/ld-/{p
 
 install --mode=0755 "/usr/bin/$program" "$root/usr/bin/$program"
 strip "$root/usr/bin/$program"
+# What was copied here is no package's.
+dpkg-query --search "/usr/bin/$program" >/dev/null 2>&1 && package_of "/usr/bin/$program" >>"$packages"
 loaded=("/usr/bin/$program")
 mkdir -p "$plugins"
+with_plugins=
 for name in "$@"; do
+    case $name in /*) keep "$name"; continue ;; esac
+    with_plugins=yes
     file=/usr/lib/$(uname -m)-linux-gnu/gstreamer-1.0/libgst$name.so
     package_of "$file" >>"$packages"
     install -D --mode=0644 "$file" "$root$plugins/libgst$name.so"
@@ -50,7 +55,7 @@ done
 for file in $(libraries_of "${loaded[@]}"); do keep "$file"; done
 
 # GStreamer's list of what each plugin has, so that no start looks into them or writes it.
-if [ $# -gt 0 ]; then
+if [ -n "$with_plugins" ]; then
     mkdir -p "$root/usr/share/gstreamer-1.0"
     GST_PLUGIN_SYSTEM_PATH_1_0=$plugins GST_REGISTRY_1_0=$root/usr/share/gstreamer-1.0/registry.bin \
         gst-inspect-1.0 --print-all >/dev/null

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """sbom.py NAME ARCHIVE OUT: the bill of materials (CycloneDX 1.5) of the image xr-NAME, an archive as `docker save` writes it.
 
-The Debian packages are those whose records the image holds; the crates are those that cargo resolves for the program.
+The Debian packages are those whose records the image holds; the crates are those that cargo resolves for the program. The image
+`reference` holds no program of ours: its version is that of ffmpeg.
 """
 import json
 import subprocess
@@ -61,10 +62,12 @@ def crates(package):
 
 def main():
     name, archive, out = sys.argv[1:]
-    components = [*debian(archive), *crates(PACKAGES[name])]
+    package = PACKAGES.get(name)
+    components = [*debian(archive), *(crates(package) if package else ())]
     for component in components:
         component["bom-ref"] = component.get("purl", f"{component['name']}@{component['version']}")
-    version = next(one["version"] for one in components if one["name"] == PACKAGES[name] and "purl" not in one)
+    is_it = lambda one: one["name"] == package and "purl" not in one if package else one["name"] == "ffmpeg"
+    version = next(one["version"] for one in components if is_it(one))
     bill = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",

@@ -36,7 +36,7 @@ pub struct Images {
 }
 
 /// The programs that have an image.
-const PROGRAMS: [&str; 4] = ["renderer", "streamer", "client", "collector"];
+const PROGRAMS: [&str; 5] = ["renderer", "streamer", "client", "collector", "reference"];
 
 /// What an overlay is rendered with.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub struct Rendering<'a> {
     pub images: &'a Images,
     /// The address of a node of cluster B, for overlays that ask for one.
     pub far_node: Option<&'a str>,
+    /// A folder below `components` that changes each overlay.
+    pub component: Option<&'a str>,
 }
 
 impl Rendering<'_> {
@@ -116,6 +118,9 @@ impl Rendering<'_> {
              includeTemplates: true\n",
             self.namespace, overlay.path, self.run
         );
+        if let Some(component) = self.component {
+            text.push_str(&format!("components: [../components/{component}]\n"));
+        }
         if self.images.prefix.is_none() && self.images.tag.is_none() {
             return text;
         }
@@ -196,6 +201,7 @@ mod tests {
             namespace: "xrbench-r1",
             images: &images,
             far_node: Some("10.9.8.7"),
+            component: None,
         };
         let overlay = Overlay {
             cluster: ClusterName::A,
@@ -224,6 +230,40 @@ mod tests {
         );
     }
 
+    /// ffmpeg in the place of renderer and client, with the run's images; the other cluster has neither, and stays as it is.
+    #[tokio::test]
+    async fn a_component_changes_what_it_finds() {
+        let images = Images {
+            prefix: None,
+            tag: Some("7".into()),
+        };
+        let manifests = manifests();
+        let rendering = Rendering {
+            manifests: &manifests,
+            run: "r1",
+            namespace: "xrbench-r1",
+            images: &images,
+            far_node: None,
+            component: Some("reference"),
+        };
+        let of = async |cluster, path| {
+            let objects = rendering.objects(Overlay { cluster, path }).await;
+            objects.expect("objects")
+        };
+        let near = of(ClusterName::A, "s3-nodeport-local/cluster-a").await;
+        for name in ["renderer", "client"] {
+            let workload = near.find("Deployment", name).expect(name);
+            let containers = &workload["spec"]["template"]["spec"]["containers"];
+            assert_eq!(containers[0]["name"], name);
+            assert_eq!(containers[0]["image"], "xrbench/reference:7");
+            assert_eq!(containers[1]["image"], "xrbench/collector:7");
+            assert!(containers[0]["readinessProbe"].is_null(), "{containers}");
+        }
+        let far = of(ClusterName::B, "s3-nodeport-local/cluster-b").await;
+        let images = far.images();
+        assert_eq!(images.iter().collect::<Vec<_>>(), ["xrbench/streamer:7"]);
+    }
+
     #[tokio::test]
     async fn an_overlay_that_is_not_there_is_named_with_the_flag() {
         let images = Images::default();
@@ -233,6 +273,7 @@ mod tests {
             namespace: "x",
             images: &images,
             far_node: None,
+            component: None,
         };
         let overlay = Overlay {
             cluster: ClusterName::A,

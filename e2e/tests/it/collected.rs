@@ -44,7 +44,18 @@ async fn the_result_is_served_as_it_grows() {
     let sandbox = Sandbox::new();
     let out = sandbox.path("collected");
     std::fs::write(sandbox.path("secret"), "beside it").expect("written");
-    let args = ["--listen", "127.0.0.1:0", "--out", &text(&out)];
+    let beside = sandbox.path("beside");
+    std::fs::create_dir(&beside).expect("made");
+    std::fs::write(beside.join("strips.pgm"), "of another program").expect("written");
+    let (out_text, beside_text) = (text(&out), text(&beside));
+    let args = [
+        "--listen",
+        "127.0.0.1:0",
+        "--out",
+        &out_text,
+        "--files",
+        &beside_text,
+    ];
     let collector = sandbox.start("collector", "xr-collector", &args).await;
     post_frames(&collector.addr("listen").to_string(), "left").await;
     let frames = "collected/run-1/frames.csv";
@@ -70,6 +81,10 @@ async fn the_result_is_served_as_it_grows() {
     for outside in ["..%2fsecret", "%2e%2e/secret", "nothing"] {
         let answer = get(outside, 0).await;
         assert_eq!(answer.status(), 404, "{outside}");
+    }
+    for (path, status) in [("strips.pgm", 200), ("..%2fsecret", 404)] {
+        let answer = reqwest::get(format!("http://{ops}/files/{path}")).await;
+        assert_eq!(answer.expect("an answer").status(), status, "{path}");
     }
     collector.terminate().await;
 }
@@ -109,6 +124,33 @@ async fn two_clients_and_two_starts_can_be_reported() {
         );
     }
     assert_eq!(summary["clock_uncertainty_us"], 0);
+}
+
+/// Beside an ffmpeg a collector tells the clock of the host and nothing else: whoever asks that notes it, although no frame comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_is_known_of_which_no_frame_came() {
+    let sandbox = Sandbox::new();
+    let (beside, out) = (sandbox.path("beside"), sandbox.path("collected"));
+    let beside = text(&beside);
+    let args = ["--listen", "127.0.0.1:0", "--out", &beside];
+    let args = [args.as_slice(), &["--clock-skew", "5s"]].concat();
+    let beside = sandbox.start("beside", "xr-collector", &args).await;
+    let (scrape, out_text) = (format!("renderer={}", beside.addr("ops")), text(&out));
+    let args = ["--listen", "127.0.0.1:0", "--out", &out_text];
+    let args = [args.as_slice(), &["--scrape", &scrape]].concat();
+    let collector = sandbox.start("collector", "xr-collector", &args).await;
+    let clock = until("the clock in the file", PATIENCE, async || {
+        let meta = std::fs::read(out.join("collected/run-1/meta.json")).ok()?;
+        let meta: Value = serde_json::from_slice(&meta).ok()?;
+        let clock = meta["clocks"]["renderer"].clone();
+        (clock["source"] == "asked").then_some(clock)
+    })
+    .await;
+    let off_us = clock["offset_us"].as_i64().expect("an offset") - 5_000_000;
+    let uncertainty_us = clock["uncertainty_us"].as_i64().expect("an uncertainty");
+    assert!(off_us.abs() <= uncertainty_us, "{clock}");
+    collector.terminate().await;
+    beside.terminate().await;
 }
 
 /// Frames that each of two clients shows: half a minute, in which the one's clock gains 3 ms.

@@ -58,6 +58,9 @@ pub struct CollectArgs {
     /// Folder of the result; made if it is not there. One that this command wrote before gets another repetition
     #[arg(long, env = "XR_OUT", value_name = "DIR", default_value = "collected")]
     out: PathBuf,
+    /// Folder of another program's files, served under /files of the ops port as they grow; nothing else of it is read
+    #[arg(long, env = "XR_FILES", value_name = "DIR")]
+    files: Option<PathBuf>,
     /// What every post must show
     #[command(flatten)]
     token: TokenArgs,
@@ -103,7 +106,7 @@ fn target(text: &str) -> Result<Target, String> {
 /// The name of the program.
 const PROGRAM: &str = "xr-collector";
 
-/// How often `meta.json` is brought up to date, in seconds; each second at first, when it says what the file's frames are of.
+/// How often `meta.json` is brought up to date, in seconds; each second at first, and after a new clock or the first frame.
 const NOTE_EVERY_S: u32 = 10;
 
 /// How long services may take for the last page of their traces: what is heard by then is written.
@@ -118,6 +121,9 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut ops = Ops::new(PROGRAM);
     // The files grow while they are served; whoever has the first part of one asks for the rest by a range.
     ops.more = Router::new().nest_service("/result", ServeDir::new(&args.out));
+    if let Some(files) = &args.files {
+        ops.more = ops.more.nest_service("/files", ServeDir::new(files));
+    }
     let mut limits = Limits::default();
     if args.scrape.is_empty() {
         // Nobody will say more of a frame than its client.
@@ -160,7 +166,7 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let progress = collector.progress();
     let mut failure = collector.failure();
     let mut notes = tokio::time::interval(Duration::from_secs(1));
-    let mut seconds = 0_u32;
+    let (mut seconds, mut heard_before) = (0_u32, None);
     loop {
         tokio::select! {
             () = shutdown.fired() => break,
@@ -171,12 +177,17 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
             },
             _ = notes.tick() => {
                 live.end_second(clock::now());
-                let known = *progress.borrow();
-                seconds = seconds.saturating_add(u32::from(known.shown > 0));
+                let (known, clocks) = (*progress.borrow(), collector.clocks());
+                // Clocks alone are worth a note too: of an ffmpeg beside us nothing else is heard.
+                let heard = (known.shown > 0, clocks.asked());
+                if heard_before.replace(heard) != Some(heard) {
+                    seconds = 0;
+                }
+                seconds = seconds.saturating_add(u32::from(heard != (false, 0)));
                 let is_due = seconds <= NOTE_EVERY_S || seconds.is_multiple_of(NOTE_EVERY_S);
-                if known.shown > 0
+                if seconds > 0
                     && is_due
-                    && let Err(error) = collection.note(&known, &collector.clocks())
+                    && let Err(error) = collection.note(&known, &clocks)
                 {
                     tracing::warn!("{error:#}");
                 }

@@ -30,6 +30,8 @@ pub(super) struct Clocks {
 struct Source {
     asked: bool,
     known: Option<Known>,
+    /// Whether it was ever told how far to put times right.
+    is_applied: bool,
     /// What was applied last.
     applied: Correction,
     /// The largest uncertainty of a correction that was applied.
@@ -88,6 +90,7 @@ impl Clocks {
                 Correction::default()
             }
             Some(clock) => {
+                source.is_applied = true;
                 source.applied = clock.correction;
                 source.worst_us = source.worst_us.max(clock.uncertainty_us);
                 clock.correction
@@ -125,7 +128,7 @@ impl Clocks {
         worst(|source| source.generates).saturating_add(worst(|source| source.consumes))
     }
 
-    /// What `meta.json` says of each source that told times.
+    /// What `meta.json` says of each source: as was last applied to times that it told, or as is known now of one that told none.
     pub(super) fn meta(&self) -> BTreeMap<String, ClockMeta> {
         let metas = self.sources.iter().map(|(name, source)| {
             let clock = if self.shared {
@@ -138,11 +141,17 @@ impl Clocks {
                     uncertainty_us: None,
                 }
             } else {
+                let now = source.known.map(Known::or_none).unwrap_or_default();
+                let (correction, uncertainty_us) = if source.is_applied {
+                    (source.applied, source.worst_us)
+                } else {
+                    (now.correction, now.uncertainty_us)
+                };
                 ClockMeta {
                     source: ClockSource::Asked,
-                    offset_us: source.applied.offset_us,
-                    drift_ppb: source.applied.drift_ppb,
-                    uncertainty_us: Some(source.worst_us),
+                    offset_us: correction.offset_us,
+                    drift_ppb: correction.drift_ppb,
+                    uncertainty_us: Some(uncertainty_us),
                 }
             };
             (name.clone(), clock)
@@ -221,6 +230,19 @@ mod tests {
         clocks.apply("renderer", false);
         clocks.apply("client", true);
         assert_eq!(clocks.meta()["client"].source, ClockSource::Unknown);
+    }
+
+    /// Beside an ffmpeg runs a program of ours that tells its node's clock, and nothing else.
+    #[test]
+    fn a_clock_of_which_no_times_came_is_told_as_it_is_known() {
+        let mut clocks = Clocks::new(false);
+        clocks.heard("renderer", HERE);
+        clocks.heard("client", FAR);
+        let told = ["renderer", "client"].map(|source| {
+            let clock = clocks.meta()[source];
+            (clock.offset_us, clock.uncertainty_us)
+        });
+        assert_eq!(told, [(0, Some(100)), (500_000, Some(300))]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use timeline::{ClientName, FrameReport, Point, Reading, RtpTimestamp, TracePage,
 use super::clients::{Client, Posted, Rate};
 use super::clocks::Clocks;
 use super::reporter::{Holder, Reporter};
-use result::ClockMeta;
+use result::{ClockMeta, ClockSource};
 
 /// What has been shown so far, by all clients together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +80,16 @@ pub struct ClocksKnown {
     pub sources: BTreeMap<String, ClockMeta>,
     /// By how much a latency may be wrong for those that are known, in microseconds.
     pub uncertainty_us: u64,
+}
+
+impl ClocksKnown {
+    /// How many clocks have answered.
+    pub fn asked(&self) -> usize {
+        let clocks = self.sources.values();
+        clocks
+            .filter(|clock| clock.source == ClockSource::Asked)
+            .count()
+    }
 }
 
 /// Rows that may wait to be written before reports are put off: a quarter of a second of them comes to a few hundred.

@@ -15,7 +15,7 @@ use super::{
     folder::Options,
     pgm::Image,
     pool::Pool,
-    rule::{Kind, Status},
+    rule::{Kind, Known, Status},
 };
 
 /// Rates of reading strips. A strip here is one line.
@@ -50,7 +50,7 @@ pub fn run(options: &Options, rounds: u32) -> anyhow::Result<Rates> {
         ours_s += began.elapsed().as_secs_f64();
         for (at, (generation, consumption)) in (0..).zip(texts.into_iter().flatten()) {
             let (from, to) = stamps(round * OURS + at);
-            let read = Kind::Stamp.judge(&generation, &consumption, None);
+            let read = Kind::Stamp.judge(&generation, &consumption, Known::default());
             right += u32::from(matches!(read, Status::Read(times)
                 if times.generated_us == from.time_us && times.consumed_us == to.time_us));
         }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{
     bench,
     folder::{Options, read_repetition, read_strips, read_video},
-    rule::Kind,
+    rule::{Kind, Known},
     worker,
 };
 use result::rows::{self, Audit, OcrRow};
@@ -189,7 +189,7 @@ impl OcrArgs {
     ) -> anyhow::Result<OcrReport> {
         let strips = path.is_dir() || path.extension().is_some_and(|extension| extension == "pgm");
         let rows = if strips {
-            read_strips(path, self.kind, None, options, done)?
+            read_strips(path, self.kind, Known::default(), options, done)?
         } else {
             read_video(path, self.kind, options, done)?
         };

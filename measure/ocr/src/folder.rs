@@ -11,7 +11,7 @@ use std::{
 use super::{
     pgm::{Image, PgmReader},
     pool::{Pool, Texts},
-    rule::{Kind, MAX_LATENCY_US, Status, in_order},
+    rule::{Kind, Known, MAX_LATENCY_US, Status, in_order},
     table::{self, Index},
     video,
 };
@@ -59,7 +59,13 @@ pub fn read_repetition(
     let window = meta
         .measured_to_us
         .map(|to| (meta.started_us.0, to.0.saturating_add(MAX_LATENCY_US)));
-    let rows = read_strips(&folder.strips(), kind, window, options, done)?;
+    // Ours are put right by whoever collects them.
+    let ahead = |role: &str| meta.clocks.get(role).map_or(0, |clock| clock.offset_us);
+    let known = Known {
+        window,
+        ahead_us: ["renderer", "client"].map(ahead),
+    };
+    let rows = read_strips(&folder.strips(), kind, known, options, done)?;
     rows::write(&folder.ocr_csv(), &rows)?;
     Ok(Audit::of(&rows))
 }
@@ -71,7 +77,7 @@ pub fn read_repetition(
 pub fn read_strips(
     path: &Path,
     kind: Kind,
-    window: Option<(u64, u64)>,
+    known: Known,
     options: &Options,
     done: impl FnMut(u64),
 ) -> anyhow::Result<Vec<OcrRow>> {
@@ -98,7 +104,7 @@ pub fn read_strips(
         kind,
     };
     let texts = pool.read(chosen, done)?;
-    Ok(rows(kind, window, &names, &texts, &index))
+    Ok(rows(kind, known, &names, &texts, &index))
 }
 
 /// Reads every frame of a video file that shows both stamps, through ffmpeg.
@@ -136,7 +142,7 @@ pub fn read_video(
         });
     let texts = pool.read(chosen, done)?;
     frames.end()?;
-    Ok(rows(kind, None, &names, &texts, &blocks))
+    Ok(rows(kind, Known::default(), &names, &texts, &blocks))
 }
 
 fn pgm_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -201,7 +207,7 @@ fn images_of(path: &Path) -> impl Iterator<Item = anyhow::Result<((String, u64),
 /// Judges what was read.
 fn rows(
     kind: Kind,
-    window: Option<(u64, u64)>,
+    known: Known,
     names: &[(String, u64)],
     texts: &[Option<Texts>],
     index: &Index,
@@ -209,7 +215,7 @@ fn rows(
     let mut rows: Vec<OcrRow> = names
         .iter()
         .zip(texts)
-        .map(|(name, texts)| row(kind, window, name, texts.as_ref(), index))
+        .map(|(name, texts)| row(kind, known, name, texts.as_ref(), index))
         .collect();
     if kind == Kind::Clock {
         let read: Vec<_> = rows
@@ -232,16 +238,16 @@ fn rows(
 
 fn row(
     kind: Kind,
-    window: Option<(u64, u64)>,
+    known: Known,
     name: &(String, u64),
     texts: Option<&Texts>,
     index: &Index,
 ) -> OcrRow {
-    let known = index.get(name);
+    let indexed = index.get(name);
     let mut row = OcrRow {
         file: name.0.clone(),
         image: name.1,
-        rtp_timestamp: known.and_then(|known| known.rtp_timestamp),
+        rtp_timestamp: indexed.and_then(|one| one.rtp_timestamp),
         ..OcrRow::default()
     };
     let Some((generation, consumption)) = texts else {
@@ -250,7 +256,7 @@ fn row(
     };
     row.generation_text.clone_from(generation);
     row.consumption_text.clone_from(consumption);
-    match kind.judge(generation, consumption, window) {
+    match kind.judge(generation, consumption, known) {
         Status::Unread(why) => row.why = why.into(),
         Status::Read(times) => {
             row.status = RowStatus::Read;
@@ -258,10 +264,10 @@ fn row(
             row.generated_us = Some(times.generated_us);
             row.consumed_us = Some(times.consumed_us);
             row.latency_us = times.consumed_us.checked_sub(times.generated_us);
-            if let Some(known) = known.filter(|known| known.generated_us.is_some()) {
-                let same = known.frame == row.frame
-                    && known.generated_us == row.generated_us
-                    && known
+            if let Some(indexed) = indexed.filter(|one| one.generated_us.is_some()) {
+                let same = indexed.frame == row.frame
+                    && indexed.generated_us == row.generated_us
+                    && indexed
                         .decoded_us
                         .is_none_or(|drawn| Some(drawn) == row.consumed_us);
                 row.blocks = if same { Agreement::Yes } else { Agreement::No };

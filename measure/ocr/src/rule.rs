@@ -24,6 +24,16 @@ pub const MAX_LATENCY_US: u64 = 60_000_000;
 /// How much earlier or later than the run a reading of ffmpeg's clock may be, in microseconds.
 const WINDOW_MARGIN_US: u64 = 1_000_000;
 
+/// What is known of the times that lines show, beside the lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The time of the run in microseconds since the Unix epoch; none where nothing is excluded.
+    pub window: Option<(u64, u64)>,
+    /// How far the clocks of generation and consumption are ahead of the one in which times are told, in microseconds: taken off
+    /// what ffmpeg's clock shows, because nobody has corrected that before.
+    pub ahead_us: [i64; 2],
+}
+
 /// What the lines of an image are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -104,17 +114,20 @@ impl Kind {
     }
 
     /// What the two lines of an image say, in themselves plausible.
-    ///
-    /// `window` is the time of the run in microseconds since the Unix epoch, where it is known.
-    pub fn judge(self, generation: &str, consumption: &str, window: Option<(u64, u64)>) -> Status {
+    pub fn judge(self, generation: &str, consumption: &str, known: Known) -> Status {
         let parsed = self
             .parse(generation)
             .and_then(|from| Ok((from, self.parse(consumption)?)));
-        let ((frame, generated_us), (_, consumed_us)) = match parsed {
+        let ((frame, mut generated_us), (_, mut consumed_us)) = match parsed {
             Ok(parsed) => parsed,
             Err(why) => return Status::Unread(why),
         };
-        if let (Self::Clock, Some((from, to))) = (self, window) {
+        if self == Self::Clock {
+            let [generation, consumption] = known.ahead_us;
+            generated_us = generated_us.saturating_sub_signed(generation);
+            consumed_us = consumed_us.saturating_sub_signed(consumption);
+        }
+        if let (Self::Clock, Some((from, to))) = (self, known.window) {
             let within =
                 from.saturating_sub(WINDOW_MARGIN_US)..=to.saturating_add(WINDOW_MARGIN_US);
             if !within.contains(&generated_us) || !within.contains(&consumed_us) {
@@ -200,6 +213,29 @@ mod tests {
 
     const NOW: u64 = 1_795_317_128_117_757;
 
+    fn within(from: u64, to: u64) -> Known {
+        Known {
+            window: Some((from, to)),
+            ..Known::default()
+        }
+    }
+
+    /// The player's clock is five seconds ahead: without that, no reading would be believed, or each be five seconds too late.
+    #[test]
+    fn clocks_that_are_ahead_are_put_right() {
+        let known = Known {
+            ahead_us: [-250, 5_000_000],
+            ..within(NOW, NOW + 2_000_000)
+        };
+        let read = Kind::Clock.judge("1795317128.117757", "1795317134.117757", known);
+        let wanted = Times {
+            frame: None,
+            generated_us: NOW + 250,
+            consumed_us: NOW + 1_000_000,
+        };
+        assert_eq!(read, Status::Read(wanted));
+    }
+
     #[test]
     fn a_clock_has_ten_digits_and_six() {
         assert_eq!(clock_us("1795317128.117757"), Some(NOW));
@@ -223,7 +259,7 @@ mod tests {
     #[test]
     fn a_clock_is_believed_within_its_run_only() {
         let judge =
-            |from: &str, to: &str| Kind::Clock.judge(from, to, Some((NOW, NOW + 5_000_000)));
+            |from: &str, to: &str| Kind::Clock.judge(from, to, within(NOW, NOW + 5_000_000));
         let read = judge("1795317128.117757", "1795317129.117757");
         assert!(
             matches!(read, Status::Read(times) if times.consumed_us - times.generated_us == 1_000_000)
@@ -249,7 +285,7 @@ mod tests {
     #[test]
     fn a_stamp_is_believed_when_its_check_holds() {
         let text = |frame, time_us| line::format(Stamp { frame, time_us });
-        let judge = |from: &str, to: &str| Kind::Stamp.judge(from, to, None);
+        let judge = |from: &str, to: &str| Kind::Stamp.judge(from, to, Known::default());
         let (from, to) = (text(7, NOW), text(7, NOW + 8_000));
         assert_eq!(
             judge(&from, &to),
@@ -298,8 +334,12 @@ mod tests {
         #[test]
         fn any_text_is_judged(generation: String, consumption in "[0-9. |]{0,30}") {
             for kind in [Kind::Stamp, Kind::Clock] {
-                kind.judge(&generation, &consumption, None);
-                kind.judge(&consumption, &generation, Some((0, u64::MAX)));
+                kind.judge(&generation, &consumption, Known::default());
+                let extreme = Known {
+                    ahead_us: [i64::MIN, i64::MAX],
+                    ..within(0, u64::MAX)
+                };
+                kind.judge(&consumption, &generation, extreme);
             }
         }
     }

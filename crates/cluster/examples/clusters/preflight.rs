@@ -16,6 +16,7 @@ async fn rendered(path: &'static str, images: &Images) -> Objects {
         run: "looked-at",
         namespace: "xrbench-looked-at",
         images,
+        component: None,
         far_node: None,
     };
     let cluster = ClusterName::A;

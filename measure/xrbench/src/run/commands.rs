@@ -128,7 +128,7 @@ pub fn reference(
     scenario: &Scenario,
     addresses: &Addresses,
     transport: Transport,
-    folder: &RepetitionFolder,
+    files: &ReferenceFiles,
 ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let (source, transport) = (scenario.source.to_string(), transport.to_string());
     let reference = Reference {
@@ -141,21 +141,44 @@ pub fn reference(
         transport: &transport,
         start_us: scenario.content.map_or(0, |of| of.start_us),
     };
-    let [render, play] = progress_files(folder);
     Ok((
-        reference.render_command(&addresses.feed(), &render)?,
-        reference.play_command(&addresses.stream(), &strips_file(folder), &play),
+        reference.render_command(&addresses.feed(), &files.rendered)?,
+        reference.play_command(&addresses.stream(), &files.strips, &files.played),
     ))
 }
 
-/// Where ffmpeg writes its progress: the renderer, the player.
-pub fn progress_files(folder: &RepetitionFolder) -> [PathBuf; 2] {
-    ["renderer", "client"].map(|role| folder.logs().join(format!("{role}.progress")))
+/// The files that ffmpeg writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferenceFiles {
+    /// The renderer's progress.
+    pub rendered: PathBuf,
+    /// The player's progress.
+    pub played: PathBuf,
+    /// All of the player's strips.
+    pub strips: PathBuf,
 }
 
-/// The one file of strips that the reference's player writes.
-pub fn strips_file(folder: &RepetitionFolder) -> PathBuf {
-    folder.strips().join("strips-00000.pgm")
+impl ReferenceFiles {
+    /// In the folder of a repetition.
+    pub fn of(folder: &RepetitionFolder) -> Self {
+        let progress = |role: Role| folder.logs().join(format!("{role}.progress"));
+        Self {
+            rendered: progress(Role::Renderer),
+            played: progress(Role::Client),
+            strips: folder.strips().join("strips-00000.pgm"),
+        }
+    }
+
+    /// Under the same names in one folder of a pod.
+    #[must_use]
+    pub fn below(&self, folder: &Path) -> Self {
+        let moved = |file: &Path| folder.join(file.file_name().unwrap_or_default());
+        Self {
+            rendered: moved(&self.rendered),
+            played: moved(&self.played),
+            strips: moved(&self.strips),
+        }
+    }
 }
 
 /// One strip of so many, so that the kept ones are spread over the whole time.

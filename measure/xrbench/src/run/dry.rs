@@ -8,7 +8,7 @@ use serde_json::json;
 use testbed::local::capabilities::Capabilities;
 
 use super::addresses::{Addresses, IdentityFiles};
-use super::commands::{self, Programs};
+use super::commands::{self, Programs, ReferenceFiles};
 use super::content::Contents;
 use super::place::lab_plan::LabCapabilities;
 use super::place::{Means, PlacePlan};
@@ -57,7 +57,8 @@ pub(super) fn command_lines(
     listen.identity = over_quic.then(IdentityFiles::unknown);
     let streamer = ("streamer", commands::between(scenario, programs, &listen));
     if scenario.pipeline.is_reference() {
-        let (render, play) = commands::reference(scenario, &addresses, transport, folder)?;
+        let files = ReferenceFiles::of(folder);
+        let (render, play) = commands::reference(scenario, &addresses, transport, &files)?;
         return Ok(vec![streamer, ("renderer", render), ("client", play)]);
     }
     let renderer = (

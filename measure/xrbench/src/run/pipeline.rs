@@ -14,14 +14,17 @@ use tokio::net::TcpStream;
 
 use super::addresses::{Addresses, FEED, IdentityFiles, ListenAddresses, announced};
 use super::faults::Action;
-use super::place::{Fault, Node, Place, PlacePlan, READY, Setup, Workload};
+use super::place::{FEED_PORT, Fault, Node, Place, PlacePlan, READY, Setup, Workload};
 use super::repetition::{Repetition, Stopped};
-use super::{clocks, commands};
+use super::{clocks, commands, http};
 use collect::Collector;
 use collect::scrape::{Scraper, Target};
 
 /// How often a port is tried that is still closed.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long the streamer may take to answer.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// A node that is drained, and the programs that had to leave it.
 #[derive(Debug)]
@@ -194,10 +197,23 @@ impl Pipeline {
         Ok(said)
     }
 
-    /// The URL of the streamer's list of feeds, for the runner.
-    pub(super) fn feeds(&self) -> anyhow::Result<String> {
+    /// The streamer's list of feeds; none while the streamer is not ready.
+    pub(super) async fn feeds(&self) -> anyhow::Result<Option<String>> {
+        if let Some(Workload::Pods(streamer)) = self.running.get(&Role::Streamer) {
+            let list = streamer.get(FEED_PORT, "/feeds").await?;
+            return Ok(list.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+        }
         let http = self.place.address_of(Role::Streamer, &self.listen.http)?;
-        Ok(format!("http://{http}/feeds"))
+        let list = http::client().get(format!("http://{http}/feeds"));
+        Ok(Some(list.timeout(ANSWER).send().await?.text().await?))
+    }
+
+    /// Brings here what a program has written to a file by now, where the program writes elsewhere.
+    pub(super) async fn bring(&self, role: Role, file: &Path) -> anyhow::Result<()> {
+        match self.running.get(&role) {
+            Some(workload) => workload.bring(file).await,
+            None => Ok(()),
+        }
     }
 
     /// Compares the clock of each program of ours with ours, where all should be one.

@@ -1,48 +1,100 @@
 //! A repetition of the reference: ffmpeg renders, our streamer is between, ffmpeg plays and writes strips. Nothing of it
-//! knows that it is measured; latency is read from the strips after the run.
+//! knows that it is measured; latency is read from the strips after the run. Where both are pods, a program of ours beside each tells
+//! the clock of its node, and what ffmpeg writes is brought here.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use service::clock;
 use settings::{FrameRate, Role, Span};
 use tokio::time::Instant;
 
-use super::commands;
-use super::http;
+use super::commands::{self, ReferenceFiles};
 use super::pipeline::Pipeline;
 use super::repetition::{Repetition, Stopped, no_first_frame};
+use super::reports::Reports;
 use crate::reference::{SUSTAINED_PACE, pace};
+use collect::core::ClocksKnown;
+use result::{ClockMeta, ClockSource};
 
 /// How often a file or the streamer is looked at while something is awaited.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long the streamer may take to answer.
-const ANSWER: Duration = Duration::from_secs(1);
-
 pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> {
     let mut pipeline = Pipeline::up(repetition).await?;
-    let result = measure(repetition, &mut pipeline).await;
+    let clocks = if pipeline.place.shares_our_clock() {
+        None
+    } else {
+        Some(Reports::start(repetition, &pipeline.place).await?)
+    };
+    let result = measure(repetition, &mut pipeline, clocks.as_ref()).await;
+    // What was measured until then is kept, whatever has stopped it.
+    let brought = bring_all(repetition, &pipeline).await;
     // The player ends first: it writes its last strips.
     pipeline.end_programs(repetition).await;
+    let clocks = match clocks {
+        Some(clocks) => Some(clocks.finish().await),
+        None => None,
+    };
     pipeline.down(repetition).await;
     judge_pace(repetition);
-    result
+    result?;
+    brought?;
+    if let Some(clocks) = clocks {
+        let (_, clocks) = clocks.map_err(Stopped::Fatal)?;
+        record(repetition, clocks)?;
+    }
+    Ok(())
 }
 
-async fn measure(repetition: &mut Repetition<'_>, pipeline: &mut Pipeline) -> Result<(), Stopped> {
+/// Takes what is known of the nodes' clocks: a latency is wrong by what either is, and by what both have drifted since.
+///
+/// # Errors
+/// A clock has not answered: then nobody knows how late a picture was.
+fn record(repetition: &mut Repetition<'_>, clocks: ClocksKnown) -> anyhow::Result<()> {
+    let scenario = repetition.scenario;
+    let long = scenario.warmup.0 + scenario.duration.0;
+    let mut uncertainty_us = 0;
+    for role in [Role::Renderer, Role::Client] {
+        let clock = clocks.sources.get(role.as_str());
+        let clock = clock.filter(|clock| clock.source != ClockSource::Unknown);
+        let clock = clock.with_context(|| {
+            format!(
+                "the clock of the {role}'s node has not answered: its latencies would be those of two clocks. Does the container \
+                 `clock` run in its pod, and may the collector reach its port ops?"
+            )
+        })?;
+        uncertainty_us += wrong_us(clock, long);
+    }
+    repetition.meta.clock_uncertainty_us = uncertainty_us;
+    repetition.meta.clocks = clocks.sources;
+    Ok(())
+}
+
+/// How wrong a clock may be that was put right by one offset for all of this time, microseconds.
+fn wrong_us(clock: &ClockMeta, long: Duration) -> u64 {
+    let drifted = u128::from(clock.drift_ppb.unsigned_abs()) * long.as_micros() / 1_000_000_000;
+    let drifted = u64::try_from(drifted).unwrap_or(u64::MAX);
+    clock.uncertainty_us.unwrap_or(0).saturating_add(drifted)
+}
+
+async fn measure(
+    repetition: &mut Repetition<'_>,
+    pipeline: &mut Pipeline,
+    clocks: Option<&Reports>,
+) -> Result<(), Stopped> {
     let (scenario, shown) = (repetition.scenario, repetition.context.progress);
     let patience = scenario.first_frame.0;
     shown.step("starting");
     let addresses = pipeline.start_server(repetition, None).await?;
-    let (folder, transport) = (&repetition.folder, pipeline.transport);
-    let (render, play) = commands::reference(scenario, &addresses, transport, folder)?;
+    let files = pipeline.place.reference_files(&repetition.folder);
+    let (render, play) = commands::reference(scenario, &addresses, pipeline.transport, &files)?;
 
     start(repetition, pipeline, Role::Renderer, &render).await?;
     let deadline = Instant::now() + patience;
-    let feeds = pipeline.feeds()?;
-    let live = tokio::time::timeout_at(deadline, feed_is_live(&feeds));
+    let live = tokio::time::timeout_at(deadline, feed_is_live(pipeline));
     let running = pipeline.running();
     if repetition.until(live, &running).await?.is_err() {
         return Err(Stopped::Failed(no_first_frame(patience, &running)));
@@ -50,15 +102,18 @@ async fn measure(repetition: &mut Repetition<'_>, pipeline: &mut Pipeline) -> Re
 
     start(repetition, pipeline, Role::Client, &play).await?;
     let running = pipeline.running();
-    let strips = commands::strips_file(&repetition.folder);
-    let first = tokio::time::timeout(patience, file_has_content(&strips));
+    let strips = ReferenceFiles::of(&repetition.folder).strips;
+    let first = tokio::time::timeout(patience, file_has_content(pipeline, &strips));
     if repetition.until(first, &running).await?.is_err() {
         return Err(Stopped::Failed(no_first_frame(patience, &running)));
     }
     repetition.meta.first_frame_us = Some(clock::now());
     shown.step("warming up");
     repetition.pass(scenario.warmup.0, &running).await?;
-    repetition.measure_from(clock::now());
+    if let Some(clocks) = clocks {
+        repetition.told_in_clock(clocks.offset_us());
+    }
+    repetition.measure_from(repetition.now());
     shown.step(&format!("measuring for {}", scenario.duration));
     repetition.pass(scenario.duration.0, &running).await?;
     // What was generated at the last moment is still on its way.
@@ -90,11 +145,9 @@ async fn start(
 }
 
 /// Waits until the streamer has a feed: a player that asks earlier is told that there is none, and gives up.
-async fn feed_is_live(feeds: &str) {
-    let http = http::client();
+async fn feed_is_live(pipeline: &Pipeline) {
     loop {
-        if let Ok(answer) = http.get(feeds).timeout(ANSWER).send().await
-            && let Ok(text) = answer.text().await
+        if let Ok(Some(text)) = pipeline.feeds().await
             && text.contains("\"live\"")
         {
             return;
@@ -103,19 +156,28 @@ async fn feed_is_live(feeds: &str) {
     }
 }
 
-async fn file_has_content(path: &Path) {
+/// Waits until the player has written to this file.
+async fn file_has_content(pipeline: &Pipeline, path: &Path) {
     while fs::metadata(path).map_or(0, |file| file.len()) == 0 {
         tokio::time::sleep(LOOK).await;
+        // What cannot be brought now is asked for again.
+        let _ = pipeline.bring(Role::Client, path).await;
     }
+}
+
+/// Brings what ffmpeg has written by now, where that is not here.
+async fn bring_all(repetition: &Repetition<'_>, pipeline: &Pipeline) -> anyhow::Result<()> {
+    let files = ReferenceFiles::of(&repetition.folder);
+    pipeline.bring(Role::Renderer, &files.rendered).await?;
+    pipeline.bring(Role::Client, &files.played).await?;
+    pipeline.bring(Role::Client, &files.strips).await
 }
 
 /// Marks the repetition if ffmpeg could not keep its own pace: then its figures are of a queue, not of a pipeline.
 fn judge_pace(repetition: &mut Repetition<'_>) {
     let mut why = Vec::new();
-    for (role, path) in ["renderer", "player"]
-        .into_iter()
-        .zip(commands::progress_files(&repetition.folder))
-    {
+    let files = ReferenceFiles::of(&repetition.folder);
+    for (role, path) in [("renderer", files.rendered), ("player", files.played)] {
         let progress = fs::read_to_string(&path).unwrap_or_default();
         match pace(&progress) {
             Some(pace) if pace < SUSTAINED_PACE => {
@@ -148,5 +210,17 @@ mod tests {
             );
             assert!(of(Pipeline::ReferenceTuned, fps) >= 0.5);
         }
+    }
+
+    #[test]
+    fn one_offset_for_a_minute_is_wrong_by_the_drift_too() {
+        let clock = ClockMeta {
+            source: ClockSource::Asked,
+            offset_us: 7_000,
+            drift_ppb: -20_000,
+            uncertainty_us: Some(150),
+        };
+        assert_eq!(wrong_us(&clock, Duration::from_mins(1)), 150 + 1_200);
+        assert_eq!(wrong_us(&ClockMeta::SHARED, Duration::from_mins(1)), 0);
     }
 }

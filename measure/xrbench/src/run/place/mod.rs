@@ -19,12 +19,15 @@ use settings::{ClusterName, Role, Transport};
 use testbed::Spec;
 
 use super::addresses::{Addresses, IdentityFiles, ListenAddresses};
+use super::commands::ReferenceFiles;
 use crate::scenario::{self, Scenario};
 pub(super) use host::HostPlace;
 use kube::{KubePlace, KubePlan, KubeTarget};
 use lab::LabPlace;
 pub(super) use lab::resources;
 use lab_plan::{LabCapabilities, LabPlan};
+pub(super) use ports::FEED_PORT;
+use result::RepetitionFolder;
 use service::ConfigError;
 pub(super) use terms::{Ended, Fault, Node, PlaceMeta, Setup};
 pub(super) use workload::{End, GRACE, READY, Watched, Workload};
@@ -203,6 +206,15 @@ impl Place {
             },
             Self::Lab(lab) => lab.plan().addresses(&collector),
             Self::Kube(kube) => kube.addresses().clone(),
+        }
+    }
+
+    /// Where ffmpeg writes the files of this repetition.
+    pub(super) fn reference_files(&self, folder: &RepetitionFolder) -> ReferenceFiles {
+        let files = ReferenceFiles::of(folder);
+        match self {
+            Self::Host(_) | Self::Lab(_) => files,
+            Self::Kube(_) => KubePlan::reference_files(&files),
         }
     }
 

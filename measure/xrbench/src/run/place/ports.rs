@@ -3,7 +3,7 @@
 use settings::Role;
 
 /// The streamer's port for feeds.
-pub(super) const FEED_PORT: u16 = 8080;
+pub(in crate::run) const FEED_PORT: u16 = 8080;
 
 /// The streamer's port for viewers.
 pub(super) const RTSP_PORT: u16 = 8554;

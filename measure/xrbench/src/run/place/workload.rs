@@ -108,6 +108,14 @@ impl Workload {
         }
     }
 
+    /// Brings here what the program has written to a file by now, where it writes elsewhere.
+    pub(in crate::run) async fn bring(&self, file: &Path) -> anyhow::Result<()> {
+        match self {
+            Self::Process(_) => Ok(()),
+            Self::Pods(pods) => pods.bring(file).await,
+        }
+    }
+
     /// The process to sample; what pods use is asked of their kubelets.
     pub(in crate::run) fn watched(&self) -> Option<Watched<'_>> {
         match self {

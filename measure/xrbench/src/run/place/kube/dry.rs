@@ -14,7 +14,7 @@ use super::plan::KubePlan;
 use super::pods::arguments_of;
 use super::target::{KubeTarget, adapted};
 use crate::run::addresses::IdentityFiles;
-use crate::run::commands::{self, Programs};
+use crate::run::commands::{self, Programs, ReferenceFiles};
 use crate::scenario::{File, Scenario};
 use result::RepetitionFolder;
 
@@ -39,7 +39,7 @@ pub async fn text(file: &File, args: &KubeArgs) -> anyhow::Result<String> {
             let mut all = objects.clone();
             for (role, (of, workloads)) in &prepared.workloads {
                 if of == cluster {
-                    let args = arguments(*role, scenario, &plan, &prepared.addresses);
+                    let args = arguments(*role, scenario, &plan, &prepared.addresses)?;
                     put(&mut all, workloads, &args);
                 }
             }
@@ -68,7 +68,7 @@ fn arguments(
     scenario: &Scenario,
     plan: &KubePlan,
     addresses: &crate::run::addresses::Addresses,
-) -> Vec<String> {
+) -> anyhow::Result<Vec<String>> {
     let mut listen = KubePlan::listen();
     listen.identity = plan
         .transport
@@ -79,16 +79,20 @@ fn arguments(
         streamer: PathBuf::new(),
         client: PathBuf::new(),
     };
-    match role {
+    let nowhere = RepetitionFolder::new("");
+    if scenario.pipeline.is_reference() && role != Role::Streamer {
+        let files = KubePlan::reference_files(&ReferenceFiles::of(&nowhere));
+        let (render, play) = commands::reference(scenario, addresses, plan.transport, &files)?;
+        let line = if role == Role::Renderer { render } else { play };
+        return Ok(line.into_iter().skip(1).collect());
+    }
+    Ok(match role {
         Role::Renderer => commands::renderer(scenario, addresses, &listen),
         Role::Streamer => {
             let mut words = commands::between(scenario, &programs, &listen).into_iter();
             words.next();
             words.collect()
         }
-        Role::Client => {
-            let nowhere = RepetitionFolder::new("");
-            commands::client(scenario, addresses, &listen, plan.transport, &nowhere)
-        }
-    }
+        Role::Client => commands::client(scenario, addresses, &listen, plan.transport, &nowhere),
+    })
 }

@@ -17,6 +17,9 @@ pub(super) const COLLECTOR: &str = "collector";
 /// The volume for strips of a client's pod, as `k8s/base` has it.
 pub(super) const STRIPS_BYTES: u64 = 256 << 20;
 
+/// Where an ffmpeg's pod has the files that it writes, as `k8s/components/reference` mounts it.
+pub(super) const FILES: &str = "/files";
+
 /// The name of a client's Deployment; the first is 1.
 pub(super) fn client_name(number: u32) -> String {
     if number == 1 {

@@ -4,15 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cluster::Overlay;
+use ocr::{BAND_HEIGHT, BAND_WIDTH};
 use serde_json::Value;
 use service::ConfigError;
 use settings::{ClusterName, Role, SourceSpec, Transport};
 use stamp::{STRIP_HEIGHT, STRIP_WIDTH};
 
 use super::certificate::{Certificate, mounted};
-use super::limits::STRIPS_BYTES;
+use super::limits::{FILES, STRIPS_BYTES};
 use super::target::KubeTarget;
 use crate::run::addresses::{IdentityFiles, ListenAddresses};
+use crate::run::commands::ReferenceFiles;
 use crate::run::place::ports::{FEED_PORT, QUIC_PORT, RTSP_PORT, ops_port};
 use crate::run::place::terms::PlaceMeta;
 use crate::scenario::{Fabric, Fault, Scenario, Service};
@@ -101,6 +103,8 @@ pub(in crate::run) struct KubePlan {
     pub(super) layout: Layout,
     pub(super) fabric: Fabric,
     pub(super) clients: u32,
+    /// Whether ffmpeg renders and plays.
+    pub(super) is_reference: bool,
     /// The transport of RTP: the scenario's, unless that cannot work here.
     pub(crate) transport: Transport,
     transport_why: Option<String>,
@@ -121,6 +125,7 @@ impl KubePlan {
             layout,
             fabric: scenario.fabric,
             clients: scenario.clients,
+            is_reference: scenario.pipeline.is_reference(),
             transport: if cannot {
                 Transport::Tcp
             } else {
@@ -157,6 +162,11 @@ impl KubePlan {
             ops: Role::ALL.map(|role| (role, any(ops_port(role)))).into(),
             udp_ports: None,
         }
+    }
+
+    /// Where an ffmpeg that is a pod writes the files that are these here.
+    pub(crate) fn reference_files(here: &ReferenceFiles) -> ReferenceFiles {
+        here.below(Path::new(FILES))
     }
 
     /// What is known before anything is applied.
@@ -209,8 +219,22 @@ pub(super) fn check(scenario: &Scenario) -> Result<Layout, ConfigError> {
         return wrong("fabric", scenario.fabric.to_string(), why, remedy);
     };
     if scenario.pipeline.is_reference() {
-        let why = "there is no image of ffmpeg";
-        return wrong("pipeline", scenario.pipeline.to_string(), why, ONLY);
+        if scenario.clients > 1 {
+            let why =
+                "a reference is known from its strips alone, of which a repetition has one folder";
+            let remedy = format!("`--set {}.clients=1`.", scenario.name);
+            return wrong("clients", scenario.clients.to_string(), why, &remedy);
+        }
+        // It keeps all of them, those of its start and of its end too.
+        let most = STRIPS_BYTES as f64 / BAND_BYTES / scenario.fps.as_f64();
+        let longest = scenario.frames() / scenario.fps.as_f64() + START_AND_END_S;
+        if longest > most {
+            let why = "the player's pod has no room for so many strips";
+            let remedy = format!(
+                "Keep it, with the warm-up and {START_AND_END_S} s for start and end, below {most:.0} s."
+            );
+            return wrong("duration", scenario.duration.to_string(), why, &remedy);
+        }
     }
     if let Some(server) = &scenario.server {
         let why = "there is no image of another server";
@@ -307,6 +331,12 @@ impl Layout {
     }
 }
 
+/// A strip of a reference, with its header.
+const BAND_BYTES: f64 = (2 * BAND_WIDTH * BAND_HEIGHT + 64) as f64;
+
+/// How long a reference may play before and after what counts, seconds.
+const START_AND_END_S: f64 = 30.0;
+
 const ONLY: &str = "Choose other scenarios by --only, or run this one in a lab.";
 
 /// Whether the renderer's pod may have the source: a film must be below one of the folders that are mounted in it.
@@ -382,7 +412,12 @@ mod tests {
         refused(quic(Fabric::Liqo), "s.fabric");
         let mut other = scenario(Fabric::Single);
         other.pipeline = settings::Pipeline::Reference;
-        refused(other, "s.pipeline");
+        assert!(check(&other).is_ok());
+        other.clients = 2;
+        refused(other.clone(), "s.clients");
+        other.clients = 1;
+        other.duration = Span::seconds(600);
+        refused(other, "s.duration");
         let mut hoarding = scenario(Fabric::Single);
         hoarding.ocr.max_frames = 10_000;
         refused(hoarding, "s.ocr.max_frames");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use cluster::{Cluster, PodContainer};
+use cluster::{Cluster, Forward, PodContainer};
 use futures::future::{select_all, try_join_all};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -19,14 +19,18 @@ use tokio::task::JoinSet;
 use super::plan::KubePlan;
 use super::strips::{self, Strips};
 use crate::run::events::Events;
+use crate::run::place::ports::ops_port;
 use crate::run::place::terms::Node;
-use result::RepetitionFolder;
+use result::{RepetitionFolder, cannot_write};
 
 /// How long pods may take to be ready; an image may have to be pulled, and a client is ready once it has shown a frame.
 const READY: Duration = Duration::from_mins(2);
 
 /// How long pods may take to begin to end once they are told to.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Where the program beside an ffmpeg serves what ffmpeg writes.
+const SERVED: &str = "/files";
 
 /// Lines that a message has of a log.
 const TAIL_LINES: usize = 20;
@@ -228,6 +232,35 @@ impl Pods {
             Err(error) => ("strips lost", format!("{error:#}")),
         };
         self.events.now(what, self.role.as_str(), &told);
+    }
+
+    /// Asks a port of the first pod, once all are ready; none before.
+    pub(crate) async fn get(&self, port: u16, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(mut forward) = self.forward(port) else {
+            return Ok(None);
+        };
+        Ok(Some(forward.get(path, 0).await?.bytes.to_vec()))
+    }
+
+    /// Appends to a file what the first pod has written of it since, once all are ready. A program beside it serves the file.
+    pub(crate) async fn bring(&self, file: &Path) -> anyhow::Result<()> {
+        let Some(mut forward) = self.forward(ops_port(self.role)) else {
+            return Ok(());
+        };
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).with_context(|| cannot_write(folder))?;
+        }
+        strips::append(&mut forward, &format!("{SERVED}/{name}"), file, 0).await?;
+        Ok(())
+    }
+
+    fn forward(&self, port: u16) -> Option<Forward> {
+        let State::Running(pods) = &*self.state.borrow() else {
+            return None;
+        };
+        let (pod, _) = pods.first()?;
+        Some(Forward::new(&self.cluster, &self.namespace, pod, port))
     }
 
     /// Ends the pods, each with the grace that its manifest gives it. That they are gone is awaited with their namespace.

@@ -43,6 +43,7 @@ impl KubePlan {
             namespace: &self.namespace,
             images: &images,
             far_node: Some(far.unwrap_or(SOME_ADDRESS)),
+            component: self.is_reference.then_some("reference"),
         };
         let offloading = match self.layout.offloading {
             Some(overlay) => Some(rendering.objects(overlay).await?),
@@ -60,6 +61,15 @@ impl KubePlan {
         }
         let mut near = rendering.objects(self.layout.a).await?;
         self.multiply_clients(&mut near);
+        if self.is_reference {
+            // Of the streamer's trace nobody could join a frame; the clocks of the others' nodes are asked.
+            near.change_env("collector", "XR_SCRAPE", |before| {
+                let others = before
+                    .split(',')
+                    .filter(|one| !one.starts_with("streamer="));
+                others.collect::<Vec<_>>().join(",")
+            });
+        }
         objects.push((ClusterName::A, near));
         if let Some(secret) = self.secret()
             && let Some((_, objects)) = objects

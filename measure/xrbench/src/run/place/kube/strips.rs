@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -95,7 +95,9 @@ impl Strips {
         }
         fs::create_dir_all(&self.folder).with_context(|| cannot_write(&self.folder))?;
         for (theirs, ours) in &renumbered.names {
-            self.fetch_file(forward, theirs, ours).await?;
+            let path = self.folder.join(ours);
+            File::create(&path).with_context(|| cannot_write(&path))?;
+            self.bytes += append(forward, &format!("{SERVED}/{theirs}"), &path, self.bytes).await?;
         }
         self.files += renumbered.names.len();
         // Images first: the index never names one that is not there.
@@ -114,31 +116,33 @@ impl Strips {
             .with_context(|| cannot_write(&path))?;
         Ok(rows.len())
     }
+}
 
-    async fn fetch_file(
-        &mut self,
-        forward: &mut Forward,
-        theirs: &str,
-        ours: &str,
-    ) -> anyhow::Result<()> {
-        let path = self.folder.join(ours);
-        let mut file = File::create(&path).with_context(|| cannot_write(&path))?;
-        let mut from = 0;
-        loop {
-            let part = forward.get(&format!("{SERVED}/{theirs}"), from).await?;
-            if part.bytes.is_empty() {
-                return Ok(());
-            }
-            from += part.bytes.len() as u64;
-            self.bytes += part.bytes.len() as u64;
-            anyhow::ensure!(
-                self.bytes <= 2 * STRIPS_BYTES,
-                "the pods send more than {} MiB of strips, which they were not asked for",
-                (2 * STRIPS_BYTES) >> 20
-            );
-            file.write_all(&part.bytes)
-                .with_context(|| cannot_write(&path))?;
+/// Appends to a file what a pod has of it beyond that, and returns how many bytes these are; `before` were fetched already.
+pub(super) async fn append(
+    forward: &mut Forward,
+    served: &str,
+    path: &Path,
+    before: u64,
+) -> anyhow::Result<u64> {
+    let file = File::options().create(true).append(true).open(path);
+    let mut file = file.with_context(|| cannot_write(path))?;
+    let mut from = file.metadata().with_context(|| cannot_write(path))?.len();
+    let mut fetched = 0;
+    loop {
+        let part = forward.get(served, from).await?;
+        if part.bytes.is_empty() {
+            return Ok(fetched);
         }
+        from += part.bytes.len() as u64;
+        fetched += part.bytes.len() as u64;
+        anyhow::ensure!(
+            before + from <= 2 * STRIPS_BYTES,
+            "the pods send more than {} MiB, which they were not asked for",
+            (2 * STRIPS_BYTES) >> 20
+        );
+        file.write_all(&part.bytes)
+            .with_context(|| cannot_write(path))?;
     }
 }
 
@@ -267,8 +271,8 @@ mod tests {
 
     #[test]
     fn the_manifests_mount_a_volume_where_the_client_keeps_them() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../k8s/base/client/deployment.yaml");
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/base/client/deployment.yaml");
         let text = fs::read_to_string(path).expect("a manifest");
         let mib = STRIPS_BYTES >> 20;
         for part in [
