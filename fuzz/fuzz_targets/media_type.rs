@@ -23,7 +23,9 @@ fuzz_target!(|text: &str| {
     }
     if let Ok(Some(port)) = transport::rtcp_port(text) {
         assert!(port >= 1024);
+        assert!(!transport::offers_tcp_only(text));
     }
+    assert!(transport::offers_tcp(text) || !transport::offers_tcp_only(text));
     let _ = rtcp::wants_keyframe(text.as_bytes());
     if let Some(ssrcs) = rtcp::ssrcs(text.as_bytes()) {
         assert!(ssrcs.len() <= text.len() / 8);

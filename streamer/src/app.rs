@@ -14,8 +14,11 @@ use service::trace::Traces;
 use service::{Shutdown, descriptors, ready};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_rustls::rustls::ServerConfig;
 
-use crate::args::{Args, HTTP_ORIGIN, MAX_CONNECTIONS_ORIGIN, QUIC_ORIGIN, RTSP_ORIGIN};
+use crate::args::{
+    Args, HTTP_ORIGIN, MAX_CONNECTIONS_ORIGIN, QUIC_ORIGIN, RTSP_ORIGIN, RTSPS_ORIGIN,
+};
 use crate::feed::lease::State;
 use crate::feed::table::Table;
 use crate::feed::{Feed, Settings};
@@ -23,9 +26,11 @@ use crate::ingest::door::Ingest;
 use crate::ingest::routes::router;
 use crate::metrics::Metrics;
 use crate::quic::server::Serving;
-use crate::rtsp::accept;
+use crate::rtsp::accept::Arrivals;
 use crate::rtsp::factory::Options;
+use crate::rtsp::ports::Ports;
 use crate::rtsp::server::{Bounds, Server};
+use crate::rtsp::tls::Tls;
 use crate::rtsp::viewers::Viewers;
 
 /// Crossings kept of each name: two minutes at 60 frames a second, two points each, in 400 kB.
@@ -33,6 +38,9 @@ const TRACE_CROSSINGS: usize = 1 << 14;
 
 /// A connection to the feeds has one, one to the RTSP port two.
 const DESCRIPTORS_EACH: u64 = 3;
+
+/// One to the RTSPS port has four: the peer's, the RTSP server's, what lies between, and what that is watched by.
+const DESCRIPTORS_EACH_WITH_RTSPS: u64 = 5;
 
 /// What a viewer over QUIC may be sent before its first acknowledgement: a key frame of 720p.
 const QUIC_WINDOW_BYTES: u32 = 256 * 1024;
@@ -51,11 +59,11 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     args.check()?;
     let token = args.feed_token()?;
     let tls = args.tls.server()?;
-    descriptors::check(
-        MAX_CONNECTIONS_ORIGIN,
-        args.max_connections,
-        DESCRIPTORS_EACH,
-    )?;
+    let each = match args.rtsps {
+        None => DESCRIPTORS_EACH,
+        Some(_) => DESCRIPTORS_EACH_WITH_RTSPS,
+    };
+    descriptors::check(MAX_CONNECTIONS_ORIGIN, args.max_connections, each)?;
     media::init()?;
     let mut ops = Ops::new("xr-streamer");
     let traces = Traces::new(TRACE_CROSSINGS);
@@ -69,9 +77,9 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     limits.counters.register(&mut ops.registry, "feeds");
 
     let http = http::listen(args.http, HTTP_ORIGIN)?;
-    let rtsp = http::listen(args.rtsp, RTSP_ORIGIN)?;
+    let rtsp = listen_rtsp(&args, tls.as_deref())?;
     let quic = listen_quic(&args, &metrics)?;
-    let (http_address, rtsp_address) = (http.local_addr()?, rtsp.local_addr()?);
+    let (http_address, rtsp_addresses) = (http.local_addr()?, rtsp.addresses()?);
     let ops_address = args.common.ops.context("--ops has a default")?;
     let ops = ops.bind(ops_address, &shutdown).await?;
 
@@ -93,12 +101,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         shutdown: shutdown.clone(),
     };
     let door = ingest.clone();
-    let mut accepting = tokio::spawn(accept::run(
-        rtsp,
-        server.clone(),
-        args.max_connections,
-        shutdown.clone(),
-    ));
+    let arrivals = Arrivals::new(server.clone(), args.max_connections);
+    let mut accepting = tokio::spawn(rtsp.accept(arrivals, shutdown.clone()));
     let is_encrypted = tls.is_some();
     let serving = http::serve_either(http, tls, router(ingest), limits, shutdown.clone());
     let mut serving = tokio::spawn(serving);
@@ -118,8 +122,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut said = vec![
         ("ops", ops.local_addr().to_string()),
         ("http", http_address.to_string()),
-        ("rtsp", rtsp_address.to_string()),
     ];
+    said.extend(rtsp_addresses.iter().cloned());
     if let Some((listener, pin)) = &quic {
         let quic_address = listener.local_addr()?;
         said.push(("quic", quic_address.to_string()));
@@ -127,10 +131,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         tracing::info!(%quic_address, %pin, "serving RTP over QUIC");
     }
     ready::announce("xr-streamer", &said);
-    tracing::info!(%http_address, tls = is_encrypted, %rtsp_address, "serving");
+    tracing::info!(%http_address, tls = is_encrypted, ?rtsp_addresses, "serving");
 
     let mut needed = vec![
-        ("the RTSP port", &mut accepting),
+        ("the ports for RTSP", &mut accepting),
         ("the port of the feeds", &mut serving),
         ("what serves new names", &mut mounting),
         ("what ends sessions", &mut expired),
@@ -173,6 +177,17 @@ fn bounds(args: &Args) -> Bounds {
         session_timeout: Duration::from_secs(u64::from(args.session_timeout_s)),
         slow: Duration::from_millis(u64::from(args.slow_ms)),
     }
+}
+
+/// The ports for RTSP, of which that over TLS shows the certificate of `tls`.
+fn listen_rtsp(args: &Args, tls: Option<&ServerConfig>) -> anyhow::Result<Ports> {
+    let plain = http::listen(args.rtsp, RTSP_ORIGIN)?;
+    let tls = args.rtsps.zip(tls).map(|(address, config)| {
+        let listener = http::listen(address, RTSPS_ORIGIN)?;
+        anyhow::Ok((listener, Tls::new(config)))
+    });
+    let tls = tls.transpose()?;
+    Ok(Ports { plain, tls })
 }
 
 /// The port for RTP over QUIC, where one is wanted, and what viewers know it by.

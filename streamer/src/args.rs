@@ -18,6 +18,9 @@ pub const HTTP_ORIGIN: &str = "--http (XR_HTTP)";
 /// Where [`Args::rtsp`] comes from, for messages.
 pub const RTSP_ORIGIN: &str = "--rtsp (XR_RTSP)";
 
+/// Where [`Args::rtsps`] comes from, for messages.
+pub const RTSPS_ORIGIN: &str = "--rtsps (XR_RTSPS)";
+
 /// Where [`Args::quic`] comes from, for messages.
 pub const QUIC_ORIGIN: &str = "--quic (XR_QUIC)";
 
@@ -32,6 +35,8 @@ Examples:
   xr-streamer --quic 0.0.0.0:8555                    viewers by RTP over QUIC too; the line on stdout has the pin
   xr-streamer --tls-cert tls.crt --tls-key tls.key --feed-token-file token
                                                      feeds over HTTPS only, from whoever has the token
+  xr-streamer --tls-cert tls.crt --tls-key tls.key --rtsps 0.0.0.0:322
+                                                     viewers over TLS too: rtsps://HOST/NAME; feeds over HTTPS only
 
 A feed, ours or any:
   xr-renderer --source test --feed http://HOST:8080/feeds/room --size 1280x720 --fps 60 --bitrate 6M
@@ -40,28 +45,39 @@ A feed, ours or any:
 A viewer, ours or any:
   xr-client --url rtsp://HOST:8554/room
   ffplay rtsp://HOST:8554/room
+  ffplay rtsps://HOST/room
   xr-client --url roq://HOST:8555/room --quic-pin PIN
 
 Limits. Each name costs some kilobytes, each connection up to 64 kB, each viewer on TCP up to 1 MB of the system's send
-buffer. What is over a limit is refused with the reason and counted in /metrics.";
+buffer, and over TLS twice that. What is over a limit is refused with the reason and counted in /metrics.";
+
+/// What the certificate of [`TlsArgs`] is for in this program.
+const CERTIFICATE: &str = "Certificate chain in PEM, the server's own first: the port of the feeds then speaks HTTPS only, and \
+    --rtsps shows the same certificate; --rtsp stays as it is. Renewed files are read again";
 
 /// xr-streamer: takes feeds in over HTTP or QUIC and serves each at rtsp://HOST:PORT/NAME, and at roq://HOST:PORT/NAME with --quic, to any
 /// number of viewers, as it comes.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "xr-streamer", version, after_help = EXAMPLES)]
 #[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9092")))]
+#[command(mut_arg("tls_cert", |arg| arg.help(CERTIFICATE)))]
 pub struct Args {
     /// Address where feeds come in: PUT or POST /feeds/NAME.
     #[arg(long, env = "XR_HTTP", value_name = "ADDR:PORT", default_value = "0.0.0.0:8080", value_parser = listen_address)]
     pub http: SocketAddr,
 
-    /// The certificate of the port where feeds come in.
+    /// The certificate of the port where feeds come in, and of that for RTSP over TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
 
     /// Address where viewers connect: rtsp://HOST:PORT/NAME.
     #[arg(long, env = "XR_RTSP", value_name = "ADDR:PORT", default_value = "0.0.0.0:8554", value_parser = listen_address)]
     pub rtsp: SocketAddr,
+
+    /// Address where viewers connect by RTSP over TLS: rtsps://HOST:PORT/NAME, with RTP on the same connection. Needs --tls-cert
+    /// and --tls-key, with which feeds come over HTTPS. Without it there is no RTSP over TLS.
+    #[arg(long, env = "XR_RTSPS", value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub rtsps: Option<SocketAddr>,
 
     /// UDP address where viewers connect by RTP over QUIC: roq://HOST:PORT/NAME. Without it there is no QUIC.
     #[arg(long, env = "XR_QUIC", value_name = "ADDR:PORT", value_parser = listen_address)]
@@ -123,7 +139,7 @@ pub struct Args {
     )]
     pub max_viewers_per_peer: u32,
 
-    /// Connections at a time, on each of the two ports.
+    /// Connections at a time to the port of the feeds, and as many to those for RTSP together.
     #[arg(
         long,
         env = "XR_MAX_CONNECTIONS",
@@ -246,7 +262,6 @@ impl FromStr for PortRange {
 }
 
 impl Args {
-    /// Checks what clap does not.
     /// The token that every feed must carry, if there is one.
     pub fn feed_token(&self) -> Result<Option<Secret>, ConfigError> {
         let read =
@@ -254,7 +269,9 @@ impl Args {
         self.feed_token_file.as_ref().map(read).transpose()
     }
 
+    /// Checks what clap does not.
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_rtsps()?;
         let least = [
             ("--max-feeds (XR_MAX_FEEDS)", self.max_feeds as u64, 1),
             (
@@ -289,6 +306,18 @@ impl Args {
         }
         Ok(())
     }
+
+    fn check_rtsps(&self) -> Result<(), ConfigError> {
+        match self.rtsps {
+            Some(address) if self.tls.tls_cert.is_none() => Err(ConfigError::new(
+                RTSPS_ORIGIN,
+                address.to_string(),
+                "RTSP over TLS needs a certificate, and there is none",
+                "Give --tls-cert (XR_TLS_CERT) and --tls-key (XR_TLS_KEY), with which feeds come over HTTPS too, or leave this out.",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -315,6 +344,19 @@ mod tests {
             text.contains("--stall-ms") && text.contains("at least 100"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn rtsps_needs_a_certificate() {
+        let words = ["xr-streamer", "--rtsps", "127.0.0.1:0"];
+        let args = Args::try_parse_from(words).unwrap();
+        let text = args.check().unwrap_err().to_string();
+        for part in ["--rtsps", "127.0.0.1:0", "Give --tls-cert"] {
+            assert!(text.contains(part), "{text}");
+        }
+        let certificate = ["--tls-cert", "a", "--tls-key", "b"];
+        let args = Args::try_parse_from(words.iter().chain(&certificate)).unwrap();
+        args.check().unwrap();
     }
 
     #[test]

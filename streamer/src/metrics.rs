@@ -75,6 +75,8 @@ pub enum Dropped {
     endless,
     /// The peer did not speak RTSP.
     nonsense,
+    /// The peer and the port for RTSP over TLS came to no handshake.
+    handshake,
     /// There were too many connections.
     crowded,
 }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -12,56 +13,26 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::server::Server;
+use super::beginning::{BAD_REQUEST, FIRST_BYTES, begins_rtsp};
+use super::connection::Caller;
+use super::server::{Counted, Server};
+use super::tls::Tls;
 use crate::metrics::Dropped;
 use service::Shutdown;
-
-/// How long a connection may be silent at first.
-const FIRST_BYTES: Duration = Duration::from_secs(10);
-
-/// What begins every request of RTSP 1.0 (RFC 2326 section 6.1), and the answers that a client may send.
-const BEGINNINGS: [&[u8]; 12] = [
-    b"OPTIONS ",
-    b"DESCRIBE ",
-    b"SETUP ",
-    b"PLAY ",
-    b"PAUSE ",
-    b"TEARDOWN ",
-    b"GET_PARAMETER ",
-    b"SET_PARAMETER ",
-    b"ANNOUNCE ",
-    b"RECORD ",
-    b"REDIRECT ",
-    b"RTSP/",
-];
-
-/// Whether `bytes` can be the beginning of an RTSP message; none if there are too few to say.
-fn begins_rtsp(bytes: &[u8]) -> Option<bool> {
-    if BEGINNINGS
-        .iter()
-        .any(|beginning| bytes.starts_with(beginning))
-    {
-        return Some(true);
-    }
-    let possible = BEGINNINGS
-        .iter()
-        .any(|beginning| beginning.starts_with(bytes));
-    if possible { None } else { Some(false) }
-}
 
 /// Connections that have not said anything yet, oldest first.
 #[derive(Debug, Default)]
 struct Silent(Mutex<VecDeque<(u64, CancellationToken)>>);
 
 impl Silent {
-    fn add(&self, id: u64) -> CancellationToken {
+    fn add(self: &Arc<Self>, id: u64) -> Silence {
         let evicted = CancellationToken::new();
         self.0.lock().push_back((id, evicted.clone()));
-        evicted
-    }
-
-    fn remove(&self, id: u64) {
-        self.0.lock().retain(|(kept, _)| *kept != id);
+        Silence {
+            id,
+            evicted,
+            of: Arc::clone(self),
+        }
     }
 
     fn evict_oldest(&self) -> bool {
@@ -70,68 +41,135 @@ impl Silent {
     }
 }
 
-/// Accepts connections on `listener` until `shutdown` fires, at most `limit` at a time. When it returns none is on its way
-/// to the server any more.
-pub async fn run(listener: TcpListener, server: Server, limit: usize, shutdown: Shutdown) {
-    let silent = Arc::new(Silent::default());
-    let arriving = TaskTracker::new();
-    for id in 0_u64.. {
-        let accepted = tokio::select! {
-            () = shutdown.fired() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let crowded = server.connections() >= limit;
-                if crowded {
-                    server.metrics().drop_connection(Dropped::crowded);
-                    if !silent.evict_oldest() && !server.make_room(Instant::now()) {
-                        tracing::warn!(%peer, limit, "RTSP connection refused: all are in use; raise --max-connections");
-                        continue;
-                    }
-                }
-                let evicted = silent.add(id);
-                let counted = server.count_connection(id);
-                let (silent, server, shutdown) =
-                    (Arc::clone(&silent), server.clone(), shutdown.clone());
-                arriving.spawn(async move {
-                    tokio::select! {
-                        () = shutdown.fired() => {}
-                        () = evicted.cancelled() => {}
-                        () = admit(stream, peer, counted, &server) => {}
-                    }
-                    silent.remove(id);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "an RTSP connection could not be accepted");
-                // Out of file descriptors, most likely: the next attempt fails as well until some are closed.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+/// One that has not said anything, until it is dropped.
+struct Silence {
+    id: u64,
+    evicted: CancellationToken,
+    of: Arc<Silent>,
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        self.of.0.lock().retain(|(kept, _)| *kept != self.id);
+    }
+}
+
+/// How a port is spoken to.
+#[derive(Clone, Debug)]
+pub enum Wire {
+    /// RTSP as it is.
+    Plain,
+    /// RTSP over TLS.
+    Tls(Tls),
+}
+
+/// What arrives at the ports for RTSP, which share one bound.
+#[derive(Debug)]
+pub struct Arrivals {
+    server: Server,
+    limit: usize,
+    silent: Arc<Silent>,
+    numbers: AtomicU64,
+}
+
+impl Arrivals {
+    /// Connections on their way to `server`, which has at most `limit` at a time.
+    pub fn new(server: Server, limit: usize) -> Self {
+        Self {
+            server,
+            limit,
+            silent: Arc::default(),
+            numbers: AtomicU64::new(0),
         }
     }
-    arriving.close();
-    arriving.wait().await;
+
+    /// Accepts connections on `listener` until `shutdown` fires. When it returns none is on its way to the server any more.
+    pub(super) async fn accept(&self, listener: TcpListener, wire: Wire, shutdown: &Shutdown) {
+        let arriving = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                () = shutdown.fired() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    if let Some(admission) = self.receive(stream, peer, &wire) {
+                        let shutdown = shutdown.clone();
+                        arriving.spawn(async move {
+                            tokio::select! {
+                                () = shutdown.fired() => {}
+                                () = admission => {}
+                            }
+                        });
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an RTSP connection could not be accepted");
+                    // Out of file descriptors, most likely: the next attempt fails as well until some are closed.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        arriving.close();
+        arriving.wait().await;
+    }
+
+    /// What is to be done for a new connection, if there is room for it.
+    fn receive(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        wire: &Wire,
+    ) -> Option<impl Future<Output = ()> + use<>> {
+        let (server, limit) = (self.server.clone(), self.limit);
+        if server.connections() >= limit {
+            server.metrics().drop_connection(Dropped::crowded);
+            if !self.silent.evict_oldest() && !server.make_room(Instant::now()) {
+                tracing::warn!(%peer, limit, "RTSP connection refused: all are in use; raise --max-connections");
+                return None;
+            }
+        }
+        let id = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let silence = self.silent.add(id);
+        let counted = server.count_connection(id);
+        let wire = wire.clone();
+        Some(async move {
+            tokio::select! {
+                () = silence.evicted.cancelled() => {}
+                () = admit(&wire, stream, peer, counted, &server) => {}
+            }
+        })
+    }
 }
 
 async fn admit(
-    mut stream: TcpStream,
+    wire: &Wire,
+    stream: TcpStream,
     peer: SocketAddr,
-    counted: super::server::Counted,
+    counted: Counted,
     server: &Server,
 ) {
+    match wire {
+        Wire::Plain => admit_plain(stream, peer, counted, server).await,
+        Wire::Tls(tls) => tls.admit(stream, peer, counted, server).await,
+    }
+}
+
+async fn admit_plain(mut stream: TcpStream, peer: SocketAddr, counted: Counted, server: &Server) {
     match tokio::time::timeout(FIRST_BYTES, first_bytes(&stream)).await {
         Ok(Ok(true)) => {
-            if let Err(error) = server.hand_over(stream, peer, counted) {
+            let caller = Caller {
+                peer,
+                is_encrypted: false,
+            };
+            if let Err(error) = server.hand_over(stream, caller, counted) {
                 tracing::warn!(%peer, %error, "an RTSP connection could not be handed to the server");
             }
         }
         Ok(Ok(false)) => {
             server.metrics().drop_connection(Dropped::nonsense);
             tracing::debug!(%peer, "a connection to the RTSP port does not speak RTSP");
-            let _ = stream
-                .write_all(b"RTSP/1.0 400 Bad Request\r\nConnection: close\r\n\r\n")
-                .await;
+            let _ = stream.write_all(BAD_REQUEST).await;
         }
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "an RTSP connection ended before it began");
@@ -157,26 +195,5 @@ async fn first_bytes(stream: &TcpStream) -> std::io::Result<bool> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         seen = length;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rtsp_is_told_from_the_rest() {
-        assert_eq!(begins_rtsp(b"OPTIONS rtsp://x/"), Some(true));
-        assert_eq!(begins_rtsp(b"RTSP/1.0 200 OK"), Some(true));
-        assert_eq!(begins_rtsp(b"DESC"), None);
-        for foreign in [
-            &b"GET / HTTP/1.1"[..],
-            b"\x16\x03\x01",
-            b"\0\0\0\0",
-            b"options x",
-            b"$\0\0\x04",
-        ] {
-            assert_eq!(begins_rtsp(foreign), Some(false), "{foreign:?}");
-        }
     }
 }

@@ -29,11 +29,20 @@ const REQUEST_BYTES: u64 = 64 * 1024;
 /// What a viewer may send each second beside requests: its RTCP, over TCP.
 const RTCP_BYTES_PER_SECOND: u64 = 8 * 1024;
 
+/// Whose connection it is, and how it is reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    /// The peer's own address, whatever the socket's other end is.
+    pub(super) peer: SocketAddr,
+    /// TLS lies between the peer and the socket.
+    pub(super) is_encrypted: bool,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     twin: TcpStream,
-    peer: Option<SocketAddr>,
+    caller: Caller,
     meter: Meter,
     sessions: Sessions,
     begun: Instant,
@@ -46,12 +55,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Watches the connection of which `twin` is a duplicate, from `now` on.
-    pub(super) fn new(twin: TcpStream, now: Instant) -> Self {
-        let peer = twin.peer_addr().ok();
+    /// Watches the connection of `caller`, of which `twin` is a duplicate, from `now` on.
+    pub(super) fn new(twin: TcpStream, caller: Caller, now: Instant) -> Self {
         Self {
             twin,
-            peer,
+            caller,
             meter: Meter::default(),
             sessions: Sessions::default(),
             begun: now,
@@ -81,13 +89,18 @@ impl Connection {
     }
 
     /// The address of the connection's peer.
-    pub(super) const fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+    pub(super) const fn peer(&self) -> SocketAddr {
+        self.caller.peer
+    }
+
+    /// Whether nobody on the way can read it.
+    pub(super) const fn is_encrypted(&self) -> bool {
+        self.caller.is_encrypted
     }
 
     /// The address of its peer, alike for IPv4 however the socket calls it.
-    pub(super) fn host(&self) -> Option<IpAddr> {
-        self.peer.map(|peer| peer.ip().to_canonical())
+    pub(super) fn host(&self) -> IpAddr {
+        self.caller.peer.ip().to_canonical()
     }
 
     /// Notes that a whole request came at `now`.
@@ -258,9 +271,13 @@ mod tests {
     fn connected() -> (TcpStream, Connection, Instant) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let peer = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
-        let (stream, _) = listener.accept().expect("it is there");
+        let (stream, from) = listener.accept().expect("it is there");
+        let caller = Caller {
+            peer: from,
+            is_encrypted: false,
+        };
         let now = Instant::now();
-        (peer, Connection::new(stream, now), now)
+        (peer, Connection::new(stream, caller, now), now)
     }
 
     #[test]

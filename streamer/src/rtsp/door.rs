@@ -26,10 +26,11 @@ glib::wrapper! {
 
 impl Door {
     /// The door of one connection; `owns` tells whether a session was begun over that connection.
-    pub fn new(owns: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+    pub fn new(is_encrypted: bool, owns: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         let door: Self = glib::Object::new();
         // A new object has none yet.
         let _ = door.imp().owns.set(Owns(Box::new(owns)));
+        let _ = door.imp().is_encrypted.set(is_encrypted);
         door
     }
 
@@ -78,7 +79,12 @@ struct Request {
 }
 
 impl Request {
-    fn of(context: &RTSPContext, is_foreign: bool) -> Self {
+    fn of(context: &RTSPContext, is_foreign: bool, is_encrypted: bool) -> Self {
+        // Packets on UDP would be there for everybody on the way to read.
+        let is_misdirected = |offers: String| {
+            transport::rtcp_port(&offers).is_err()
+                || (is_encrypted && !transport::offers_tcp_only(&offers))
+        };
         Self {
             method: method(context),
             session: match context.session() {
@@ -87,8 +93,7 @@ impl Request {
                 Some(_) => Session::Own,
             },
             has_keys: header(context, RTSPHeaderField::Keymgmt).is_some(),
-            is_misdirected: header(context, RTSPHeaderField::Transport)
-                .is_some_and(|offers| transport::rtcp_port(&offers).is_err()),
+            is_misdirected: header(context, RTSPHeaderField::Transport).is_some_and(is_misdirected),
         }
     }
 
@@ -125,6 +130,7 @@ enum Session {
 #[derive(Debug, Default)]
 pub struct Inner {
     owns: OnceLock<Owns>,
+    is_encrypted: OnceLock<bool>,
 }
 
 #[glib::object_subclass]
@@ -143,7 +149,8 @@ impl RTSPAuthImpl for Inner {
                 return false;
             };
             let is_foreign = self.obj().is_foreign(client, context);
-            let Some(status) = Request::of(context, is_foreign).refusal() else {
+            let is_encrypted = self.is_encrypted.get().copied().unwrap_or_default();
+            let Some(status) = Request::of(context, is_foreign, is_encrypted).refusal() else {
                 return true;
             };
             if let Some(answer) = context.response() {

@@ -5,17 +5,25 @@
 //!                                                    |
 //!                                                    +-----> appsink        one for all viewers on TCP, behind a backlog
 //! ```
+//!
+//! A connection comes to one of the [`ports`], waits in [`accept`] until it has begun like RTSP, behind [`tls`] where the port
+//! speaks that, and belongs to [`server`] from then on.
 
 pub mod accept;
 mod backlog;
+mod beginning;
 mod connection;
 pub mod current;
 mod departed;
 mod door;
 pub mod factory;
+mod loopback;
+mod place;
+pub mod ports;
 pub mod rtcp;
 pub mod server;
 pub mod slow;
 pub mod source;
+pub mod tls;
 pub mod transport;
 pub mod viewers;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ use gstreamer_rtsp_server::prelude::*;
 use parking_lot::Mutex;
 use settings::Transport;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::sync::watch;
 
-use super::connection::{Connection, Sessions};
+use super::connection::{Caller, Connection, Sessions};
 use super::current::Current;
 use super::departed::Departed;
 use super::door::{self, Door};
 use super::factory::{FeedFactory, Options};
+use super::place::{Place, Places};
 use super::transport;
 use super::viewers::Viewers;
 use crate::feed::Feed;
@@ -66,7 +66,7 @@ struct Inner {
     metrics: Metrics,
     options: Options,
     bounds: Bounds,
-    open: watch::Sender<usize>,
+    places: Places,
     /// The connection that is being handed over: the server announces a client without saying which.
     arriving: Mutex<Option<Arriving>>,
     handing_over: Mutex<()>,
@@ -82,6 +82,7 @@ struct Inner {
 #[derive(Debug)]
 struct Arriving {
     counted: Counted,
+    caller: Caller,
     twin: TcpStream,
 }
 
@@ -90,6 +91,14 @@ struct Arriving {
 pub struct Counted {
     id: u64,
     server: Server,
+    place: Place,
+}
+
+impl Counted {
+    /// The connection's place, for whoever copies between it and its peer: it is taken until both let go of it.
+    pub(super) fn place(&self) -> Place {
+        self.place.clone()
+    }
 }
 
 impl Drop for Counted {
@@ -105,8 +114,7 @@ impl Drop for Counted {
         if let Some(feed) = inner.viewers.close(self.id) {
             inner.wake_sender(&feed);
         }
-        inner.metrics.connections.dec();
-        inner.open.send_modify(|open| *open -= 1);
+        self.place.end();
     }
 }
 
@@ -129,6 +137,7 @@ impl Server {
         rtsp.set_mount_points(Some(&mounts));
         rtsp.set_thread_pool(Some(&threads));
         rtsp.set_content_length_limit(MAX_CONTENT_BYTES);
+        let places = Places::new(metrics.connections.clone());
         let server = Self(Arc::new(Inner {
             rtsp,
             pool,
@@ -138,7 +147,7 @@ impl Server {
             metrics,
             options,
             bounds,
-            open: watch::Sender::new(0),
+            places,
             arriving: Mutex::default(),
             handing_over: Mutex::default(),
             medias: Mutex::default(),
@@ -152,7 +161,7 @@ impl Server {
 
     /// Connections that are open.
     pub fn connections(&self) -> usize {
-        *self.0.open.borrow()
+        self.0.places.taken()
     }
 
     pub fn metrics(&self) -> &Metrics {
@@ -160,19 +169,18 @@ impl Server {
     }
 
     pub fn count_connection(&self, id: u64) -> Counted {
-        self.0.open.send_modify(|open| *open += 1);
-        self.0.metrics.connections.inc();
         Counted {
             id,
             server: self.clone(),
+            place: self.0.places.take(),
         }
     }
 
-    /// Gives a connection to the server.
-    pub fn hand_over(
+    /// Gives the connection of `caller` to the server.
+    pub(super) fn hand_over(
         &self,
         stream: tokio::net::TcpStream,
-        peer: SocketAddr,
+        caller: Caller,
         counted: Counted,
     ) -> anyhow::Result<()> {
         let stream = stream.into_std().context("taking the socket")?;
@@ -180,18 +188,20 @@ impl Server {
         let twin = stream.try_clone().context("doubling the socket")?;
         let socket = gio::Socket::from_fd(OwnedFd::from(stream)).context("wrapping the socket")?;
         let _one_at_a_time = self.0.handing_over.lock();
-        *self.0.arriving.lock() = Some(Arriving { counted, twin });
-        let handed = self.0.rtsp.transfer_connection(
-            socket,
-            &peer.ip().to_string(),
-            i32::from(peer.port()),
-            None,
-        );
+        let (address, port) = (caller.peer.ip().to_string(), caller.peer.port());
+        *self.0.arriving.lock() = Some(Arriving {
+            counted,
+            caller,
+            twin,
+        });
+        let rtsp = &self.0.rtsp;
+        let handed = rtsp.transfer_connection(socket, &address, i32::from(port), None);
         self.0.arriving.lock().take();
         handed.context("starting the RTSP connection")
     }
 
-    fn tune(&self, stream: &TcpStream) -> std::io::Result<()> {
+    /// Sets up the socket of a connection: bounded buffers, no delay, and an end where its peer has vanished.
+    pub(super) fn tune(&self, stream: &impl AsFd) -> std::io::Result<()> {
         let socket = SockRef::from(stream);
         socket.set_tcp_nodelay(true)?;
         socket.set_send_buffer_size(TCP_SEND_BUFFER_BYTES)?;
@@ -266,7 +276,7 @@ impl Server {
             if let Some(reason) = connection.overdue(now, self.0.bounds.slow) {
                 self.0.metrics.drop_connection(reason);
                 let peer = connection.peer();
-                tracing::warn!(?peer, ?reason, "an RTSP connection is dropped");
+                tracing::warn!(%peer, ?reason, "an RTSP connection is dropped");
                 connection.hang_up();
             }
         }
@@ -277,8 +287,7 @@ impl Server {
         for connection in self.0.connections.lock().values_mut() {
             connection.hang_up();
         }
-        // The sender is in `self`.
-        let _ = self.0.open.subscribe().wait_for(|open| *open == 0).await;
+        self.0.places.all_free().await;
     }
 
     fn connect(&self) {
@@ -304,10 +313,8 @@ impl Server {
 
     fn welcome(&self, client: &gst_rtsp_server::RTSPClient, arriving: Arriving) {
         let id = arriving.counted.id;
-        self.0
-            .connections
-            .lock()
-            .insert(id, Connection::new(arriving.twin, Instant::now()));
+        let connection = Connection::new(arriving.twin, arriving.caller, Instant::now());
+        self.0.connections.lock().insert(id, connection);
         door::close_tunnels(client);
         self.guard(client, id);
         self.listen(client, id);
@@ -358,7 +365,8 @@ impl Server {
     /// Refuses what no viewer needs, and sessions of other connections, to connection `id`.
     fn guard(&self, client: &gst_rtsp_server::RTSPClient, id: u64) {
         let weak = Arc::downgrade(&self.0);
-        let door = Door::new(move |session| {
+        let is_encrypted = self.0.has(id, Connection::is_encrypted);
+        let door = Door::new(is_encrypted, move |session| {
             weak.upgrade().is_some_and(|inner| {
                 let mut connections = inner.connections.lock();
                 let connection = connections.get_mut(&id);
@@ -442,7 +450,7 @@ impl Inner {
         let session = context.session().and_then(RTSPSessionExt::sessionid);
         let offers = door::header(context, RTSPHeaderField::Transport);
         let port = offers.and_then(|offers| transport::rtcp_port(&offers).ok()?);
-        let host = self.connections.lock().get(&id).and_then(Connection::host);
+        let host = self.connections.lock().get(&id).map(Connection::host);
         if let (Some(session), Some(port), Some(host)) = (session, port, host) {
             self.viewers
                 .reports_from(session.to_string(), SocketAddr::new(host, port));

@@ -49,10 +49,17 @@ pub fn rtcp_port(header: &str) -> Result<Option<u16>, Unusable> {
 
 /// Whether `header` offers packets that are interleaved with the connection's requests.
 pub fn offers_tcp(header: &str) -> bool {
-    header.split(',').any(|offer| {
-        let protocol = offer.split(';').next().unwrap_or_default().trim();
-        protocol.eq_ignore_ascii_case("RTP/AVP/TCP")
-    })
+    header.split(',').any(is_tcp)
+}
+
+/// Whether `header` offers nothing else.
+pub fn offers_tcp_only(header: &str) -> bool {
+    header.split(',').all(is_tcp)
+}
+
+fn is_tcp(offer: &str) -> bool {
+    let protocol = offer.split(';').next().unwrap_or_default().trim();
+    protocol.eq_ignore_ascii_case("RTP/AVP/TCP")
 }
 
 /// Two numbers, `4-5`, or the one and its successor, `4`.
@@ -100,6 +107,22 @@ mod tests {
             "RTP/AVP;unicast;client_port=6000-6001, rtp/avp/tcp"
         ));
         assert!(!offers_tcp("RTP/AVP;unicast;client_port=6000-6001"));
+    }
+
+    #[test]
+    fn an_offer_of_anything_else_is_seen_too() {
+        assert!(offers_tcp_only("RTP/AVP/TCP;unicast;interleaved=0-1"));
+        assert!(offers_tcp_only("rtp/avp/tcp , RTP/AVP/TCP;interleaved=2-3"));
+        for other in [
+            "",
+            "RTP/AVP;unicast;client_port=6000-6001",
+            "RTP/AVP/TCP;unicast,RTP/AVP/UDP;unicast;client_port=6000-6001",
+            "RTP/AVP;multicast",
+            "RTP/AVP/TCP;unicast,",
+            "RTP/SAVP;unicast;interleaved=0-1",
+        ] {
+            assert!(!offers_tcp_only(other), "{other}");
+        }
     }
 
     #[test]

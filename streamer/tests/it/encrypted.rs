@@ -20,7 +20,7 @@ const TOKEN: &str = "herring";
 const KEY: &[u8] = &[0x65, 0x88, 1];
 
 /// Writes an authority and a certificate of it for this machine's loopback.
-fn certify(folder: &Path) {
+pub(crate) fn certify(folder: &Path) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();

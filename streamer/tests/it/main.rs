@@ -10,6 +10,7 @@ mod feeding_quic;
 mod owning;
 mod refusing;
 mod relaying;
+mod rtsps;
 mod server;
 mod speaking;
 mod surviving;

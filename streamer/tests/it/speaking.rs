@@ -1,12 +1,12 @@
 //! RTSP spoken by hand, for what no well-behaved viewer would say.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A connection that speaks RTSP.
-pub(crate) struct Rtsp {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Rtsp<S = TcpStream> {
+    pub(crate) stream: S,
     address: SocketAddr,
     sequence: u32,
 }
@@ -23,6 +23,13 @@ impl Rtsp {
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
         let address = stream.peer_addr().unwrap();
+        Self::speaking(stream, address)
+    }
+}
+
+impl<S: Read + Write> Rtsp<S> {
+    /// Speaks over whatever leads to `address`.
+    pub(crate) fn speaking(stream: S, address: SocketAddr) -> Self {
         Self {
             stream,
             address,
@@ -83,6 +90,15 @@ impl Rtsp {
             }
         }
         String::from_utf8_lossy(&head).into_owned()
+    }
+
+    /// Reads the body that `head` announces.
+    pub(crate) fn skip_body(&mut self, head: &str) {
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Content-Length: "));
+        let length = length.map_or(0, |length| length.trim().parse().unwrap());
+        self.stream.read_exact(&mut vec![0; length]).unwrap();
     }
 
     /// Sends a packet of RTCP on the channel for it.

@@ -278,7 +278,7 @@ fn connections_of_one_host_do_not_push_out_those_of_another() {
     drop(crowd);
 }
 
-fn connect_from(host: [u8; 4], to: SocketAddr) -> TcpStream {
+pub(crate) fn connect_from(host: [u8; 4], to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((host, 0)).into()).unwrap();
     socket.connect(&to.into()).unwrap();
