@@ -57,7 +57,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// Runs the streamer until `shutdown` fires.
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     args.check()?;
-    let token = args.feed_token()?;
+    let (token, credentials) = (args.feed_token()?, args.credentials()?);
     let tls = args.tls.server()?;
     let each = match args.rtsps {
         None => DESCRIPTORS_EACH,
@@ -90,6 +90,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         metrics.clone(),
         options(&args),
         bounds(&args),
+        credentials,
     );
     let (opened, names) = mpsc::unbounded_channel();
     let ingest = Ingest {

@@ -12,6 +12,8 @@ use service::tls::TlsArgs;
 use service::{ConfigError, Secret};
 use settings::StreamerSettings;
 
+use crate::rtsp::credentials::Credentials;
+
 /// Where [`Args::http`] comes from, for messages.
 pub const HTTP_ORIGIN: &str = "--http (XR_HTTP)";
 
@@ -20,6 +22,9 @@ pub const RTSP_ORIGIN: &str = "--rtsp (XR_RTSP)";
 
 /// Where [`Args::rtsps`] comes from, for messages.
 pub const RTSPS_ORIGIN: &str = "--rtsps (XR_RTSPS)";
+
+/// Where [`Args::viewers_file`] comes from, for messages.
+const VIEWERS_ORIGIN: &str = "--viewers-file (XR_VIEWERS_FILE)";
 
 /// Where [`Args::quic`] comes from, for messages.
 pub const QUIC_ORIGIN: &str = "--quic (XR_QUIC)";
@@ -37,6 +42,7 @@ Examples:
                                                      feeds over HTTPS only, from whoever has the token
   xr-streamer --tls-cert tls.crt --tls-key tls.key --rtsps 0.0.0.0:322
                                                      viewers over TLS too: rtsps://HOST/NAME; feeds over HTTPS only
+  xr-streamer --viewers-file viewers                 viewers only with a name and a password of the file
 
 A feed, ours or any:
   xr-renderer --source test --feed http://HOST:8080/feeds/room --size 1280x720 --fps 60 --bitrate 6M
@@ -46,6 +52,7 @@ A viewer, ours or any:
   xr-client --url rtsp://HOST:8554/room
   ffplay rtsp://HOST:8554/room
   ffplay rtsps://HOST/room
+  ffplay rtsp://NAME:PASSWORD@HOST:8554/room
   xr-client --url roq://HOST:8555/room --quic-pin PIN
 
 Limits. Each name costs some kilobytes, each connection up to 64 kB, each viewer on TCP up to 1 MB of the system's send
@@ -198,6 +205,16 @@ pub struct Args {
     )]
     pub feed_token_file: Option<PathBuf>,
 
+    /// File with a line NAME:PASSWORD for each who may view over RTSP, with or without TLS; players are asked by Digest.
+    /// Without it anybody may who can reach the ports. Not with --quic, where nobody is asked.
+    #[arg(
+        long,
+        env = "XR_VIEWERS_FILE",
+        value_name = "PATH",
+        help_heading = "Limits"
+    )]
+    pub viewers_file: Option<PathBuf>,
+
     /// Arguments of every program.
     #[command(flatten)]
     pub common: Common,
@@ -269,9 +286,16 @@ impl Args {
         self.feed_token_file.as_ref().map(read).transpose()
     }
 
+    /// Who may view, if not everybody may.
+    pub fn credentials(&self) -> Result<Option<Credentials>, ConfigError> {
+        let read = |path: &PathBuf| Credentials::from_file(path, VIEWERS_ORIGIN);
+        self.viewers_file.as_ref().map(read).transpose()
+    }
+
     /// Checks what clap does not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_rtsps()?;
+        self.check_viewers()?;
         let least = [
             ("--max-feeds (XR_MAX_FEEDS)", self.max_feeds as u64, 1),
             (
@@ -318,6 +342,20 @@ impl Args {
             _ => Ok(()),
         }
     }
+
+    fn check_viewers(&self) -> Result<(), ConfigError> {
+        match (&self.viewers_file, self.quic) {
+            (Some(path), Some(address)) => Err(ConfigError::new(
+                VIEWERS_ORIGIN,
+                path.display().to_string(),
+                format!(
+                    "viewers over QUIC are not asked for a password, and {QUIC_ORIGIN} is {address}: whoever reaches that could watch"
+                ),
+                "Leave out --quic, or leave out this and let a network policy or a firewall decide who reaches the ports.",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -356,6 +394,18 @@ mod tests {
         }
         let certificate = ["--tls-cert", "a", "--tls-key", "b"];
         let args = Args::try_parse_from(words.iter().chain(&certificate)).unwrap();
+        args.check().unwrap();
+    }
+
+    #[test]
+    fn passwords_and_quic_exclude_each_other() {
+        let words = ["xr-streamer", "--viewers-file", "who", "--quic", "[::]:1"];
+        let args = Args::try_parse_from(words).unwrap();
+        let text = args.check().unwrap_err().to_string();
+        for part in ["--viewers-file", "\"who\"", "[::]:1", "Leave out --quic"] {
+            assert!(text.contains(part), "{text}");
+        }
+        let args = Args::try_parse_from(&words[..3]).unwrap();
         args.check().unwrap();
     }
 

@@ -77,8 +77,26 @@ pub enum Dropped {
     nonsense,
     /// The peer and the port for RTSP over TLS came to no handshake.
     handshake,
+    /// The peer asked for more than it has a password for, again and again.
+    denied,
     /// There were too many connections.
     crowded,
+}
+
+/// A label that says why a viewer was not let in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeniedLabel {
+    reason: Denied,
+}
+
+/// Why a request of a viewer was refused where viewers need a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(non_camel_case_types, reason = "the label's value is the word itself")]
+pub enum Denied {
+    /// It came without any, as the first one of every player does.
+    missing,
+    /// Its name or its password is none of those that may view.
+    wrong,
 }
 
 /// A label that says why RTCP was dropped.
@@ -111,6 +129,7 @@ pub struct Metrics {
     begun: Family<TransportLabel, Counter>,
     refused: Family<RefusalLabel, Counter>,
     dropped: Family<DropLabel, Counter>,
+    denied: Family<DeniedLabel, Counter>,
     rtcp_dropped: Family<RtcpLabel, Counter>,
     /// Counters of each name.
     pub names: Families,
@@ -163,6 +182,11 @@ impl Metrics {
             all.dropped.clone(),
         );
         registry.register(
+            "denied_requests",
+            "RTSP requests refused for want of a password, by reason",
+            all.denied.clone(),
+        );
+        registry.register(
             "rtcp_dropped",
             "RTCP packets that were not believed, by reason",
             all.rtcp_dropped.clone(),
@@ -201,6 +225,11 @@ impl Metrics {
     /// The streamer ended an RTSP connection.
     pub fn drop_connection(&self, reason: Dropped) {
         self.dropped.get_or_create(&DropLabel { reason }).inc();
+    }
+
+    /// A viewer's request was refused for want of a password.
+    pub fn deny_viewer(&self, reason: Denied) {
+        self.denied.get_or_create(&DeniedLabel { reason }).inc();
     }
 
     /// An RTCP packet was not believed.

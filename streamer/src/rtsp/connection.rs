@@ -22,6 +22,9 @@ const UNPLAYED: Duration = Duration::from_secs(10);
 /// Sessions that a connection may have.
 const SESSIONS: usize = 4;
 
+/// Requests of a connection that may lack the right password. A player has one or two, and whoever guesses begins anew.
+const DENIALS: u32 = 8;
+
 /// The most bytes of a request, and of what comes beside requests at the start: the server keeps every header of it, in
 /// sixteen times as much memory.
 const REQUEST_BYTES: u64 = 64 * 1024;
@@ -50,6 +53,8 @@ pub(super) struct Connection {
     heard: Option<(Instant, u64)>,
     /// A stream was set up whose packets are interleaved with this connection's requests.
     interleaved: bool,
+    /// Requests that were refused for want of a password.
+    denials: u32,
     /// The streamer has hung up on this connection.
     leaving: bool,
 }
@@ -65,6 +70,7 @@ impl Connection {
             begun: now,
             heard: None,
             interleaved: false,
+            denials: 0,
             leaving: false,
         }
     }
@@ -108,6 +114,12 @@ impl Connection {
         self.heard = Some((now, received_bytes(&self.twin).unwrap_or(0)));
     }
 
+    /// Notes that a request was refused for want of a password; whether another may be tried.
+    pub(super) const fn deny(&mut self) -> bool {
+        self.denials += 1;
+        self.denials < DENIALS
+    }
+
     /// Whether it is to be ended at `now`, and why. `patience` is for viewers on TCP that do not take their packets.
     pub(super) fn overdue(&mut self, now: Instant, patience: Duration) -> Option<Dropped> {
         if self.leaving {
@@ -126,6 +138,8 @@ impl Connection {
             Some(Dropped::slow)
         } else if received.saturating_sub(before) > REQUEST_BYTES + beside {
             Some(Dropped::endless)
+        } else if self.denials >= DENIALS {
+            Some(Dropped::denied)
         } else if self.heard.is_none() && waited >= FIRST_REQUEST {
             Some(Dropped::silent)
         } else if self.sessions.are_over(now) {
@@ -299,6 +313,16 @@ mod tests {
         );
         connection.sessions().begin("a".into(), later);
         assert_eq!(connection.dispensable(later), None);
+    }
+
+    #[test]
+    fn one_that_guesses_passwords_is_ended() {
+        let (_peer, mut connection, start) = connected();
+        let may_try_again = std::iter::repeat_with(|| connection.deny());
+        let tries = may_try_again.take_while(|again| *again).count();
+        assert_eq!(tries + 1, DENIALS as usize);
+        let ends = connection.overdue(start, Duration::MAX);
+        assert_eq!(ends, Some(Dropped::denied));
     }
 
     #[test]

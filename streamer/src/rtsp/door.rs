@@ -1,7 +1,8 @@
 //! Requests that the RTSP server would answer, and that no viewer needs, are refused before the server works on them.
 //!
-//! It asks for permission before each request; that is the one place that comes before everything else. Nothing is
-//! authenticated here.
+//! It asks for permission before each request; that is the one place that comes before everything else. Where viewers must
+//! show a password, they are asked for it here too, by the server's own Digest (RFC 2617): for whatever is not refused anyway,
+//! but for OPTIONS.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -17,20 +18,49 @@ use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::subclass::prelude::*;
 use gstreamer_rtsp_server::{RTSPClient, RTSPContext, RTSPFilterResult};
 
+use super::credentials::Credentials;
 use super::transport;
+use crate::metrics::Denied;
 
 glib::wrapper! {
     /// The RTSP server's hook that refuses a connection's requests before anything is done for them.
     pub struct Door(ObjectSubclass<Inner>) @extends gst_rtsp_server::RTSPAuth;
 }
 
+/// What a door asks of whoever watches its connection.
+pub trait Host: Send + Sync {
+    /// Whether `session`, by its id, was begun over the connection.
+    fn owns(&self, session: &str) -> bool;
+
+    /// Notes that a request was refused for want of a password; whether the peer may try again.
+    fn deny(&self, why: Denied) -> bool;
+}
+
+/// What holds for one connection.
+pub struct Terms {
+    /// Who watches it.
+    pub host: Box<dyn Host>,
+    /// TLS lies between the peer and the server.
+    pub is_encrypted: bool,
+    /// Who may view; anybody, if there are none.
+    pub credentials: Option<Credentials>,
+}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Terms")
+    }
+}
+
 impl Door {
-    /// The door of one connection; `owns` tells whether a session was begun over that connection.
-    pub fn new(is_encrypted: bool, owns: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+    /// The door of one connection.
+    pub fn new(terms: Terms) -> Self {
         let door: Self = glib::Object::new();
+        if terms.credentials.is_some() {
+            Credentials::ask(&door);
+        }
         // A new object has none yet.
-        let _ = door.imp().owns.set(Owns(Box::new(owns)));
-        let _ = door.imp().is_encrypted.set(is_encrypted);
+        let _ = door.imp().terms.set(terms);
         door
     }
 
@@ -40,10 +70,10 @@ impl Door {
         let Some(session) = context.session() else {
             return false;
         };
-        let owns = self.imp().owns.get();
+        let terms = self.imp().terms.get();
         let id = session.sessionid();
-        if let (Some(owns), Some(id)) = (owns, id)
-            && (owns.0)(&id)
+        if let (Some(terms), Some(id)) = (terms, id)
+            && terms.host.owns(&id)
         {
             return false;
         }
@@ -56,15 +86,6 @@ impl Door {
         };
         client.session_filter(Some(&mut forget));
         true
-    }
-}
-
-/// Tells whether a session, by its id, was begun over a connection.
-struct Owns(Box<dyn Fn(&str) -> bool + Send + Sync>);
-
-impl fmt::Debug for Owns {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Owns")
     }
 }
 
@@ -129,8 +150,9 @@ enum Session {
 
 #[derive(Debug, Default)]
 pub struct Inner {
-    owns: OnceLock<Owns>,
-    is_encrypted: OnceLock<bool>,
+    terms: OnceLock<Terms>,
+    /// Whether the object knows who may view: only a peer that shows a password costs it the names.
+    taught: OnceLock<()>,
 }
 
 #[glib::object_subclass]
@@ -145,22 +167,62 @@ impl ObjectImpl for Inner {}
 impl RTSPAuthImpl for Inner {
     fn check(&self, context: &RTSPContext, check: &glib::GString) -> bool {
         if check == gst_rtsp_server::RTSP_AUTH_CHECK_URL {
-            let Some(client) = context.client() else {
+            let (Some(client), Some(terms)) = (context.client(), self.terms.get()) else {
                 return false;
             };
             let is_foreign = self.obj().is_foreign(client, context);
-            let is_encrypted = self.is_encrypted.get().copied().unwrap_or_default();
-            let Some(status) = Request::of(context, is_foreign, is_encrypted).refusal() else {
-                return true;
-            };
-            if let Some(answer) = context.response() {
-                answer.init_response(status, context.request());
-                client.send_message(answer, None);
+            let request = Request::of(context, is_foreign, terms.is_encrypted);
+            if let Some(status) = request.refusal() {
+                answer(client, context, status, || ());
+                return false;
             }
-            return false;
+            return self.is_allowed(client, context, terms);
         }
         // Nobody chooses where multicast goes to.
         check != gst_rtsp_server::RTSP_AUTH_CHECK_TRANSPORT_CLIENT_SETTINGS
+    }
+}
+
+impl Inner {
+    /// Whether a request comes from somebody who may view, if that is asked for. Where it does not, it is answered.
+    fn is_allowed(&self, client: &RTSPClient, context: &RTSPContext, terms: &Terms) -> bool {
+        let Some(credentials) = &terms.credentials else {
+            return true;
+        };
+        // What can be asked for is no secret.
+        if method(context) == RTSPMethod::OPTIONS {
+            return true;
+        }
+        let shows_any = header(context, RTSPHeaderField::Authorization).is_some();
+        if shows_any {
+            self.taught.get_or_init(|| credentials.teach(&*self.obj()));
+            self.parent_authenticate(context);
+            if context.token().is_some() {
+                return true;
+            }
+        }
+        let why = if shows_any {
+            Denied::wrong
+        } else {
+            Denied::missing
+        };
+        if terms.host.deny(why) {
+            let challenge = || self.parent_generate_authenticate_header(context);
+            answer(client, context, RTSPStatusCode::Unauthorized, challenge);
+        } else {
+            // Each challenge is kept until its connection ends.
+            answer(client, context, RTSPStatusCode::Forbidden, || ());
+        }
+        false
+    }
+}
+
+/// Answers a request with `status`, and with the headers that `add` puts to it.
+fn answer(client: &RTSPClient, context: &RTSPContext, status: RTSPStatusCode, add: impl FnOnce()) {
+    if let Some(answer) = context.response() {
+        answer.init_response(status, context.request());
+        add();
+        client.send_message(answer, None);
     }
 }
 

@@ -13,6 +13,7 @@ pub mod accept;
 mod backlog;
 mod beginning;
 mod connection;
+pub mod credentials;
 pub mod current;
 mod departed;
 mod door;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -15,9 +15,10 @@ use settings::Transport;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::connection::{Caller, Connection, Sessions};
+use super::credentials::Credentials;
 use super::current::Current;
 use super::departed::Departed;
-use super::door::{self, Door};
+use super::door::{self, Door, Host, Terms};
 use super::factory::{FeedFactory, Options};
 use super::place::{Place, Places};
 use super::transport;
@@ -25,7 +26,7 @@ use super::viewers::Viewers;
 use crate::feed::Feed;
 use crate::feed::name::FeedName;
 use crate::feed::table::Table;
-use crate::metrics::Metrics;
+use crate::metrics::{Denied, Metrics};
 
 /// Threads that talk to RTSP clients. One client may hold up others for as long as its media takes to start.
 const CLIENT_THREADS: i32 = 4;
@@ -66,6 +67,7 @@ struct Inner {
     metrics: Metrics,
     options: Options,
     bounds: Bounds,
+    credentials: Option<Credentials>,
     places: Places,
     /// The connection that is being handed over: the server announces a client without saying which.
     arriving: Mutex<Option<Arriving>>,
@@ -119,13 +121,14 @@ impl Drop for Counted {
 }
 
 impl Server {
-    /// A server without names and connections.
+    /// A server without names and connections. With `credentials` nobody else may view.
     pub fn new(
         table: Arc<Table>,
         viewers: Viewers,
         metrics: Metrics,
         options: Options,
         bounds: Bounds,
+        credentials: Option<Credentials>,
     ) -> Self {
         let rtsp = gst_rtsp_server::RTSPServer::new();
         let pool = gst_rtsp_server::RTSPSessionPool::new();
@@ -147,6 +150,7 @@ impl Server {
             metrics,
             options,
             bounds,
+            credentials,
             places,
             arriving: Mutex::default(),
             handing_over: Mutex::default(),
@@ -362,16 +366,13 @@ impl Server {
 }
 
 impl Server {
-    /// Refuses what no viewer needs, and sessions of other connections, to connection `id`.
+    /// Refuses what no viewer needs, sessions of other connections, and whoever may not view, to connection `id`.
     fn guard(&self, client: &gst_rtsp_server::RTSPClient, id: u64) {
-        let weak = Arc::downgrade(&self.0);
-        let is_encrypted = self.0.has(id, Connection::is_encrypted);
-        let door = Door::new(is_encrypted, move |session| {
-            weak.upgrade().is_some_and(|inner| {
-                let mut connections = inner.connections.lock();
-                let connection = connections.get_mut(&id);
-                connection.is_some_and(|connection| connection.sessions().has(session))
-            })
+        let server = Arc::downgrade(&self.0);
+        let door = Door::new(Terms {
+            host: Box::new(Watched { server, id }),
+            is_encrypted: self.0.has(id, Connection::is_encrypted),
+            credentials: self.0.credentials.clone(),
         });
         client.set_auth(Some(&door));
         // A client's answers are of no use to anybody, but the server notes the sessions that they name all the same.
@@ -403,6 +404,31 @@ impl Server {
         client.connect_pre_teardown_request(heard(never));
         client.connect_pre_get_parameter_request(heard(never));
         client.connect_pre_set_parameter_request(heard(never));
+    }
+}
+
+/// Connection `id`, as far as its door asks for it.
+struct Watched {
+    server: Weak<Inner>,
+    id: u64,
+}
+
+impl Host for Watched {
+    fn owns(&self, session: &str) -> bool {
+        self.server.upgrade().is_some_and(|server| {
+            let mut connections = server.connections.lock();
+            let connection = connections.get_mut(&self.id);
+            connection.is_some_and(|connection| connection.sessions().has(session))
+        })
+    }
+
+    fn deny(&self, why: Denied) -> bool {
+        self.server.upgrade().is_some_and(|server| {
+            server.metrics.deny_viewer(why);
+            let mut connections = server.connections.lock();
+            let connection = connections.get_mut(&self.id);
+            connection.is_some_and(Connection::deny)
+        })
     }
 }
 

@@ -37,12 +37,18 @@ impl<S: Read + Write> Rtsp<S> {
         }
     }
 
+    /// What a request for `path` is for.
+    pub(crate) fn uri(&self, path: &str) -> String {
+        format!("rtsp://{}/{path}", self.address)
+    }
+
     /// Sends a request and does not wait for the answer.
     pub(crate) fn tell(&mut self, method: &str, path: &str, headers: &[&str]) {
         self.sequence += 1;
         let mut request = format!(
-            "{method} rtsp://{}/{path} RTSP/1.0\r\nCSeq: {}\r\n",
-            self.address, self.sequence
+            "{method} {} RTSP/1.0\r\nCSeq: {}\r\n",
+            self.uri(path),
+            self.sequence
         );
         for header in headers {
             request.push_str(header);
