@@ -10,6 +10,8 @@ packages=(
     # to stream: encoder, decoder, RTP and RTSP elements
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
     gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp
+    # to play over TLS
+    glib-networking
     # to measure: OCR, and the reference pipeline with the font that it draws its clock in
     tesseract-ocr tesseract-ocr-eng ffmpeg fonts-dejavu-core
     # to build labs: rules, devices, tunnels, captures, real-time scheduling

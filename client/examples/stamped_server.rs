@@ -9,6 +9,7 @@
 )]
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use clap::Parser;
@@ -41,7 +42,19 @@ struct Args {
     /// Frames from one key frame to the next that nobody asked for.
     #[arg(long, default_value_t = 30)]
     gop: u32,
+    /// Serve whoever is this user only, by Digest.
+    #[arg(long, num_args = 2, value_names = ["USER", "PASSWORD"])]
+    user: Vec<String>,
+    /// Ask for the user by Basic.
+    #[arg(long, requires = "user")]
+    basic: bool,
+    /// Certificate chain and private key in PEM: it then speaks TLS only, at rtsps://127.0.0.1:PORT/test.
+    #[arg(long, num_args = 2, value_names = ["CHAIN", "KEY"])]
+    tls: Vec<PathBuf>,
 }
+
+/// What whoever may watch is called inside of the server.
+const ROLE: &str = "viewer";
 
 fn main() {
     let args = Args::parse();
@@ -81,13 +94,46 @@ fn main() {
             }
         });
     });
+    factory.add_role_from_structure(
+        &gst::Structure::builder(ROLE)
+            .field(gst_rtsp_server::RTSP_PERM_MEDIA_FACTORY_ACCESS, true)
+            .field(gst_rtsp_server::RTSP_PERM_MEDIA_FACTORY_CONSTRUCT, true)
+            .build(),
+    );
     let server = gst_rtsp_server::RTSPServer::new();
+    if !args.user.is_empty() || !args.tls.is_empty() {
+        server.set_auth(Some(&access(&args)));
+    }
     server.set_address("127.0.0.1");
     server.set_service(&args.port.to_string());
     server.mount_points().unwrap().add_factory("/test", factory);
     let _source = server.attach(None).unwrap();
     println!("listening on {}", server.bound_port());
     gst::glib::MainLoop::new(None, false).run();
+}
+
+/// Who may watch, and the certificate that the server shows.
+fn access(args: &Args) -> gst_rtsp_server::RTSPAuth {
+    let auth = gst_rtsp_server::RTSPAuth::new();
+    let mut viewer = gst_rtsp_server::RTSPToken::builder()
+        .field(gst_rtsp_server::RTSP_TOKEN_MEDIA_FACTORY_ROLE, ROLE)
+        .build();
+    match args.user.as_slice() {
+        [user, password] if args.basic => {
+            let basic = gst_rtsp_server::RTSPAuth::make_basic(user, password);
+            auth.add_basic(&basic, &viewer);
+        }
+        [user, password] => {
+            auth.set_supported_methods(gst_rtsp::RTSPAuthMethod::Digest);
+            auth.add_digest(user, password, &viewer);
+        }
+        _ => auth.set_default_token(Some(&mut viewer)),
+    }
+    if let [chain, key] = args.tls.as_slice() {
+        let certificate = gio::TlsCertificate::from_files(chain, key).unwrap();
+        auth.set_tls_certificate(Some(&certificate));
+    }
+    auth
 }
 
 /// Draws stamps in front of the encoder, and writes the key that each implies on the frame's packets.

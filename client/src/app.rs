@@ -26,6 +26,7 @@ use crate::session::{SessionContext, Settings};
 use crate::strips::Selection;
 use crate::summary::{FramesOut, Packets, Records, Summary};
 use crate::upload::Uploader;
+use crate::user::User;
 use crate::{frames, incoming, strips};
 
 /// Crossings kept for the collector: two a frame, some minutes.
@@ -44,8 +45,13 @@ const WRITERS: Duration = Duration::from_millis(2_300);
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let (started, origin) = (clock::now(), Instant::now());
     args.check()?;
+    // Once, because what it is read from may be a pipe.
+    let user = args.user()?;
     let uri: http::Uri = args.url.parse().context("the URL was checked")?;
     media::init()?;
+    if args.stream_has_tls() {
+        incoming::tls::believe(args.tls.tls_ca.as_deref())?;
+    }
     // What a machine lacks is said now, and not at the first frame.
     for factory in [
         "rtspsrc",
@@ -89,7 +95,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
             args.transports()?,
             Policy::behind(Duration::from_millis(args.tuning.latency_ms.into())),
         ),
-        settings: settings(&args, &uri, &metrics)?,
+        settings: settings(&args, &uri, &metrics, user)?,
         uri,
         context: SessionContext {
             player: player.clone(),
@@ -108,17 +114,22 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let driver = tokio::spawn(driver.run(stop.clone()));
     let waited_in_vain = wait(&args, &mut first_seen, started, &metrics, &shutdown).await;
     stop.begin();
-    driver.await.context("the driver of sessions failed")?;
+    let why = driver.await.context("the driver of sessions failed")?;
     let outputs = player.lock().take_outputs();
     writers.finish(outputs, &shutdown).await;
 
     let summary = sum_up(&args, &player, &metrics, *transport_seen.borrow(), started);
     print(&summary, args.json)?;
     ops.stop().await;
-    verdict(&args, &summary, waited_in_vain)
+    verdict(&args, &summary, waited_in_vain, why.as_deref())
 }
 
-fn settings(args: &Args, uri: &http::Uri, metrics: &Metrics) -> anyhow::Result<Settings> {
+fn settings(
+    args: &Args,
+    uri: &http::Uri,
+    metrics: &Metrics,
+    user: Option<User>,
+) -> anyhow::Result<Settings> {
     let mut decode = media::decode::Config::new(clock::now);
     decode.threads = args.tuning.decoder_threads;
     decode.thread_type = args.tuning.decoder_thread_type;
@@ -140,6 +151,7 @@ fn settings(args: &Args, uri: &http::Uri, metrics: &Metrics) -> anyhow::Result<S
             url: args.url.clone(),
             latency_ms: args.tuning.latency_ms,
             buffer_mode: args.tuning.buffer_mode,
+            user,
             quic,
         },
         decode,
@@ -323,7 +335,12 @@ fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
 }
 
 /// A measurement without a sample is no measurement. A service that was stopped before a frame came did nothing wrong.
-fn verdict(args: &Args, summary: &Summary, waited_in_vain: bool) -> anyhow::Result<()> {
+fn verdict(
+    args: &Args,
+    summary: &Summary,
+    waited_in_vain: bool,
+    why: Option<&str>,
+) -> anyhow::Result<()> {
     if args.duration.is_none() || summary.frames.counts.shown > 0 {
         return Ok(());
     }
@@ -340,8 +357,9 @@ fn verdict(args: &Args, summary: &Summary, waited_in_vain: bool) -> anyhow::Resu
     } else {
         String::new()
     };
+    let why = why.map_or_else(|| "; the log says why".to_owned(), |why| format!(": {why}"));
     anyhow::bail!(
-        "nothing was shown: no frame of {} came{waited}; the log says why",
+        "nothing was shown: no frame of {} came{waited}{why}",
         args.url
     )
 }

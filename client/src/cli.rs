@@ -9,11 +9,12 @@ use roq::args::{PeerArgs, WrongTrust};
 use roq::trust::Trust;
 use rustls::ClientConfig;
 use service::args::Common;
-use service::tls::CaArgs;
+use service::tls::{CA_ORIGIN, CaArgs, PemFile};
 use service::{ConfigError, TokenArgs};
 use settings::{ClientSettings, Span, Transport, address_without_password};
 
-use crate::link::{self, QUIC_SCHEME, SCHEMES};
+use crate::link::{self, QUIC_SCHEME, RTSPS_SCHEME, SCHEMES};
+use crate::user::{User, UserArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,6 +22,8 @@ Examples:
     xr-client --url rtsp://127.0.0.1:8554/demo --duration 30s
   Watch it in a window, over TCP:
     xr-client --url rtsp://127.0.0.1:8554/demo --transport tcp --sink window
+  From a server that asks who one is, over TLS, whose authority is not one of this system's:
+    xr-client --url rtsps://camera:322/live --user viewer --password-file password --tls-ca ca.crt
   Over QUIC, from a streamer started with --quic, whose line on stdout has the pin:
     xr-client --url roq://127.0.0.1:8555/demo --quic-pin 1b2c...
   Record every frame's times, and the strips that `xrbench ocr` reads:
@@ -33,21 +36,28 @@ Examples:
 The client waits for a stream that is not there yet, and comes back by itself when the streamer or its host does.
 Exit codes: 0 done, 1 nothing was shown or the start failed, 64 the command line is wrong.";
 
+const TLS_CA: &str = "PEM file of the authorities that may vouch for the server of an rtsps:// or https:// address; without it, those of \
+    this system";
+
 /// Plays a stream over RTSP or QUIC, stamps each frame as it is shown, and reports every frame.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "xr-client", version, after_help = EXAMPLES)]
 #[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9093")))]
+#[command(mut_arg("tls_ca", |arg| arg.help(TLS_CA)))]
 pub struct Args {
     #[command(flatten)]
     pub common: Common,
 
-    /// The stream to play, as `rtsp://HOST[:PORT]/NAME`, or `roq://HOST:PORT/NAME` for RTP over QUIC.
+    /// The stream to play, as `rtsp://HOST[:PORT]/NAME`, `rtsps://HOST[:PORT]/NAME` over TLS, or `roq://HOST:PORT/NAME` for RTP over QUIC.
     #[arg(long, env = "XR_URL", value_name = "URL")]
     pub url: String,
 
-    /// Transport of RTP; auto takes UDP, and TCP when no packet comes over UDP within a second, or QUIC's datagrams.
+    /// Transport of RTP; auto takes UDP, and TCP when no packet comes over UDP within a second, or TLS's TCP, or QUIC's datagrams.
     #[arg(long, env = "XR_TRANSPORT", value_enum, default_value = "auto")]
     pub transport: link::Choice,
+
+    #[command(flatten)]
+    pub user: UserArgs,
 
     #[command(flatten)]
     pub quic: PeerArgs,
@@ -164,6 +174,7 @@ impl Args {
         if let Some(collector) = &self.collector {
             check_collector(collector)?;
         }
+        self.check_authorities()?;
         self.collector_tls()?;
         if let Some(id) = &self.client_id {
             let sound = (1..=64).contains(&id.len())
@@ -197,22 +208,61 @@ impl Args {
 impl Args {
     /// The transports to try, in their order; an error where the one that was asked for does not go with the URL.
     pub fn transports(&self) -> Result<&'static [Transport], ConfigError> {
-        let scheme = self.url.split(':').next().unwrap_or_default();
-        self.transport.transports(scheme).ok_or_else(|| {
+        self.transport.transports(self.scheme()).ok_or_else(|| {
+            let remedy = if self.stream_has_tls() {
+                "Leave it out, or use tcp: RTP over UDP would not be encrypted."
+            } else {
+                "Leave it out, or use the streamer's other port."
+            };
             ConfigError::new(
                 "--transport (XR_TRANSPORT)",
                 format!("{:?} for {}", self.transport, self.url).to_lowercase(),
-                "rtsp:// is played over udp and tcp, and roq:// over quic-datagram and quic-stream",
-                "Leave it out, or use the streamer's other port.",
+                "rtsp:// is played over udp and tcp, rtsps:// over tcp, and roq:// over quic-datagram and quic-stream",
+                remedy,
             )
         })
     }
 
+    /// Who the client is to a server that asks; none where it does not say.
+    pub fn user(&self) -> Result<Option<User>, ConfigError> {
+        self.user.load(self.scheme())
+    }
+
     /// How the collector is reached over TLS; none where its address asks for none.
     pub fn collector_tls(&self) -> Result<Option<Arc<ClientConfig>>, ConfigError> {
+        if self.collector_has_tls() {
+            self.tls.client("https")
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn collector_has_tls(&self) -> bool {
         let collector = self.collector.as_deref().unwrap_or_default();
         let scheme = collector.split(':').next().unwrap_or_default();
-        self.tls.client(&scheme.to_ascii_lowercase())
+        scheme.eq_ignore_ascii_case("https")
+    }
+
+    /// Whether the stream comes over TLS of RTSP's.
+    pub fn stream_has_tls(&self) -> bool {
+        self.scheme() == RTSPS_SCHEME
+    }
+
+    /// That somebody shows a certificate for whom authorities could vouch, and that there are some in the file.
+    fn check_authorities(&self) -> Result<(), ConfigError> {
+        let Some(path) = &self.tls.tls_ca else {
+            return Ok(());
+        };
+        if !self.stream_has_tls() && !self.collector_has_tls() {
+            return Err(ConfigError::new(
+                CA_ORIGIN,
+                path.display().to_string(),
+                "it goes with an rtsps:// or an https:// address, and neither --url nor --collector is one",
+                "Write rtsps:// or https:// if the server has a certificate, or leave this out. roq:// has --quic-ca.",
+            ));
+        }
+        let origin = CA_ORIGIN;
+        PemFile { path, origin }.roots().map(drop)
     }
 
     /// Whom a stream over QUIC is taken from; none where the stream comes otherwise.
@@ -226,6 +276,11 @@ impl Args {
         };
         trust.map(Some).map_err(wrong)
     }
+
+    /// The scheme of the stream's address.
+    fn scheme(&self) -> &str {
+        self.url.split(':').next().unwrap_or_default()
+    }
 }
 
 fn check_stream(url: &str) -> Result<(), ConfigError> {
@@ -234,7 +289,7 @@ fn check_stream(url: &str) -> Result<(), ConfigError> {
             "--url (XR_URL)",
             address_without_password(url),
             why,
-            "Use rtsp://HOST:8554/NAME or roq://HOST:8555/NAME, with the feed's name from the renderer's --feed.",
+            "Use rtsp://HOST:8554/NAME, rtsps://HOST:322/NAME or roq://HOST:8555/NAME, with the feed's name from the renderer's --feed.",
         )
     };
     let uri: http::Uri = url
@@ -243,14 +298,17 @@ fn check_stream(url: &str) -> Result<(), ConfigError> {
     match uri.scheme_str() {
         Some(scheme) if SCHEMES.contains(&scheme) => {}
         Some(other) => {
-            let spoken = SCHEMES.join(" and ");
-            return Err(wrong(&format!("this client speaks {spoken}, not {other}")));
+            let [rtsp, rtsps, quic] = SCHEMES;
+            return Err(wrong(&format!(
+                "this client speaks {rtsp}, {rtsps} and {quic}, not {other}"
+            )));
         }
         None => return Err(wrong("the scheme rtsp:// is missing")),
     }
     if has_user(&uri) {
         return Err(wrong(
-            "it holds a user, which process lists and logs would show, and the streamer asks for none",
+            "it holds a user, which process lists and logs would show: for a server that asks for one there are --user (XR_RTSP_USER) and \
+             --password-file (XR_PASSWORD_FILE), or XR_PASSWORD",
         ));
     }
     if uri.host().is_none_or(str::is_empty) {

@@ -60,7 +60,7 @@ fn urls_are_checked_before_anything_is_opened() {
     for (url, says) in [
         (
             "http://127.0.0.1:8554/demo",
-            "speaks rtsp and roq, not http",
+            "speaks rtsp, rtsps and roq, not http",
         ),
         ("127.0.0.1:8554/demo", "no URL"),
         ("rtsp:///demo", ""),
@@ -161,6 +161,10 @@ fn a_collector_over_tls_says_whom_it_believes() {
             "https://",
         ),
         (&["--tls-ca", "/nowhere"], "https://"),
+        (
+            &["--collector", "http://h:1", "--tls-ca", "/nowhere"],
+            "neither --url nor --collector",
+        ),
         (&["--collector", "ftp://h:1"], "http and https"),
     ] {
         let error = tls(flags).unwrap_err();
@@ -170,12 +174,87 @@ fn a_collector_over_tls_says_whom_it_believes() {
 }
 
 #[test]
+fn a_user_has_a_name_a_password_and_a_server_that_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "swordfish\n").unwrap();
+    let file = file.to_str().unwrap();
+    let with = ["--password-file", file];
+    let pin = "ab".repeat(32);
+    let at = |url: &str, more: &[&str]| {
+        let base = ["xr-client", "--quic-pin", &pin, "--url", url];
+        let args = Args::try_parse_from(base.iter().chain(more)).unwrap();
+        args.check()
+            .and_then(|()| args.user())
+            .map_err(|error| error.to_string())
+    };
+    let (rtsp, roq) = ("rtsp://h/demo", "roq://h:8555/demo");
+    let user = at(rtsp, &[&["--user", "me"], &with[..]].concat());
+    let user = user.unwrap().unwrap();
+    assert_eq!(
+        (user.name.as_str(), user.password.expose()),
+        ("me", "swordfish")
+    );
+    assert!(!format!("{user:?}").contains("swordfish"));
+    assert_eq!(at(rtsp, &[]).unwrap(), None);
+    for (url, flags, says) in [
+        (rtsp, &["--user", "me"][..], "set XR_PASSWORD"),
+        (rtsp, &with, "Give its name with --user"),
+        (rtsp, &["--user", "a:b", with[0], with[1]], "another user"),
+        (rtsp, &["--user", "", with[0], with[1]], "another user"),
+        (rtsp, &["--user", "me", with[0], "/absent"], "/absent"),
+        (
+            roq,
+            &["--user", "me", with[0], with[1]],
+            "Leave user and password out",
+        ),
+        (roq, &with, "Leave user and password out"),
+    ] {
+        let why = at(url, flags).unwrap_err();
+        assert!(
+            why.contains(says) && !why.contains("swordfish"),
+            "{flags:?}: {why}"
+        );
+    }
+}
+
+#[test]
+fn a_stream_over_tls_comes_over_tcp_and_says_whom_it_believes() {
+    let check = |more: &[&str]| {
+        let base = ["xr-client", "--url", "rtsps://h/demo"];
+        let args = Args::try_parse_from(base.iter().chain(more)).unwrap();
+        let checked = args.check().and_then(|()| args.transports());
+        checked.map_err(|error| error.to_string())
+    };
+    for flags in [
+        &[][..],
+        &["--transport", "tcp"],
+        &["--collector", "http://h:1"],
+    ] {
+        assert_eq!(check(flags).unwrap(), [Transport::Tcp], "{flags:?}");
+    }
+    for (flags, says) in [
+        (&["--transport", "udp"][..], "would not be encrypted"),
+        (&["--transport", "quic-stream"], "over tcp"),
+        (&["--tls-ca", "/nowhere"], "No such file"),
+        (
+            &["--tls-ca", "/nowhere", "--collector", "http://h:1"],
+            "No such file",
+        ),
+        (&["--tls-ca", "/dev/null"], "no certificate"),
+    ] {
+        let why = check(flags).unwrap_err();
+        assert!(why.contains(says), "{flags:?}: {why}");
+    }
+}
+
+#[test]
 fn addresses_hold_no_password_and_errors_repeat_none() {
     let error = check_stream("rtsp://me:secret@h/demo").unwrap_err();
     let collector = check_collector("https://me:secret@h:9094").unwrap_err();
     let no_url = check_collector("me:secret@h/x").unwrap_err();
     for (error, says) in [
-        (error, "process lists"),
+        (error, "--password-file (XR_PASSWORD_FILE)"),
         (collector, "--token-file"),
         (no_url, "***@h"),
     ] {

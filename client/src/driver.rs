@@ -56,8 +56,9 @@ struct State {
 }
 
 impl Driver {
-    /// Keeps a session until `shutdown`; then the session is closed and no picture follows.
-    pub async fn run(mut self, shutdown: Shutdown) {
+    /// Keeps a session until `shutdown`; then the session is closed and no picture follows. The answer is why there is no stream, if that
+    /// was said last.
+    pub async fn run(mut self, shutdown: Shutdown) -> Option<String> {
         let mut state = State::default();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,6 +96,7 @@ impl Driver {
             let join = tokio::task::spawn_blocking(move || teardown.join());
             let _ = tokio::time::timeout(FAREWELL, join).await;
         }
+        state.said
     }
 
     fn now(&self) -> Duration {
@@ -132,6 +134,7 @@ impl Driver {
         match event {
             Event::Over(session, ending) if session == present.number() => match ending {
                 Ending::Refused => self.refused(state),
+                Ending::Denied => self.denied(state),
                 Ending::Unreachable(why) => {
                     tracing::debug!(why, "no connection");
                     self.link.failed(self.now());
@@ -156,6 +159,19 @@ impl Driver {
             "allow more with --transport auto"
         };
         let why = format!("the streamer does not send over {transport}; {remedy}");
+        self.end(state, &why);
+    }
+
+    fn denied(&mut self, state: &mut State) {
+        self.link.denied(self.now());
+        let why = match &self.settings.incoming.user {
+            Some(user) => format!(
+                "the server refuses the user '{}' or its password (401 Unauthorized): check --user and --password-file",
+                user.name
+            ),
+            None => "the server asks for a user (401 Unauthorized): give --user and --password-file, or XR_PASSWORD"
+                .to_owned(),
+        };
         self.end(state, &why);
     }
 

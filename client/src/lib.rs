@@ -29,3 +29,4 @@ pub mod strips;
 pub mod summary;
 pub mod track;
 pub mod upload;
+pub mod user;

@@ -11,7 +11,7 @@ use settings::Transport;
 /// The transports that the command line allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
-    /// UDP, and TCP when no packet comes over UDP; for a stream over QUIC, datagrams.
+    /// UDP, and TCP when no packet comes over UDP; for a stream over TLS, TCP; for one over QUIC, datagrams.
     Auto,
     /// RTP over UDP only.
     Udp,
@@ -23,16 +23,21 @@ pub enum Choice {
     QuicStream,
 }
 
+/// The scheme of RTSP over TLS.
+pub const RTSPS_SCHEME: &str = "rtsps";
+
 /// The scheme of streams over QUIC.
 pub const QUIC_SCHEME: &str = "roq";
 
 impl Choice {
     /// The transports to try for a URL of this scheme, in this order and then from the first again; none where the transport
-    /// is not one of that scheme.
+    /// is not one of that scheme. RTP over UDP would not be encrypted, whatever RTSP goes over.
     pub fn transports(self, scheme: &str) -> Option<&'static [Transport]> {
         let transports: &[Transport] = match self {
             Self::Auto if scheme == QUIC_SCHEME => &[Transport::QuicDatagram],
+            Self::Auto if scheme == RTSPS_SCHEME => &[Transport::Tcp],
             Self::Auto => &[Transport::Udp, Transport::Tcp],
+            Self::Udp if scheme == RTSPS_SCHEME => return None,
             Self::Udp => &[Transport::Udp],
             Self::Tcp => &[Transport::Tcp],
             Self::QuicDatagram => &[Transport::QuicDatagram],
@@ -43,7 +48,7 @@ impl Choice {
 }
 
 /// Schemes of the URLs that some transport can play.
-pub const SCHEMES: &[&str] = &["rtsp", QUIC_SCHEME];
+pub const SCHEMES: [&str; 3] = ["rtsp", RTSPS_SCHEME, QUIC_SCHEME];
 
 /// The transport to try after this one: the next in the list, and after the last the first.
 fn next(transport: Transport, list: &[Transport]) -> Transport {
@@ -67,6 +72,9 @@ pub struct Policy {
     /// How long a silent session of a living server is kept before a new one is tried. It doubles each time.
     pub patience_start: Duration,
     pub patience_cap: Duration,
+    /// The wait after the server refused the user: rtspsrc gives a wrong password eight times in one attempt, and servers shut out
+    /// whoever errs often.
+    pub denied: Duration,
 }
 
 impl Default for Policy {
@@ -77,6 +85,7 @@ impl Default for Policy {
             silence: Duration::from_secs(1),
             patience_start: Duration::from_secs(4),
             patience_cap: Duration::from_secs(30),
+            denied: Duration::from_secs(30),
         }
     }
 }
@@ -220,6 +229,15 @@ impl Link {
     pub fn failed(&mut self, now: Duration) {
         if matches!(self.state, State::Open { .. }) {
             self.wait(now);
+        }
+    }
+
+    /// The session ended because the server refuses the user.
+    pub fn denied(&mut self, now: Duration) {
+        if matches!(self.state, State::Open { .. }) {
+            self.state = State::Waiting {
+                until: now + self.policy.denied,
+            };
         }
     }
 

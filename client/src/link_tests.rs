@@ -19,6 +19,16 @@ fn transports_are_tried_in_a_circle() {
 }
 
 #[test]
+fn nothing_of_a_stream_over_tls_goes_over_udp() {
+    for choice in [Choice::Auto, Choice::Tcp] {
+        assert_eq!(choice.transports(RTSPS_SCHEME), Some(&[Transport::Tcp][..]));
+    }
+    for choice in [Choice::Udp, Choice::QuicDatagram, Choice::QuicStream] {
+        assert_eq!(choice.transports(RTSPS_SCHEME), None);
+    }
+}
+
+#[test]
 fn the_first_session_opens_at_once() {
     assert_eq!(
         link(Choice::Udp).poll(ms(0)),
@@ -70,6 +80,19 @@ fn failures_wait_longer_each_time_up_to_the_cap() {
     assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]), "{waits:?}");
     assert_eq!(waits[0], 50);
     assert_eq!(waits[5], 500);
+}
+
+#[test]
+fn a_refused_user_is_not_told_again_at_once() {
+    let mut link = link(Choice::Auto);
+    link.poll(ms(0));
+    link.denied(ms(10));
+    assert_eq!(link.poll(ms(30_009)), None);
+    assert_eq!(
+        link.poll(ms(30_010)),
+        Some(Action::Open(Transport::Udp)),
+        "it says nothing of the transport"
+    );
 }
 
 #[test]

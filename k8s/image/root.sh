@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # root.sh PROGRAM [PLUGIN|FILE...]: makes /root-of-image, the root of an image that holds /usr/bin/PROGRAM, the GStreamer plugins
-# of these names, files whose paths are given, and every library that program and plugins load; and nothing else. Runs in the stage
-# `libraries` of the Containerfile.
+# of these names, files whose paths are given, and every library that program, plugins and modules (files *.so) load; and nothing else.
+# Runs in the stage `libraries` of the Containerfile.
 set -euo pipefail
 
 program=$1
@@ -44,6 +44,7 @@ loaded=("/usr/bin/$program")
 mkdir -p "$plugins"
 with_plugins=
 for name in "$@"; do
+    case $name in /*.so) loaded+=("$name") ;; esac
     case $name in /*) keep "$name"; continue ;; esac
     with_plugins=yes
     file=/usr/lib/$(uname -m)-linux-gnu/gstreamer-1.0/libgst$name.so

@@ -5,6 +5,8 @@ use roq::counters::Received;
 use roq::trust::Trust;
 use settings::BufferMode;
 
+use crate::user::User;
+
 /// What the incoming streams of a client have in common.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -12,6 +14,8 @@ pub struct Settings {
     pub latency_ms: u32,
     /// What the jitter buffer does to timestamps.
     pub buffer_mode: BufferMode,
+    /// Who the client is to an RTSP server that asks.
+    pub user: Option<User>,
     /// Of a stream that comes over QUIC.
     pub quic: Option<QuicSettings>,
 }
@@ -34,6 +38,8 @@ pub enum Ending {
     Unreachable(String),
     /// The server has the stream, but does not send it over this transport.
     Refused,
+    /// The server asks who the client is, and takes no answer that it has.
+    Denied,
     /// The stream was lost; the text says why.
     Lost(String),
 }

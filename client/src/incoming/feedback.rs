@@ -13,11 +13,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use gio::prelude::*;
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_net as gst_net;
-use gstreamer_net::gio::prelude::*;
 use gstreamer_video as gst_video;
 use parking_lot::Mutex;
 
@@ -102,10 +102,7 @@ fn internal(session: &gst::Element) -> glib::Object {
 /// Where a packet came from; none over TCP.
 fn sender(packet: &gst::BufferRef) -> Option<IpAddr> {
     let address = packet.meta::<gst_net::NetAddressMeta>()?.addr();
-    let address = address
-        .downcast::<gst_net::gio::InetSocketAddress>()
-        .ok()?
-        .address();
+    let address = address.downcast::<gio::InetSocketAddress>().ok()?.address();
     address.to_str().parse().ok()
 }
 

@@ -7,6 +7,7 @@ mod jitter;
 pub mod probe;
 mod quic;
 mod rtsp;
+pub mod tls;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -6,26 +6,62 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::tls::{self, HEAD};
+use crate::link::RTSPS_SCHEME;
+
 /// How long the server may take.
 const LIMIT: Duration = Duration::from_millis(700);
+
+/// How long it may take over TLS: two round trips more, and cryptography on both sides.
+const TLS_LIMIT: Duration = Duration::from_millis(1_500);
 
 /// The port of RTSP (RFC 2326 section 3.2).
 const PORT: u16 = 554;
 
+/// The port of RTSP over TLS (RFC 7826 section 4.2).
+const TLS_PORT: u16 = 322;
+
+/// What every answer begins with.
+const ANSWER: &[u8; HEAD] = b"RTSP/";
+
 /// Sends OPTIONS and waits for anything that begins like an RTSP answer.
 pub async fn alive(url: &http::Uri) -> bool {
-    tokio::time::timeout(LIMIT, ask(url)).await.unwrap_or(false)
+    let limit = if has_tls(url) { TLS_LIMIT } else { LIMIT };
+    tokio::time::timeout(limit, ask(url)).await.unwrap_or(false)
 }
 
 /// Tries to connect to the server; the reason why that is not possible, or none.
 pub async fn connect_error(url: &http::Uri) -> Option<String> {
     let (host, port) = address(url)?;
     let why = match tokio::time::timeout(LIMIT, TcpStream::connect((host, port))).await {
+        Ok(Ok(_)) if has_tls(url) => return tls_error(url).await,
         Ok(Ok(_)) => return None,
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {} ms", LIMIT.as_millis()),
+        Err(_) => silence(LIMIT),
     };
     Some(format!("cannot connect to {host}:{port}: {why}"))
+}
+
+/// Why the server cannot be spoken to over TLS, or none.
+async fn tls_error(url: &http::Uri) -> Option<String> {
+    let (host, port) = address(url)?;
+    let asked = tls::exchange(host, port, options(url));
+    let why = match tokio::time::timeout(TLS_LIMIT, asked).await {
+        Ok(Ok(_)) => return None,
+        Ok(Err(error)) => error.message().trim_end_matches('.').to_owned(),
+        Err(_) => silence(TLS_LIMIT),
+    };
+    Some(format!(
+        "no TLS with {host}:{port}: {why}; where the server has none at this port, the address begins with rtsp://"
+    ))
+}
+
+fn silence(limit: Duration) -> String {
+    format!("no answer within {} ms", limit.as_millis())
+}
+
+fn has_tls(url: &http::Uri) -> bool {
+    url.scheme_str() == Some(RTSPS_SCHEME)
 }
 
 /// The host of a URL, without the brackets of an IPv6 address; none where the URL has no host.
@@ -34,22 +70,33 @@ pub fn bare_host(url: &http::Uri) -> Option<&str> {
 }
 
 fn address(url: &http::Uri) -> Option<(&str, u16)> {
-    Some((bare_host(url)?, url.port_u16().unwrap_or(PORT)))
+    let standard = if has_tls(url) { TLS_PORT } else { PORT };
+    Some((bare_host(url)?, url.port_u16().unwrap_or(standard)))
+}
+
+fn options(url: &http::Uri) -> String {
+    format!("OPTIONS {url} RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: xr-client\r\n\r\n")
 }
 
 async fn ask(url: &http::Uri) -> bool {
-    let Some(address) = address(url) else {
+    let Some((host, port)) = address(url) else {
         return false;
     };
-    let Ok(mut stream) = TcpStream::connect(address).await else {
+    if has_tls(url) {
+        return match tls::exchange(host, port, options(url)).await {
+            Ok(head) => head == *ANSWER,
+            // Who shows a certificate lives; whether it is believed is the session's to say.
+            Err(error) => error.matches(gio::TlsError::BadCertificate),
+        };
+    }
+    let Ok(mut stream) = TcpStream::connect((host, port)).await else {
         return false;
     };
-    let request = format!("OPTIONS {url} RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: xr-client\r\n\r\n");
-    if stream.write_all(request.as_bytes()).await.is_err() {
+    if stream.write_all(options(url).as_bytes()).await.is_err() {
         return false;
     }
-    let mut answer = [0; 5];
-    stream.read_exact(&mut answer).await.is_ok() && answer == *b"RTSP/"
+    let mut head = [0; HEAD];
+    stream.read_exact(&mut head).await.is_ok() && head == *ANSWER
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use settings::Transport;
 use super::contract::{Ending, Settings};
 use super::feedback::Feedback;
 use super::jitter::JitterBuffers;
+use super::tls;
 
 /// How long rtspsrc may wait for one answer of the server, and how long it takes a lost SYN for a dead host.
 const ANSWER: Duration = Duration::from_millis(1_500);
@@ -40,7 +41,10 @@ impl Rtsp {
         let source = source(transport, settings)?;
         let (jitter_buffers, feedback) = (JitterBuffers::default(), Arc::default());
         find_manager(&source, &jitter_buffers, &feedback);
-        choose_streams(&source, refuse);
+        let refuse = Arc::new(refuse);
+        let told = Arc::clone(&refuse);
+        tls::explain(&source, move |why| told(why));
+        choose_streams(&source, move |why| refuse(why));
         Ok(Self {
             source,
             jitter_buffers,
@@ -73,6 +77,8 @@ pub(super) fn ending(event: BusEvent) -> Option<Ending> {
         BusEvent::Failed(error) => Some(match error.kind {
             // How rtspsrc sums up an answer of 461 (RFC 2326 section 11.3.14) to every SETUP.
             Kind::Stream(StreamError::CodecNotFound) => Ending::Refused,
+            // An answer of 401 (RFC 2326 section 11.1.3) to the last of several tries.
+            Kind::Resource(ResourceError::NotAuthorized) => Ending::Denied,
             Kind::Resource(ResourceError::OpenReadWrite) => Ending::Unreachable(error.cause),
             _ => Ending::Lost(error.cause),
         }),
@@ -93,6 +99,10 @@ fn source(transport: Transport, settings: &Settings) -> Result<gst::Element, Err
     let source = media::element("rtspsrc")?;
     source.set_property("location", &settings.url);
     source.set_property_from_str("protocols", transport.as_str());
+    if let Some(user) = &settings.user {
+        source.set_property("user-id", &user.name);
+        source.set_property("user-pw", user.password.expose());
+    }
     source.set_property("latency", settings.latency_ms);
     source.set_property_from_str("buffer-mode", &settings.buffer_mode.to_string());
     source.set_property("do-retransmission", false);

@@ -50,7 +50,12 @@ fn command(args: &[&str]) -> Command {
 
 /// Runs a client that ends by itself before it announces that it is ready.
 pub(crate) fn refuse(args: &[&str]) -> Ended {
-    let output = command(args).output().unwrap();
+    refuse_in(args, &[])
+}
+
+/// With variables added to its environment.
+pub(crate) fn refuse_in(args: &[&str], env: &[(&str, &str)]) -> Ended {
+    let output = command(args).envs(env.iter().copied()).output().unwrap();
     Ended {
         status: output.status,
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -144,6 +149,21 @@ impl Client {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
+    }
+}
+
+impl Client {
+    /// Waits until `/ready` says that there is no stream because of `why`.
+    pub(crate) fn await_reason(&self, why: &str) {
+        let begun = Instant::now();
+        loop {
+            let says = self.ask("/ready");
+            if says.contains(why) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "not {why:?}, but {says}");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
     }
 }
 

@@ -9,9 +9,11 @@
 mod behind;
 mod client;
 mod collector;
+mod encrypted;
 mod messages;
 mod outputs;
 mod play;
 mod proxy;
 mod recovery;
 mod server;
+mod users;

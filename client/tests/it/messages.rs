@@ -9,7 +9,7 @@ fn a_wrong_command_line_exits_64() {
         (&["--url", "not a url"][..], "--url (XR_URL)"),
         (
             &["--url", "http://127.0.0.1:8554/demo"],
-            "speaks rtsp and roq, not http",
+            "speaks rtsp, rtsps and roq, not http",
         ),
         (
             &["--url", "rtsp://127.0.0.1:8554"],

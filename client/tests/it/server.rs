@@ -31,10 +31,16 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) port: u16,
     options: Options,
+    scheme: &'static str,
 }
 
 impl Server {
     pub(crate) fn start(options: Options) -> Self {
+        Self::start_with(options, &[])
+    }
+
+    /// With more flags of the example.
+    pub(crate) fn start_with(options: Options, more: &[&str]) -> Self {
         let (first, end) = options.silent.unwrap_or_default();
         let mut path = std::env::current_exe().unwrap();
         path.pop();
@@ -45,6 +51,7 @@ impl Server {
             .args(options.tcp_only.then_some("--tcp-only"))
             .args(["--silent", &first.to_string(), &end.to_string()])
             .args(options.heavy.then_some(HEAVY).into_iter().flatten())
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the example is built");
@@ -60,11 +67,16 @@ impl Server {
             child,
             port,
             options,
+            scheme: if more.contains(&"--tls") {
+                "rtsps"
+            } else {
+                "rtsp"
+            },
         }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("rtsp://127.0.0.1:{}/test", self.port)
+        format!("{}://127.0.0.1:{}/test", self.scheme, self.port)
     }
 
     /// SIGKILL, and the same server again on the same port.

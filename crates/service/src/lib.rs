@@ -26,4 +26,4 @@ pub mod trace;
 pub use drain::{EndedEarly, Shutdown};
 pub use error::{ConfigError, StartError};
 pub use ready::Readiness;
-pub use secret::{Secret, TokenArgs};
+pub use secret::{PasswordArgs, Secret, TokenArgs};

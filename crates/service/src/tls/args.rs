@@ -33,7 +33,7 @@ pub struct CaArgs {
 }
 
 /// Where [`CaArgs::tls_ca`] comes from, for messages.
-const CA_ORIGIN: &str = "--tls-ca (XR_TLS_CA)";
+pub const CA_ORIGIN: &str = "--tls-ca (XR_TLS_CA)";
 
 impl TlsArgs {
     /// How the port is served: none where it is plain HTTP.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-pub use args::{CaArgs, TlsArgs};
+pub use args::{CA_ORIGIN, CaArgs, TlsArgs};
 pub use pem::{Identity, PemFile};
 pub use renewed::Renewed;
 pub use trouble::trouble;

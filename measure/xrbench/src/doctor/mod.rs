@@ -106,13 +106,14 @@ mod tests {
     use super::*;
 
     /// Where GStreamer, ffmpeg and tesseract are installed: the tests need them.
-    const LOOKED_AT: [&str; 37] = [
+    const LOOKED_AT: [&str; 38] = [
         "programs",
         "xr-lisp",
         "GStreamer",
         "GStreamer registry",
         "GStreamer elements",
         "RTSP RECORD",
+        "RTSP over TLS",
         "ffmpeg",
         "ffmpeg drawtext",
         "ffmpeg libx264",

@@ -1,5 +1,6 @@
 //! The programs and parts of programs that a run needs, or is better with.
 
+use std::env::consts::ARCH;
 use std::path::Path;
 
 use super::check::{Check, Lack};
@@ -119,7 +120,32 @@ async fn gstreamer() -> Vec<Check> {
         registry(registry::lack()),
         elements,
         record,
+        rtsps(),
     ]
+}
+
+/// Whether GIO has TLS to load, where distributions put its modules.
+fn rtsps() -> Check {
+    let debian = format!("/usr/lib/{ARCH}-linux-gnu/gio/modules");
+    let folders = [
+        debian.as_str(),
+        "/usr/lib64/gio/modules",
+        "/usr/lib/gio/modules",
+    ];
+    let modules = ["libgiognutls.so", "libgioopenssl.so"];
+    let mut places = folders
+        .iter()
+        .flat_map(|folder| modules.map(|module| Path::new(folder).join(module)));
+    let found = places.find(|place| place.is_file());
+    let says = found.as_ref().map_or_else(
+        || "no module of GIO with TLS".to_owned(),
+        |place| place.display().to_string(),
+    );
+    let lack = Lack {
+        cost: "xr-client plays from no rtsps:// address; no scenario has one",
+        remedy: "apt-get install glib-networking",
+    };
+    Check::wish("RTSP over TLS", found.is_some(), says, lack)
 }
 
 fn registry(lack: Option<String>) -> Check {
