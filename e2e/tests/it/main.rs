@@ -13,6 +13,7 @@ mod browser;
 mod cli;
 mod collected;
 mod drain;
+mod encrypted;
 mod faults;
 mod house;
 mod interop;
