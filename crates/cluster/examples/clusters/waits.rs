@@ -47,7 +47,8 @@ pub(super) async fn hopeless() {
         ),
         (
             "crash",
-            "image: 'xrbench/collector:0.1.0', args: [--no-such-flag]",
+            // Without a probe it would be available until it ends.
+            "image: 'xrbench/collector:0.1.0', args: [--no-such-flag], readinessProbe: {httpGet: {path: /ready, port: 9095}}",
             "CrashLoopBackOff",
             "state.waiting",
         ),
