@@ -51,6 +51,8 @@ async fn the_result_is_served_as_it_grows() {
     let args = [
         "--listen",
         "127.0.0.1:0",
+        "--ops",
+        "127.0.0.1:0",
         "--out",
         &out_text,
         "--files",
@@ -99,7 +101,15 @@ async fn two_clients_and_two_starts_can_be_reported() {
             .start(
                 "collector",
                 "xr-collector",
-                &["--listen", "127.0.0.1:0", "--one-clock", "--out", &out],
+                &[
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--ops",
+                    "127.0.0.1:0",
+                    "--one-clock",
+                    "--out",
+                    &out,
+                ],
             )
             .await;
         let listen = collector.addr("listen").to_string();
@@ -132,12 +142,12 @@ async fn a_clock_is_known_of_which_no_frame_came() {
     let sandbox = Sandbox::new();
     let (beside, out) = (sandbox.path("beside"), sandbox.path("collected"));
     let beside = text(&beside);
-    let args = ["--listen", "127.0.0.1:0", "--out", &beside];
-    let args = [args.as_slice(), &["--clock-skew", "5s"]].concat();
+    let ports = ["--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0"];
+    let args = ["--out", &beside, "--clock-skew", "5s"];
+    let args = [ports, args].concat();
     let beside = sandbox.start("beside", "xr-collector", &args).await;
     let (scrape, out_text) = (format!("renderer={}", beside.addr("ops")), text(&out));
-    let args = ["--listen", "127.0.0.1:0", "--out", &out_text];
-    let args = [args.as_slice(), &["--scrape", &scrape]].concat();
+    let args = [ports, ["--out", &out_text, "--scrape", &scrape]].concat();
     let collector = sandbox.start("collector", "xr-collector", &args).await;
     let clock = until("the clock in the file", PATIENCE, async || {
         let meta = std::fs::read(out.join("collected/run-1/meta.json")).ok()?;

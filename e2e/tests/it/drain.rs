@@ -31,6 +31,8 @@ async fn the_client_hands_over_every_frame() {
             &[
                 "--listen",
                 "127.0.0.1:0",
+                "--ops",
+                "127.0.0.1:0",
                 "--out",
                 &text(&sandbox.path("collected")),
             ],

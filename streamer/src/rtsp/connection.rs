@@ -22,8 +22,11 @@ const UNPLAYED: Duration = Duration::from_secs(10);
 /// Sessions that a connection may have.
 const SESSIONS: usize = 4;
 
-/// Requests of a connection that may lack the right password. A player has one or two, and whoever guesses begins anew.
-const DENIALS: u32 = 8;
+/// Requests of a connection that may lack the right password; whoever guesses begins anew.
+///
+/// Most players need one or two. GStreamer's rtspsrc shows a wrong password eight times in one attempt: with less room than that it would
+/// hear of a connection that ends, and not of a password that is wrong.
+const DENIALS: u32 = 16;
 
 /// The most bytes of a request, and of what comes beside requests at the start: the server keeps every header of it, in
 /// sixteen times as much memory.

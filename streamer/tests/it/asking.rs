@@ -180,11 +180,11 @@ fn a_connection_that_guesses_is_ended() {
     let args = ["--viewers-file", path.as_str()];
     let mut streamer = Streamer::start_with_log(&args, log.try_clone().unwrap().into());
     let mut eve = Guest::connect(&streamer, ("ann", "sardine"));
-    let mut answers = (0..7).map(|_| eve.ask("DESCRIBE", "room", &[]));
+    let mut answers = (0..15).map(|_| eve.ask("DESCRIBE", "room", &[]));
     assert!(
         answers
             .by_ref()
-            .take(6)
+            .take(14)
             .all(|answer| answer.starts_with("RTSP/1.0 401"))
     );
     let last = answers.next().unwrap();
