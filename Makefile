@@ -14,9 +14,8 @@ help: ## what there is
 run: deps media build ## install what is missing, build, measure the paper's five scenarios and LISP, print the table (some nine minutes)
 	target/release/xrbench run $(SCENARIO) --out $(OUT)
 
-# Tests of streams wait more than they work: two more at a time than there are processors.
 test: deps media ## every test: units, properties, whole processes
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$(($$(nproc) + 2))} $(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace
 
 check: lint docs ## formatting, lints, documentation; the fuzz targets build
 
