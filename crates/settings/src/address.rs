@@ -74,14 +74,10 @@ fn user_ends(address: &str) -> Option<usize> {
     let address = &address[..address.find(ends_address).unwrap_or(address.len())];
     let authority = &address[..address.find(['/', '?', '#']).unwrap_or(address.len())];
     let begins_password = |(_, port): (&str, &str)| !port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_ipv6 = authority.starts_with('[');
-    match authority.rfind('@') {
-        Some(at) => Some(at),
-        None if !is_ipv6 && authority.split_once(':').is_some_and(begins_password) => {
-            address.rfind('@')
-        }
-        None => None,
-    }
+    let at = authority.rfind('@');
+    let host = at.map_or(authority, |at| &authority[at + 1..]);
+    let is_password = !host.starts_with('[') && host.split_once(':').is_some_and(begins_password);
+    if is_password { address.rfind('@') } else { at }
 }
 
 /// Adds the end of an address to `shown`, with [`HIDDEN`] for the values of secret query parameters.
@@ -127,6 +123,7 @@ mod tests {
                 "gst:rtspsrc location=\"rtsp://***@c/d\" ! fakesink",
             ),
             ("rtsp://me:se/cr?et@cam/live", "rtsp://***@cam/live"),
+            ("rtsp://me@er:s3/w#rd@cam:1/live", "rtsp://***@cam:1/live"),
             ("http://h/a?token=x&b=1", "http://h/a?token=***&b=1"),
             (
                 "http://h:80/a?b=1&X-Amz-Signature=x#y",

@@ -1,5 +1,7 @@
 //! What was done on purpose, and what it cost: from `events.csv` and what was seen.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,33 +58,42 @@ fn cost(run: &LoadedRun, fault: &Fault) -> FaultAt {
     }
 }
 
-/// Frames that are missing between the last sample that was shown before the end of a freeze and the one before its beginning.
+/// Frames that were generated in a freeze and never shown.
 fn lost(run: &LoadedRun, freeze: &Freeze) -> u64 {
-    let interval_us = 1e6 / run.meta.fps.max(1.0);
-    let samples = &run.measured.samples;
-    let before = samples.iter().filter(|one| shown_us(one) <= freeze.from_us);
-    let after = samples.iter().filter(|one| shown_us(one) >= freeze.to_us);
-    let window = run.window.unwrap_or(Window {
+    let samples = run.measured.samples.iter();
+    let frames: Vec<_> = samples
+        .map(|one| (one.generated_us, shown_us(one)))
+        .collect();
+    let freeze = Window {
         from_us: freeze.from_us,
         to_us: freeze.to_us,
-    });
-    let from_us = before
-        .map(|one| one.generated_us)
-        .max()
-        .unwrap_or(window.from_us);
-    let to_us = after
-        .map(|one| one.generated_us)
-        .min()
-        .unwrap_or(window.to_us);
+    };
+    let interval_us = 1e6 / run.meta.fps.max(1.0);
+    missing(&frames, freeze, run.window.unwrap_or(freeze), interval_us)
+}
+
+/// Frames that are missing after the last one that was shown before a freeze, until the first that was generated after it. Those that
+/// waited meanwhile come first when it ends, and are not among them. `frames` are generations with the times of showing.
+fn missing(frames: &[(u64, u64)], freeze: Window, measured: Window, interval_us: f64) -> u64 {
+    let before = frames.iter().filter(|(_, shown)| *shown <= freeze.from_us);
+    let from_us = before.map(|(generated, _)| *generated).max();
+    let from_us = from_us.unwrap_or(measured.from_us);
+    let generated = frames.iter().map(|(generated, _)| *generated);
+    let after = generated.clone().filter(|at| *at >= freeze.to_us);
+    let to_us = after.min().unwrap_or(measured.to_us);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "frames of a repetition: positive and far below 2^53"
     )]
-    let frames = (to_us.saturating_sub(from_us) as f64 / interval_us - 1.0)
+    let scheduled = (to_us.saturating_sub(from_us) as f64 / interval_us - 1.0)
         .round()
         .max(0.0) as u64;
-    frames
+    // Several clients may have shown one frame.
+    let shown: BTreeSet<u64> = generated
+        .filter(|at| (from_us + 1..to_us).contains(at))
+        .collect();
+    scheduled.saturating_sub(shown.len() as u64)
 }
 
 /// When a frame was shown, but for what lies between its decoding and that.
@@ -113,4 +124,34 @@ pub(super) fn notes(faults: &[FaultAt]) -> Vec<Note> {
         )
     };
     faults.iter().map(said).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A link is away from the thirtieth frame's time on for a second; its queue keeps five frames, and hands them on when it is back.
+    #[test]
+    fn frames_that_waited_in_a_queue_are_not_lost_and_hide_none_that_are() {
+        let at = |number: u64| number * 40_000;
+        let back_us = at(55) + 2_000;
+        let frames: Vec<_> = (0..100)
+            .filter(|number| !(35..55).contains(number))
+            .map(|number| {
+                (
+                    at(number),
+                    (at(number) + 2_000).max(if number < 30 { 0 } else { back_us }),
+                )
+            })
+            .collect();
+        let window = |from_us, to_us| Window { from_us, to_us };
+        let freeze = window(at(29) + 2_000, back_us);
+        let measured = window(0, at(100));
+        assert_eq!(missing(&frames, freeze, measured, 40_000.0), 20);
+        // Two clients, and one that never came back.
+        let twice = [frames.clone(), frames.clone()].concat();
+        assert_eq!(missing(&twice, freeze, measured, 40_000.0), 20);
+        let gone = window(at(29) + 2_000, at(100));
+        assert_eq!(missing(&frames[..30], gone, measured, 40_000.0), 70);
+    }
 }
