@@ -82,6 +82,14 @@ pub(crate) fn of_workload<'a>(
     ))
 }
 
+/// What a kubelet says of the container that a pod's spec names first; it lists them by name.
+pub(crate) fn first_container(pod: &Value) -> Option<&Value> {
+    let statuses = list(&pod["status"]["containerStatuses"]);
+    let named = &pod["spec"]["containers"][0]["name"];
+    let is_it = |status: &&Value| named.is_null() || status["name"] == *named;
+    statuses.iter().find(is_it)
+}
+
 /// Whether a pod is not being deleted.
 pub(crate) fn stays(pod: &Value) -> bool {
     pod["metadata"]["deletionTimestamp"].is_null()

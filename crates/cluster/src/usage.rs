@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::cadvisor::{Machine, Page, Reading};
 use crate::connect::Cluster;
 use crate::fault::Fault;
-use crate::objects::{list, text};
+use crate::objects::text;
+use crate::state;
 
 /// A container of a pod, as its kubelet and its runtime know it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +53,7 @@ pub struct ContainerUsage {
 impl PodContainer {
     /// The first container of a pod; none before it has begun.
     pub fn of(pod: &Value) -> Option<Self> {
-        let status = list(&pod["status"]["containerStatuses"]).first()?;
+        let status = state::first_container(pod)?;
         let (_, id) = text(&status["containerID"]).split_once("://")?;
         Some(Self {
             node: pod["spec"]["nodeName"].as_str()?.to_owned(),
@@ -120,5 +121,13 @@ mod tests {
         assert_eq!(PodContainer::of(&pod), Some(expected));
         pod["status"] = json!({});
         assert_eq!(PodContainer::of(&pod), None);
+        // A kubelet lists them by name.
+        pod["spec"]["containers"] = json!([{"name": "renderer"}, {"name": "clock"}]);
+        pod["status"]["containerStatuses"] = json!([
+            {"name": "clock", "containerID": "containerd://aa"},
+            {"name": "renderer", "containerID": "containerd://bb"},
+        ]);
+        let id = PodContainer::of(&pod).map(|one| one.id);
+        assert_eq!(id.as_deref(), Some("bb"));
     }
 }

@@ -237,7 +237,7 @@ impl Cluster {
 
 /// A pod whose container has begun, and how often that was started again.
 fn begun_of(pod: &Value) -> Option<(String, u64)> {
-    let status = list(&pod["status"]["containerStatuses"]).first()?;
+    let status = state::first_container(pod)?;
     let state = &status["state"];
     let has_begun = !state["running"].is_null() || !state["terminated"].is_null();
     let restarts = status["restartCount"].as_u64().unwrap_or(0);
