@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
@@ -46,6 +47,8 @@ const SEARCH_BYTES: u64 = 4 << 20;
 struct Shared {
     output: Mutex<Output>,
     room: Notify,
+    /// Packets came out, or the feed is refused, whether or not more of its body comes.
+    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -97,13 +100,37 @@ impl std::fmt::Debug for Holding {
 }
 
 impl Shared {
+    fn new(claim: Box<dyn FnOnce() -> Result<Claim, Refusal> + Send>) -> Self {
+        Self {
+            output: Mutex::new(Output {
+                holding: Holding::Nothing(claim, Handle::current()),
+                assembler: Assembler::new(PAYLOAD_TYPE),
+                sent: Sent::default(),
+                unpaid_frames: 0,
+                offset: None,
+                refused: None,
+                found: false,
+                others: Vec::new(),
+                all_seen: false,
+            }),
+            room: Notify::new(),
+            changed: Notify::new(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Output> {
         self.output.lock()
     }
 
     fn refuse(&self, why: Refusal) {
         self.lock().refused.get_or_insert(why);
+        self.wake();
+    }
+
+    /// Wakes the body's reader, wherever it waits.
+    fn wake(&self) {
         self.room.notify_one();
+        self.changed.notify_one();
     }
 }
 
@@ -121,20 +148,7 @@ pub async fn take(
     pieces: &mut Pieces,
     claim: impl FnOnce() -> Result<Claim, Refusal> + Send + 'static,
 ) -> Result<Sent, Refusal> {
-    let shared = Arc::new(Shared {
-        output: Mutex::new(Output {
-            holding: Holding::Nothing(Box::new(claim), Handle::current()),
-            assembler: Assembler::new(PAYLOAD_TYPE),
-            sent: Sent::default(),
-            unpaid_frames: 0,
-            offset: None,
-            refused: None,
-            found: false,
-            others: Vec::new(),
-            all_seen: false,
-        }),
-        room: Notify::new(),
-    });
+    let shared = Arc::new(Shared::new(Box::new(claim)));
     let (running, source) = build(&shared).map_err(|error| Refusal::Machine(error.to_string()))?;
     running
         .0
@@ -142,7 +156,7 @@ pub async fn take(
         .map_err(|error| Refusal::Machine(error.to_string()))?;
     let (mut total, mut bounds, mut allowance) = (0_u64, Bounds::default(), Allowance::default());
     let mut known = 0;
-    while let Some(piece) = pieces.next().await? {
+    while let Some(piece) = next(pieces, &shared, &mut known, total).await? {
         total += piece.len() as u64;
         bounds.push(&piece).map_err(|beyond| match beyond {
             Beyond::Endless | Beyond::Unended => Refusal::Endless(beyond),
@@ -164,15 +178,7 @@ pub async fn take(
             check(&shared, total)?;
             room.map_err(|_| Refusal::Machine("the demultiplexer is stuck".to_owned()))?;
         }
-        let (frames, packets) = {
-            let mut output = shared.lock();
-            let frames = std::mem::take(&mut output.unpaid_frames);
-            (frames, output.sent.packets)
-        };
-        if packets > known {
-            known = packets;
-            pieces.held_packets();
-        }
+        let frames = std::mem::take(&mut shared.lock().unpaid_frames);
         let wait = allowance.spend(frames, Instant::now());
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
@@ -193,6 +199,29 @@ pub async fn take(
         Ok(output.sent)
     } else {
         Err(Refusal::Codec(list(&output.others)))
+    }
+}
+
+/// The next piece of the body. What the demultiplexer finds in the last one is heeded although no other comes.
+async fn next(
+    pieces: &mut Pieces,
+    shared: &Shared,
+    known: &mut u64,
+    total: u64,
+) -> Result<Option<Bytes>, Refusal> {
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.changed.notified() => {
+                check(shared, total)?;
+                let packets = shared.lock().sent.packets;
+                if packets > *known {
+                    *known = packets;
+                    pieces.held_packets();
+                }
+            }
+            piece = pieces.next() => return piece,
+        }
     }
 }
 
@@ -363,7 +392,7 @@ fn follow_streams(demux: &gst::Element, setter: &gst::Element, shared: &Arc<Shar
     demux.connect_no_more_pads(move |_| {
         if let Some(shared) = seen.upgrade() {
             shared.lock().all_seen = true;
-            shared.room.notify_one();
+            shared.wake();
         }
     });
 }
@@ -389,6 +418,7 @@ fn sink(shared: &Arc<Shared>) -> gst_app::AppSink {
                 return Err(gst::FlowError::Error);
             }
         }
+        shared.changed.notify_one();
         Ok(gst::FlowSuccess::Ok)
     };
     gst_app::AppSink::builder()
@@ -452,5 +482,57 @@ impl Output {
             claim.take(step, ingested);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Body;
+    use futures::StreamExt as _;
+    use service::Shutdown;
+
+    use super::*;
+    use crate::feed::name::FeedName;
+
+    /// A body that brings a byte after each of these seconds.
+    fn bytes_after(seconds: &'static [u64]) -> Pieces {
+        let bytes = futures::stream::iter(seconds).then(async |seconds| {
+            tokio::time::sleep(Duration::from_secs(*seconds)).await;
+            Ok::<_, Infallible>(vec![0_u8])
+        });
+        let name = FeedName::new("room").unwrap();
+        Pieces::new(Body::from_stream(bytes), name, Shutdown::new())
+    }
+
+    /// An encoder that looks ahead brings its first picture late, and the demultiplexer brings it when it likes.
+    #[tokio::test(start_paused = true)]
+    async fn packets_count_when_they_come_out_of_the_demultiplexer() {
+        let shared = Arc::new(Shared::new(Box::new(|| Err(Refusal::Stopping))));
+        let mut pieces = bytes_after(&[9, 9]);
+        let mut known = 0;
+        let first = next(&mut pieces, &shared, &mut known, 0).await;
+        assert!(matches!(first, Ok(Some(_))), "{first:?}");
+        let output = Arc::clone(&shared);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            output.lock().sent.packets = 1;
+            output.lock().found = true;
+            output.changed.notify_one();
+        });
+        let second = next(&mut pieces, &shared, &mut known, 1).await;
+        assert!(matches!(second, Ok(Some(_))), "{second:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_waits_for_no_more_of_the_body() {
+        let shared = Arc::new(Shared::new(Box::new(|| Err(Refusal::Stopping))));
+        let mut pieces = bytes_after(&[9]);
+        shared.refuse(Refusal::NoPicture("several pictures"));
+        let began = tokio::time::Instant::now();
+        let refused = next(&mut pieces, &shared, &mut 0, 0).await;
+        assert!(matches!(refused, Err(Refusal::NoPicture(_))), "{refused:?}");
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }

@@ -193,7 +193,8 @@ impl Refusal {
             Self::Silent(_) => (
                 StatusCode::REQUEST_TIMEOUT,
                 "the feed was silent",
-                "End the request when there is nothing to send, and start another later.",
+                "End the request when there is nothing to send, and start another later. An encoder that looks ahead holds its first \
+                 pictures back: give it a lower latency (ffmpeg: -tune zerolatency).",
             ),
             Self::Broken(_) => (
                 StatusCode::BAD_REQUEST,

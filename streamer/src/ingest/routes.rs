@@ -27,7 +27,7 @@ use super::intake::Sent;
 use super::media_type::{MediaType, TS_PACKET_BYTES, begins_mpegts};
 use super::refusal::Refusal;
 use super::{body, mpegts, rtp};
-use crate::feed::lease::Sender;
+use crate::feed::lease::{Sender, State as FeedState};
 use crate::feed::name::FeedName;
 use crate::feed::parameters::ParameterSets;
 
@@ -200,12 +200,14 @@ async fn events(
     }
     let feed = FeedName::new(&name)
         .ok()
-        .and_then(|name| ingest.table.find(&name));
+        .and_then(|name| ingest.table.find(&name))
+        // A name that is kept for its viewers is fed by nobody: events of it would say that a feed has arrived.
+        .filter(|feed| feed.state(Instant::now()) != FeedState::Gone);
     let Some(feed) = feed else {
         return Problem::new(
             StatusCode::NOT_FOUND,
             "no such feed",
-            format!("nobody has fed {name} yet"),
+            format!("nobody feeds {name}"),
             "Begin the feed (PUT /feeds/NAME), then ask for its events.",
         )
         .into_response();

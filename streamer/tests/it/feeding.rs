@@ -128,30 +128,35 @@ impl Feed {
         }
     }
 
-    /// Makes a key frame whenever the streamer asks.
+    /// Makes a key frame whenever the streamer asks; asks again while the streamer knows of no feed.
     pub(crate) fn obey(&self, http: SocketAddr, name: &str) {
-        let mut stream = TcpStream::connect(http).unwrap();
-        write!(
-            stream,
-            "GET /feeds/{name}/events HTTP/1.1\r\nHost: x\r\n\r\n"
-        )
-        .unwrap();
+        let request = format!("GET /feeds/{name}/events HTTP/1.1\r\nHost: x\r\n\r\n");
         let (encoder, stopped) = (
             self.pipeline.by_name("encoder").unwrap(),
             Arc::clone(&self.stopped),
         );
         std::thread::spawn(move || {
-            for line in BufReader::new(stream).lines() {
-                let Ok(line) = line else { return };
-                if stopped.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
+                let Ok(mut stream) = TcpStream::connect(http) else {
                     return;
+                };
+                let _ = stream.write_all(request.as_bytes());
+                for line in BufReader::new(stream).lines() {
+                    match line.as_deref() {
+                        Ok("event: keyframe") => {
+                            let force = gst::Structure::builder("GstForceKeyUnit")
+                                .field("all-headers", true)
+                                .build();
+                            encoder.send_event(gst::event::CustomUpstream::new(force));
+                        }
+                        Ok(line) if !line.contains(" 404 ") => {}
+                        _ => break,
+                    }
+                    if stopped.load(Ordering::Relaxed) {
+                        return;
+                    }
                 }
-                if line == "event: keyframe" {
-                    let force = gst::Structure::builder("GstForceKeyUnit")
-                        .field("all-headers", true)
-                        .build();
-                    encoder.send_event(gst::event::CustomUpstream::new(force));
-                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
             }
         });
     }

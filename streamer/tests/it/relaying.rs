@@ -256,6 +256,9 @@ fn ffmpeg_feeds_and_ffprobe_views() {
         streamer.wait("ffmpeg's end is noticed", |streamer| {
             streamer.state(name) == "gone"
         });
+        // Events would tell the next renderer that something of its feed has arrived.
+        let (status, said) = get(streamer.http, &format!("/feeds/{name}/events"));
+        assert_eq!(status, 404, "{said}");
     }
 }
 
