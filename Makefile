@@ -15,7 +15,7 @@ run: deps media build ## install what is missing, build, measure the paper's fiv
 	target/release/xrbench run $(SCENARIO) --out $(OUT)
 
 test: deps media ## every test: units, properties, whole processes
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --no-fail-fast
 
 check: lint docs ## formatting, lints, documentation; the fuzz targets build
 

@@ -13,7 +13,7 @@ const RUN_PATIENCE: Duration = Duration::from_mins(4);
 
 /// Small pictures, so that two cores carry everything.
 const DEFAULTS: &str = "schema = 1\nname = \"servers\"\nrest = \"100ms\"\n[defaults]\nsource = \"test\"\nsize = \"640x360\"\n\
-    fps = 30\nbitrate = \"1M\"\nwarmup = \"1s\"\nduration = \"3s\"\nocr = { max_frames = 40 }\n";
+    fps = 30\nbitrate = \"1M\"\nwarmup = \"1s\"\nduration = \"6s\"\nocr = { max_frames = 40 }\n";
 
 /// Debian's Python, which has Debian's modules.
 const PYTHON: &str = "/usr/bin/python3";
@@ -37,8 +37,9 @@ fn scenario<'a>(summary: &'a Value, name: &str) -> &'a Value {
         .unwrap_or_else(|| panic!("no scenario {name}"))
 }
 
-/// Half of the frames that a scenario has here: a server that is busy at its start loses the first.
-const HALF: u64 = 45;
+/// Frames that are enough to compare, of the 180 that a scenario has here: a server that is busy at its start loses the first,
+/// and on a machine that stands still for a second another one loses a group of pictures.
+const ENOUGH: u64 = 45;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
@@ -64,7 +65,7 @@ async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
                 .is_some_and(|text| text.contains(PYTHON)),
             "{one}"
         );
-        assert!(one["frames"]["shown"].as_u64() >= Some(HALF), "{one}");
+        assert!(one["frames"]["shown"].as_u64() >= Some(ENOUGH), "{one}");
         assert!(one["latency_us"]["p50"].as_u64() > Some(0), "{one}");
         // Tesseract and the blocks read the same, whatever the server did to the packets.
         assert!(one["ocr"]["compared"].as_u64() >= Some(10), "{one}");
@@ -73,12 +74,12 @@ async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
         assert_eq!(one["points"]["complete"], 0, "{one}");
         for stage in ["encode", "decode"] {
             let count = one["stages_us"][stage]["count"].as_u64();
-            assert!(count >= Some(HALF), "{stage}: {one}");
+            assert!(count >= Some(ENOUGH), "{stage}: {one}");
         }
         for stage in ["feed", "relay", "deliver"] {
             assert!(one["stages_us"][stage].is_null(), "{stage}: {one}");
         }
-        assert!(one["carried_us"]["count"].as_u64() >= Some(HALF), "{one}");
+        assert!(one["carried_us"]["count"].as_u64() >= Some(ENOUGH), "{one}");
         assert!(one["codec_share"].is_null(), "{one}");
     }
     assert!(scenario(&summary, "ours")["server"].is_null());
@@ -101,10 +102,10 @@ async fn a_server_that_speaks_our_ingest_keeps_the_keys() {
     measure(&sandbox, &scenarios).await.well();
     let summary = json(&sandbox.path("out/summary.json"));
     let one = scenario(&summary, "foreign");
-    assert!(one["frames"]["shown"].as_u64() >= Some(HALF), "{one}");
+    assert!(one["frames"]["shown"].as_u64() >= Some(ENOUGH), "{one}");
     assert_eq!(one["ocr"]["disagree"], 0, "{one}");
     assert!(
-        one["stages_us"]["decode"]["count"].as_u64() >= Some(HALF),
+        one["stages_us"]["decode"]["count"].as_u64() >= Some(ENOUGH),
         "{one}"
     );
     assert!(one["stages_us"]["relay"].is_null(), "{one}");

@@ -261,7 +261,7 @@ fn a_pes_packet_of_mpegts_is_one_picture() {
     let mut request = Request::begin(streamer.http, "joined", Some("video/mp2t"), None);
     request.send(&joined).unwrap();
     // The body goes on, and the answer waits for none of it.
-    let (status, said) = crate::server::answer(&mut request.stream);
+    let (status, said) = answer(&mut request.stream);
     assert_eq!(status, 415, "{said}");
     assert!(said.contains("several pictures"), "{said}");
 }
