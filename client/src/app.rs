@@ -45,6 +45,7 @@ const WRITERS: Duration = Duration::from_millis(2_300);
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let (started, origin) = (clock::now(), Instant::now());
     args.check()?;
+    clock::set_hold(Duration::from_micros(args.tuning.hold_us.into()));
     // Once, because what it is read from may be a pipe.
     let user = args.user()?;
     let uri: http::Uri = args.url.parse().context("the URL was checked")?;
@@ -131,6 +132,7 @@ fn settings(
     user: Option<User>,
 ) -> anyhow::Result<Settings> {
     let mut decode = media::decode::Config::new(clock::now);
+    decode.stamp_clock = clock::hold_then_now;
     decode.threads = args.tuning.decoder_threads;
     decode.thread_type = args.tuning.decoder_thread_type;
     decode.sync = args.tuning.sync;

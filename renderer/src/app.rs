@@ -1,6 +1,7 @@
 //! The program: source, producer and feed, from the start to the drained end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use media::generate::Stamps;
@@ -62,6 +63,7 @@ async fn feed(
         server.stop().await;
         return Ok(());
     };
+    clock::set_hold(Duration::from_micros(args.encoding.hold_us.into()));
     let mailbox = Mailbox::new(metrics.clone());
     let (stamps, sets) = (Stamps::new(), ParameterSets::default());
     let (telemetry, ended) = Telemetry::new(metrics.clone(), trace.clone());
@@ -96,7 +98,7 @@ async fn feed(
         &encoder,
         source,
         stamps,
-        clock::now,
+        clock::now_then_hold,
         &tail,
         Arc::new(telemetry),
     )?;

@@ -46,8 +46,10 @@ pub struct Config {
     pub thread_type: ThreadType,
     /// Wait for each picture's presentation time, as players do, before it counts as delivered.
     pub sync: bool,
-    /// What reads the clock.
+    /// What reads the clock as packets come.
     pub clock: fn() -> UnixMicros,
+    /// What reads the clock as a picture is delivered: the consumption stamp.
+    pub stamp_clock: fn() -> UnixMicros,
 }
 
 impl Config {
@@ -58,6 +60,7 @@ impl Config {
             thread_type: ThreadType::Slice,
             sync: false,
             clock,
+            stamp_clock: clock,
         }
     }
 }
@@ -182,7 +185,7 @@ fn finish(config: Config, observer: &Shared, head: &[gst::Element]) -> Result<gs
     sink.set_property("enable-last-sample", false);
     chain.push(sink);
 
-    observe(&delivered, &i420, observer, config.clock)?;
+    observe(&delivered, &i420, observer, config.stamp_clock)?;
 
     let bin = gst::Bin::new();
     bin.add_many(&chain)?;

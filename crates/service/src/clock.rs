@@ -3,13 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use jiff::SignedDuration;
 use timeline::UnixMicros;
 
 /// How wrong this process's clock is made, for tests of whoever puts it right.
 static SKEW: OnceLock<(Skew, UnixMicros)> = OnceLock::new();
+
+/// How long this process waits at each stamp, for a calibration.
+static HOLD: OnceLock<Duration> = OnceLock::new();
 
 /// The time on this host's `CLOCK_REALTIME`, in microseconds since the Unix epoch; made wrong if [`set_skew`] was called.
 ///
@@ -18,6 +21,37 @@ pub fn now() -> UnixMicros {
     let right = realtime();
     SKEW.get()
         .map_or(right, |(skew, since)| skew.of(right, *since))
+}
+
+/// The time as [`now`], and after it the busy-wait that [`set_hold`] asks for: of a generation stamp, so that the wait is in the latency.
+pub fn now_then_hold() -> UnixMicros {
+    let at = now();
+    hold();
+    at
+}
+
+/// The time as [`now`], and before it the busy-wait that [`set_hold`] asks for: of a consumption stamp, so that the wait is in the latency.
+pub fn hold_then_now() -> UnixMicros {
+    hold();
+    now()
+}
+
+/// Makes every stamp of this process wait, until its end; the first call counts.
+pub fn set_hold(hold: Duration) {
+    if !hold.is_zero() {
+        tracing::warn!("every stamp waits for {hold:?}, as --hold-us (XR_HOLD_US) asks");
+    }
+    let _ = HOLD.set(hold);
+}
+
+/// A wait that keeps the processor, by a clock that nobody sets: a sleep would be as long as the kernel likes.
+fn hold() {
+    if let Some(hold) = HOLD.get() {
+        let began = Instant::now();
+        while began.elapsed() < *hold {
+            std::hint::spin_loop();
+        }
+    }
 }
 
 #[expect(
@@ -127,5 +161,18 @@ mod tests {
             assert_eq!(wrong.parse::<Skew>(), Err(NoSkew), "{wrong}");
         }
         assert!(NoSkew.to_string().contains("5s,100ppm"));
+    }
+
+    #[test]
+    fn a_hold_lies_on_the_frames_side_of_each_stamp() {
+        set_hold(Duration::from_millis(3));
+        let (before, generated) = (now(), now_then_hold());
+        let after = now();
+        assert!(
+            generated.micros_since(before) < 3_000,
+            "the clock is read first"
+        );
+        assert!(after.micros_since(generated) >= 3_000, "and then it waits");
+        assert!(hold_then_now().micros_since(after) >= 3_000);
     }
 }

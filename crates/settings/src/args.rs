@@ -97,9 +97,10 @@ mod tests {
             gop in 1_u32..=100_000,
             threads in 0_u32..=64,
             rtp_mtu in 256_u32..=9000,
+            hold_us in 0_u32..=100_000,
         ) {
             let cluster = ClusterName::A;
-            through_both(&RendererSettings { encoder, preset, tune, gop, threads, rtp_mtu, cluster });
+            through_both(&RendererSettings { encoder, preset, tune, gop, threads, rtp_mtu, hold_us, cluster });
         }
 
         #[test]
@@ -119,8 +120,9 @@ mod tests {
             sync: bool,
             decoder_threads in 0_u32..=64,
             decoder_thread_type in word(),
+            hold_us in 0_u32..=100_000,
         ) {
-            through_both(&ClientSettings { latency_ms, buffer_mode, sync, decoder_threads, decoder_thread_type });
+            through_both(&ClientSettings { latency_ms, buffer_mode, sync, decoder_threads, decoder_thread_type, hold_us });
         }
 
         #[test]

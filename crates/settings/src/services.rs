@@ -70,6 +70,12 @@ pub struct RendererSettings {
         value_parser = value_parser!(u32).range(256..=9000), help_heading = "Encoding")]
     pub rtp_mtu: u32,
 
+    /// Busy-wait of so many microseconds, at most 100000, between the clock reading of each stamp and its drawing: `xrbench calibrate` must find
+    /// it in the latency again.
+    #[arg(long, env = "XR_HOLD_US", value_name = "MICROSECONDS", default_value_t = RendererSettings::DEFAULT.hold_us,
+        value_parser = value_parser!(u32).range(0..=100_000), hide_short_help = true, help_heading = "Calibration")]
+    pub hold_us: u32,
+
     /// The cluster in which a scenario's renderer runs. No flag: where a program runs is not its own to say.
     #[arg(skip)]
     pub cluster: ClusterName,
@@ -140,6 +146,12 @@ pub struct ClientSettings {
     /// What decoder threads share: slice, or frame, which holds back one frame a thread.
     #[arg(long, env = "XR_DECODER_THREAD_TYPE", value_name = "TYPE", default_value_t = ClientSettings::DEFAULT.decoder_thread_type, help_heading = "Tuning")]
     pub decoder_thread_type: ThreadType,
+
+    /// Busy-wait of so many microseconds, at most 100000, before the clock reading of each picture: `xrbench calibrate` must find it in the
+    /// latency again.
+    #[arg(long, env = "XR_HOLD_US", value_name = "MICROSECONDS", default_value_t = ClientSettings::DEFAULT.hold_us,
+        value_parser = value_parser!(u32).range(0..=100_000), hide_short_help = true, help_heading = "Calibration")]
+    pub hold_us: u32,
 }
 
 impl RendererSettings {
@@ -150,6 +162,7 @@ impl RendererSettings {
         gop: 60,
         threads: 0,
         rtp_mtu: 1150,
+        hold_us: 0,
         cluster: ClusterName::A,
     };
 }
@@ -182,6 +195,7 @@ impl ClientSettings {
         sync: false,
         decoder_threads: 0,
         decoder_thread_type: ThreadType::Slice,
+        hold_us: 0,
     };
 }
 

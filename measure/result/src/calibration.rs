@@ -1,6 +1,7 @@
 //! What a calibration of a machine found: `calibration.json`, and a part of `run.json`.
 
 use serde::{Deserialize, Serialize};
+use settings::Role;
 use timeline::UnixMicros;
 
 /// A calibration of a machine: `calibration.json`.
@@ -14,6 +15,9 @@ pub struct Calibration {
     pub folder: String,
     /// The fitted line, and what it leaves.
     pub fit: Fit,
+    /// Busy-waits at the stamps, by program and length; none in calibrations of earlier versions.
+    #[serde(default)]
+    pub holds: Vec<Hold>,
 }
 
 /// Slope and residual that an instrument must have to be believed.
@@ -24,8 +28,32 @@ pub const MAX_RESIDUAL_US: f64 = 300.0;
 
 impl Calibration {
     /// Whether the instrument is within its bounds.
-    pub fn holds(&self) -> bool {
-        self.fit.slope_holds() && self.fit.residual_holds()
+    pub fn is_sound(&self) -> bool {
+        self.fit.slope_holds()
+            && self.fit.residual_holds()
+            && self.holds.iter().all(Hold::came_back)
+    }
+}
+
+/// A busy-wait between the two clock readings of every frame, in one program: the latency must grow by as much.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The program that waited: the renderer after its clock reading, the client before its own.
+    pub role: Role,
+    /// The length of the wait, microseconds.
+    pub set_us: f64,
+    /// By how much the mean of the repetitions' p50 grew, with the delay on the wire taken off.
+    pub found_us: f64,
+    /// How far that may be from the true growth, microseconds: one-sided, 95 %.
+    pub margin_us: f64,
+    /// Repetitions with the wait.
+    pub runs: u32,
+}
+
+impl Hold {
+    /// Whether the wait came back within the bound of a residual, and surely so.
+    pub fn came_back(&self) -> bool {
+        (self.found_us - self.set_us).abs() + self.margin_us <= MAX_RESIDUAL_US
     }
 }
 

@@ -20,7 +20,7 @@ mod run;
 mod state;
 mod unlike;
 
-pub use calibration::{Calibration, Fit, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step};
+pub use calibration::{Calibration, Fit, Hold, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step};
 pub use clock::{ClockCheck, ClockMeta, ClockSource, MAX_SLEW_PPM};
 pub use folder::{
     RepetitionFolder, RunFolder, cannot_write, part_of, read_json, write_atomic, write_json,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use settings::{Pipeline, Presentation, without_passwords};
+use settings::{Pipeline, Presentation, Role, without_passwords};
 use timeline::UnixMicros;
 
 use super::calibration::Calibration;
@@ -110,4 +110,7 @@ pub struct ScenarioInfo {
     /// The delay that the WAN was given from cluster B to cluster A, microseconds; absent where there is no WAN.
     #[serde(default)]
     pub delay_us: Option<u64>,
+    /// The busy-waits at the stamps, by program, microseconds; empty where nothing waits.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hold_us: BTreeMap<Role, u32>,
 }

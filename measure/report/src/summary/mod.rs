@@ -112,7 +112,12 @@ pub struct Instrument {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub residual_margin_us: f64,
-    /// Whether both are within their bounds (1 ± 0.01, 300 us), and sure to be.
+    /// The largest error of a busy-wait that was put between the two clock readings of every frame, with what it is unsure by, microseconds;
+    /// null in calibrations of earlier versions.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub hold_error_us: Option<f64>,
+    /// Whether all are within their bounds (1 ± 0.01, 300 us), and sure to be.
     #[serde(default)]
     pub holds: bool,
     /// The backend of the WAN that made the delays: `netem`, `userspace`.
@@ -128,7 +133,12 @@ impl From<&Calibration> for Instrument {
             worst_residual_us: calibration.fit.worst_residual_us,
             slope_margin: calibration.fit.slope_margin,
             residual_margin_us: calibration.fit.residual_margin_us,
-            holds: calibration.holds(),
+            hold_error_us: calibration
+                .holds
+                .iter()
+                .map(|hold| (hold.found_us - hold.set_us).abs() + hold.margin_us)
+                .max_by(f64::total_cmp),
+            holds: calibration.is_sound(),
             wan_backend: calibration.wan_backend.clone(),
         }
     }

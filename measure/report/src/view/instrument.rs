@@ -13,11 +13,12 @@ pub(super) fn line(summary: &Summary) -> String {
         ", which is beyond its bounds"
     };
     format!(
-        "slope {:.4} \u{b1} {:.4}, residual at most {}{} ms{bounds} (calibrated on {})",
+        "slope {:.4} \u{b1} {:.4}, residual at most {}{} ms{}{bounds} (calibrated on {})",
         one.slope,
         one.slope_error,
         ms(one.worst_residual_us),
         margin(one.residual_margin_us),
+        one.hold_error_us.map(holds).unwrap_or_default(),
         result::date::to_the_minute(one.at_us)
     )
 }
@@ -31,12 +32,18 @@ fn margin(us: f64) -> String {
     }
 }
 
+/// How well known waits at the stamps came back.
+fn holds(error_us: f64) -> String {
+    format!(", known waits at the stamps found to {} ms", ms(error_us))
+}
+
 #[cfg(test)]
 mod tests {
     use timeline::UnixMicros;
 
     use crate::{terminal, write};
-    use result::{Calibration, Fit, RunFolder, write_json};
+    use result::{Calibration, Fit, Hold, RunFolder, write_json};
+    use settings::Role;
 
     fn reports(folder: &RunFolder) -> [String; 2] {
         let summary = write(folder).expect("a result");
@@ -69,6 +76,7 @@ mod tests {
             wan_backend: "userspace".into(),
             folder: "results/calibration".into(),
             fit,
+            holds: Vec::new(),
         });
         write_json(&folder.run_json(), &info).expect("run.json");
         let said = "slope 1.0007 \u{b1} 0.0020, residual at most 0.17 \u{b1} 0.06 ms \
@@ -79,6 +87,31 @@ mod tests {
             "{terminal}"
         );
         assert!(page.contains(said), "{page}");
+
+        let hold = |found_us| Hold {
+            role: Role::Client,
+            set_us: 2_000.0,
+            found_us,
+            margin_us: 50.0,
+            runs: 3,
+        };
+        let set = info.calibration.as_mut().expect("set");
+        set.holds = vec![hold(1_960.0), hold(2_010.0)];
+        write_json(&folder.run_json(), &info).expect("run.json");
+        for text in reports(&folder) {
+            let said = "0.06 ms, known waits at the stamps found to 0.09 ms (calibrated";
+            assert!(text.contains(said), "{text}");
+        }
+        let set = info.calibration.as_mut().expect("set");
+        set.holds = vec![hold(1_700.0)];
+        write_json(&folder.run_json(), &info).expect("run.json");
+        for text in reports(&folder) {
+            assert!(
+                text.contains("found to 0.35 ms, which is beyond its bounds"),
+                "{text}"
+            );
+        }
+        info.calibration.as_mut().expect("set").holds.clear();
 
         info.calibration.as_mut().expect("set").fit.slope = 1.02;
         write_json(&folder.run_json(), &info).expect("run.json");

@@ -15,12 +15,13 @@ use result::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, kept};
 
 const EXAMPLES: &str = "\
 Examples:
-  xrbench calibrate                          seven delays, three repetitions of each: about four minutes
+  xrbench calibrate                          seven delays and two waits, three repetitions of each: about five minutes
   xrbench calibrate --delays 0ms,10ms --runs 5 --out results/calibration
 
 Each delay is put on the WAN from the streamer to the client and captured at both of its ends; the frames' latency must
-grow by exactly that much. The residual is the instrument's own error on this machine. It is kept, and reports print it.
-Exit codes: 0 slope and residual are within their bounds, 1 they are not or something failed, 64 wrong usage, 130 Ctrl-C.";
+grow by exactly that much. The residual is the instrument's own error on this machine. Then renderer and client wait at
+each stamp, and the latency must grow by exactly the wait. What is found is kept, and reports print it.
+Exit codes: 0 slope, residual and waits are within their bounds, 1 they are not or something failed, 64 wrong usage, 130 Ctrl-C.";
 
 /// Put known delays into the path, and see whether they come back as those delays
 #[derive(Clone, Debug, clap::Args)]
@@ -35,6 +36,9 @@ pub struct CalibrateArgs {
         default_value = "0ms,1ms,2ms,5ms,10ms,20ms,50ms"
     )]
     pub delays: Vec<Span>,
+    /// The busy-wait between the two clock readings of every frame, put into the renderer and into the client, at most 100ms; 0s for none
+    #[arg(long, env = "XR_HOLD", value_name = "TIME", default_value = "2ms", value_parser = hold)]
+    pub hold: Span,
     /// Repetitions of each, interleaved; 2 to 100
     #[arg(long, env = "XR_RUNS", value_name = "N", default_value_t = 3,
         value_parser = clap::value_parser!(u32).range(2..=100))]
@@ -96,7 +100,18 @@ impl CalibrateArgs {
             }),
             ..Scenario::default()
         };
-        let scenarios: Vec<Scenario> = distinct.into_iter().map(scenario).collect();
+        let least = distinct[0];
+        let mut scenarios: Vec<Scenario> = distinct.into_iter().map(scenario).collect();
+        let hold_us = u32::try_from(self.hold.0.as_micros()).unwrap_or(u32::MAX);
+        if hold_us > 0 {
+            let mut renderer = scenario(least);
+            renderer.name = format!("hold-{}-renderer", self.hold);
+            renderer.renderer.hold_us = hold_us;
+            let mut client = scenario(least);
+            client.name = format!("hold-{}-client", self.hold);
+            client.client.hold_us = hold_us;
+            scenarios.extend([renderer, client]);
+        }
         for scenario in &scenarios {
             scenario.check().map_err(|CheckError { key, value, why }| {
                 let remedy = "`xrbench calibrate --help` shows what can be given.";
@@ -150,7 +165,16 @@ pub async fn run(
             )?,
         }
     }
-    Ok(calibration.holds())
+    Ok(calibration.is_sound())
+}
+
+/// Reads a wait that the programs take.
+fn hold(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error| format!("{error}"))?;
+    if span > Span::millis(100) || !span.0.subsec_nanos().is_multiple_of(1_000) {
+        return Err("expected whole microseconds up to 100ms, as 2ms".to_owned());
+    }
+    Ok(span)
 }
 
 /// The calibration for people.
@@ -177,9 +201,24 @@ pub fn text(calibration: &Calibration) -> String {
         ]);
     }
     let verdict = |holds: bool| if holds { "holds" } else { "MISSED" };
+    let holds: String = calibration
+        .holds
+        .iter()
+        .map(|hold| {
+            format!(
+                "a wait of {:.3} ms in the {} was found as {:.3} \u{b1} {:.3} ms (bound \u{b1} {:.1} ms: {})\n",
+                hold.set_us / 1e3,
+                hold.role,
+                hold.found_us / 1e3,
+                hold.margin_us / 1e3,
+                MAX_RESIDUAL_US / 1e3,
+                verdict(hold.came_back()),
+            )
+        })
+        .collect();
     format!(
         "{table}\nslope {:.4} \u{b1} {:.4} (bound 1 \u{b1} {MAX_SLOPE_ERROR}: {})\nworst residual {:.3} \u{b1} {:.3} ms (bound {:.1} ms: {})\n\
-         the delay was carried by: {}\n",
+         {holds}the delay was carried by: {}\n",
         fit.slope,
         fit.slope_margin,
         verdict(fit.slope_holds()),

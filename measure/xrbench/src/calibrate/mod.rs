@@ -3,15 +3,18 @@
 //! Delays are injected from the streamer to the client, captured at both ends of the WAN ([`wire`]), and compared with the
 //! latency that the instrument reports ([`fit`]). The renderer is beside the streamer: its feed's acknowledgements would
 //! cross the WAN too, and what a delay does to a TCP sender is the pipeline's, not the instrument's. What is left is the
-//! instrument's own error. It is kept for this machine ([`result::kept`]), and every later report of this machine prints it.
+//! instrument's own error. An error that all delays share would pass for the pipeline's share, so known waits are put between the two clock
+//! readings of each frame as well, at either end, and must be found ([`hold`]). What is found is kept for this machine ([`result::kept`]), and every later report of this machine prints it.
 
 pub mod cli;
 pub mod fit;
+mod hold;
 pub mod wire;
 
 use anyhow::Context as _;
 
 use fit::Point;
+use hold::Held;
 use report::summary;
 use result::{Calibration, Machine, RunFolder, write_json};
 
@@ -24,7 +27,7 @@ pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
     all_complete(folder)?;
     let info = folder.info()?;
     let loaded = summary::load(folder)?;
-    let mut points = Vec::new();
+    let (mut points, mut held) = (Vec::new(), Vec::new());
     let mut backend = String::new();
     for (meta, repetition) in folder.repetitions()? {
         let (Some(from), Some(to), true) =
@@ -33,7 +36,8 @@ pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
             continue;
         };
         let named = info.scenarios.iter().find(|one| one.name == meta.scenario);
-        let Some(set_us) = named.and_then(|one| one.delay_us) else {
+        let Some((set_us, hold_us)) = named.and_then(|one| Some((one.delay_us?, &one.hold_us)))
+        else {
             continue;
         };
         let [sent, arrived] = CAPTURED.map(|point| repetition.pcap(point));
@@ -45,11 +49,19 @@ pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
             .find(|run| run.meta.scenario == meta.scenario && run.meta.run == meta.run)
             .and_then(|run| run.measured.figures())
             .with_context(|| format!("{} repetition {} has no sample", meta.scenario, meta.run))?;
-        points.push(Point {
+        let point = Point {
             set_us: set_us as f64,
             wire_us: way.figures.p50 as f64,
             latency_us: latency.p50 as f64,
-        });
+        };
+        match hold_us.iter().next() {
+            None => points.push(point),
+            Some((&role, &us)) => held.push(Held {
+                role,
+                hold_us: us.into(),
+                point,
+            }),
+        }
         if let Some(wan) = meta.wan {
             backend = wan.backend.to_string();
         }
@@ -60,6 +72,7 @@ pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
         at_us: info.started_us,
         wan_backend: backend,
         folder: folder.root().display().to_string(),
+        holds: hold::found(&points, &held),
         fit,
     };
     write_json(&folder.root().join("calibration.json"), &calibration)?;

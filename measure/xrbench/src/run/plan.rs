@@ -85,6 +85,7 @@ impl Plan {
                 runs: scenario.runs,
                 paper: scenario.paper,
                 delay_us: scenario.delay_us(),
+                hold_us: scenario.hold_us(),
             });
         }
         infos

@@ -6,11 +6,13 @@ mod network;
 mod server;
 mod tree;
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use settings::{
     Bitrate, ClientSettings, FeedTransport, FrameRate, Pipeline, Presentation, RendererSettings,
-    SourceSpec, Span, StreamerSettings, Transport, VideoSettings, VideoSize,
+    Role, SourceSpec, Span, StreamerSettings, Transport, VideoSettings, VideoSize,
 };
 
 use result::ContentMeta;
@@ -218,6 +220,15 @@ impl Scenario {
     /// Frames of one repetition, warm-up included.
     pub fn frames(&self) -> f64 {
         (self.warmup.as_secs_f64() + self.duration.as_secs_f64()) * self.fps.as_f64()
+    }
+
+    /// The busy-waits at the stamps of each program that has one, microseconds.
+    pub fn hold_us(&self) -> BTreeMap<Role, u32> {
+        let all = [
+            (Role::Renderer, self.renderer.hold_us),
+            (Role::Client, self.client.hold_us),
+        ];
+        all.into_iter().filter(|(_, us)| *us > 0).collect()
     }
 
     /// The one-way delay that the WAN is given from cluster B to cluster A, microseconds; none without a WAN.

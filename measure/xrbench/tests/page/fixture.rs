@@ -172,6 +172,7 @@ pub(crate) fn make(root: &Path, size: Size) -> RunFolder {
                 slope_margin: 0.0035,
                 steps: Vec::new(),
             },
+            holds: Vec::new(),
         }),
         command: text(&[
             "xrbench",
