@@ -1,6 +1,6 @@
 //! From `main` to the exit code: parse, logs up, configuration checked, runtime, run, drain.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum as _;
 use clap::error::{ContextKind, ContextValue};
 use clap_complete::Shell;
-use settings::address_without_password;
+use settings::{address_without_password, name_variable};
 
 use crate::args::Common;
 use crate::drain::{GRACE, grace};
@@ -44,6 +44,8 @@ where
     let args = match C::try_parse() {
         Ok(args) => args,
         Err(mut error) => {
+            let words = std::env::args_os().skip(1);
+            name_variable(&mut error, C::command(), words, is_set);
             hide_passwords(&mut error);
             // There is nowhere left to say that stderr is closed.
             let _ = error.print();
@@ -74,6 +76,11 @@ where
         }
     };
     ExitCode::from(code)
+}
+
+/// Whether the environment has this variable.
+fn is_set(variable: &OsStr) -> bool {
+    std::env::var_os(variable).is_some()
 }
 
 /// Takes passwords out of the values that a parser's error repeats: it goes where logs go.

@@ -47,6 +47,7 @@ mod services;
 mod size;
 mod source;
 mod span;
+mod variable;
 mod words;
 
 pub use address::{address_without_password, has_password, without_passwords};
@@ -58,6 +59,7 @@ pub use services::{ClientSettings, RendererSettings, StreamerSettings, VideoSett
 pub use size::VideoSize;
 pub use source::SourceSpec;
 pub use span::Span;
+pub use variable::name_variable;
 pub use words::{
     BufferMode, ClusterName, Compare, Congestion, Encoder, FeedTransport, Pipeline, Presentation,
     Preset, Role, ThreadType, Transport, Tune,

@@ -1,7 +1,7 @@
 //! The collector as a service, xr-collector: its command line, and its work from the start to the drained end.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use result::Machine;
 use service::args::{Common, listen_address};
 use service::ops::Ops;
 use service::tls::TlsArgs;
-use service::{Shutdown, TokenArgs, clock, ready};
+use service::{ConfigError, Shutdown, TokenArgs, clock, ready};
 use timeline::ClientName;
 use timeline::join::Limits;
 use tower_http::services::ServeDir;
@@ -103,6 +103,19 @@ fn target(text: &str) -> Result<Target, String> {
     })
 }
 
+/// Whether the folder of `--files` can be served: one that is not there would be one whose files are never found.
+fn check_files(folder: &Path) -> Result<(), ConfigError> {
+    std::fs::read_dir(folder).map(drop).map_err(|error| {
+        let remedy = "Make the folder first, or leave the flag out; in a pod, mount the volume that the other program writes to.";
+        ConfigError::new(
+            "--files (XR_FILES)",
+            folder.display().to_string(),
+            format!("it is no folder that can be read ({error})"),
+            remedy,
+        )
+    })
+}
+
 /// The name of the program.
 const PROGRAM: &str = "xr-collector";
 
@@ -115,6 +128,7 @@ const CATCH_UP: Duration = Duration::from_secs(1);
 /// Collects until the shutdown.
 pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let address = args.common.ops.context("--ops has a default")?;
+    args.files.as_deref().map_or(Ok(()), check_files)?;
     let token = args.token.load()?;
     let tls = args.tls.server()?;
     let mut collection = Collection::begin(&args.out, Machine::here(), clock::now())?;
@@ -221,6 +235,25 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_of_files_must_be_there() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(
+            check_files(dir.path()).map_err(|error| error.to_string()),
+            Ok(())
+        );
+        let film = dir.path().join("progress.txt");
+        std::fs::write(&film, "frame=1").expect("written");
+        for wrong in [film, dir.path().join("none")] {
+            let error = check_files(&wrong).expect_err("no folder").to_string();
+            let path = wrong.display().to_string();
+            assert!(
+                error.contains("--files (XR_FILES)") && error.contains(&path),
+                "{error}"
+            );
+        }
+    }
 
     #[test]
     fn targets_have_names() {

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::repetition::RepetitionMeta;
-use super::run::{RUN_VERSION, RunInfo};
+use super::run::{RUN_VERSION, RunInfo, RunState};
 
 /// What the names of files begin with that are written whole and then renamed.
 pub(super) const PART: &str = ".part-";
@@ -98,6 +98,18 @@ impl RunFolder {
             path.display()
         );
         Ok(info)
+    }
+
+    /// Each `meta.json` that was there once and is not any more: that of a repetition whose folder is there, which begins with it; and, of
+    /// a finished run, that of any planned repetition.
+    pub fn lost(&self, info: &RunInfo) -> Vec<PathBuf> {
+        let is_finished = info.state == RunState::Finished;
+        let all = info
+            .scenarios
+            .iter()
+            .flat_map(|one| (1..=one.runs).map(|run| self.repetition(&one.name, run)));
+        let lost = all.filter(|at| !at.meta_json().exists() && (is_finished || at.root().exists()));
+        lost.map(|at| at.meta_json()).collect()
     }
 
     /// Every repetition that has begun, by scenario in the order of `run.json`, then by number.
@@ -328,6 +340,14 @@ mod tests {
             };
             write_json(&at.meta_json(), &meta).expect("meta.json");
         }
+        let mut info = folder.info().expect("run.json");
+        assert!(folder.lost(&info).is_empty(), "it goes on");
+        info.state = RunState::Finished;
+        let third = folder.repetition("ours", 3);
+        assert_eq!(folder.lost(&info), [third.meta_json()]);
+        info.state = RunState::Failed;
+        third.create().expect("folders");
+        assert_eq!(folder.lost(&info), [third.meta_json()], "it had begun");
         let found = folder.repetitions().expect("repetitions");
         assert_eq!(
             found.iter().map(|(meta, _)| meta.run).collect::<Vec<_>>(),

@@ -90,6 +90,10 @@ pub struct RepetitionMeta {
     /// earlier versions.
     #[serde(default)]
     pub reports_skipped: u64,
+    /// Frames that came to the client from the beginning of the measured time on, and that it did not decode because it was behind the
+    /// stream. Absent in results of earlier versions.
+    #[serde(default)]
+    pub client_behind: u64,
     /// Every process, in the order of starting.
     pub processes: Vec<ProcessInfo>,
     /// Whether the repetition was completed; what was written stands in any case.

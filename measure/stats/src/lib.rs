@@ -7,6 +7,7 @@
 
 mod bootstrap;
 mod change;
+pub mod datagrams;
 mod display;
 mod exact;
 mod frames;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Window;
+use super::datagrams::Datagrams;
 use super::nodes::NodesSecond;
 
 /// What a cluster has.
@@ -154,6 +155,8 @@ pub struct Usage {
     pub sources: BTreeSet<String>,
     /// What whole nodes used; empty where nobody measured any.
     pub nodes: Vec<NodesSecond>,
+    /// What UDP of the host lost; none where the processes ran in clusters, and where nobody counted.
+    pub host: Option<Datagrams>,
 }
 
 impl Usage {
@@ -183,6 +186,9 @@ impl Usage {
         self.seconds.extend(other.seconds);
         self.sources.extend(other.sources);
         self.nodes.extend(other.nodes);
+        if let Some(other) = other.host {
+            self.host.get_or_insert_default().add(other);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! From `main` to the exit code.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -27,7 +28,10 @@ const INTERRUPTED: u8 = 130;
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(mut error) => {
+            let words = std::env::args_os().skip(1);
+            let is_set = |variable: &OsStr| std::env::var_os(variable).is_some();
+            settings::name_variable(&mut error, Cli::command(), words, is_set);
             // There is nowhere left to say that stderr is closed.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() {

@@ -47,7 +47,7 @@ pub enum BadInput {
         /// The state of the run, in words.
         state: &'static str,
     },
-    /// Frames are missing from a file that had them.
+    /// A file of a repetition is gone, or frames are missing from one that had them.
     #[error("{} is damaged: {why}. Copy the result again, or measure again", path.display())]
     Damaged {
         /// The folder, as it was given.

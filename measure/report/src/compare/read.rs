@@ -46,6 +46,22 @@ pub(crate) fn read(path: &Path, partial: bool) -> anyhow::Result<LoadedResult> {
         }
         .into());
     }
+    let lost = folder.lost(&loaded.info);
+    if let Some(first) = lost.first() {
+        let more = match lost.len() {
+            1 => String::new(),
+            count => format!(", and {} more", count - 1),
+        };
+        let why = format!(
+            "there is no {}{more}, and the repetition had begun",
+            first.strip_prefix(path).unwrap_or(first).display()
+        );
+        return Err(BadInput::Damaged {
+            path: path.to_owned(),
+            why,
+        }
+        .into());
+    }
     for one in &loaded.scenarios {
         if let Some(run) = one.runs.iter().find(|run| run.damaged) {
             let notes = run.notes.iter().filter(|note| note.kind == NoteKind::Files);

@@ -336,6 +336,10 @@ fn a_repetition_that_never_began_to_measure_lost_everything() {
     assert!((25.0..26.0).contains(&lost), "{lost}");
     // One that was not even begun is a planned one that is missing.
     fs::remove_dir_all(folder.root()).expect("removed");
+    let result = RunFolder::new(&b);
+    let mut info = result.info().expect("run.json");
+    info.state = RunState::Failed;
+    write_json(&result.run_json(), &info).expect("written");
     let of = compare(&a, &b, STRICT).expect("two results");
     assert_eq!(of.verdict, Verdict::Regression);
     assert_eq!(
@@ -415,6 +419,25 @@ fn frames_that_are_missing_from_their_file_are_no_loss() {
     fs::write(at.frames_csv(), kept.join("\n") + "\n").expect("written");
     let of = error(&a, &b);
     assert!(of.contains("has 49 of the 249 measured frames"), "{of}");
+}
+
+/// A repetition that is gone from a result was measured once: its absence says nothing of what was measured.
+#[test]
+fn a_repetition_that_is_gone_is_damage_and_no_loss() {
+    let (_dir, a, b) = two(0);
+    let at = RunFolder::new(&b).repetition("s1", 2);
+    fs::remove_file(at.meta_json()).expect("removed");
+    for of in [error(&a, &b), error(&b, &a)] {
+        for words in ["is damaged", "no s1/run-2/meta.json", "measure again"] {
+            assert!(of.contains(words), "{of}");
+        }
+    }
+    let partial = compare(&a, &b, PARTIAL).expect_err("damaged").to_string();
+    assert!(partial.contains("is damaged"), "{partial}");
+    fs::remove_dir_all(at.root()).expect("removed");
+    assert!(error(&a, &b).contains("no s1/run-2/meta.json"));
+    fs::remove_dir_all(at.root().parent().expect("of s1")).expect("removed");
+    assert!(error(&a, &b).contains("no s1/run-1/meta.json, and 3 more"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::{
     latency::{MIN_P99_PICTURES, pictures},
     load::{LoadedResult, LoadedRun, LoadedScenario},
     network,
-    resources::{resources, unlike_floor},
+    resources::{host_note, resources, unlike_floor},
 };
 use result::{ClockSource, Pipeline, RunInfo};
 use stats::{Counts, Exact, MAX_FLOOR_GAP_US, Measured, Sample, Stages, quantile};
@@ -49,6 +49,8 @@ pub fn build(loaded: &LoadedResult) -> Summary {
             let (resources, notes) = resources(&measured.usage, metas.next_back(), cores);
             summary.resources = resources;
             summary.notes.extend(notes);
+            let of_host = host_note(&summary.resources, &loaded.info.states);
+            summary.notes.extend(of_host);
             if let Some((floor, _)) = floor {
                 let mut metas = floor.runs.iter().map(|run| run.meta.resources.as_ref());
                 let limits = &summary.resources.limits;
@@ -183,7 +185,7 @@ fn scenario(
     }
     if measured.came > 0 {
         summary.notes.push(Note::new(
-            NoteKind::Overloaded,
+            NoteKind::Behind,
             format!(
                 "{} frames came whole to the client and were not shown: it was behind the stream, or waited for a key frame",
                 measured.came

@@ -156,3 +156,72 @@ fn torn_pictures_are_a_finding_of_ours() {
     assert_eq!(kind("ours-udp-360p25"), Some(FindingKind::Unread));
     assert_eq!(kind("reference-360p25"), None);
 }
+
+/// What a full buffer of this machine cost is said of this machine: how much in the measured time, by which limit, and what to do.
+#[test]
+fn full_receive_buffers_of_the_host_are_said() {
+    let (before, dir) = summary();
+    let of = |summary: &Summary| {
+        let ours = summary.scenario("ours-udp-360p25").expect("there");
+        let mut notes = ours.notes.iter();
+        let said = notes.find(|note| note.text.contains("on this host"));
+        (ours.resources.host_udp, said.map(|note| note.text.clone()))
+    };
+    assert_eq!(of(&before), (None, None), "nobody counted");
+    let folder = RunFolder::new(dir.path());
+    let at = folder.repetition("ours-udp-360p25", 1);
+    let rows = |fabric: &str, full: fn(u64) -> u64| {
+        let mut text = String::from(
+            "time_us,role,pid,cpu_percent,cluster,elapsed_us,udp_in_errors,udp_rcvbuf_errors,udp_sndbuf_errors,udp_csum_errors\n",
+        );
+        for second in 0..=12 {
+            let (at_us, full) = (START - SECOND + second * SECOND, full(second));
+            for role in ["client", "xrbench"] {
+                let row = format!("{at_us},{role},1,2.00,{fabric},{SECOND},{full},{full},0,0\n");
+                text.push_str(&row);
+            }
+        }
+        fs::write(at.resources_csv(), text).expect("written");
+        build(&load(&folder).expect("a result"))
+    };
+    // 900 before anything was measured, 40 a second, and none counted twice.
+    let (lost, said) = of(&rows("", |second| 70_000 + second * 40 + 900));
+    assert_eq!(lost.map(|lost| lost.rcvbuf_errors), Some(400));
+    let said = said.expect("a note");
+    for words in ["400 datagrams", "xrbench doctor", "net.core.rmem_max"] {
+        assert!(said.contains(words), "{said}");
+    }
+    let (lost, said) = of(&rows("", |_| 70_000));
+    assert_eq!((lost.map(|lost| lost.rcvbuf_errors), said), (Some(0), None));
+    // In clusters each pod has counters of its own.
+    assert_eq!(of(&rows("a", |second| second)), (None, None));
+}
+
+/// Frames that a slow client dropped are the client's loss, and no network's.
+#[test]
+fn a_client_that_was_behind_is_said() {
+    let (before, dir) = summary();
+    let behind = |summary: &Summary| {
+        let ours = summary.scenario("ours-udp-360p25").expect("there");
+        let mut notes = ours.notes.iter();
+        let said = notes.find(|note| note.kind == NoteKind::Behind);
+        said.map(|note| note.text.clone())
+    };
+    assert_eq!(behind(&before), None);
+    let at = RunFolder::new(dir.path()).repetition("ours-udp-360p25", 1);
+    let meta = RepetitionMeta {
+        client_behind: 37,
+        ..at.meta().expect("there")
+    };
+    write_json(&at.meta_json(), &meta).expect("written");
+    let summary = build(&load(&RunFolder::new(dir.path())).expect("a result"));
+    let said = behind(&summary).expect("a note");
+    for words in [
+        "37 frames",
+        "could not keep up",
+        "client.decoder_threads",
+        "another machine",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+}

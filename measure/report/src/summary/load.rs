@@ -154,6 +154,9 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
             ),
         );
     }
+    if let Some(text) = behind(&meta) {
+        note(NoteKind::Behind, text);
+    }
     let window = window(&meta, folder, &rows).filter(|_| !unread);
     // A client that reports to a collector by itself has no sampler beside it.
     let watched = window.filter(|_| meta.complete && !meta.collected);
@@ -200,6 +203,18 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
         notes,
         faults: faults.transpose()?.unwrap_or_default(),
         damaged,
+    })
+}
+
+/// That the client was too slow for the stream; none where it was not.
+fn behind(meta: &RepetitionMeta) -> Option<String> {
+    let count = meta.client_behind;
+    (count > 0).then(|| {
+        format!(
+            "the client could not keep up with the stream: {count} frames came to it and were not decoded, because it was more than \
+             three frame intervals behind; they count as lost. Take fewer pixels or frames (size, fps), more client.decoder_threads, \
+             or another machine"
+        )
     })
 }
 

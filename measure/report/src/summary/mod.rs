@@ -42,7 +42,7 @@ pub use latency::{FloorUs, GapUs, LatencyFigures, LatencyUs, MIN_P99_PICTURES, U
 pub use load::{LoadedResult, LoadedRun, LoadedScenario, load};
 pub use note::{Note, NoteKind};
 pub use paper::{Paper, PaperScenario};
-pub use resources::{FabricProcess, Network, Node, Nodes, PerCluster, Resources, Spread};
+pub use resources::{FabricProcess, HostUdp, Network, Node, Nodes, PerCluster, Resources, Spread};
 pub use tick::FromTickUs;
 
 /// The version of `summary.json` that this program writes. It rises when a reader of the one before could misread it.

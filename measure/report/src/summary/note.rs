@@ -22,8 +22,10 @@ pub enum NoteKind {
     Files,
     /// Strips were kept and not read yet, so that their frames are unknown.
     NotRead,
-    /// The reference could not keep its own pace, or the client not the stream's.
+    /// The reference could not keep its own pace.
     Overloaded,
+    /// The client could not keep the stream's pace.
+    Behind,
     /// The wall clock stepped, or nobody knows how far a clock is from the collector's.
     Clock,
     /// Frames are those of several clients.

@@ -6,6 +6,7 @@ use result::{
 };
 use stats::{
     Disturbances, ProcessSecond, Usage, Window,
+    datagrams::{DatagramReading, Datagrams},
     nodes::{self, NodeReading},
     usage::Counters,
 };
@@ -96,11 +97,33 @@ pub(super) fn usage(
     }
     let of_nodes = found.rows.iter().filter_map(|row| node(row, meta?));
     let of_nodes: Vec<_> = of_nodes.collect();
+    let on_host = meta.is_none() && found.rows.iter().all(|row| row.cluster.is_empty());
+    let host = on_host.then(|| Datagrams::lost(&host(&found.rows), window));
     let rows: Vec<_> = found.rows.into_iter().filter_map(process).collect();
     Ok(Usage {
         nodes: nodes::of(&of_nodes, window),
+        host: host.flatten(),
         ..Usage::of(&rows, window)
     })
+}
+
+/// What UDP of the host's namespace had lost by the end of each second: each of its processes says the same, one a moment after the other.
+fn host(rows: &[ResourceRow]) -> Vec<DatagramReading> {
+    let passes = rows.chunk_by(|one, two| one.time_us == two.time_us);
+    let readings = passes.filter_map(|pass| {
+        let last = |counter: fn(&ResourceRow) -> Option<u64>| pass.iter().filter_map(counter).max();
+        Some(DatagramReading {
+            to_us: pass[0].time_us.0,
+            elapsed_us: last(|row| row.elapsed_us)?,
+            counted: Datagrams {
+                in_errors: last(|row| row.udp_in_errors)?,
+                rcvbuf_errors: last(|row| row.udp_rcvbuf_errors)?,
+                sndbuf_errors: last(|row| row.udp_sndbuf_errors)?,
+                csum_errors: last(|row| row.udp_csum_errors)?,
+            },
+        })
+    });
+    readings.collect()
 }
 
 /// The reading of a whole node; none where the row is no node's.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Note, NoteKind};
-use result::ResourcesMeta;
+use result::{MachineState, ResourcesMeta};
 use stats::{
+    datagrams::Datagrams,
     nodes::{NodeShare, NodesSecond},
     usage::{CLUSTER, ClusterSecond, FabricSecond, NetworkSecond, Usage},
     weighted_quantile,
@@ -47,6 +48,33 @@ pub struct Resources {
     /// Whole nodes, with everything that runs on them, as the paper's figures are; null where nobody measured any.
     #[serde(default)]
     pub nodes: Option<Nodes>,
+    /// What UDP of the host lost, of all its programs; null where the processes ran in clusters, and where nobody counted.
+    #[serde(default)]
+    pub host_udp: Option<HostUdp>,
+}
+
+/// Datagrams that UDP of the host lost in the measured time, those of every program on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostUdp {
+    /// Datagrams that no socket took, for whatever reason.
+    pub in_errors: u64,
+    /// Datagrams that found the receiving socket's buffer full.
+    pub rcvbuf_errors: u64,
+    /// Datagrams that found the sending socket's buffer full.
+    pub sndbuf_errors: u64,
+    /// Datagrams with a wrong checksum.
+    pub csum_errors: u64,
+}
+
+impl From<Datagrams> for HostUdp {
+    fn from(lost: Datagrams) -> Self {
+        Self {
+            in_errors: lost.in_errors,
+            rcvbuf_errors: lost.rcvbuf_errors,
+            sndbuf_errors: lost.sndbuf_errors,
+            csum_errors: lost.csum_errors,
+        }
+    }
 }
 
 /// What the nodes of the clusters used, in percent of what these nodes have.
@@ -185,6 +213,7 @@ pub(super) fn resources(
     let Some(first) = usage.seconds.first() else {
         let only_nodes = Resources {
             nodes,
+            host_udp: usage.host.map(HostUdp::from),
             ..Resources::default()
         };
         return (only_nodes, meta.into_iter().filter_map(lacking).collect());
@@ -226,6 +255,7 @@ pub(super) fn resources(
             (all > 0).then_some(all as f64 / 1e6)
         }),
         nodes,
+        host_udp: None,
     };
     let notes = notes(&resources, meta);
     (resources, notes)
@@ -402,6 +432,26 @@ fn notes(resources: &Resources, meta: Option<&ResourcesMeta>) -> Vec<Note> {
     }
     notes.extend(meta.and_then(lacking));
     notes
+}
+
+/// The name of the limit among the settings of a machine's state.
+const LARGEST_RECEIVE_BUFFER: &str = "largest receive buffer";
+
+/// What a reader must know of datagrams that the host's own UDP lost, on a machine that was set like this.
+pub(super) fn host_note(resources: &Resources, states: &[MachineState]) -> Option<Note> {
+    let lost = resources.host_udp.filter(|lost| lost.rcvbuf_errors > 0)?;
+    let mut limits = states.iter().rev();
+    let limit = limits.find_map(|state| state.settings.get(LARGEST_RECEIVE_BUFFER));
+    let limit = limit.map_or_else(String::new, |bytes| {
+        format!(" (net.core.rmem_max was {bytes} bytes)")
+    });
+    let text = format!(
+        "{} datagrams found a full receive buffer on this host{limit}: their frames are torn or lost by this machine, and not by a \
+         network. Where `xrbench doctor` calls net.core.rmem_max too small, set it as it says; else a program was too slow to empty its \
+         buffer: take a smaller size, rate or bit rate, or a machine that does nothing else. Datagrams of other programs are among them",
+        lost.rcvbuf_errors
+    );
+    Some(Note::new(NoteKind::Buffers, text))
 }
 
 /// What is not known, or does not hold; none where nothing is missing.

@@ -45,6 +45,7 @@ fn usage(clusters: u32) -> Usage {
         seconds: seconds.collect(),
         sources: ["cgroup-v1".to_owned()].into(),
         nodes: Vec::new(),
+        host: None,
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn notes(summary: &Summary) -> Vec<Note> {
             text: note.text.clone(),
             lacked: matches!(
                 note.kind,
-                NoteKind::Oversubscribed | NoteKind::ControlGroups
+                NoteKind::Oversubscribed | NoteKind::ControlGroups | NoteKind::Behind
             ),
         })
         .collect()

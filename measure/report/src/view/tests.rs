@@ -177,3 +177,16 @@ fn stand_ins_are_known_by_kind_and_not_by_their_text() {
     let said = View::of(&summary).lacked;
     assert!(!said.iter().any(|one| one.contains("VXLAN")), "{said:?}");
 }
+
+/// A client that was behind is something that the machine lacked, and so it is among the limits.
+#[test]
+fn a_client_that_was_behind_is_among_what_was_lacked() {
+    let mut summary = summary();
+    let note = crate::summary::Note::new(
+        crate::summary::NoteKind::Behind,
+        "run 1: the client could not keep up",
+    );
+    summary.scenarios[0].notes.push(note);
+    let said = View::of(&summary).lacked;
+    assert!(said.iter().any(|one| one.contains("keep up")), "{said:?}");
+}

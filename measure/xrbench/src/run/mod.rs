@@ -23,6 +23,7 @@ mod floor;
 pub mod host;
 mod http;
 pub mod machine;
+mod named;
 pub mod page;
 mod pipeline;
 mod pipeline_run;

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use super::addresses::{Addresses, FEED, IdentityFiles, ListenAddresses, announced};
 use super::faults::Action;
-use super::place::{FEED_PORT, Fault, Node, Place, PlacePlan, READY, Setup, Workload};
+use super::place::{FEED_PORT, Fault, Node, Place, PlacePlan, READY, Setup, Workload, ops_port};
 use super::repetition::{Repetition, Stopped};
 use super::{clocks, commands, http};
 use collect::Collector;
@@ -25,6 +25,9 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How long the streamer may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
+
+/// The client's counter of frames that it did not decode because it was behind the stream.
+const BEHIND: &str = "xr_client_frames_total{outcome=\"behind\"} ";
 
 /// A node that is drained, and the programs that had to leave it.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub(super) struct Pipeline {
     drained: BTreeMap<Role, Drained>,
     /// Programs that were told to end: a pod logs on until it is gone.
     ended: Vec<Workload>,
+    /// What the client has counted of frames for which it was too slow, up to where they are taken from; none before measuring.
+    behind_before: Option<u64>,
 }
 
 impl Pipeline {
@@ -95,6 +100,7 @@ impl Pipeline {
             scrapers: BTreeMap::new(),
             drained: BTreeMap::new(),
             ended: Vec::new(),
+            behind_before: None,
         })
     }
 
@@ -208,6 +214,44 @@ impl Pipeline {
         Ok(Some(list.timeout(ANSWER).send().await?.text().await?))
     }
 
+    /// From now on frames count for which the client is too slow.
+    pub(super) async fn count_behind_from_here(&mut self) {
+        self.behind_before = Some(self.client_behind().await.unwrap_or(0));
+    }
+
+    /// Takes the frames for which the client has been too slow since it was asked last. A client that does not answer says nothing.
+    pub(super) async fn count_behind(&mut self, repetition: &mut Repetition<'_>) {
+        if let Some(before) = self.behind_before
+            && let Some(now) = self.client_behind().await
+        {
+            repetition.meta.client_behind += now.saturating_sub(before);
+            self.behind_before = Some(now);
+        }
+    }
+
+    /// Frames for which the client has been too slow since its start.
+    async fn client_behind(&self) -> Option<u64> {
+        let client = self.running.get(&Role::Client)?;
+        let page = match client {
+            Workload::Pods(pods) => {
+                let page = pods.get(ops_port(Role::Client), "/metrics");
+                tokio::time::timeout(ANSWER, page).await.ok()?.ok()??
+            }
+            Workload::Process(_) => {
+                let said = tokio::time::timeout(LOOK, client.ready())
+                    .await
+                    .ok()?
+                    .ok()?;
+                let ops = announced(&said, "ops", Role::Client).ok()?;
+                let ops = self.place.address_of(Role::Client, &ops).ok()?;
+                let page = http::client().get(format!("http://{ops}/metrics"));
+                let page = page.timeout(ANSWER).send().await.ok()?;
+                page.error_for_status().ok()?.bytes().await.ok()?.to_vec()
+            }
+        };
+        counted(&String::from_utf8_lossy(&page), BEHIND)
+    }
+
     /// Brings here what a program has written to a file by now, where the program writes elsewhere.
     pub(super) async fn bring(&self, role: Role, file: &Path) -> anyhow::Result<()> {
         match self.running.get(&role) {
@@ -286,6 +330,10 @@ impl Pipeline {
 
     /// Kills a program by SIGKILL and starts it again where it was, with the same command line and the same addresses.
     async fn kill(&mut self, repetition: &mut Repetition<'_>, role: Role) -> Result<(), Stopped> {
+        if role == Role::Client {
+            // Its counters go with it.
+            self.count_behind(repetition).await;
+        }
         let Some(mut workload) = self.running.remove(&role) else {
             return Ok(());
         };
@@ -295,6 +343,9 @@ impl Pipeline {
         }
         let exit = workload.kill().await?;
         repetition.ended(&workload, &exit);
+        if role == Role::Client {
+            self.behind_before = self.behind_before.map(|_| 0);
+        }
         let again = workload.restart().await?;
         repetition.started(&again)?;
         self.running.insert(role, again);
@@ -391,6 +442,12 @@ impl Pipeline {
     }
 }
 
+/// The value of a counter on a page of metrics, by what its line begins with.
+fn counted(page: &str, counter: &str) -> Option<u64> {
+    let value = page.lines().find_map(|line| line.strip_prefix(counter))?;
+    value.trim().parse().ok()
+}
+
 /// Pulls what a service's ring holds, before the service ends.
 async fn catch_up(repetition: &Repetition<'_>, scraper: &Scraper) {
     if let Err(error) = scraper.catch_up().await {
@@ -403,5 +460,18 @@ async fn catch_up(repetition: &Repetition<'_>, scraper: &Scraper) {
 async fn takes_connections(port: SocketAddr) {
     while TcpStream::connect(port).await.is_err() {
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_found_by_its_label() {
+        let page = "# TYPE xr_client_frames counter\nxr_client_frames_total{outcome=\"shown\"} 812\n\
+                    xr_client_frames_total{outcome=\"behind\"} 41\n# EOF\n";
+        assert_eq!(counted(page, BEHIND), Some(41));
+        assert_eq!(counted("# EOF\n", BEHIND), None, "an earlier client");
     }
 }

@@ -26,6 +26,7 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     if let Ok((reports, Err(_))) = &result {
         repetition.cut_short(reports.progress().borrow().generated);
     }
+    pipeline.count_behind(repetition).await;
     pipeline.end_programs(repetition).await;
     // Before the place goes: a collector that is a pod goes with it.
     let finished = match result {
@@ -77,6 +78,7 @@ async fn measure(
     shown.step("warming up");
     repetition.pass(scenario.warmup.0, &running).await?;
 
+    pipeline.count_behind_from_here().await;
     repetition.told_in_clock(reports.offset_us());
     let to = repetition.measure_from(repetition.now());
     if let Some(from) = repetition.meta.measured_from_us {

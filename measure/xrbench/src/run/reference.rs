@@ -3,6 +3,7 @@
 //! the clock of its node, and what ffmpeg writes is brought here.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::repetition::{Repetition, Stopped, no_first_frame};
 use super::reports::Reports;
 use crate::reference::{SUSTAINED_PACE, pace};
 use collect::core::ClocksKnown;
-use result::{ClockMeta, ClockSource};
+use result::{ClockMeta, ClockSource, RepetitionFolder};
 
 /// How often a file or the streamer is looked at while something is awaited.
 const LOOK: Duration = Duration::from_millis(100);
@@ -35,7 +36,11 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     // The player ends first: it writes its last strips.
     pipeline.end_programs(repetition).await;
     let clocks = match clocks {
-        Some(clocks) => Some(clocks.finish().await),
+        Some(clocks) => {
+            let clocks = clocks.finish().await;
+            forget_frames(&repetition.folder);
+            Some(clocks)
+        }
         None => None,
     };
     pipeline.down(repetition).await;
@@ -47,6 +52,18 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
         record(repetition, clocks)?;
     }
     Ok(())
+}
+
+/// Removes the file of frames: the collector beside a reference hears clocks, and no frame, so that it has a header and no row.
+fn forget_frames(folder: &RepetitionFolder) {
+    if let Err(error) = fs::remove_file(folder.frames_csv())
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(
+            "{} stays without a row: {error}",
+            folder.frames_csv().display()
+        );
+    }
 }
 
 /// Takes what is known of the nodes' clocks: a latency is wrong by what either is, and by what both have drifted since.
@@ -168,9 +185,21 @@ async fn file_has_content(pipeline: &Pipeline, path: &Path) {
 /// Brings what ffmpeg has written by now, where that is not here.
 async fn bring_all(repetition: &Repetition<'_>, pipeline: &Pipeline) -> anyhow::Result<()> {
     let files = ReferenceFiles::of(&repetition.folder);
-    pipeline.bring(Role::Renderer, &files.rendered).await?;
-    pipeline.bring(Role::Client, &files.played).await?;
-    pipeline.bring(Role::Client, &files.strips).await
+    let mut all = Ok(());
+    for (role, file) in [
+        (Role::Renderer, &files.rendered),
+        (Role::Client, &files.played),
+        (Role::Client, &files.strips),
+    ] {
+        if let Err(error) = pipeline.bring(role, file).await {
+            let why = format!("{}: {error:#}", file.display());
+            tracing::warn!("not brought: {why}");
+            repetition.events.now("not brought", role.as_str(), &why);
+            // The others may well be there.
+            all = all.and(Err(error));
+        }
+    }
+    all
 }
 
 /// Marks the repetition if ffmpeg could not keep its own pace: then its figures are of a queue, not of a pipeline.
@@ -210,6 +239,17 @@ mod tests {
             );
             assert!(of(Pipeline::ReferenceTuned, fps) >= 0.5);
         }
+    }
+
+    /// A collector that heard of no frame leaves no file of frames, whether or not it has begun one.
+    #[test]
+    fn a_reference_has_no_file_of_frames() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let folder = RepetitionFolder::new(dir.path());
+        fs::write(folder.frames_csv(), "frame,rtp_timestamp\n").expect("written");
+        forget_frames(&folder);
+        assert!(!folder.frames_csv().exists());
+        forget_frames(&folder);
     }
 
     #[test]

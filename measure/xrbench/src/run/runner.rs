@@ -8,7 +8,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use collect::Live;
 use service::{ConfigError, Shutdown, clock};
-use settings::SourceSpec;
 use testbed::local::capabilities::Capabilities;
 use testbed::local::isolate::Isolation;
 use timeline::UnixMicros;
@@ -16,15 +15,15 @@ use timeline::UnixMicros;
 use super::commands::Programs;
 use super::content::Contents;
 use super::page::Page;
+use super::place::Means;
 use super::place::kube::{self, KubeArgs, KubeTarget};
 use super::place::lab_plan::{self, LabCapabilities};
-use super::place::{self, Means};
 use super::plan::{Plan, Subject};
 use super::progress::Progress;
 use super::prometheus::{self, Scraping};
 use super::provenance::{self, Here};
 use super::repetition::{RunContext, Stopped};
-use super::{codecs, course, dry, machine, programs, registry, resume, strips};
+use super::{codecs, course, dry, machine, named, programs, registry, resume, strips};
 use crate::scenario::File;
 use result::{
     FolderLock, MachineState, PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, kept,
@@ -118,6 +117,11 @@ pub fn print_plan(file: &File, options: &RunOptions) -> anyhow::Result<()> {
             .build()?;
         return print(&runtime.block_on(kube::dry_text(file, args))?);
     }
+    // What a run would refuse at its start is refused here: nobody wants to hear it of a plan that was taken for sound.
+    named::check(file)?;
+    if !needs_lab(file, options) {
+        no_captures(&options.pcap)?;
+    }
     let plan = Plan::new(file);
     let folder = folder_of(file, options, clock::now());
     let programs = programs::expected(options.bin_dir.as_deref());
@@ -168,8 +172,7 @@ async fn run_somewhere(
     let started = clock::now();
     let Some(args) = &options.kube else {
         let programs = programs::find(options.bin_dir.as_deref())?;
-        check_sources(file)?;
-        file.scenario.iter().try_for_each(place::check_here)?;
+        named::check(file)?;
         let capabilities = match isolation {
             None => None,
             Some(isolation) => {
@@ -213,14 +216,9 @@ async fn run_on(
     let understood =
         serde_json::to_value(file).context("cannot put the scenario file into JSON")?;
     let plan = Plan::new(file);
-    match (&means.capabilities, options.pcap.first()) {
-        (Some(capabilities), _) => check_points(file, capabilities, &options.pcap)?,
-        (None, None) => {}
-        (None, Some(point)) => {
-            let why = "no scenario of this run has a fabric, so there is no lab to capture in";
-            let remedy = "Leave it out, or give a scenario with a fabric, such as those of scenarios/quick.toml.";
-            return Err(ConfigError::new("--pcap (XR_PCAP)", point, why, remedy).into());
-        }
+    match &means.capabilities {
+        Some(capabilities) => check_points(file, capabilities, &options.pcap)?,
+        None => no_captures(&options.pcap)?,
     }
     // Held to the end: nobody else writes into it, and it held nothing but a result.
     let (folder, _lock) = take(&folder_of(file, options, started), options)?;
@@ -463,21 +461,13 @@ fn print(text: &str) -> anyhow::Result<()> {
         .context("cannot write to stdout")
 }
 
-/// A source file that is not there is said before a minute is spent on other scenarios.
-fn check_sources(file: &File) -> anyhow::Result<()> {
-    for scenario in &file.scenario {
-        let SourceSpec::File(path) = &scenario.source else {
-            continue;
-        };
-        if !path.is_file() {
-            let origin = format!("scenario {}.source", scenario.name);
-            let here = std::env::current_dir().unwrap_or_default();
-            let why = format!("there is no such file, seen from {}", here.display());
-            let remedy = "`make media` fetches the test video into media/; or write `--set source=test` for a test pattern.";
-            return Err(ConfigError::new(origin, scenario.source.to_string(), why, remedy).into());
-        }
-    }
-    Ok(())
+/// Refuses to capture where there is no lab.
+fn no_captures(asked: &[String]) -> Result<(), ConfigError> {
+    asked.first().map_or(Ok(()), |point| {
+        let why = "no scenario of this run has a fabric, so there is no lab to capture in";
+        let remedy = "Leave it out, or give a scenario with a fabric, such as those of scenarios/quick.toml.";
+        Err(ConfigError::new("--pcap (XR_PCAP)", point, why, remedy))
+    })
 }
 
 /// A point at which no lab of the file can capture is said before anything runs, and so is a lab that cannot be built.

@@ -274,8 +274,24 @@ fn what_a_lab_cannot_be_is_refused_by_key() {
         ("wan.rate=5M", ["s4.wan.rate", "6000000"]),
         (
             "wan.loss_percent=101",
-            ["s4.wan.a_to_b", "between 0 and 100"],
+            [
+                "s4.wan.loss_percent",
+                "is \"101\": loss of 101 % is not between 0 and 100 %",
+            ],
         ),
+        (
+            "wan.b_to_a={reorder_percent=-1}",
+            ["s4.wan.b_to_a.reorder_percent", "between 0 and 100"],
+        ),
+        ("wan.delay=11s", ["s4.wan.delay", "more than 10 s"]),
+        (
+            "seed=-1",
+            [
+                "seed in two.toml (changed by --set) is \"-1\"",
+                "0 to 9223372036854775807",
+            ],
+        ),
+        ("runs=-1", ["runs in two.toml", "0 to 4294967295"]),
         ("wan.distribution=pareto", ["s4.wan.distribution", "jitter"]),
         (
             "renderer.cluster=c",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use settings::{BitsPerSecond, ClusterName, Role, Span};
 use strum::{Display, VariantArray};
 use testbed::local::plan;
-use testbed::wan::{self, Jitter, Loss, Wan};
+use testbed::wan::{self, Jitter, Loss, NotPossible, Wan};
 
 use super::Scenario;
 use super::check::CheckError;
@@ -232,9 +232,14 @@ impl WanKeys {
             if let Some(own) = own {
                 own.apply(direction, &format!("wan.{name}"))?;
             }
-            direction
-                .check()
-                .map_err(|error| CheckError::new(format!("wan.{name}"), &"", error.to_string()))?;
+            direction.check().map_err(|error| {
+                let (key, value) = refused(&error, direction);
+                let path = match own {
+                    Some(own) if own.has(key) => format!("wan.{name}.{key}"),
+                    _ => format!("wan.{key}"),
+                };
+                CheckError::new(path, &value, error.to_string())
+            })?;
         }
         Ok(wan)
     }
@@ -254,7 +259,37 @@ impl WanKeys {
     }
 }
 
+/// The key that a link refuses, and its value.
+fn refused(error: &NotPossible, direction: &wan::Direction) -> (&'static str, String) {
+    match error {
+        NotPossible::Percent {
+            what: "loss",
+            percent,
+        } => ("loss_percent", percent.to_string()),
+        NotPossible::Percent { percent, .. } => ("reorder_percent", percent.to_string()),
+        NotPossible::Bursts { mean_length, .. } => ("loss_burst", mean_length.to_string()),
+        NotPossible::Queue { queue_bytes } => ("queue_bytes", queue_bytes.to_string()),
+        NotPossible::Delay(long) if direction.delay == *long => ("delay", Span(*long).to_string()),
+        NotPossible::Delay(long) => ("jitter", Span(*long).to_string()),
+        _ => ("rate", direction.rate_bps.unwrap_or(0).to_string()),
+    }
+}
+
 impl DirectionKeys {
+    /// Whether it says something of this key.
+    fn has(&self, key: &str) -> bool {
+        match key {
+            "delay" => self.delay.is_some(),
+            "jitter" => self.jitter.is_some(),
+            "loss_percent" => self.loss_percent.is_some(),
+            "loss_burst" => self.loss_burst.is_some(),
+            "reorder_percent" => self.reorder_percent.is_some(),
+            "rate" => self.rate.is_some(),
+            "queue_bytes" => self.queue_bytes.is_some(),
+            _ => false,
+        }
+    }
+
     fn apply(&self, to: &mut wan::Direction, path: &str) -> Result<(), CheckError> {
         if let Some(delay) = self.delay {
             to.delay = delay.0;

@@ -218,6 +218,18 @@ pub(super) struct Refused {
     known: &'static [&'static str],
 }
 
+/// The largest value that TOML has of one of Rust's types of whole numbers; none of another type.
+fn whole(name: &str) -> Option<u64> {
+    match name {
+        "u8" => Some(u8::MAX.into()),
+        "u16" => Some(u16::MAX.into()),
+        "u32" => Some(u32::MAX.into()),
+        // TOML's own are signed.
+        "u64" => Some(i64::MAX.unsigned_abs()),
+        _ => None,
+    }
+}
+
 impl de::Error for Refused {
     fn custom<T: fmt::Display>(why: T) -> Self {
         let (why, known) = (why.to_string(), Default::default());
@@ -230,12 +242,27 @@ impl de::Error for Refused {
             "a string" => "text in quotes".to_owned(),
             "a boolean" => "true or false, without quotes".to_owned(),
             "f64" => "a number without quotes".to_owned(),
-            "u8" | "u16" | "u32" | "u64" => "a whole number without quotes".to_owned(),
+            number if whole(number).is_some() => {
+                let most = whole(number).unwrap_or_default();
+                format!("a whole number without quotes, 0 to {most}")
+            }
             "a sequence" => "a list in square brackets".to_owned(),
             other if other.starts_with("struct ") => "a table: { key = value }".to_owned(),
             other => other.to_owned(),
         };
         Self::custom(format_args!("it is {found}; write {expected}"))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = expected.to_string();
+        whole(&expected).map_or_else(
+            || Self::custom(format_args!("it is {found}; write {expected}")),
+            |most| {
+                Self::custom(format_args!(
+                    "it is {found}; write a whole number, 0 to {most}"
+                ))
+            },
+        )
     }
 
     fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {

@@ -87,6 +87,14 @@ fn bad_configuration_is_64_and_says_what_would_be_right() {
         assert!(!dir.path().join("results").exists(), "nothing is begun");
     }
     let dir = scenario(&missing);
+    // A plan is refused as the run would be, and before anybody looks for programs.
+    let output = xrbench(dir.path(), &["run", "test.toml", "--dry-run"]);
+    assert_eq!(output.status.code(), Some(64), "{}", err(&output));
+    assert!(
+        err(&output).contains(".source") && err(&output).contains("file:none.mp4"),
+        "{}",
+        err(&output)
+    );
     for name in ["xr-renderer", "xr-streamer", "xr-client"] {
         std::fs::write(dir.path().join(name), "").expect("written");
     }

@@ -26,7 +26,7 @@ use kube::{KubePlace, KubePlan, KubeTarget};
 use lab::LabPlace;
 pub(super) use lab::resources;
 use lab_plan::{LabCapabilities, LabPlan};
-pub(super) use ports::FEED_PORT;
+pub(super) use ports::{FEED_PORT, ops_port};
 use result::RepetitionFolder;
 use service::ConfigError;
 pub(super) use terms::{Ended, Fault, Node, PlaceMeta, Setup};

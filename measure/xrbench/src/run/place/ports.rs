@@ -12,7 +12,7 @@ pub(super) const RTSP_PORT: u16 = 8554;
 pub(super) const QUIC_PORT: u16 = 8555;
 
 /// The ops port of a program.
-pub(super) const fn ops_port(role: Role) -> u16 {
+pub(in crate::run) const fn ops_port(role: Role) -> u16 {
     match role {
         Role::Renderer => 9091,
         Role::Streamer => 9092,

@@ -19,8 +19,43 @@ pub(super) struct Watched {
     group: Option<Group>,
     /// Whether it is in its group.
     source: Source,
-    /// Whether the counters of its network namespace are its pod's alone.
-    apart: bool,
+    network: Network,
+}
+
+/// What the counters of a process's network namespace say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Network {
+    /// They are its pod's alone.
+    OfPod,
+    /// They are of every program of this host: what UDP lost, and no link.
+    OfHost,
+    /// They are of something else than its cluster.
+    Foreign,
+}
+
+impl Network {
+    fn of(pid: u32, group: Option<&Group>) -> Self {
+        match (net::is_apart(pid), group) {
+            (true, _) => Self::OfPod,
+            (false, None) => Self::OfHost,
+            (false, Some(_)) => Self::Foreign,
+        }
+    }
+
+    /// Reads the counters that say something of the process.
+    fn sample(self, pid: u32) -> Option<NetSample> {
+        let all = || net::sample(pid).ok();
+        match self {
+            Self::OfPod => all(),
+            // A link of the same name is the host's, which carries what others send.
+            Self::OfHost => all().map(|all| NetSample {
+                received: None,
+                sent: None,
+                ..all
+            }),
+            Self::Foreign => None,
+        }
+    }
 }
 
 impl Watched {
@@ -30,7 +65,7 @@ impl Watched {
             pid,
             group: group.cloned(),
             source: group.map_or(Source::Proc, |group| group.source_of(pid)),
-            apart: net::is_apart(pid),
+            network: Network::of(pid, group),
         }
     }
 
@@ -68,7 +103,7 @@ impl Processes {
         elapsed: Duration,
     ) -> Option<Line> {
         let sample = resources::sample(of.pid).ok()?;
-        let net = of.apart.then(|| net::sample(of.pid).ok()).flatten();
+        let net = of.network.sample(of.pid);
         Some(self.line(of, &sample, net, at, elapsed))
     }
 

@@ -112,6 +112,18 @@ fn a_repetition_is_sampled_to_its_last_moment() {
         text.contains(",client,") && text.contains(",xrbench,"),
         "{text}"
     );
+    let read = rows::read::<ResourceRow>(&folder.resources_csv()).expect("readable");
+    for row in read.expect("written").rows {
+        // Of the host's UDP, and not of its links, which are no pod's.
+        let counted = [
+            row.udp_in_errors,
+            row.udp_rcvbuf_errors,
+            row.udp_sndbuf_errors,
+            row.udp_csum_errors,
+        ];
+        assert!(counted.iter().all(Option::is_some), "{row:?}");
+        assert_eq!((row.rx_bytes, row.tx_bytes), (None, None), "{row:?}");
+    }
     assert_eq!(
         std::fs::read_to_string(folder.host_csv())
             .expect("written")
@@ -228,7 +240,8 @@ fn clusters_are_counted_from_the_place_that_is_said() {
             let is_long = row.elapsed_us.is_some_and(|us| us >= 500_000);
             assert!(!is_long || percent.contains(&row.cpu_percent), "{row:?}");
             long += usize::from(is_long);
-            assert_eq!(row.rx_bytes, None, "it has no namespace of its own");
+            let counted = (row.rx_bytes, row.udp_rcvbuf_errors);
+            assert_eq!(counted, (None, None), "it has no namespace of its own");
         }
     }
     assert!(long >= 3, "a whole second of each: {rows:?}");

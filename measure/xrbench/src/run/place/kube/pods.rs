@@ -242,10 +242,13 @@ impl Pods {
         Ok(Some(forward.get(path, 0).await?.bytes.to_vec()))
     }
 
-    /// Appends to a file what the first pod has written of it since, once all are ready. A program beside it serves the file.
+    /// Appends to a file what the first pod has written of it since. A program beside it serves the file.
+    ///
+    /// # Errors
+    /// A pod is not ready, so that nobody serves the file; or the file cannot be had from it, or not be written here.
     pub(crate) async fn bring(&self, file: &Path) -> anyhow::Result<()> {
         let Some(mut forward) = self.forward(ops_port(self.role)) else {
-            return Ok(());
+            anyhow::bail!(not_ready(&self.names, &self.state.borrow()));
         };
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         if let Some(folder) = file.parent() {
@@ -331,6 +334,18 @@ impl Pods {
             .lock()
             .retain(|one| !self.names.contains(&one.name));
     }
+}
+
+/// Why nothing can be had of pods that are not ready.
+fn not_ready(names: &[String], state: &State) -> String {
+    let why = match state {
+        State::Ended(told) => told,
+        State::Starting | State::Running(_) => "not ready",
+    };
+    format!(
+        "nothing can be had of the pods of {}: {why}; `kubectl describe` of them says more",
+        names.join(", ")
+    )
 }
 
 /// The arguments of one client of several: it reports under its own name, and keeps strips if it is the first.
@@ -419,6 +434,15 @@ impl Following {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pods_that_are_not_ready_are_named() {
+        let names = ["client".to_owned(), "client-2".to_owned()];
+        let said = not_ready(&names, &State::Starting);
+        assert!(said.contains("client, client-2: not ready"), "{said}");
+        let said = not_ready(&names, &State::Ended("pod client-x: evicted".into()));
+        assert!(said.contains("pod client-x: evicted"), "{said}");
+    }
 
     #[test]
     fn each_client_reports_under_its_own_name() {
