@@ -4,13 +4,26 @@
 //! clock in common with the sender, and a delay that is always there does not count. A viewer that has too little processor time,
 //! or was stopped, gets further and further behind, because nothing in front of a decoder drops anything. So a frame that is more
 //! than three frame intervals behind is not decoded, unless what came late together is caught up within three intervals: frames are
-//! dropped up to the next key frame that is not behind. Where frames stay behind for a second though none is decoded, the network has
-//! become slower, and that is the new measure.
+//! dropped up to the next key frame that is not behind.
+//!
+//! Not every delay that grows is the viewer's:
+//!
+//! - Timestamps follow the sender's wall clock, which may be set. Frames come in the order in which they were made, so that one can
+//!   get later only while time passes here: a timestamp that goes back further than reordering takes it is another clock, and so is
+//!   one that is a second ahead of the quickest frames. From there on it is measured anew, and who was behind still is.
+//! - Where frames are as far behind as before though none is decoded, what is in front of the viewer has become slower, or a clock
+//!   was set by little. That is the new measure.
 
 use timeline::RtpTimestamp;
 
 /// Frames may be so many intervals behind.
 const INTERVALS: u64 = 3;
+
+/// A clock that was set by less than this may be taken for frames out of order, or for a network that became quicker.
+const SET_NS: i64 = 1_000_000_000;
+
+/// How long frames that are not decoded come equally late until that is the new measure; at low rates it is longer.
+const SETTLED_US: u64 = 300_000;
 
 /// How long frames are dropped at most before the viewer takes what comes.
 const PATIENCE_US: u64 = 1_000_000;
@@ -18,8 +31,8 @@ const PATIENCE_US: u64 = 1_000_000;
 /// How often a key frame is asked for while frames are dropped.
 const ASK_US: u64 = 200_000;
 
-/// Clocks part by less, in microseconds a second: without it a sender's slow clock would look like a viewer that falls behind.
-const DRIFT_PER_S: u64 = 500;
+/// Clocks part by less than one in so many: without it a sender's slow clock would look like a viewer that falls behind.
+const DRIFT: i64 = 2_000;
 
 /// What becomes of a frame in front of the decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +48,12 @@ pub(crate) enum Fate {
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     last: Option<Last>,
+    /// How far the last frame was behind the quickest ones.
+    behind_ns: i64,
     /// The shortest time between two frames, microseconds; it follows a slower rate by and by.
     interval_us: u64,
+    /// The furthest that a timestamp went back because frames are not sent in the order of their pictures.
+    reordered_ns: i64,
     /// From when on every frame has been behind.
     late_since: Option<u64>,
     dropping: Option<Dropping>,
@@ -45,30 +62,32 @@ pub(crate) struct Live {
 #[derive(Clone, Copy, Debug)]
 struct Last {
     timestamp: RtpTimestamp,
-    /// The timestamp without its wrap, in ticks.
-    ticks: i64,
     at_us: u64,
-    /// From the timestamp to the decoder, of the quickest frames; its zero is arbitrary.
-    quickest_us: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Dropping {
     since_us: u64,
     asked_us: u64,
+    /// How far frames are behind, within three intervals, and since when.
+    level_us: u64,
+    level_since_us: u64,
 }
 
 impl Live {
     /// Takes the next frame, which stands before the decoder at `now_us` of a clock that never steps.
     pub(crate) fn frame(&mut self, timestamp: RtpTimestamp, is_key: bool, now_us: u64) -> Fate {
-        let behind_us = self.behind(timestamp, now_us);
+        let mut behind_us = self.behind(timestamp, now_us);
         let limit_us = INTERVALS * self.interval_us;
+        if self.has_settled(behind_us, limit_us, now_us) {
+            (self.behind_ns, behind_us) = (0, 0);
+        }
         let is_behind = self.interval_us > 0 && behind_us > limit_us;
         if let Some(dropping) = &mut self.dropping {
             let waited_us = now_us.saturating_sub(dropping.since_us);
             if is_key && (!is_behind || waited_us >= PATIENCE_US) {
-                if let Some(last) = self.last.as_mut().filter(|_| is_behind) {
-                    last.quickest_us += behind_us.cast_signed();
+                if is_behind {
+                    self.behind_ns = 0;
                 }
                 (self.dropping, self.late_since) = (None, None);
                 return Fate::Decode;
@@ -90,44 +109,62 @@ impl Live {
         self.dropping = Some(Dropping {
             since_us: now_us,
             asked_us: now_us,
+            level_us: behind_us,
+            level_since_us: now_us,
         });
         Fate::Drop { ask: true }
     }
 
     /// How far the frame is behind the quickest ones, microseconds.
     fn behind(&mut self, timestamp: RtpTimestamp, now_us: u64) -> u64 {
-        let took = |ticks: i64| now_us.cast_signed() - ticks * 100 / 9;
-        let Some(last) = self.last else {
-            self.last = Some(Last {
-                timestamp,
-                ticks: 0,
-                at_us: now_us,
-                quickest_us: took(0),
-            });
+        let at_us = now_us;
+        let Some(last) = self.last.replace(Last { timestamp, at_us }) else {
             return 0;
         };
-        let step = timestamp.0.wrapping_sub(last.timestamp.0).cast_signed();
-        let ticks = last.ticks + i64::from(step);
-        if let Ok(step_us) = u64::try_from(i64::from(step) * 100 / 9)
-            && step_us > 0
-        {
-            self.interval_us = match self.interval_us {
-                0 => step_us,
-                shortest if step_us < shortest => step_us,
-                shortest => shortest + (step_us - shortest) / 16,
-            };
-        }
+        let ticks = timestamp.0.wrapping_sub(last.timestamp.0).cast_signed();
+        let step_ns = i64::from(ticks) * 100_000 / 9;
         let passed_us = now_us.saturating_sub(last.at_us);
-        let drift_us = (passed_us * DRIFT_PER_S / 1_000_000).cast_signed();
-        let quickest_us = (last.quickest_us + drift_us).min(took(ticks));
-        self.last = Some(Last {
-            timestamp,
-            ticks,
-            // What is too short to drift is kept until it is not.
-            at_us: if drift_us > 0 { now_us } else { last.at_us },
-            quickest_us,
-        });
-        (took(ticks) - quickest_us).unsigned_abs()
+        let passed_ns = i64::try_from(passed_us.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        let moved_ns = passed_ns.saturating_sub(step_ns);
+        let behind_ns = (self.behind_ns - passed_ns / DRIFT).saturating_add(moved_ns);
+
+        let back_ns = -step_ns;
+        let is_set = back_ns > self.reordered_ns || behind_ns < -SET_NS;
+        if back_ns <= SET_NS {
+            self.reordered_ns = self.reordered_ns.max(back_ns);
+        }
+        if is_set {
+            // The frame was made one interval after the last one, or later.
+            let interval_ns = i64::try_from(self.interval_us * 1_000).unwrap_or(i64::MAX);
+            let gained_ns = interval_ns.saturating_sub(passed_ns).max(0);
+            self.behind_ns = self.behind_ns.saturating_sub(gained_ns).max(0);
+        } else {
+            self.interval(step_ns);
+            self.behind_ns = behind_ns.max(0);
+        }
+        self.behind_ns.unsigned_abs() / 1_000
+    }
+
+    /// Takes the time from one timestamp to the next.
+    fn interval(&mut self, step_ns: i64) {
+        let step_us = u64::try_from(step_ns / 1_000).unwrap_or(0);
+        self.interval_us = match self.interval_us {
+            _ if step_us == 0 => return,
+            0 => step_us,
+            shortest if step_us < shortest => step_us,
+            shortest => shortest + (step_us - shortest) / 16,
+        };
+    }
+
+    /// Whether frames have been as far behind as this one for long enough, though none was decoded.
+    fn has_settled(&mut self, behind_us: u64, limit_us: u64, now_us: u64) -> bool {
+        let Some(dropping) = &mut self.dropping else {
+            return false;
+        };
+        if behind_us.abs_diff(dropping.level_us) > limit_us {
+            (dropping.level_us, dropping.level_since_us) = (behind_us, now_us);
+        }
+        now_us.saturating_sub(dropping.level_since_us) >= SETTLED_US.max(2 * limit_us)
     }
 }
 
@@ -152,6 +189,16 @@ mod tests {
         arrival: impl Fn(u64) -> u64,
         decode_us: impl Fn(u64) -> u64,
     ) -> Vec<(u64, Fate)> {
+        play_set(frames, arrival, decode_us, |_| 0)
+    }
+
+    /// The same, while the sender's clock is wrong by `set_us` of the frame's number.
+    fn play_set(
+        frames: u64,
+        arrival: impl Fn(u64) -> u64,
+        decode_us: impl Fn(u64) -> u64,
+        set_us: impl Fn(u64) -> i64,
+    ) -> Vec<(u64, Fate)> {
         let mut live = Live::default();
         let (mut free, mut wanted_at) = (0, None);
         (0..frames)
@@ -161,7 +208,7 @@ mod tests {
                 let served = wanted_at.is_some_and(|at| frame * INTERVAL_US >= at + 20_000);
                 wanted_at = wanted_at.filter(|_| !served);
                 let is_key = served || frame % GOP == 0;
-                let fate = live.frame(timestamp(frame), is_key, now);
+                let fate = live.frame(set(timestamp(frame), set_us(frame)), is_key, now);
                 if fate == (Fate::Drop { ask: true }) {
                     wanted_at.get_or_insert(now);
                 }
@@ -174,6 +221,12 @@ mod tests {
                 (now - arrival(frame), fate)
             })
             .collect()
+    }
+
+    fn set(timestamp: RtpTimestamp, by_us: i64) -> RtpTimestamp {
+        let ticks = (by_us * 9 / 100).rem_euclid(1 << 32);
+        let ticks = u32::try_from(ticks).expect("below the wrap");
+        RtpTimestamp(timestamp.0.wrapping_add(ticks))
     }
 
     fn dropped(played: &[(u64, Fate)]) -> usize {
@@ -242,8 +295,8 @@ mod tests {
         let arrival = |frame: u64| frame * INTERVAL_US + if frame < 300 { 0 } else { 180_000 };
         let played = play(1_200, arrival, |_| 2_000);
         let lost = dropped(&played);
-        assert!((30..130).contains(&lost), "{lost}");
-        assert_eq!(dropped(&played[450..]), 0);
+        assert!((15..40).contains(&lost), "{lost}");
+        assert_eq!(dropped(&played[350..]), 0);
     }
 
     #[test]
@@ -255,6 +308,91 @@ mod tests {
         for frame in (0..3_000).filter(|frame| frame % 7 < 3) {
             let at = frame * INTERVAL_US;
             assert_eq!(live.frame(timestamp(frame), false, at), Fate::Decode);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_drops_nothing() {
+        let on_time = |frame| frame * INTERVAL_US;
+        // Forwards and back again, as the wall clock of a whole host: three seconds, less than reordering may be, a day.
+        for set_us in [3_000_000, 300_000, 86_400_000_000] {
+            for sign in [1, -1] {
+                let set = |frame| match frame {
+                    120..360 => sign * set_us,
+                    _ => 0,
+                };
+                let played = play_set(600, on_time, |_| 2_000, set);
+                assert_eq!(dropped(&played), 0, "{set_us} us, {sign}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_too_slow_is_so_after_a_step_of_the_clock_too() {
+        for sign in [1, -1] {
+            let set = |frame| sign * 3_000_000 * i64::from(frame % 240 >= 120);
+            let played = play_set(1_800, |frame| frame * INTERVAL_US, |_| 25_000, set);
+            let worst = played.iter().map(|(late, _)| *late).max().expect("frames");
+            assert!(worst < 200_000, "{worst}");
+            let lost = dropped(&played);
+            assert!((500..1_300).contains(&lost), "{lost} of 1800");
+        }
+    }
+
+    /// The clock is set while the viewer is stopped: what waited for it is of the past all the same.
+    #[test]
+    fn a_stall_with_a_burst_and_a_step_in_it_is_dropped() {
+        let stopped = 3_000_000..8_000_000;
+        let arrival = |frame: u64| {
+            let at = frame * INTERVAL_US;
+            if stopped.contains(&at) {
+                stopped.end
+            } else {
+                at
+            }
+        };
+        let set = |frame| -3_000_000 * i64::from(frame >= 300);
+        let played = play_set(900, arrival, |_| 2_000, set);
+        let lost = dropped(&played);
+        assert!((200..300).contains(&lost), "{lost}");
+        assert_eq!(dropped(&played[600..]), 0, "live again");
+    }
+
+    #[test]
+    fn frames_out_of_order_are_no_step_of_the_clock() {
+        // Each third frame is sent before the two that are shown before it.
+        let order = |frame: u64| match frame % 3 {
+            0 => frame,
+            1 => frame + 1,
+            _ => frame - 1,
+        };
+        let shown = |frame: u64| (order(frame).cast_signed() - frame.cast_signed()) * 16_667;
+        let play = |decode_us| play_set(1_800, |frame| frame * INTERVAL_US, |_| decode_us, shown);
+        assert_eq!(dropped(&play(2_000)), 0);
+        assert!(dropped(&play(25_000)) > 400, "too slow a decoder");
+    }
+
+    proptest::proptest! {
+        /// A stream that comes on time but for a jitter of an interval, from a sender whose clock is set at any frame by anything.
+        #[test]
+        fn frames_on_time_are_decoded_whatever_is_set(
+            steps in proptest::collection::vec((0_u64..600, -(1_i64 << 34)..1_i64 << 34), 0..8),
+            jitter in proptest::collection::vec(0..INTERVAL_US, 50),
+        ) {
+            // A step back by less could be frames out of order.
+            let steps: Vec<_> = steps.into_iter().filter(|(_, by)| *by >= 0 || *by < -1_100_000).collect();
+            let set = |frame| steps.iter().filter(|(at, _)| *at <= frame).map(|(_, by)| by).sum();
+            let arrival = |frame: u64| frame * INTERVAL_US + jitter[usize::try_from(frame % 50).expect("small")];
+            proptest::prop_assert_eq!(dropped(&play_set(600, arrival, |_| 1_000, set)), 0);
+        }
+
+        /// Nothing that a sender or a network does ends it.
+        #[test]
+        fn any_frames_are_taken(frames in proptest::collection::vec((0_u32.., proptest::bool::ANY, 0_u64..), 0..60)) {
+            let mut live = Live::default();
+            for (timestamp, is_key, now_us) in frames {
+                live.frame(RtpTimestamp(timestamp), is_key, now_us);
+            }
         }
     }
 }

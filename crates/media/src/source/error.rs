@@ -55,13 +55,13 @@ pub enum SourceError {
     )]
     Failed { line: String, cause: String },
     /// Nothing came, and nothing failed.
-    #[error(
-        "{source_name} gave no picture within {seconds} s; try it alone: gst-launch-1.0 shows where it stops"
-    )]
+    #[error("{source_name} gave no picture within {seconds} s; {remedy}")]
     Silent {
         source_name: String,
         /// How long was waited.
         seconds: u64,
+        /// What would help.
+        remedy: String,
     },
     /// The machine lacks what a source needs.
     #[error("{0}")]

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use gstreamer as gst;
+use gstreamer::prelude::*;
 use settings::SourceSpec;
 
-use super::Source;
+use super::streams::Streams;
 use super::tests::{make, next, size};
+use super::{Source, past_end};
 
 fn open(path: &Path, memory_bytes: u64) -> Source {
     crate::init().unwrap();
@@ -76,6 +80,61 @@ fn ffmpeg(arguments: &str, path: &Path) -> Vec<u8> {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     output.stdout
+}
+
+/// Its demuxer looks for an end that is not there; what stands before it is a film.
+#[test]
+fn a_gif_that_was_cut_is_looped_over_what_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.gif");
+    ffmpeg("-f lavfi -i testsrc2=s=160x120:r=10:d=4 FILM", &path);
+    let bytes = std::fs::read(&path).unwrap();
+    // Within a picture, and just before the mark that ends the file.
+    for length in [bytes.len() * 6 / 10, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let begin = Instant::now();
+        loops_over(&path, 15..=40);
+        assert!(begin.elapsed() < Duration::from_secs(8), "it waited");
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    loops_over(&path, 40..=40);
+}
+
+/// It ends as a whole one does, and has no list of its pictures: only who reads it knows.
+#[test]
+fn a_gif_that_was_cut_is_told_from_a_whole_one() {
+    crate::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.gif");
+    ffmpeg("-f lavfi -i testsrc2=s=160x120:r=10:d=4 FILM", &path);
+    let bytes = std::fs::read(&path).unwrap();
+    for (length, is_cut) in [
+        (bytes.len() * 6 / 10, true),
+        (bytes.len() - 1, true),
+        (bytes.len(), false),
+    ] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let pipeline = gst::Pipeline::new();
+        let noted = Streams::default();
+        let note = noted.clone();
+        let decode = crate::element("decodebin").unwrap();
+        let source =
+            past_end::file(path.to_str().unwrap(), &decode, move || note.note_cut()).unwrap();
+        let sink = crate::element("fakesink").unwrap();
+        pipeline.add_many([&source, &decode, &sink]).unwrap();
+        source.link(&decode).unwrap();
+        let into = sink.static_pad("sink").unwrap();
+        decode.connect_pad_added(move |_, pad| {
+            pad.link(&into).unwrap();
+        });
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let over = [gst::MessageType::Eos, gst::MessageType::Error];
+        let bus = pipeline.bus().unwrap();
+        let message = bus.timed_pop_filtered(gst::ClockTime::from_seconds(10), &over);
+        pipeline.set_state(gst::State::Null).unwrap();
+        assert!(message.is_some(), "{length} bytes have no end");
+        assert_eq!(noted.is_cut(), is_cut, "{length} of {} bytes", bytes.len());
+    }
 }
 
 /// What the reference encodes of a file is what we do, or the two measure different pictures.

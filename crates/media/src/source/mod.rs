@@ -10,6 +10,7 @@
 
 mod error;
 mod film;
+mod past_end;
 mod read_ahead;
 mod reader;
 mod round;

@@ -158,6 +158,7 @@ impl ReadAhead {
             let silent = || SourceError::Silent {
                 source_name: spec.to_string(),
                 seconds: patience.as_secs(),
+                remedy: remedy(spec),
             };
             if let Some(over) = &state.over {
                 return over.clone().and_then(|()| Err(silent()));
@@ -167,5 +168,29 @@ impl ReadAhead {
             }
             self.changed.wait_until(&mut state, deadline);
         }
+    }
+}
+
+/// What helps who named a source that says nothing.
+fn remedy(spec: &SourceSpec) -> String {
+    match spec {
+        SourceSpec::File(path) => format!(
+            "if this machine is not busy, make a file of what ffmpeg can read of it: ffmpeg -i '{}' whole.mkv",
+            path.display()
+        ),
+        _ => "try it alone: gst-launch-1.0 shows where it stops".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_named_a_file_is_not_told_to_try_a_launch_line() {
+        let remedy = |spec: &str| remedy(&spec.parse().unwrap());
+        let of_file = remedy("file:/films/cut.gif");
+        assert!(of_file.contains("ffmpeg -i '/films/cut.gif'"), "{of_file}");
+        assert!(remedy("gst:videotestsrc").contains("gst-launch-1.0"));
     }
 }

@@ -10,6 +10,7 @@ use gstreamer_video as gst_video;
 
 use super::error::SourceError;
 use super::film::{self, Film};
+use super::past_end;
 use super::read_ahead::ReadAhead;
 use super::round::{Lacking, Round};
 use super::streams::{Streams, link_video};
@@ -181,7 +182,7 @@ fn head(
 ) -> Result<(), SourceError> {
     let first: gst::Element = match spec {
         SourceSpec::File(path) => {
-            let decode = file(path, pipeline)?;
+            let decode = file(path, pipeline, streams)?;
             link_video(&decode, path, entrance, streams, pictures);
             return Ok(());
         }
@@ -222,7 +223,11 @@ fn head(
 }
 
 /// Adds what reads and decodes the file.
-fn file(path: &Path, pipeline: &gst::Pipeline) -> Result<gst::Element, SourceError> {
+fn file(
+    path: &Path,
+    pipeline: &gst::Pipeline,
+    streams: &Streams,
+) -> Result<gst::Element, SourceError> {
     let unreadable = |cause: String| SourceError::Unreadable {
         path: path.display().to_string(),
         cause,
@@ -234,12 +239,12 @@ fn file(path: &Path, pipeline: &gst::Pipeline) -> Result<gst::Element, SourceErr
     {
         return Err(unreadable("it is not a file".to_owned()));
     }
-    let source = element("filesrc")?;
     let name = path
         .to_str()
         .ok_or_else(|| unreadable("its name is not UTF-8".to_owned()))?;
-    source.set_property("location", name);
     let decode = element("decodebin")?;
+    let noted = streams.clone();
+    let source = past_end::file(name, &decode, move || noted.note_cut())?;
     pipeline
         .add_many([&source, &decode])
         .map_err(crate::Error::from)?;
@@ -319,17 +324,26 @@ impl Reader {
 
     /// Says once what the film lacks.
     fn warn(&mut self, lacking: Lacking, failed: Option<&bus::PipelineError>) {
-        if self.warned || (lacking.is_nothing() && failed.is_none()) {
+        let is_cut = self.streams.is_cut();
+        if self.warned || (lacking.is_nothing() && failed.is_none() && !is_cut) {
             return;
         }
         self.warned = true;
         let cause = failed.map_or_else(
-            || "the file is cut or damaged, or its sound is longer".to_owned(),
+            || {
+                let cause = if is_cut {
+                    "the end of the file is missing"
+                } else {
+                    "the file is cut or damaged, or its sound is longer"
+                };
+                cause.to_owned()
+            },
             ToString::to_string,
         );
         tracing::warn!(
             source = %self.spec, cause,
-            "{lacking}; what is left is looped: find what is wrong by ffmpeg -v error -i FILE -f null -"
+            "{}; what is left is looped: find what is wrong by ffmpeg -v error -i FILE -f null -",
+            lacking.in_words(),
         );
     }
 

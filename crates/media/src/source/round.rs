@@ -1,7 +1,6 @@
 //! What a round of a film gave, and what it should have given: a file that was cut, or that is damaged in the middle, plays
 //! without an error, and nobody would know that the half of it is never shown.
 
-use std::fmt;
 use std::sync::Arc;
 
 use gstreamer as gst;
@@ -43,16 +42,22 @@ impl Lacking {
     pub(super) const fn is_nothing(self) -> bool {
         self.missing == 0 && self.damaged == 0
     }
-}
 
-impl fmt::Display for Lacking {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.read + self.missing;
-        write!(
-            f,
-            "{} of {all} pictures cannot be read, and {} are damaged",
-            self.missing, self.damaged
-        )
+    /// What the film lacks, for who named it; of one that lacks nothing, that it failed after all.
+    pub(super) fn in_words(self) -> String {
+        let Self {
+            read,
+            missing,
+            damaged,
+        } = self;
+        if self.is_nothing() {
+            // As in a gif, which has no list of its pictures.
+            return format!(
+                "{read} pictures can be read up to where the file fails, and it does not say how many there should be"
+            );
+        }
+        let all = read + missing;
+        format!("{missing} of {all} pictures cannot be read, and {damaged} are damaged")
     }
 }
 
@@ -159,8 +164,13 @@ mod tests {
         let lacking = cut.lacking(Some(ms(4000)));
         assert_eq!((lacking.read, lacking.missing), (60, 40));
         assert_eq!(
-            lacking.to_string(),
+            lacking.in_words(),
             "40 of 100 pictures cannot be read, and 0 are damaged"
+        );
+        let unlisted = cut.lacking(None).in_words();
+        assert!(
+            unlisted.starts_with("60 pictures can be read"),
+            "{unlisted}"
         );
         let mut hole = round([0, 40, 200, 240]);
         hole.note(Some(ms(280)), Some(ms(40)), true);

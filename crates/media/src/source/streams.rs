@@ -82,6 +82,8 @@ pub(super) struct Streams(Arc<Mutex<Found>>);
 #[derive(Debug, Default)]
 struct Found {
     linked: bool,
+    /// Its end is missing.
+    cut: bool,
     /// Size and rate of each video.
     videos: Vec<String>,
     /// Media types without a decoder.
@@ -94,6 +96,16 @@ impl Streams {
     /// The file is opened anew.
     pub(super) fn forget(&self) {
         *self.0.lock() = Found::default();
+    }
+
+    /// The end of the file is missing.
+    pub(super) fn note_cut(&self) {
+        self.0.lock().cut = true;
+    }
+
+    /// Whether the end of the file was found to be missing.
+    pub(super) fn is_cut(&self) -> bool {
+        self.0.lock().cut
     }
 
     /// The reason why the file at `path` gives no video, if that is known.
