@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tempfile::TempDir;
 use testbed::{Event, Exit, Placement, Process, Ready, Spec, Testbed};
 
@@ -61,11 +61,19 @@ pub fn video() -> PathBuf {
 /// Lines of each log that a failed test shows.
 const LAST_LINES: usize = 40;
 
-/// Held by the one sandbox that exists: whole pipelines beside one another would measure each other on a small machine.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Held by every sandbox that exists: whole pipelines beside one another would measure each other on a small machine.
+static MACHINE: RwLock<()> = RwLock::new(());
 
-/// Where a test's processes live. A second one in the same program waits until the first is gone. What is still running
-/// when it is dropped is killed.
+/// What a sandbox has of the machine, until it is gone.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held, not read")]
+enum Held {
+    Alone(RwLockWriteGuard<'static, ()>),
+    Shared(RwLockReadGuard<'static, ()>),
+}
+
+/// Where a test's processes live. Others in the same program wait until it is gone, unless all of them share the machine. What is still
+/// running when it is dropped is killed.
 #[derive(Debug)]
 pub struct Sandbox {
     testbed: Testbed,
@@ -73,7 +81,7 @@ pub struct Sandbox {
     /// What happened to its processes.
     events: Arc<Mutex<Vec<Event>>>,
     // The last field, so that it is given up when everything else is gone.
-    _alone: MutexGuard<'static, ()>,
+    _held: Held,
 }
 
 impl Default for Sandbox {
@@ -118,17 +126,29 @@ impl Sandbox {
     /// # Panics
     /// If there is no place for temporary files.
     pub fn new() -> Self {
+        Self::holding(|| Held::Alone(MACHINE.write()))
+    }
+
+    /// An empty sandbox beside others that share the machine, one for each thread of the tests: for what judges no times.
+    ///
+    /// # Panics
+    /// If there is no place for temporary files.
+    pub fn shared() -> Self {
+        Self::holding(|| Held::Shared(MACHINE.read()))
+    }
+
+    fn holding(hold: impl FnOnce() -> Held) -> Self {
         let events = Arc::<Mutex<Vec<Event>>>::default();
         let note = Arc::clone(&events);
         let testbed = Testbed::new(Placement::Host, service::clock::now, move |event| {
             note.lock().push(event);
         });
-        let alone = ONE_AT_A_TIME.lock();
+        let held = hold();
         Self {
             testbed,
             folder: TempDir::new().expect("a temporary folder"),
             events,
-            _alone: alone,
+            _held: held,
         }
     }
 

@@ -35,7 +35,16 @@ pub(super) async fn calibration() -> Vec<Figure> {
         .map(|slope| ((slope - 1.0).abs() + margin("/fit/slope_margin")) * 100.0);
     let residual = number("/fit/worst_residual_us")
         .map(|us| (us + margin("/fit/residual_margin_us")) / 1000.0);
-    vec![
+    let holds = found["holds"].as_array().cloned().unwrap_or_default();
+    let waits = ["renderer", "client"].map(|role| {
+        let hold = holds.iter().find(|hold| hold["role"] == role);
+        let number = |key: &str| hold.and_then(|hold| hold[key].as_f64());
+        let error_us =
+            || Some((number("found_us")? - number("set_us")?).abs() + number("margin_us")?);
+        let what = format!("calibration, error of a known wait at the {role}'s stamps at most");
+        Figure::of(what, error_us().map(|us| us / 1000.0), "ms").within(Bound::AtMost(0.3))
+    });
+    let mut figures = vec![
         Figure::of("calibration, slope's distance from 1 at most", slope, "%")
             .within(Bound::AtMost(1.0)),
         Figure::of(
@@ -44,7 +53,9 @@ pub(super) async fn calibration() -> Vec<Figure> {
             "ms",
         )
         .within(Bound::AtMost(0.3)),
-    ]
+    ];
+    figures.extend(waits);
+    figures
 }
 
 pub(super) async fn pairs() -> Vec<Figure> {
