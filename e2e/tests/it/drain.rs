@@ -87,7 +87,7 @@ async fn the_client_hands_over_every_frame() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_waits_for_a_stream_ends_well() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     let waiting = sandbox.client(&streamer.rtsp_url("nobody"), &[]).await;
     let nowhere = sandbox.client("rtsp://127.0.0.1:1/nowhere", &[]).await;
@@ -98,7 +98,7 @@ async fn a_client_that_waits_for_a_stream_ends_well() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_streamer_ends_although_it_is_fed_and_watched() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let trio = Trio::playing(&sandbox, &[], &[]).await;
     let url = trio.streamer.rtsp_url("feed");
     let foreign = Foreign::ffmpeg(&sandbox, &url, "tcp");
@@ -109,7 +109,7 @@ async fn the_streamer_ends_although_it_is_fed_and_watched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_renderer_ends_its_feed_cleanly() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let trio = Trio::playing(&sandbox, &[], &[]).await;
     assert_drained(&trio.renderer.terminate().await);
     until("the name without a feed", PATIENCE, async || {
@@ -132,7 +132,7 @@ async fn the_renderer_ends_its_feed_cleanly() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renderer_without_a_streamer_ends_well() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let renderer = sandbox.renderer("http://127.0.0.1:1/feeds/feed", &[]).await;
     assert_drained(&renderer.terminate().await);
 }
@@ -140,7 +140,7 @@ async fn a_renderer_without_a_streamer_ends_well() {
 /// Nothing is left running when the one who started it is killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_runner_leaves_no_process() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let root = crate::run::root();
     let (scenario, out) = (
         text(&root.join("scenarios/smoke.toml")),

@@ -39,7 +39,7 @@ fn assert_probed(said: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ffmpeg_is_a_renderer_by_put_and_by_post() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     for method in ["PUT", "POST"] {
         let args = ffmpeg_feed(&streamer.feed_url(method), method, X264);
@@ -62,7 +62,7 @@ async fn ffmpeg_is_a_renderer_by_put_and_by_post() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_client_plays_what_ffmpeg_renders_and_says_that_it_has_no_stamps() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     let renderer = spawn(
         &sandbox,
@@ -89,7 +89,7 @@ async fn our_client_plays_what_ffmpeg_renders_and_says_that_it_has_no_stamps() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ffprobe_and_rtspsrc_and_ffmpeg_play_ours_over_udp_and_tcp() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     let _renderer = sandbox.renderer(&streamer.feed_url("feed"), &[]).await;
     let url = streamer.rtsp_url("feed");
@@ -109,7 +109,7 @@ async fn ffprobe_and_rtspsrc_and_ffmpeg_play_ours_over_udp_and_tcp() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ffplay_plays_ours() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     let _renderer = sandbox.renderer(&streamer.feed_url("feed"), &[]).await;
     let url = streamer.rtsp_url("feed");
@@ -151,7 +151,7 @@ async fn ffplay_plays_ours() {
 /// The key is computed from the stamp at one end and read from the packets at the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn rtp_timestamps_pass_untouched() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     for transport in ["udp", "tcp"] {
         let file = sandbox.path(&format!("{transport}.csv"));
         let trio = Trio::playing(

@@ -41,7 +41,7 @@ impl Addresses {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_start_order_works() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     for order in ["src", "scr", "rsc", "rcs", "csr", "crs"] {
         let addresses = Addresses::draw();
         let mut running = Vec::new();
@@ -65,7 +65,7 @@ async fn any_start_order_works() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_renderer_comes_back() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let mut trio = Trio::playing(&sandbox, &[], &[]).await;
     for _ in 0..3 {
         trio.renderer = trio.renderer.kill_and_restart().await;
@@ -75,7 +75,7 @@ async fn a_killed_renderer_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_streamer_comes_back() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let mut trio = Trio::playing(&sandbox, &[], &[]).await;
     for _ in 0..3 {
         trio.streamer = trio.streamer.kill_and_restart().await;
@@ -85,7 +85,7 @@ async fn a_killed_streamer_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_client_comes_back() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let mut trio = Trio::playing(&sandbox, &[], &[]).await;
     for _ in 0..3 {
         trio.client = trio.client.kill_and_restart().await;
@@ -96,7 +96,7 @@ async fn a_killed_client_comes_back() {
 /// Nobody is restarted but the renderer: every player goes on in the session that it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn viewers_go_on_when_a_name_comes_back() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let mut trio = Trio::playing(&sandbox, &[], &["--transport", "udp"]).await;
     let url = trio.streamer.rtsp_url("feed");
     let over_tcp = sandbox.client(&url, &["--transport", "tcp"]).await;

@@ -100,7 +100,7 @@ impl Drop for Terminal {
 #[test]
 fn a_shell_in_a_lab_has_the_terminal_to_itself() {
     const PROMPT: &str = "(lab client) ";
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let file = sandbox.path("lab.toml");
     let scenario = "schema = 1\nname = \"t\"\n[[scenario]]\nname = \"s1\"\nfabric = \"single\"\n";
     std::fs::write(&file, scenario).expect("written");

@@ -87,6 +87,7 @@ mod tests {
                 slope_margin: 0.0035,
                 steps: Vec::new(),
             },
+            holds: Vec::new(),
         };
         keep_at(&path, &machine, &calibration).expect("kept");
         assert_eq!(kept_at(&path, &machine), Some(calibration));

@@ -8,7 +8,7 @@ use crate::tools::{PATIENCE, Trio, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_named_with_its_flag() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let out = text(&sandbox.path("collected"));
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
@@ -66,7 +66,7 @@ async fn a_taken_port_is_named_with_its_flag() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_keys_and_values_of_a_scenario_name_the_nearest() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let file = sandbox.path("wrong.toml");
     let cases = [
         (
@@ -131,7 +131,7 @@ async fn unknown_keys_and_values_of_a_scenario_name_the_nearest() {
 /// Frames are shown and written to the file all the same; the collector gets them when it comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_not_there_costs_nothing() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let file = sandbox.path("frames.csv");
     let address = e2e::free_address().to_string();
     let to = format!("http://{address}");

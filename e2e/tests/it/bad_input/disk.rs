@@ -31,7 +31,7 @@ cp -r "$DISK" "$SAVED" && exit $code"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_that_do_not_fit_are_counted_and_the_others_readable() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     let _renderer = sandbox.renderer(&streamer.feed_url("feed"), &[]).await;
     let (disk, saved) = (sandbox.path("disk"), sandbox.path("saved"));
@@ -75,7 +75,7 @@ async fn frames_that_do_not_fit_are_counted_and_the_others_readable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_says_that_the_disk_is_full_and_keeps_what_it_has() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let (disk, saved) = (sandbox.path("disk"), sandbox.path("saved"));
     let smoke = text(&crate::run::root().join("scenarios/smoke.toml"));
     let (xrbench, out) = (text(&binary("xrbench")), text(&disk.join("out")));

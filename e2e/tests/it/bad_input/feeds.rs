@@ -63,7 +63,7 @@ fn framed(packet: &[u8]) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_is_refused_and_a_feed_beside_it_goes_on() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let trio = Trio::playing(&sandbox, &[], &[]).await;
     let streamer = &trio.streamer;
     let cut = [framed(&rtp_packet(1)), vec![0, 100, 0x80, 0x60, 1]].concat();
@@ -118,7 +118,7 @@ async fn garbage_is_refused_and_a_feed_beside_it_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_codec_in_mpeg_ts() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     let file = text(&sandbox.path("hevc.ts"));
     let make = [
@@ -201,7 +201,7 @@ async fn cut_off(streamer: &Service, name: &str, kind: &str, body: &[u8]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_break_in_the_middle_of_a_packet() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     let half = [framed(&rtp_packet(1)), vec![4, 0, 0x80]].concat();
     for round in 0..20 {
@@ -221,7 +221,7 @@ async fn connections_that_break_in_the_middle_of_a_packet() {
 /// Requests that are no HTTP, or never end.
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_are_bounded() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     for port in ["http", "ops"] {
         let endless = [

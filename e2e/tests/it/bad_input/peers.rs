@@ -33,7 +33,7 @@ async fn serves_a_viewer(streamer: &Service) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rtsp_nonsense() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let trio = Trio::playing(&sandbox, &[], &[]).await;
     let rtsp = trio.streamer.addr("rtsp");
     let url = trio.streamer.rtsp_url("feed");
@@ -84,7 +84,7 @@ async fn rtsp_nonsense() {
 /// What a peer sends without an end is not kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_request_is_not_kept() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let trio = Trio::playing(&sandbox, &[], &[]).await;
     let memory = || {
         resources::sample(trio.streamer.process().pid().expect("it runs"))
@@ -116,7 +116,7 @@ async fn an_endless_request_is_not_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_silent_connections() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let trio = Trio::playing(&sandbox, &[], &[]).await;
     let ports = [
         (&trio.streamer, "http"),
@@ -151,7 +151,7 @@ async fn two_hundred_silent_connections() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ops_ports_refuse_what_they_do_not_have() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let trio = Trio::playing(&sandbox, &[], &[]).await;
     for service in [&trio.streamer, &trio.renderer, &trio.client] {
         let ops = service.ops();

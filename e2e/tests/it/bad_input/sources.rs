@@ -31,7 +31,7 @@ async fn a_missing_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_file() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let whole = std::fs::read(video()).expect("the video");
     let noise: Vec<u8> = (0..200_000_u32)
         .map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2])
@@ -51,7 +51,7 @@ async fn a_broken_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_without_video() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let file = text(&sandbox.path("sound.m4a"));
     let make = [
         "-nostdin",

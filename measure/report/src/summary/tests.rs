@@ -276,6 +276,7 @@ fn what_is_written_fits_the_committed_schema() {
         slope_error: 0.002,
         worst_residual_us: 170.4,
         residual_margin_us: 61.2,
+        hold_error_us: Some(90.0),
         slope_margin: 0.0035,
         holds: true,
         wan_backend: "userspace".into(),
