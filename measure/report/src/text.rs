@@ -1,6 +1,6 @@
 //! Figures and verdicts in the words that everything shown shares.
 
-use crate::summary::Difference;
+use crate::summary::{Difference, PartsUs};
 
 /// A cell without a value.
 pub(crate) const BLANK: &str = "\u{2013}";
@@ -23,6 +23,17 @@ pub(crate) fn whole_ms(us: impl Into<i128>) -> String {
 /// Two ends in microseconds as milliseconds.
 pub(crate) fn range_ms([low, high]: [i64; 2]) -> String {
     format!("{} to {}", ms(low as f64), ms(high as f64))
+}
+
+/// By how much a figure may be wrong in all, in milliseconds; at least that where a part is unknown, and in a word where hardly any is
+/// known.
+pub(crate) fn in_all(of: &PartsUs) -> String {
+    let all = ms(of.combined);
+    match all.as_str() {
+        _ if of.complete => all,
+        "0.00" => "unknown".into(),
+        _ => format!("\u{2265} {all}"),
+    }
 }
 
 /// A share of `of`, in percent; none of nothing.

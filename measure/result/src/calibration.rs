@@ -55,6 +55,21 @@ impl Hold {
     pub fn came_back(&self) -> bool {
         (self.found_us - self.set_us).abs() + self.margin_us <= MAX_RESIDUAL_US
     }
+
+    /// The bound of the instrument's error of a latency, microseconds: the largest residual with its margin, and, for as much as the
+    /// latency is longer than all calibrated ones, what the slope may be off by. None where single repetitions leave the margin open.
+    pub fn error_us(&self, latency_us: f64) -> Option<f64> {
+        let Fit {
+            slope,
+            slope_margin,
+            ..
+        } = self.fit;
+        let calibrated = self.fit.steps.iter().map(|step| step.latency_us);
+        let longest = calibrated.fold(self.fit.own_us, f64::max);
+        let beyond = ((slope - 1.0).abs() + slope_margin) * (latency_us - longest).max(0.0);
+        let margin = self.fit.residual_margin_us;
+        (margin < f64::MAX).then(|| self.fit.worst_residual_us + margin + beyond)
+    }
 }
 
 /// One delay, its repetitions together.
@@ -104,5 +119,45 @@ impl Fit {
     /// Whether every residual is within its bound, and sure to be.
     pub fn residual_holds(&self) -> bool {
         self.worst_residual_us + self.residual_margin_us <= MAX_RESIDUAL_US
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_of_a_latency_beyond_the_calibrated_ones_has_the_slope_s() {
+        let step = |latency_us| Step {
+            set_us: 0.0,
+            wire_us: 0.0,
+            latency_us,
+            residual_us: 0.0,
+            runs: 3,
+        };
+        let mut of = Calibration {
+            at_us: UnixMicros(0),
+            wan_backend: "netem".into(),
+            folder: String::new(),
+            fit: Fit {
+                slope: 0.999,
+                slope_error: 0.002,
+                slope_margin: 0.003,
+                own_us: 8_000.0,
+                worst_residual_us: 110.0,
+                residual_margin_us: 60.0,
+                steps: [8_000.0, 58_000.0].map(step).into(),
+            },
+        };
+        let near = |of: &Calibration, latency, us: f64| {
+            let error = of.error_us(latency).expect("a margin");
+            assert!((error - us).abs() < 1e-6, "{error}");
+        };
+        near(&of, 9_000.0, 170.0);
+        near(&of, 58_000.0, 170.0);
+        // 100 ms more: 0.4 % of them.
+        near(&of, 158_000.0, 570.0);
+        of.fit.residual_margin_us = f64::MAX;
+        assert_eq!(of.error_us(9_000.0), None);
     }
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::{figure::Figure, merged::MergedScenario};
 use crate::{
     charts::{self, Alt, Axis, Boxed, Boxes, Column, Line, Mark},
-    summary::{PaperScenario, Summary},
-    text::ms,
+    summary::{PaperScenario, PartsUs, Summary},
+    text::{in_all, ms},
 };
 use result::Pipeline;
 
@@ -16,6 +16,8 @@ pub(super) struct Verdict {
     pub name: String,
     /// The p50 in milliseconds.
     pub p50: String,
+    /// How unsure the p50 is in all, behind its sign; none without one.
+    pub uncertainty: Option<String>,
     /// The class in the style sheet: `met`, `half` or `missed`.
     pub class: &'static str,
     pub word: &'static str,
@@ -38,9 +40,12 @@ pub(super) fn verdicts(merged: &[MergedScenario<'_>], summary: &Summary) -> Vec<
             // Frames that were never shown were not shown in time.
             let of = frames.scheduled.max(one.measured.all.histogram.count());
             let (class, word) = judge(within, of);
+            let scenario = summary.scenario(one.name());
+            let uncertain = scenario.and_then(|of| of.uncertainty_us.as_ref());
             Verdict {
                 name: one.name().to_owned(),
                 p50: ms(one.quantile_ms(0.5) * 1e3),
+                uncertainty: uncertain.map(|of| plus_minus(&of.p50)),
                 class,
                 word,
                 sentence: format!(
@@ -51,6 +56,14 @@ pub(super) fn verdicts(merged: &[MergedScenario<'_>], summary: &Summary) -> Vec<
             }
         })
         .collect()
+}
+
+/// An uncertainty as people write it behind its figure.
+fn plus_minus(of: &PartsUs) -> String {
+    match in_all(of).as_str() {
+        "unknown" => "± unknown".into(),
+        all => format!("± {all} ms"),
+    }
 }
 
 /// Met: 99 frames in 100 came in time. Half: one in two did.

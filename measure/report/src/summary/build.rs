@@ -8,7 +8,8 @@ use timeline::Stage;
 use super::{
     ClockFigures, Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes,
     FromTickUs, Goodput, LatencyUs, Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs,
-    SUMMARY_VERSION, ScenarioSummary, StageUs, Summary, Undisturbed, clocks, differences,
+    SUMMARY_VERSION, ScenarioSummary, StageUs, Summary, UncertaintyUs, Undisturbed, clocks,
+    differences,
     display::{disturbed_seconds, seconds},
     fault,
     latency::{MIN_P99_PICTURES, pictures},
@@ -16,12 +17,13 @@ use super::{
     network,
     resources::{host_note, resources, unlike_floor},
 };
-use result::{ClockSource, Pipeline, RunInfo};
+use result::{Calibration, ClockSource, Pipeline, RunInfo};
 use stats::{Counts, Exact, MAX_FLOOR_GAP_US, Measured, Sample, Stages, quantile};
 
 /// Sums up what was loaded.
 pub fn build(loaded: &LoadedResult) -> Summary {
     let seed = loaded.info.seed;
+    let calibration = loaded.info.calibration.as_ref();
     let clock_uncertainty_us = clock_uncertainty_us(loaded);
     let merged: Vec<(&LoadedScenario, Measured)> = loaded
         .scenarios
@@ -40,7 +42,7 @@ pub fn build(loaded: &LoadedResult) -> Summary {
             let floor = one.info.floor.as_deref().and_then(floor);
             let floor_of = floor.map(|(floor, of)| (*floor, of));
             let waits = waits_for_time(&loaded.info, &one.info.name);
-            let mut summary = scenario(one, measured, floor_of, waits, seed);
+            let mut summary = scenario(one, measured, floor_of, waits, calibration, seed);
             let cores = loaded.info.machine.cores;
             let mut metas = one
                 .runs
@@ -68,7 +70,7 @@ pub fn build(loaded: &LoadedResult) -> Summary {
         started_us: loaded.info.started_us,
         ended_us: loaded.info.ended_us,
         machine: loaded.info.machine.clone(),
-        calibration: loaded.info.calibration.as_ref().map(Into::into),
+        calibration: calibration.map(Into::into),
         versions: loaded.info.versions.clone(),
         comparisons: comparisons(&scenarios),
         clock_uncertainty_us,
@@ -76,7 +78,7 @@ pub fn build(loaded: &LoadedResult) -> Summary {
         scenarios,
         floors: floors
             .into_iter()
-            .map(|(one, measured)| floor_alone(one, measured, seed))
+            .map(|(one, measured)| floor_alone(one, measured, calibration, seed))
             .collect(),
         paper: Paper::figures(),
     }
@@ -105,6 +107,7 @@ fn scenario(
     measured: &Measured,
     floor: Option<(&LoadedScenario, &Measured)>,
     waits: bool,
+    calibration: Option<&Calibration>,
     seed: u64,
 ) -> ScenarioSummary {
     let meta = one
@@ -115,6 +118,10 @@ fn scenario(
     let ours = !one.info.pipeline.is_reference();
     let pictures = pictures(one, measured);
     let metas: Vec<_> = one.runs.iter().map(|run| &run.meta).collect();
+    let clocks = ClockFigures::of(&metas, measured.negative);
+    let latency_us = LatencyUs::of(&samples(one), pictures, seed);
+    // A calibration is of our stamps.
+    let calibration = calibration.filter(|_| ours);
     let overloaded = one.runs.iter().any(|run| run.meta.overloaded);
     let ocr = one
         .runs
@@ -142,7 +149,8 @@ fn scenario(
         frames: measured.all.frames.into(),
         pictures: numbered(measured),
         clients: clients(measured),
-        latency_us: LatencyUs::of(&samples(one), pictures, seed),
+        latency_us,
+        uncertainty_us: latency_us.map(|of| UncertaintyUs::of(&of, &metas, clocks, calibration)),
         from_tick_us: FromTickUs::of(one, measured, pictures),
         undisturbed: measured.undisturbed.as_ref().map(|quiet| {
             let of_runs: Vec<Vec<Sample>> = samples(one)
@@ -171,7 +179,7 @@ fn scenario(
         goodput: Goodput::of(one, measured),
         disturbed_seconds: disturbed_seconds(one),
         faults: fault::of(one),
-        clocks: ClockFigures::of(&metas, measured.negative),
+        clocks,
         overloaded,
         resources: Resources::default(),
         notes: one.runs.iter().flat_map(|run| run.notes.clone()).collect(),
@@ -243,6 +251,12 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
         summary.latency_us.map_or(0, |of| of.figures.min),
         summary.points.map_or(0, |points| points.out_of_order),
     ));
+    notes.extend(
+        summary
+            .uncertainty_us
+            .iter()
+            .filter_map(UncertaintyUs::note),
+    );
     if summary.ocr.frames == 0 {
         notes.push(Note::new(
             NoteKind::Ocr,
@@ -330,7 +344,12 @@ fn of_frames(summary: &ScenarioSummary) -> Vec<Note> {
     notes
 }
 
-fn floor_alone(one: &LoadedScenario, measured: &Measured, seed: u64) -> FloorSummary {
+fn floor_alone(
+    one: &LoadedScenario,
+    measured: &Measured,
+    calibration: Option<&Calibration>,
+    seed: u64,
+) -> FloorSummary {
     let codec_gap_us = measured.codec_gap_us();
     let mut notes: Vec<_> = one.runs.iter().flat_map(|run| run.notes.clone()).collect();
     notes.extend(missing(runs(one)));
@@ -340,12 +359,18 @@ fn floor_alone(one: &LoadedScenario, measured: &Measured, seed: u64) -> FloorSum
             "its p50 is more than 1 ms away from the sum of its own encode and decode",
         ));
     }
+    let metas: Vec<_> = one.runs.iter().map(|run| &run.meta).collect();
+    let clocks = ClockFigures::of(&metas, measured.negative);
+    let latency_us = LatencyUs::of(&samples(one), pictures(one, measured), seed);
+    let uncertainty_us = latency_us.map(|of| UncertaintyUs::of(&of, &metas, clocks, calibration));
+    notes.extend(uncertainty_us.iter().filter_map(UncertaintyUs::note));
     FloorSummary {
         name: one.info.name.clone(),
         runs: runs(one),
         frames: measured.all.frames.into(),
         pictures: numbered(measured),
-        latency_us: LatencyUs::of(&samples(one), pictures(one, measured), seed),
+        latency_us,
+        uncertainty_us,
         // What lies between the two has no length: the floor has one point for the end of one and the start of the other.
         stages_us: stages(&measured.stages)
             .into_iter()

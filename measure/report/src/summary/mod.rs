@@ -20,6 +20,7 @@ mod resources;
 #[cfg(test)]
 mod schema_tests;
 mod tick;
+mod uncertainty;
 
 use std::collections::BTreeMap;
 
@@ -44,6 +45,7 @@ pub use note::{Note, NoteKind};
 pub use paper::{Paper, PaperScenario};
 pub use resources::{FabricProcess, HostUdp, Network, Node, Nodes, PerCluster, Resources, Spread};
 pub use tick::FromTickUs;
+pub use uncertainty::{Part, PartsUs, UncertaintyUs};
 
 /// The version of `summary.json` that this program writes. It rises when a reader of the one before could misread it.
 ///
@@ -184,6 +186,8 @@ pub struct ScenarioSummary {
     pub clients: BTreeMap<String, FrameCounts>,
     /// The latency of the shown frames; null where there is no sample.
     pub latency_us: Option<LatencyUs>,
+    /// How unsure that latency is in all, and of what parts; null where there is no sample.
+    pub uncertainty_us: Option<UncertaintyUs>,
     /// The latency from the ticks at which the frames were due: a renderer that is behind stamps a frame late. Null where frames
     /// are not numbered, and where the wall clock was set.
     pub from_tick_us: Option<FromTickUs>,
@@ -329,6 +333,8 @@ pub struct FloorSummary {
     pub pictures: Option<u64>,
     /// The latency of the shown frames; null where there is no sample.
     pub latency_us: Option<LatencyUs>,
+    /// How unsure that latency is in all, and of what parts; null where there is no sample.
+    pub uncertainty_us: Option<UncertaintyUs>,
     /// The stages of the codec by name.
     #[schemars(extend("propertyNames" = stage_names()))]
     pub stages_us: BTreeMap<String, StageUs>,

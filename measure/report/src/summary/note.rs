@@ -28,6 +28,8 @@ pub enum NoteKind {
     Behind,
     /// The wall clock stepped, or nobody knows how far a clock is from the collector's.
     Clock,
+    /// A part of the uncertainty is unknown.
+    Uncertainty,
     /// Frames are those of several clients.
     Clients,
     /// Crossings are missing, and stages with them.

@@ -7,8 +7,9 @@ use timeline::{Stage, UnixMicros};
 use crate::summary::{
     ClockFigures, Comparison, Difference, DifferenceUs, DisplayFigures, FabricProcess,
     FloorSummary, FloorUs, FrameCounts, Freezes, FromTickUs, GapUs, Goodput, JitterUs,
-    LatencyFigures, LatencyUs, Network, Node, Nodes, Note, NoteKind, OcrCounts, Paper, PerCluster,
-    Points, Resources, Runs, ScenarioSummary, Setting, Spread, StageUs, Summary, Undisturbed,
+    LatencyFigures, LatencyUs, Network, Node, Nodes, Note, NoteKind, OcrCounts, Paper, Part,
+    PartsUs, PerCluster, Points, Resources, Runs, ScenarioSummary, Setting, Spread, StageUs,
+    Summary, UncertaintyUs, Undisturbed,
 };
 use result::{
     FabricMeta, Machine, OverlayBackend, Pipeline, RunState, TunnelBackend, WanBackend, WanMeta,
@@ -38,6 +39,7 @@ pub(crate) fn summary() -> Summary {
             frames: frames(Some(1_000), 1_000),
             pictures: Some(250),
             latency_us: Some(latency(4_000)),
+            uncertainty_us: Some(uncertainty()),
             stages_us: stages(&[Stage::Encode, Stage::Decode]),
             codec_gap_us: Some(10),
             notes: Vec::new(),
@@ -73,6 +75,7 @@ fn host() -> ScenarioSummary {
         pictures: Some(250),
         clients: BTreeMap::new(),
         latency_us: Some(latency(8_000)),
+        uncertainty_us: Some(uncertainty()),
         from_tick_us: Some(FromTickUs {
             count: 1_000,
             p50: 8_060,
@@ -169,6 +172,16 @@ fn clusters() -> ScenarioSummary {
         runs: runs(3, 4),
         frames: frames(Some(1_000), 990),
         latency_us: Some(latency(8_500)),
+        uncertainty_us: Some(UncertaintyUs {
+            p50: PartsUs {
+                instrument: None,
+                combined: 84.2,
+                complete: false,
+                missing: vec![Part::Instrument],
+                ..parts()
+            },
+            p99: None,
+        }),
         undisturbed: None,
         floor_us: None,
         freezes: None,
@@ -233,6 +246,7 @@ fn reference() -> ScenarioSummary {
         runs: runs(0, 1),
         frames: frames(None, 0),
         latency_us: None,
+        uncertainty_us: None,
         from_tick_us: None,
         undisturbed: None,
         floor_us: None,
@@ -289,6 +303,31 @@ const fn latency(p50: i64) -> LatencyUs {
         p99_9: Some(p50 + 2_000),
         p50_ci: Some([p50 - 50, p50 + 60]),
         p99_ci: None,
+    }
+}
+
+fn uncertainty() -> UncertaintyUs {
+    UncertaintyUs {
+        p50: parts(),
+        p99: Some(PartsUs {
+            sampling: None,
+            combined: 204.6,
+            complete: false,
+            missing: vec![Part::Sampling],
+            ..parts()
+        }),
+    }
+}
+
+const fn parts() -> PartsUs {
+    PartsUs {
+        sampling: Some(60.0),
+        clocks: Some(50.0),
+        instrument: Some(170.0),
+        resolution: 1.0,
+        combined: 213.6,
+        complete: true,
+        missing: Vec::new(),
     }
 }
 

@@ -4,8 +4,9 @@ use super::table::{Bar, Row, Table};
 use crate::{
     summary::{
         FloorSummary, FloorUs, LatencyFigures, LatencyUs, PaperScenario, ScenarioSummary, Summary,
+        UncertaintyUs,
     },
-    text::{interval, ms, range_ms, signed_ms, whole_ms},
+    text::{in_all, interval, ms, range_ms, signed_ms, whole_ms},
 };
 
 /// What a row of the table of latencies is of.
@@ -20,6 +21,14 @@ impl<'a> Of<'a> {
         match self {
             Self::Scenario(one) => one.latency_us.as_ref(),
             Self::Floor(one) => one.latency_us.as_ref(),
+            Self::Paper(_) => None,
+        }
+    }
+
+    fn uncertainty(&self) -> Option<&'a UncertaintyUs> {
+        match self {
+            Self::Scenario(one) => one.uncertainty_us.as_ref(),
+            Self::Floor(one) => one.uncertainty_us.as_ref(),
             Self::Paper(_) => None,
         }
     }
@@ -67,7 +76,8 @@ pub(super) fn latency(summary: &Summary) -> Table {
         );
     Table::of(
         "Latency in milliseconds",
-        "From generation to the decoder’s output. 95 % within this run: the p50’s interval, by a bootstrap over repetitions; another \
+        "From generation to the decoder’s output. ±: by how much the p50 may be wrong in all (k = 2, about 95 %); ≥ where a part of \
+         that is unknown. 95 % within this run: the p50’s interval, by a bootstrap over repetitions; another \
          hour or machine may lie outside of it (xrbench pool). From tick: with the time by which stamps were late. Quiet: without seconds in which the machine was disturbed. Floor: the codec alone, in turn with the \
          scenario. Above floor: what the scenario takes more, picture by picture. A p99 wants 200 distinct pictures. The paper’s \
          rows are its own.",
@@ -78,6 +88,7 @@ pub(super) fn latency(summary: &Summary) -> Table {
         let paper = || Some(whole_ms(of.paper()?.p50_us));
         of.figure(|of| of.p50).or_else(paper)
     })
+    .number("±", |of| Some(in_all(&of.uncertainty()?.p50)))
     .number("95 % within this run", |of| of.latency()?.p50_ci.map(range_ms))
     .number("p90", |of| {
         let paper = || Some(format!("about {}", whole_ms(of.paper()?.p90_us)));

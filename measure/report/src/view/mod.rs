@@ -10,6 +10,7 @@ mod paths;
 mod resources;
 mod stages;
 mod table;
+mod uncertainty;
 
 use serde::Serialize;
 
@@ -26,6 +27,8 @@ pub(crate) struct View {
     /// What failed or is missing.
     pub findings: Vec<String>,
     pub latency: Table,
+    /// How unsure the latencies are, in parts; for pages.
+    pub uncertainty: Table,
     pub comparisons: Vec<String>,
     pub ladder: Option<Table>,
     pub differences: Table,
@@ -53,6 +56,7 @@ impl View {
                 .map(|(name, finding)| format!("{name}: {}", finding.text))
                 .collect(),
             latency: latency::latency(summary),
+            uncertainty: uncertainty::uncertainty(summary),
             comparisons: notes::comparisons(summary),
             ladder: latency::ladder(summary),
             differences: differences::differences(summary),

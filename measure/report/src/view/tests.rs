@@ -44,6 +44,7 @@ fn every_table_is_as_it_was_reviewed() {
     let view = View::of(&summary());
     let tables = [
         &view.latency,
+        &view.uncertainty,
         &view.differences,
         &view.stages,
         &view.frames,
