@@ -25,14 +25,14 @@ pub(crate) fn range_ms([low, high]: [i64; 2]) -> String {
     format!("{} to {}", ms(low as f64), ms(high as f64))
 }
 
-/// By how much a figure may be wrong in all, in milliseconds; at least that where a part is unknown, and in a word where hardly any is
-/// known.
-pub(crate) fn in_all(of: &PartsUs) -> String {
+/// By how much a figure may be wrong in all, in milliseconds: at least that where a part is unknown, and none where what is known is next
+/// to nothing.
+pub(crate) fn in_all(of: &PartsUs) -> Option<String> {
     let all = ms(of.combined);
-    match all.as_str() {
-        _ if of.complete => all,
-        "0.00" => "unknown".into(),
-        _ => format!("\u{2265} {all}"),
+    if of.complete {
+        Some(all)
+    } else {
+        (all != "0.00").then(|| format!("\u{2265} {all}"))
     }
 }
 

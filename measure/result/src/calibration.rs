@@ -56,8 +56,16 @@ impl Hold {
         (self.found_us - self.set_us).abs() + self.margin_us <= MAX_RESIDUAL_US
     }
 
-    /// The bound of the instrument's error of a latency, microseconds: the largest residual with its margin, and, for as much as the
-    /// latency is longer than all calibrated ones, what the slope may be off by. None where single repetitions leave the margin open.
+    /// The largest error of a known wait at the stamps, with its margin, microseconds; none in calibrations of earlier versions.
+    pub fn hold_error_us(&self) -> Option<f64> {
+        let errors = self.holds.iter();
+        errors
+            .map(|hold| (hold.found_us - hold.set_us).abs() + hold.margin_us)
+            .max_by(f64::total_cmp)
+    }
+
+    /// The bound of the instrument's error of a latency, microseconds: the largest residual with its margin or error of a known wait, and,
+    /// for as much as the latency is longer than all calibrated ones, what the slope may be off by. None where single repetitions leave the margin open.
     pub fn error_us(&self, latency_us: f64) -> Option<f64> {
         let Fit {
             slope,
@@ -68,7 +76,9 @@ impl Hold {
         let longest = calibrated.fold(self.fit.own_us, f64::max);
         let beyond = ((slope - 1.0).abs() + slope_margin) * (latency_us - longest).max(0.0);
         let margin = self.fit.residual_margin_us;
-        (margin < f64::MAX).then(|| self.fit.worst_residual_us + margin + beyond)
+        let residual_us = self.fit.worst_residual_us + margin;
+        let error_us = residual_us.max(self.hold_error_us().unwrap_or(0.0));
+        (margin < f64::MAX).then_some(error_us + beyond)
     }
 }
 
@@ -148,6 +158,7 @@ mod tests {
                 residual_margin_us: 60.0,
                 steps: [8_000.0, 58_000.0].map(step).into(),
             },
+            holds: Vec::new(),
         };
         let near = |of: &Calibration, latency, us: f64| {
             let error = of.error_us(latency).expect("a margin");
@@ -157,6 +168,15 @@ mod tests {
         near(&of, 58_000.0, 170.0);
         // 100 ms more: 0.4 % of them.
         near(&of, 158_000.0, 570.0);
+        let hold = |found_us| Hold {
+            role: Role::Client,
+            set_us: 2_000.0,
+            found_us,
+            margin_us: 50.0,
+            runs: 3,
+        };
+        of.holds = vec![hold(2_010.0), hold(1_800.0)];
+        near(&of, 9_000.0, 250.0);
         of.fit.residual_margin_us = f64::MAX;
         assert_eq!(of.error_us(9_000.0), None);
     }

@@ -60,10 +60,7 @@ pub(super) fn verdicts(merged: &[MergedScenario<'_>], summary: &Summary) -> Vec<
 
 /// An uncertainty as people write it behind its figure.
 fn plus_minus(of: &PartsUs) -> String {
-    match in_all(of).as_str() {
-        "unknown" => "± unknown".into(),
-        all => format!("± {all} ms"),
-    }
+    in_all(of).map_or_else(|| "± unknown".into(), |all| format!("± {all} ms"))
 }
 
 /// Met: 99 frames in 100 came in time. Half: one in two did.

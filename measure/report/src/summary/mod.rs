@@ -135,11 +135,7 @@ impl From<&Calibration> for Instrument {
             worst_residual_us: calibration.fit.worst_residual_us,
             slope_margin: calibration.fit.slope_margin,
             residual_margin_us: calibration.fit.residual_margin_us,
-            hold_error_us: calibration
-                .holds
-                .iter()
-                .map(|hold| (hold.found_us - hold.set_us).abs() + hold.margin_us)
-                .max_by(f64::total_cmp),
+            hold_error_us: calibration.hold_error_us(),
             holds: calibration.is_sound(),
             wan_backend: calibration.wan_backend.clone(),
         }

@@ -34,7 +34,7 @@ pub struct PartsUs {
     /// where nobody asked a clock, and where clocks are known to disagree.
     #[schemars(range(min = 0))]
     pub clocks: Option<f64>,
-    /// The largest residual of the machine's calibration with its margin, and, of what the latency is longer than all calibrated ones, the
+    /// The largest residual of the machine's calibration, or error of a known wait at the stamps, with its margin; and, of what the latency is longer than all calibrated ones, the
     /// slope's error (type B, a bound). It is of p50s, and taken for the p99 too. Null where nothing was calibrated, and for ffmpeg,
     /// whose stamps no calibration is of.
     #[schemars(range(min = 0))]
@@ -170,6 +170,7 @@ mod tests {
                 residual_margin_us: 60.0,
                 steps: Vec::new(),
             },
+            holds: Vec::new(),
         }
     }
 
@@ -225,6 +226,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let folder = result(dir.path());
         let summary = || build(&load(&folder).expect("a result"));
+        let page = || {
+            crate::write(&folder).expect("written");
+            std::fs::read_to_string(folder.report_html()).expect("a page")
+        };
+        let link = |text: &str| format!("<a class=\"sure\" href=\"#uncertainty\">{text}</a>");
         let of = |summary: &crate::summary::Summary, name: &str| {
             let one = summary.scenario(name).expect("there");
             let noted = one
@@ -237,6 +243,12 @@ mod tests {
         let (ours, noted) = of(&summary(), "ours-udp-360p25");
         assert_eq!((&ours.p50.missing[..], noted), (&both[..], true));
         assert_eq!(ours.p50.clocks, Some(0.0));
+        let shown = page();
+        assert!(shown.contains(&link("± unknown")), "{shown}");
+        assert!(shown.contains("<caption>Uncertainty in microseconds</caption>"));
+        let terminal = crate::terminal(&summary(), Some(160));
+        let note = "  ours-udp-360p25, reference-360p25: the p50 is less sure than its ± says";
+        assert_eq!(terminal.matches(note).count(), 1, "{terminal}");
 
         let mut info = folder.info().expect("run.json");
         info.calibration = Some(calibration());
@@ -248,6 +260,8 @@ mod tests {
         assert!(ours.p99.is_some_and(|of| !of.complete), "249 pictures");
         let (reference, noted) = of(&summary, "reference-360p25");
         assert_eq!((&reference.p50.missing[..], noted), (&both[..], true));
+        let shown = page();
+        assert!(shown.contains(&link("± ≥ 0.20 ms")), "{shown}");
         // The floor has three rounds, which are alike: 2 x 170 / √3.
         let floor = summary.floors[0].uncertainty_us.as_ref().expect("samples");
         assert_eq!(floor.p50.sampling, Some(0.0));

@@ -88,7 +88,10 @@ pub(super) fn latency(summary: &Summary) -> Table {
         let paper = || Some(whole_ms(of.paper()?.p50_us));
         of.figure(|of| of.p50).or_else(paper)
     })
-    .number("±", |of| Some(in_all(&of.uncertainty()?.p50)))
+    .number("±", |of| {
+        let all = in_all(&of.uncertainty()?.p50);
+        Some(all.unwrap_or_else(|| "unknown".into()))
+    })
     .number("95 % within this run", |of| of.latency()?.p50_ci.map(range_ms))
     .number("p90", |of| {
         let paper = || Some(format!("about {}", whole_ms(of.paper()?.p90_us)));
