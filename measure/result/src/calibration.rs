@@ -33,6 +33,32 @@ impl Calibration {
             && self.fit.residual_holds()
             && self.holds.iter().all(Hold::came_back)
     }
+
+    /// The largest error of a known wait at the stamps, with its margin, microseconds; none in calibrations of earlier versions.
+    pub fn hold_error_us(&self) -> Option<f64> {
+        let errors = self.holds.iter();
+        errors
+            .map(|hold| (hold.found_us - hold.set_us).abs() + hold.margin_us)
+            .max_by(f64::total_cmp)
+    }
+
+    /// The bound of the instrument's error of a latency, microseconds: the largest residual with its margin or error of a known wait, and,
+    /// for as much as the latency is longer than all calibrated ones, what the slope may be off by. None where single repetitions leave the margin
+    /// open.
+    pub fn error_us(&self, latency_us: f64) -> Option<f64> {
+        let Fit {
+            slope,
+            slope_margin,
+            ..
+        } = self.fit;
+        let calibrated = self.fit.steps.iter().map(|step| step.latency_us);
+        let longest = calibrated.fold(self.fit.own_us, f64::max);
+        let beyond = ((slope - 1.0).abs() + slope_margin) * (latency_us - longest).max(0.0);
+        let margin = self.fit.residual_margin_us;
+        let residual_us = self.fit.worst_residual_us + margin;
+        let error_us = residual_us.max(self.hold_error_us().unwrap_or(0.0));
+        (margin < f64::MAX).then_some(error_us + beyond)
+    }
 }
 
 /// A busy-wait between the two clock readings of every frame, in one program: the latency must grow by as much.
@@ -54,31 +80,6 @@ impl Hold {
     /// Whether the wait came back within the bound of a residual, and surely so.
     pub fn came_back(&self) -> bool {
         (self.found_us - self.set_us).abs() + self.margin_us <= MAX_RESIDUAL_US
-    }
-
-    /// The largest error of a known wait at the stamps, with its margin, microseconds; none in calibrations of earlier versions.
-    pub fn hold_error_us(&self) -> Option<f64> {
-        let errors = self.holds.iter();
-        errors
-            .map(|hold| (hold.found_us - hold.set_us).abs() + hold.margin_us)
-            .max_by(f64::total_cmp)
-    }
-
-    /// The bound of the instrument's error of a latency, microseconds: the largest residual with its margin or error of a known wait, and,
-    /// for as much as the latency is longer than all calibrated ones, what the slope may be off by. None where single repetitions leave the margin open.
-    pub fn error_us(&self, latency_us: f64) -> Option<f64> {
-        let Fit {
-            slope,
-            slope_margin,
-            ..
-        } = self.fit;
-        let calibrated = self.fit.steps.iter().map(|step| step.latency_us);
-        let longest = calibrated.fold(self.fit.own_us, f64::max);
-        let beyond = ((slope - 1.0).abs() + slope_margin) * (latency_us - longest).max(0.0);
-        let margin = self.fit.residual_margin_us;
-        let residual_us = self.fit.worst_residual_us + margin;
-        let error_us = residual_us.max(self.hold_error_us().unwrap_or(0.0));
-        (margin < f64::MAX).then_some(error_us + beyond)
     }
 }
 
