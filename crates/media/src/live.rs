@@ -69,9 +69,14 @@ struct Last {
 struct Dropping {
     since_us: u64,
     asked_us: u64,
-    /// How far frames are behind, within three intervals, and since when.
-    level_us: u64,
-    level_since_us: u64,
+    level: Level,
+}
+
+/// How far frames are behind, within three intervals, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    behind_us: u64,
+    since_us: u64,
 }
 
 impl Live {
@@ -109,8 +114,10 @@ impl Live {
         self.dropping = Some(Dropping {
             since_us: now_us,
             asked_us: now_us,
-            level_us: behind_us,
-            level_since_us: now_us,
+            level: Level {
+                behind_us,
+                since_us: now_us,
+            },
         });
         Fate::Drop { ask: true }
     }
@@ -161,10 +168,13 @@ impl Live {
         let Some(dropping) = &mut self.dropping else {
             return false;
         };
-        if behind_us.abs_diff(dropping.level_us) > limit_us {
-            (dropping.level_us, dropping.level_since_us) = (behind_us, now_us);
+        if behind_us.abs_diff(dropping.level.behind_us) > limit_us {
+            dropping.level = Level {
+                behind_us,
+                since_us: now_us,
+            };
         }
-        now_us.saturating_sub(dropping.level_since_us) >= SETTLED_US.max(2 * limit_us)
+        now_us.saturating_sub(dropping.level.since_us) >= SETTLED_US.max(2 * limit_us)
     }
 }
 

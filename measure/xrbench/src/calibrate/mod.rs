@@ -4,7 +4,7 @@
 //! latency that the instrument reports ([`fit`]). The renderer is beside the streamer: its feed's acknowledgements would
 //! cross the WAN too, and what a delay does to a TCP sender is the pipeline's, not the instrument's. What is left is the
 //! instrument's own error. An error that all delays share would pass for the pipeline's share, so known waits are put between the two clock
-//! readings of each frame as well, at either end, and must be found ([`hold`]). What is found is kept for this machine ([`result::kept`]), and every later report of this machine prints it.
+//! readings of each frame as well, at either end, and must be found (`hold`). What is found is kept for this machine ([`result::kept`]), and every later report of this machine prints it.
 
 pub mod cli;
 pub mod fit;
