@@ -232,31 +232,7 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
         );
         notes.push(Note::new(NoteKind::Clients, text));
     }
-    let unknown: BTreeSet<&str> = runs
-        .iter()
-        .flat_map(|run| &run.meta.clocks)
-        .filter(|(_, clock)| clock.source == ClockSource::Unknown)
-        .map(|(source, _)| source.as_str())
-        .collect();
-    if !unknown.is_empty() {
-        let unknown: Vec<_> = unknown.into_iter().take(8).collect();
-        let text = format!(
-            "nobody asked the clock of {}: latencies are right only if it is the collector's own",
-            unknown.join(", ")
-        );
-        notes.push(Note::new(NoteKind::Clock, text));
-    }
-    notes.extend(clocks::notes(
-        summary.clocks,
-        summary.latency_us.map_or(0, |of| of.figures.min),
-        summary.points.map_or(0, |points| points.out_of_order),
-    ));
-    notes.extend(
-        summary
-            .uncertainty_us
-            .iter()
-            .filter_map(UncertaintyUs::note),
-    );
+    notes.extend(of_clocks(summary, runs));
     if summary.ocr.frames == 0 {
         notes.push(Note::new(
             NoteKind::Ocr,
@@ -309,6 +285,37 @@ fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
             ));
         }
     }
+    notes
+}
+
+/// What the clocks, and all that makes a latency unsure, give reason to say.
+fn of_clocks(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let unknown: BTreeSet<&str> = runs
+        .iter()
+        .flat_map(|run| &run.meta.clocks)
+        .filter(|(_, clock)| clock.source == ClockSource::Unknown)
+        .map(|(source, _)| source.as_str())
+        .collect();
+    if !unknown.is_empty() {
+        let unknown: Vec<_> = unknown.into_iter().take(8).collect();
+        let text = format!(
+            "nobody asked the clock of {}: latencies are right only if it is the collector's own",
+            unknown.join(", ")
+        );
+        notes.push(Note::new(NoteKind::Clock, text));
+    }
+    notes.extend(clocks::notes(
+        summary.clocks,
+        summary.latency_us.map_or(0, |of| of.figures.min),
+        summary.points.map_or(0, |points| points.out_of_order),
+    ));
+    notes.extend(
+        summary
+            .uncertainty_us
+            .iter()
+            .filter_map(UncertaintyUs::note),
+    );
     notes
 }
 
