@@ -128,6 +128,9 @@ class Agent:
         self.process.terminate()
         self.process.wait()
 
+    def keep_dead(self):
+        """Does nothing: nobody starts a process again."""
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -212,6 +215,13 @@ class PodAgent(Agent):
 
     def kill(self):
         """Kills the process of the pod's container, which its kubelet starts again."""
+        killed = self.keep_dead()
+        if killed != 1:
+            fail(f"{killed} processes of the agent's pod on this machine")
+        self.process.wait()
+
+    def keep_dead(self):
+        """Kills what its kubelet has started again, which can be before anybody has missed it; returns how many that were."""
         groups = (self.uid, self.uid.replace("-", "_"))
         killed = 0
         for process in filter(str.isdigit, os.listdir("/proc")):
@@ -222,10 +232,8 @@ class PodAgent(Agent):
                         killed += 1
             except (FileNotFoundError, ProcessLookupError):
                 continue
-        if killed != 1:
-            fail(f"{killed} processes of the agent's pod on this machine")
-        self.restarts += 1
-        self.process.wait()
+        self.restarts += killed
+        return killed
 
 
 def get(port, path, token=None, host="127.0.0.1"):
@@ -452,7 +460,7 @@ def absences(api, agent, running, args):
     # One that is killed is missed.
     killed = time.time()
     agent.kill()
-    until("the cluster is lost", lambda: listed("kept").get("registered") == [])
+    until("the cluster is lost", lambda: not agent.keep_dead() and listed("kept").get("registered") == [])
     told(f"the agent is killed: withdrawn after {(time.time() - killed) * 1e3:.0f} ms")
     agent.start()
     agent.event("registered", "kept", killed)
