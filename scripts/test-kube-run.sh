@@ -68,7 +68,9 @@ for scenario in summary["scenarios"]:
     print(f"test-kube: run of {name}: {frames['shown']} of {frames['scheduled']} frames shown, p50 "
           f"{scenario['latency_us']['p50'] / 1e3:.1f} ms, cpu {cpu and cpu['mean']['p50']}, {scenario['resources_source']}, "
           f"clients {sorted(scenario['clients'])}")
-    assert share >= (0.995 if name.endswith("quic") else 0.99), f"{name}: {share}"
+    # The short form is of programs without optimisation, whose pods reach their processor limit now and then.
+    least = 0.95 if len(sys.argv[2:]) and sys.argv[2] else 0.995 if name.endswith("quic") else 0.99
+    assert share >= least, f"{name}: {share}"
     assert cpu is not None and cpu["a"]["p50"] > 0, f"{name}: no processor time"
     assert scenario["resources_source"] == "cadvisor"
     nodes = scenario["nodes"]
