@@ -41,7 +41,7 @@ async fn post_frames(collector: &str, client: &str) {
 /// The folder can be had over the ops port while it grows, from where one has it; nothing beside it can.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_result_is_served_as_it_grows() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let out = sandbox.path("collected");
     std::fs::write(sandbox.path("secret"), "beside it").expect("written");
     let beside = sandbox.path("beside");
@@ -94,7 +94,7 @@ async fn the_result_is_served_as_it_grows() {
 /// Two clients post, the collector is ended and started again in its folder, and its result can be reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_clients_and_two_starts_can_be_reported() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let out = text(&sandbox.path("collected"));
     for _ in 0..2 {
         let collector = sandbox
@@ -139,7 +139,7 @@ async fn two_clients_and_two_starts_can_be_reported() {
 /// Beside an ffmpeg a collector tells the clock of the host and nothing else: whoever asks that notes it, although no frame comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_is_known_of_which_no_frame_came() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let (beside, out) = (sandbox.path("beside"), sandbox.path("collected"));
     let beside = text(&beside);
     let ports = ["--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0"];
@@ -169,7 +169,7 @@ const HALF_A_MINUTE: u64 = 900;
 /// Of two clients of one stream, one has a clock that is 5 s ahead and gains 100 us a second. Its frames are as late as the other's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_wrong_and_drifts_changes_no_latency() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let out = sandbox.path("collected");
     let streamer = sandbox.streamer(&[]).await;
     let renderer = sandbox.renderer(&streamer.feed_url("feed"), &[]).await;
@@ -206,9 +206,13 @@ async fn a_clock_that_is_wrong_and_drifts_changes_no_latency() {
         ];
         shown.push(sandbox.client(&streamer.rtsp_url("feed"), &args).await);
     }
-    for client in &shown {
-        client.shows(HALF_A_MINUTE, 3 * PATIENCE).await;
-    }
+    let [right, wrong] = shown.as_slice() else {
+        unreachable!("two clients were started");
+    };
+    tokio::join!(
+        right.shows(HALF_A_MINUTE, 3 * PATIENCE),
+        wrong.shows(HALF_A_MINUTE, 3 * PATIENCE)
+    );
     for client in shown {
         client.terminate().await;
     }
