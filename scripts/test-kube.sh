@@ -52,6 +52,8 @@ for overlay in "${overlays[@]}" k8s/base k8s/lisp dashboards; do
         fail "$overlay does not fit the schema of Kubernetes 1.36"
 done
 pass "${#overlays[@]} overlays fit the schema of Kubernetes 1.36"
+PYTHONPATH=target/kube-python python3 k8s/overlays/check.py "$work" || fail "what overlays have does not fit together"
+pass "whoever is asked for a token or a certificate has it, in each overlay for a network that strangers are on"
 
 # Images and clusters.
 # A program beside the one that starts clusters makes Debian's image where no registry can be had.
