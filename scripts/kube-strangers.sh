@@ -55,7 +55,7 @@ knock() {
     local url=$1 host port
     shift
     host=${url#*://} host=${host%%/*} port=${host#*:} host=${host%:*}
-    nsenter --net="/run/netns/$node_netns" curl --silent --max-time 10 --output /dev/null --write-out '%{http_code}' --cacert "$work/strangers/ca.crt" \
+    nsenter --net="/run/netns/$node_netns" curl --silent --noproxy '*' --max-time 10 --output /dev/null --write-out '%{http_code}' --cacert "$work/strangers/ca.crt" \
         --resolve "$host:$port:$(a --namespace xrbench get service "$host" --output jsonpath='{.spec.clusterIP}')" "$@" "$url" || true
 }
 
@@ -89,6 +89,7 @@ strangers() {
     stranger client
     is_told renderer 'carries no token'
     is_told client '401 Unauthorized'
+    is_told client "the collector's token"
     refused=$(a get --raw /api/v1/namespaces/xrbench/services/streamer-ops:ops/proxy/metrics | value 'xr_streamer_refused_feeds_total{reason="token"}')
     [ "$refused" -ge 2 ] || fail "the streamer counts $refused feeds that it refused for want of a token"
     pass "strangers feed nothing, watch nothing and report nothing"
