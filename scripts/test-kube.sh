@@ -7,8 +7,8 @@
 #   SECONDS_MEASURED    how long each scenario is counted: 20
 #   RUN_SECONDS         how long each scenario of `xrbench run` is measured: 40
 #   REPETITIONS         clusters of each kind that are provisioned by a simulated provider: 30
-#   SHORT               if set: no image of ffmpeg, no provisioning, scenario 3 by `xrbench run` only, no wrong clocks and no kills of
-#                       pods, LISP's agent as a process
+#   SHORT               if set: no image of ffmpeg, no provisioning, no TLS, scenario 3 by `xrbench run` only, no wrong clocks and no
+#                       kills of pods, LISP's agent as a process
 #   MEDIANS_PERCENT     how far the medians of their steps may be off what the provider was told: 1
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -52,6 +52,8 @@ for overlay in "${overlays[@]}" k8s/base k8s/lisp dashboards; do
         fail "$overlay does not fit the schema of Kubernetes 1.36"
 done
 pass "${#overlays[@]} overlays fit the schema of Kubernetes 1.36"
+PYTHONPATH=target/kube-python python3 k8s/overlays/check.py "$work" || fail "what overlays have does not fit together"
+pass "whoever is asked for a token or a certificate has it, in each overlay for a network that strangers are on"
 
 # Images and clusters.
 # A program beside the one that starts clusters makes Debian's image where no registry can be had.
@@ -206,6 +208,11 @@ print(len(json.load(u.urlopen(sys.argv[1] + "/api/v1/query?" + urllib.parse.urle
 kill "$prometheus"
 pass "every panel of the dashboards has data of a live run"
 a delete --kustomize k8s/overlays/s1-single --wait >/dev/null
+
+# The same scenario for a cluster that strangers can reach.
+node_netns=xra
+source scripts/kube-strangers.sh
+[ -n "${SHORT:-}" ] || strangers
 
 # The overlays name no node: what a user writes into cluster-b.env is written into a copy.
 cp -r k8s "$work/k8s"
