@@ -3,8 +3,8 @@
 # and whose nodes have the images. test-kube.sh calls it on clusters of this machine.
 #
 #   SECONDS_MEASURED    how long each scenario is measured: 40, in which a kubelet measures each container some four times
-#   SHORT               if set: scenario 3 alone, with policy Cluster, over TCP and over QUIC, of which 95 % of the frames must be shown
-#                       instead of 99; no wrong clocks, no kills of pods
+#   SHORT               if set: scenario 3 alone, with policy Cluster, over TCP and over QUIC, at 640x360, of which 95 % of the frames
+#                       must be shown instead of 99, if need be at the second try; no wrong clocks, no kills of pods
 #   KILLS               how often a run is killed at a moment that is drawn: 3
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -51,50 +51,22 @@ if [ -d target/kube-python ]; then
         fail "what would be applied does not fit the schema of Kubernetes 1.36"
 fi
 
-clients=(--set s1-single.clients=3)
-[ -z "${SHORT:-}" ] || clients=()
-run scenarios/kube.toml "${only[@]}" --out "$work/run" --set runs=1 --set "duration=${measured}s" "${clients[@]}" || fail "the run failed"
-python3 - "$work/run" "${SHORT:+2}" <<'P' || fail "the result is not whole"
-import csv, json, sys
-from pathlib import Path
-
-root = Path(sys.argv[1])
-summary = json.loads((root / "summary.json").read_text())
-assert summary["state"] == "finished", summary["state"]
-assert len(summary["scenarios"]) == int(sys.argv[2] or 5)
-for scenario in summary["scenarios"]:
-    name, frames = scenario["name"], scenario["frames"]
-    share = frames["shown"] / frames["scheduled"]
-    cpu = scenario["cpu_percent"]
-    print(f"test-kube: run of {name}: {frames['shown']} of {frames['scheduled']} frames shown, p50 "
-          f"{scenario['latency_us']['p50'] / 1e3:.1f} ms, cpu {cpu and cpu['mean']['p50']}, {scenario['resources_source']}, "
-          f"clients {sorted(scenario['clients'])}")
-    # The short form is of programs without optimisation, whose pods reach their processor limit now and then.
-    least = 0.95 if sys.argv[2] else 0.995 if name.endswith("quic") else 0.99
-    assert share >= least, f"{name}: {share}"
-    assert cpu is not None and cpu["a"]["p50"] > 0, f"{name}: no processor time"
-    assert scenario["resources_source"] == "cadvisor"
-    nodes = scenario["nodes"]
-    assert nodes and 0 < nodes["cpu_percent"]["a"]["p50"] <= 100 and nodes["memory_percent"]["a"]["p50"] > 0, f"{name}: {nodes}"
-    print(f"test-kube: whole nodes: cpu {nodes['cpu_percent']['mean']['p50']} %, memory {nodes['memory_percent']['mean']['p50']} %")
-    ocr = scenario["ocr"]
-    folder = root / name / "run-1"
-    meta = json.loads((folder / "meta.json").read_text())
-    assert meta["complete"] and meta["clocks"], meta
-    if "reference" in name:
-        # Its latency is known from OCR alone, and by the clocks of both nodes.
-        assert {meta["clocks"][role]["source"] for role in ("renderer", "client")} == {"asked"}, meta["clocks"]
-        assert not meta["overloaded"], meta
-    else:
-        assert ocr["compared"] > 0 and ocr["disagree"] == 0, f"{name}: {ocr}"
-    for role in ("renderer", "streamer", "client"):
-        assert (folder / "logs" / f"{role}.log").exists(), role
-    if name == "s1-single":
-        with open(folder / "frames.csv", encoding="utf-8") as file:
-            seen = {row["client"] for row in csv.DictReader(file)} - {""}
-        assert seen == {"client", "client-2", "client-3"}, seen
-P
-[ -z "$(ours all)$(ours namespaces)" ] || fail "the run has left: $(ours all) $(ours namespaces)"
+settings=(--set s1-single.clients=3)
+# Programs without optimisation have too little of the processors that k8s/ gives them for 720p, on a machine that is shared as well.
+[ -z "${SHORT:-}" ] || settings=(--set size=640x360 --set bitrate=2M)
+measure() {
+    run scenarios/kube.toml "${only[@]}" --out "$1" --set runs=1 --set "duration=${measured}s" "${settings[@]}" || fail "the run failed"
+    [ -z "$(ours all)$(ours namespaces)" ] || fail "the run has left: $(ours all) $(ours namespaces)"
+    python3 k8s/check.py "$1" ${SHORT:+--short}
+}
+code=0
+measure "$work/run" || code=$?
+if [ $code = 75 ] && [ -n "${SHORT:-}" ]; then
+    echo "test-kube: a machine that is shared can stand still: once more"
+    code=0
+    measure "$work/again" || code=$?
+fi
+[ $code = 0 ] || fail "the result is not whole"
 if [ -n "${SHORT:-}" ]; then pass "scenario 3 as a run, over TCP and QUIC, nothing left"; else pass "scenarios 1 and 3 as a run, three clients in one, ffmpeg in another, nothing left"; fi
 
 if [ -z "${SHORT:-}" ]; then
