@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints every performance bound with its figure, on optimised programs, and fails if one is missed. It wants a quiet
-# machine and half an hour. Arguments go to xr-bounds: --result DIR reads a result that is there, --only kills,join
+# machine and some three quarters of an hour. Arguments go to xr-bounds: --result DIR reads a result that is there, --only kills,join
 # measures parts, --json is for programs.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -56,12 +56,6 @@ pub struct Args {
     #[arg(long, env = "XR_TRANSPORT", value_enum, default_value = "auto")]
     pub transport: link::Choice,
 
-    #[command(flatten)]
-    pub user: UserArgs,
-
-    #[command(flatten)]
-    pub quic: PeerArgs,
-
     /// Play this long, counted from the first frame, print a summary, and end; without it play until SIGTERM or ctrl-c.
     #[arg(long, env = "XR_DURATION", value_name = "TIME", value_parser = Span::positive)]
     pub duration: Option<Duration>,
@@ -84,9 +78,6 @@ pub struct Args {
     )]
     pub collector: Option<String>,
 
-    #[command(flatten)]
-    pub tls: CaArgs,
-
     /// The name under which frames are posted; unique for each process unless given.
     #[arg(
         long,
@@ -104,7 +95,7 @@ pub struct Args {
     #[arg(long, env = "XR_FRAMES", value_name = "FILE", help_heading = "Records")]
     pub frames: Option<PathBuf>,
 
-    /// Keep pictures of both stamps in this directory, for `xrbench ocr`: some 45 kB each.
+    /// Keep pictures of both stamps in this directory, for `xrbench ocr`: some 33 kB each.
     #[arg(long, env = "XR_STRIPS", value_name = "DIR", help_heading = "Records")]
     pub strips: Option<PathBuf>,
 
@@ -125,6 +116,16 @@ pub struct Args {
 
     #[command(flatten)]
     pub tuning: ClientSettings,
+
+    // Last, because their headings would go on for what follows.
+    #[command(flatten)]
+    pub user: UserArgs,
+
+    #[command(flatten)]
+    pub quic: PeerArgs,
+
+    #[command(flatten)]
+    pub tls: CaArgs,
 }
 
 /// Where shown frames go.

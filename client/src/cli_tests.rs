@@ -1,6 +1,6 @@
 //! Every flag's default and the answers to wrong values.
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use super::*;
 
@@ -18,6 +18,33 @@ fn defaults_are_those_of_least_latency() {
     assert_eq!(args.common.ops.unwrap().port(), 9093);
     assert_eq!((args.strips_max, args.strips_every), (10_000, 1));
     args.check().unwrap();
+}
+
+/// A longer line is cut in two where nobody knows the terminal's width, and cannot be pasted.
+#[test]
+fn examples_can_be_pasted_and_flags_stand_under_their_headings() {
+    let command = Args::command();
+    command.clone().debug_assert();
+    let help = command.get_after_help().map(ToString::to_string);
+    let help = help.expect("examples");
+    let long = help
+        .lines()
+        .find(|line| line.starts_with(' ') && line.len() > 100);
+    assert_eq!(long, None);
+    for (heading, begins) in [
+        ("TLS", ["tls_"; 2]),
+        ("QUIC", ["quic_"; 2]),
+        ("User", ["user", "password_"]),
+    ] {
+        let under = command
+            .get_arguments()
+            .filter(|arg| arg.get_help_heading() == Some(heading));
+        let stray: Vec<_> = under
+            .map(|arg| arg.get_id().as_str())
+            .filter(|id| !begins.iter().any(|begins| id.starts_with(begins)))
+            .collect();
+        assert_eq!(stray, [""; 0], "under {heading}");
+    }
 }
 
 #[test]

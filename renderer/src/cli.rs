@@ -20,21 +20,24 @@ use crate::feed::{FeedUrl, How, Means};
 const EXAMPLES: &str = "\
 Examples:
   Feed a film, looped, to a streamer on this machine:
-    xr-renderer --source file:media/bigbuckbunny.mp4 --feed http://127.0.0.1:8080/feeds/demo --size 1280x720 --fps 60 --bitrate 6M
+    xr-renderer --source file:media/bigbuckbunny.mp4 --feed http://127.0.0.1:8080/feeds/demo \\
+      --size 1280x720 --fps 60 --bitrate 6M
   A test pattern at another size and rate:
-    xr-renderer --source test --feed http://127.0.0.1:8080/feeds/demo --size 640x360 --fps 25 --bitrate 1M
+    xr-renderer --source test --feed http://127.0.0.1:8080/feeds/demo \\
+      --size 640x360 --fps 25 --bitrate 1M
   A camera, or anything else that GStreamer can open:
     xr-renderer --source 'gst:v4l2src device=/dev/video0' --feed http://streamer:8080/feeds/camera
-  Over QUIC, to a streamer started with --quic and --feed-token-file, whose line on stdout has the pin:
+  Over QUIC, to a streamer with --quic and --feed-token-file, whose line on stdout has the pin:
     xr-renderer --source test --feed roq://streamer:8555/demo --quic-pin 1b2c... --token-file token
   Over TLS, to a streamer started with --tls-cert and --tls-key:
-    xr-renderer --source test --feed https://streamer:8080/feeds/demo --tls-ca ca.crt --token-file token
+    xr-renderer --source test --feed https://streamer:8080/feeds/demo --tls-ca ca.crt \\
+      --token-file token
   To another RTSP server than ours, by RECORD:
     xr-renderer --source test --feed rtsp://127.0.0.1:8554/xr
   The floor: encode and decode in this process, with no network, and write a row for each frame:
     xr-renderer --source test --floor floor.csv --duration 10s
 
-The renderer waits for a streamer that is not there yet, and comes back by itself when the streamer or its host does.
+The renderer waits for a streamer that is not there yet, and comes back by itself when the streamer or its host does. \
 When the network is slower than the encoder, whole frames are dropped up to the next key frame, and counted.
 Exit codes: 0 done, 1 the start failed or the streamer refused the feed, 64 the command line is wrong.";
 
@@ -67,12 +70,6 @@ pub struct Args {
     )]
     pub feed_transport: Option<FeedTransport>,
 
-    #[command(flatten)]
-    pub quic: PeerArgs,
-
-    #[command(flatten)]
-    pub tls: CaArgs,
-
     /// Instead of feeding: encode and decode in this process and write a row for each frame to this CSV file.
     #[arg(long, env = "XR_FLOOR", value_name = "FILE")]
     pub floor: Option<PathBuf>,
@@ -101,6 +98,13 @@ pub struct Args {
 
     #[command(flatten)]
     pub encoding: RendererSettings,
+
+    // Last, because their headings would go on for what follows.
+    #[command(flatten)]
+    pub quic: PeerArgs,
+
+    #[command(flatten)]
+    pub tls: CaArgs,
 }
 
 /// The destination of the frames.
@@ -206,6 +210,28 @@ mod tests {
         assert!(
             matches!(defaults.target(), Ok(Target::Floor(path)) if path.as_os_str() == "f.csv")
         );
+    }
+
+    /// A longer line is cut in two where nobody knows the terminal's width, and cannot be pasted.
+    #[test]
+    fn examples_can_be_pasted_and_flags_stand_under_their_headings() {
+        let command = Args::command();
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.expect("examples");
+        let long = help
+            .lines()
+            .find(|line| line.starts_with(' ') && line.len() > 100);
+        assert_eq!(long, None);
+        for (heading, begins) in [("TLS", "tls_"), ("QUIC", "quic_")] {
+            let under = command
+                .get_arguments()
+                .filter(|arg| arg.get_help_heading() == Some(heading));
+            let stray: Vec<_> = under
+                .map(|arg| arg.get_id().as_str())
+                .filter(|id| !id.starts_with(begins) && *id != "feed_transport")
+                .collect();
+            assert_eq!(stray, [""; 0], "under {heading}");
+        }
     }
 
     #[test]

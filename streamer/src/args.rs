@@ -34,19 +34,25 @@ pub const MAX_CONNECTIONS_ORIGIN: &str = "--max-connections (XR_MAX_CONNECTIONS)
 
 const EXAMPLES: &str = "\
 Examples:
-  xr-streamer                                        every default: feeds on port 8080, viewers on port 8554
-  xr-streamer --http 127.0.0.1:0 --rtsp 127.0.0.1:0  any free ports; the line on stdout names them
-  xr-streamer --udp-ports 40000-40199                viewers on UDP only from these ports, for a firewall
-  xr-streamer --quic 0.0.0.0:8555                    viewers by RTP over QUIC too; the line on stdout has the pin
-  xr-streamer --tls-cert tls.crt --tls-key tls.key --feed-token-file token
-                                                     feeds over HTTPS only, from whoever has the token
-  xr-streamer --tls-cert tls.crt --tls-key tls.key --rtsps 0.0.0.0:322
-                                                     viewers over TLS too: rtsps://HOST/NAME; feeds over HTTPS only
-  xr-streamer --viewers-file viewers                 viewers only with a name and a password of the file
+  Every default, feeds on port 8080 and viewers on port 8554:
+    xr-streamer
+  Any free ports, which the line on stdout names:
+    xr-streamer --http 127.0.0.1:0 --rtsp 127.0.0.1:0
+  Viewers on UDP from these ports only, for a firewall:
+    xr-streamer --udp-ports 40000-40199
+  Viewers by RTP over QUIC too; the line on stdout has the pin:
+    xr-streamer --quic 0.0.0.0:8555
+  Feeds over HTTPS only, from whoever has the token:
+    xr-streamer --tls-cert tls.crt --tls-key tls.key --feed-token-file token
+  Viewers over TLS too, at rtsps://HOST/NAME, whose port takes root; feeds over HTTPS only:
+    xr-streamer --tls-cert tls.crt --tls-key tls.key --rtsps 0.0.0.0:322
+  Viewers only with a name and a password of the file:
+    xr-streamer --viewers-file viewers
 
 A feed, ours or any:
   xr-renderer --source test --feed http://HOST:8080/feeds/room --size 1280x720 --fps 60 --bitrate 6M
-  ffmpeg -re -i film.mp4 -c:v libx264 -tune zerolatency -g 30 -f mpegts -method PUT http://HOST:8080/feeds/room
+  ffmpeg -re -i film.mp4 -c:v libx264 -tune zerolatency -g 30 -f mpegts \\
+    -method PUT http://HOST:8080/feeds/room
 
 A viewer, ours or any:
   xr-client --url rtsp://HOST:8554/room
@@ -55,7 +61,7 @@ A viewer, ours or any:
   ffplay rtsp://NAME:PASSWORD@HOST:8554/room
   xr-client --url roq://HOST:8555/room --quic-pin PIN
 
-Limits. Each name costs some kilobytes, each connection up to 64 kB, each viewer on TCP up to 1 MB of the system's send
+Limits. Each name costs some kilobytes, each connection up to 64 kB, each viewer on TCP up to 1 MB of the system's send \
 buffer, and over TLS twice that. What is over a limit is refused with the reason and counted in /metrics.";
 
 /// What the certificate of [`TlsArgs`] is for in this program.
@@ -73,10 +79,6 @@ pub struct Args {
     #[arg(long, env = "XR_HTTP", value_name = "ADDR:PORT", default_value = "0.0.0.0:8080", value_parser = listen_address)]
     pub http: SocketAddr,
 
-    /// The certificate of the port where feeds come in, and of that for RTSP over TLS.
-    #[command(flatten)]
-    pub tls: TlsArgs,
-
     /// Address where viewers connect: rtsp://HOST:PORT/NAME.
     #[arg(long, env = "XR_RTSP", value_name = "ADDR:PORT", default_value = "0.0.0.0:8554", value_parser = listen_address)]
     pub rtsp: SocketAddr,
@@ -89,10 +91,6 @@ pub struct Args {
     /// UDP address where viewers connect by RTP over QUIC: roq://HOST:PORT/NAME. Without it there is no QUIC.
     #[arg(long, env = "XR_QUIC", value_name = "ADDR:PORT", value_parser = listen_address)]
     pub quic: Option<SocketAddr>,
-
-    /// What viewers over QUIC know the streamer by.
-    #[command(flatten)]
-    pub identity: IdentityArgs,
 
     /// UDP ports that viewers are served from, two a name; any free ones if not given.
     #[arg(long, env = "XR_UDP_PORTS", value_name = "LOW-HIGH")]
@@ -218,6 +216,15 @@ pub struct Args {
     /// Arguments of every program.
     #[command(flatten)]
     pub common: Common,
+
+    // Last, because their headings would go on for what follows.
+    /// The certificate of the port where feeds come in, and of that for RTSP over TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
+
+    /// What viewers over QUIC know the streamer by.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
 }
 
 /// The certificate that viewers over QUIC see.
@@ -372,6 +379,28 @@ mod tests {
         assert_eq!(args.rtsp.port(), 8554);
         assert_eq!(args.common.ops.unwrap().port(), 9092);
         args.check().unwrap();
+    }
+
+    /// A longer line is cut in two where nobody knows the terminal's width, and cannot be pasted.
+    #[test]
+    fn examples_can_be_pasted_and_flags_stand_under_their_headings() {
+        let command = Args::command();
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.expect("examples");
+        let long = help
+            .lines()
+            .find(|line| line.starts_with(' ') && line.len() > 100);
+        assert_eq!(long, None);
+        for (heading, begins) in [("TLS", "tls_"), ("QUIC", "quic_")] {
+            let under = command
+                .get_arguments()
+                .filter(|arg| arg.get_help_heading() == Some(heading));
+            let stray: Vec<_> = under
+                .map(|arg| arg.get_id().as_str())
+                .filter(|id| !id.starts_with(begins) && *id != "feed_transport")
+                .collect();
+            assert_eq!(stray, [""; 0], "under {heading}");
+        }
     }
 
     #[test]

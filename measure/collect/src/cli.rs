@@ -23,12 +23,15 @@ use super::{Collection, Collector, Live, MAX_BYTES, Start};
 const EXAMPLES: &str = "\
 Examples:
   Take the reports of a client on this machine, and the traces of the services:
-    xr-collector --scrape renderer=127.0.0.1:9091 --scrape streamer=127.0.0.1:9092 --scrape client=127.0.0.1:9093
+    xr-collector --scrape renderer=127.0.0.1:9091 --scrape streamer=127.0.0.1:9092 \\
+      --scrape client=127.0.0.1:9093
     xr-client --client-id client --collector http://127.0.0.1:9094 ...
   In a cluster, for clients elsewhere:
-    xr-collector --listen 0.0.0.0:9094 --ops 0.0.0.0:9095 --out /data/collected --scrape phone=phone:9093
+    xr-collector --listen 0.0.0.0:9094 --ops 0.0.0.0:9095 --out /data/collected \\
+      --scrape phone=phone:9093
   The same over TLS, with a token that every client shows:
-    xr-collector --listen 0.0.0.0:9094 --tls-cert tls.crt --tls-key tls.key --token-file token --scrape phone=phone:9093
+    xr-collector --listen 0.0.0.0:9094 --tls-cert tls.crt --tls-key tls.key --token-file token \\
+      --scrape phone=phone:9093
   What came of it, at any time:
     xrbench report /data/collected
   What comes of it now, as a page:
@@ -36,9 +39,9 @@ Examples:
   The files from elsewhere, one at a time, by the ops port:
     curl --remote-name http://collector:9095/result/collected/run-1/frames.csv
 
-Each scraped service's clock is compared with ours once a second. A client's clock is known if it is scraped under the name
-that it posts under. Each start is a repetition of its own, collected/run-1, run-2, ..., so that a pod that is restarted on
-the same volume goes on. A frame is written once its every point is known, or after 30 s, or at SIGTERM, which drains within
+Each scraped service's clock is compared with ours once a second. A client's clock is known if it is scraped under the name \
+that it posts under. Each start is a repetition of its own, collected/run-1, run-2, ..., so that a pod that is restarted on \
+the same volume goes on. A frame is written once its every point is known, or after 30 s, or at SIGTERM, which drains within \
 3 s (docs/collect.md).";
 
 /// Takes clients' reports, pulls services' traces, and joins both per frame.
@@ -64,10 +67,7 @@ pub struct CollectArgs {
     /// What every post must show
     #[command(flatten)]
     token: TokenArgs,
-    /// The certificate of the port that clients post to.
-    #[command(flatten)]
-    tls: TlsArgs,
-    /// How long frames.csv may grow, in bytes; then no more reports are taken
+    /// How large frames.csv may grow, in bytes; then no more reports are taken
     #[arg(long, env = "XR_MAX_BYTES", value_name = "N", default_value_t = MAX_BYTES, value_parser = clap::value_parser!(u64).range(1..))]
     max_bytes: u64,
     /// Every service and client is on this host: no clock is asked
@@ -77,6 +77,11 @@ pub struct CollectArgs {
     /// Arguments of every program.
     #[command(flatten)]
     pub common: Common,
+
+    // Last, because its heading would go on for what follows.
+    /// The certificate of the port that clients post to.
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 fn stream_name(text: &str) -> Result<String, String> {
@@ -234,6 +239,8 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
@@ -253,6 +260,23 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    /// A longer line is cut in two where nobody knows the terminal's width, and cannot be pasted.
+    #[test]
+    fn examples_can_be_pasted_and_flags_stand_under_their_heading() {
+        let command = CollectArgs::command();
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.expect("examples");
+        let long = help
+            .lines()
+            .find(|line| line.starts_with(' ') && line.len() > 100);
+        assert_eq!(long, None);
+        let under = command
+            .get_arguments()
+            .filter(|arg| arg.get_help_heading() == Some("TLS"));
+        let under: Vec<_> = under.map(|arg| arg.get_id().as_str()).collect();
+        assert_eq!(under, ["tls_cert", "tls_key"]);
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl RepetitionFolder {
         self.root.join("host.csv")
     }
 
-    /// Starts, ends, reconnects, clock steps, disturbances.
+    /// Starts, ends, faults, clock steps, disturbances.
     pub fn events_csv(&self) -> PathBuf {
         self.root.join("events.csv")
     }

@@ -151,7 +151,7 @@ impl UsageSecond {
 pub struct Usage {
     /// In order of time within a repetition; empty where there are no clusters.
     pub seconds: Vec<UsageSecond>,
-    /// Where the figures came from: `cgroup-v2`, `cgroup-v1`, `proc`.
+    /// Where the figures came from: `cgroup-v2`, `cgroup-v1`, `cadvisor`, `proc`.
     pub sources: BTreeSet<String>,
     /// What whole nodes used; empty where nobody measured any.
     pub nodes: Vec<NodesSecond>,
@@ -205,7 +205,7 @@ pub struct ProcessSecond {
     pub pid: u32,
     /// The cluster of the process: `a` or `b`; anything else is the fabric.
     pub cluster: String,
-    /// Where processor time and memory come from: `cgroup-v2`, `cgroup-v1`, `proc`.
+    /// Where processor time and memory come from: `cgroup-v2`, `cgroup-v1`, `cadvisor`, `proc`.
     pub source: String,
     /// Percent of one core in this second.
     pub cpu_percent: f64,

@@ -57,7 +57,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// A cluster of the paper: 2 processors and 4 GB.
+    /// A cluster of the paper: 2 processors and 4 GiB.
     pub const PAPER: Self = Self {
         cpu_millis: 2_000,
         memory_bytes: 4 << 30,

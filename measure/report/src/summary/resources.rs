@@ -31,7 +31,7 @@ pub struct Resources {
     /// Gateways, tunnels and the WAN, by role; no cluster's figures have them.
     #[serde(default)]
     pub fabric_processes: BTreeMap<String, FabricProcess>,
-    /// The source of the figures: `cgroup-v2`, `cgroup-v1`, `proc`, or several.
+    /// The source of the figures: `cgroup-v2`, `cgroup-v1`, `cadvisor`, `proc`, or several.
     pub resources_source: Option<String>,
     /// The limits that held for each cluster: `cpu`, `memory`.
     #[serde(default)]

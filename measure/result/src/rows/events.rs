@@ -8,7 +8,7 @@ use timeline::UnixMicros;
 pub struct EventRow {
     /// When, microseconds since the Unix epoch.
     pub time_us: UnixMicros,
-    /// The kind of event: `started`, `exited`, `signalled`, `reconnected`, `disturbed`.
+    /// The kind of event: `started`, `ready`, `signalled`, `exited`, `disturbed`, `clock step`, and others.
     pub event: String,
     /// The role that it happened to.
     pub who: String,

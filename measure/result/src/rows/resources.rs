@@ -35,7 +35,7 @@ pub struct ResourceRow {
     /// The cluster that the process counts to: `a`, `b` or `fabric`; empty for none.
     #[serde(default)]
     pub cluster: String,
-    /// The source of the figures: `cgroup-v2`, `cgroup-v1` or `proc`.
+    /// The source of the figures: `cgroup-v2`, `cgroup-v1`, `cadvisor` or `proc`.
     #[serde(default)]
     pub source: String,
     /// Microseconds since the last sample, by the monotonic clock.

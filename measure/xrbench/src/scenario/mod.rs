@@ -144,7 +144,7 @@ pub struct Scenario {
     pub wan: Option<WanKeys>,
     /// What is done on purpose in every repetition.
     pub fault: Vec<Fault>,
-    /// Whether each cluster gets the paper's 2 vCPU and 4 GB at most, where this machine's cgroups allow it.
+    /// Whether each cluster gets the paper's 2 vCPU and 4 GiB at most, where this machine's cgroups allow it.
     pub limits: bool,
     /// Measured from the first frame on, and left out of every figure.
     pub warmup: Span,
