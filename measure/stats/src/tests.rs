@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use timeline::{
-    FrameNumber, Point, RtpTimestamp, UnixMicros,
+    FrameNumber, Point, RtpTimestamp, Stage, UnixMicros,
     frames_csv::{FrameRow, Outcome, Phase},
 };
 
