@@ -1,10 +1,16 @@
 //! What another server needs of its scenario, and its texts.
 
-use settings::{Pipeline, StreamerSettings, has_password};
+use settings::{FeedUrl, Pipeline, StreamerSettings, check_stream_url, has_password};
 
 use crate::scenario::error::{CheckError, HOLDS_A_PASSWORD};
 use crate::scenario::model::Scenario;
-use crate::scenario::server::Server;
+use crate::scenario::server::{Server, ServerAddresses};
+
+/// Addresses to try a server's texts with: what is right with one is right with any.
+const SOME: ServerAddresses<'static> = ServerAddresses {
+    rtsp: "127.0.0.1:8554",
+    http: "127.0.0.1:8080",
+};
 
 /// Whether the scenario can be run with another server.
 pub(super) fn check(server: &Server, scenario: &Scenario) -> Result<(), CheckError> {
@@ -49,6 +55,17 @@ pub(super) fn check(server: &Server, scenario: &Scenario) -> Result<(), CheckErr
             );
             return wrong(key, text, &why);
         }
+        if text.contains('\0') {
+            let why = "it becomes an argument of a program, which can hold no NUL";
+            return wrong(key, text, why);
+        }
+    }
+    // As renderer and client will read them.
+    if let Err(why) = server.feed(SOME).parse::<FeedUrl>() {
+        return wrong("server.feed", &server.feed, &why.to_string());
+    }
+    if let Err(why) = check_stream_url(&server.stream(SOME)) {
+        return wrong("server.stream", &server.stream, &why.to_string());
     }
     Ok(())
 }
@@ -107,6 +124,22 @@ mod tests {
                 ["scenario s.server.stream", "rtsp://"],
             ),
             (
+                "server = { command = \"a\", feed = \"http://{http}/live\" }",
+                ["scenario s.server.feed", "/feeds/NAME"],
+            ),
+            (
+                "server = { command = \"a\", feed = \"http://{http}/feeds/a/b\" }",
+                ["scenario s.server.feed", "'a/b' is no name of a feed"],
+            ),
+            (
+                "server = { command = \"a\", stream = \"rtsp://{rtsp}/\" }",
+                ["scenario s.server.stream", "name of the stream"],
+            ),
+            (
+                "server = { command = \"a\\u0000\" }",
+                ["scenario s.server.command", "no NUL"],
+            ),
+            (
                 "server = { command = \"a\", url = \"b\" }",
                 ["scenario s.server.url", "unknown key"],
             ),
@@ -124,6 +157,10 @@ mod tests {
                 assert!(error.contains(part), "{rest}: {error}");
             }
         }
+        scenario(
+            "server = { command = \"a\", feed = \"http://{http}/feeds/x\", stream = \"rtsp://{rtsp}/live/x\" }",
+        )
+        .expect("a scenario");
         // Braces that are the command's own.
         scenario("server = { command = \"jq {} '{ a: 1 }'\" }").expect("a scenario");
     }
