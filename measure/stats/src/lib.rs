@@ -31,7 +31,7 @@ pub use frames::{FromOcr, FromRows};
 pub use host::Disturbances;
 pub use measured::{Content, Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample};
 pub use paired::{
-    Estimate, RESOLUTION_US, RunFigures, cliffs_delta, gap, holm, one_sided_95, pairs,
+    Estimate, RESOLUTION_US, RepetitionFigures, cliffs_delta, gap, holm, one_sided_95, pairs,
 };
 pub use pool::{Pooled, RunEstimate, pool};
 pub use quantile::{quantile, weighted_quantile};
