@@ -11,9 +11,12 @@ use rustls::ClientConfig;
 use service::args::Common;
 use service::tls::{CA_ORIGIN, CaArgs, PemFile};
 use service::{ConfigError, TokenArgs};
-use settings::{ClientSettings, Span, Transport, address_without_password};
+use settings::{
+    ClientSettings, QUIC_SCHEME, RTSPS_SCHEME, Span, Transport, address_without_password,
+    check_stream_url,
+};
 
-use crate::link::{self, QUIC_SCHEME, RTSPS_SCHEME, SCHEMES};
+use crate::link;
 use crate::user::{User, UserArgs};
 
 const EXAMPLES: &str = "\
@@ -285,53 +288,14 @@ impl Args {
 }
 
 fn check_stream(url: &str) -> Result<(), ConfigError> {
-    let wrong = |why: &str| {
+    check_stream_url(url).map_err(|why| {
         ConfigError::new(
             "--url (XR_URL)",
             address_without_password(url),
-            why,
+            why.to_string(),
             "Use rtsp://HOST:8554/NAME, rtsps://HOST:322/NAME or roq://HOST:8555/NAME, with the feed's name from the renderer's --feed.",
         )
-    };
-    let uri: http::Uri = url
-        .parse()
-        .map_err(|error| wrong(&format!("this is no URL: {error}")))?;
-    match uri.scheme_str() {
-        Some(scheme) if SCHEMES.contains(&scheme) => {}
-        Some(other) => {
-            let [rtsp, rtsps, quic] = SCHEMES;
-            return Err(wrong(&format!(
-                "this client speaks {rtsp}, {rtsps} and {quic}, not {other}"
-            )));
-        }
-        None => return Err(wrong("the scheme rtsp:// is missing")),
-    }
-    if has_user(&uri) {
-        return Err(wrong(
-            "it holds a user, which process lists and logs would show: for a server that asks for one there are --user (XR_RTSP_USER) and \
-             --password-file (XR_PASSWORD_FILE), or XR_PASSWORD",
-        ));
-    }
-    if uri.host().is_none_or(str::is_empty) {
-        return Err(wrong("the host is missing"));
-    }
-    // A port that is no port is none to this parser: only the text tells.
-    let tail = uri
-        .authority()
-        .map_or("", |authority| authority.as_str())
-        .rsplit(']')
-        .next()
-        .unwrap_or("");
-    if tail.contains(':') && uri.port_u16().is_none_or(|port| port == 0) {
-        return Err(wrong("the port is not between 1 and 65535"));
-    }
-    if uri.scheme_str() == Some(QUIC_SCHEME) && uri.port_u16().is_none() {
-        return Err(wrong("the port is missing, and QUIC has none of its own"));
-    }
-    if uri.path().trim_matches('/').is_empty() {
-        return Err(wrong("the name of the stream is missing"));
-    }
-    Ok(())
+    })
 }
 
 fn check_collector(url: &str) -> Result<(), ConfigError> {
@@ -346,7 +310,8 @@ fn check_collector(url: &str) -> Result<(), ConfigError> {
     let uri: http::Uri = url
         .parse()
         .map_err(|error| wrong(&format!("this is no URL: {error}")))?;
-    if has_user(&uri) {
+    let authority = uri.authority();
+    if authority.is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(wrong(
             "it holds a user; a token is given by --token-file or XR_TOKEN",
         ));
@@ -359,11 +324,6 @@ fn check_collector(url: &str) -> Result<(), ConfigError> {
         ))),
         None => Err(wrong("the scheme http:// is missing")),
     }
-}
-
-fn has_user(uri: &http::Uri) -> bool {
-    let authority = uri.authority();
-    authority.is_some_and(|authority| authority.as_str().contains('@'))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use settings::Transport;
+use settings::{QUIC_SCHEME, RTSPS_SCHEME, Transport};
 
 /// The transports that the command line allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -22,12 +22,6 @@ pub enum Choice {
     /// RTP over QUIC, each frame on a stream of its own.
     QuicStream,
 }
-
-/// The scheme of RTSP over TLS.
-pub const RTSPS_SCHEME: &str = "rtsps";
-
-/// The scheme of streams over QUIC.
-pub const QUIC_SCHEME: &str = "roq";
 
 impl Choice {
     /// The transports to try for a URL of this scheme, in this order and then from the first again; none where the transport
@@ -46,9 +40,6 @@ impl Choice {
         (transports[0].is_quic() == (scheme == QUIC_SCHEME)).then_some(transports)
     }
 }
-
-/// Schemes of the URLs that some transport can play.
-pub const SCHEMES: [&str; 3] = ["rtsp", RTSPS_SCHEME, QUIC_SCHEME];
 
 /// The transport to try after this one: the next in the list, and after the last the first.
 fn next(transport: Transport, list: &[Transport]) -> Transport {

@@ -1,8 +1,7 @@
 //! Who the client says it is to a server that asks.
 
 use service::{ConfigError, PasswordArgs, Secret};
-
-use crate::link::QUIC_SCHEME;
+use settings::QUIC_SCHEME;
 
 const ORIGIN: &str = "--user (XR_RTSP_USER)";
 

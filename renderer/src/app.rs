@@ -11,9 +11,10 @@ use rustls::ClientConfig;
 use service::ops::Ops;
 use service::trace::TraceRing;
 use service::{Secret, Shutdown, clock, ready};
+use settings::FeedUrl;
 
 use crate::cli::{Args, Target};
-use crate::feed::{Feed, FeedUrl, Mailbox, Means, Sender};
+use crate::feed::{Feed, Mailbox, Means, Sender};
 use crate::metrics::{self, Metrics, Outcome, Reason, Telemetry};
 use crate::{floor, frames};
 

@@ -12,10 +12,11 @@ use service::args::Common;
 use service::tls::CaArgs;
 use service::{ConfigError, TokenArgs};
 use settings::{
-    FeedTransport, RendererSettings, Span, ThreadType, VideoSettings, address_without_password,
+    FeedMethod, FeedTransport, FeedUrl, RendererSettings, Span, ThreadType, UnitError,
+    VideoSettings, address_without_password,
 };
 
-use crate::feed::{FeedUrl, How, Means};
+use crate::feed::Means;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -123,11 +124,11 @@ impl Args {
             return Ok(Target::Floor(path.clone()));
         }
         let text = self.feed.as_deref().unwrap_or_default();
-        let url: FeedUrl = text.parse().map_err(|why| {
+        let url: FeedUrl = text.parse().map_err(|why: UnitError| {
             ConfigError::new(
                 "--feed (XR_FEED)",
                 address_without_password(text),
-                why,
+                why.to_string(),
                 "Write it as http://HOST:8080/feeds/NAME, https://HOST:8080/feeds/NAME or roq://HOST:8555/NAME, NAME of at most 64 letters, digits, '.', '_' and \
                  '-'; or, for a server that takes RTSP RECORD, as rtsp://HOST:8554/PATH.",
             )
@@ -140,11 +141,13 @@ impl Args {
     /// How a feed goes over QUIC, and to whom; none where it goes otherwise.
     fn means(&self, url: &FeedUrl) -> Result<Option<Means>, ConfigError> {
         let asked = self.feed_transport;
-        let by = match (url.how(), asked) {
-            (How::Quic, None | Some(FeedTransport::QuicStream)) => Mode::Stream,
-            (How::Quic, Some(FeedTransport::QuicDatagram)) => Mode::Datagram,
-            (How::Put, None | Some(FeedTransport::Http)) | (How::Record, None) => return Ok(None),
-            (How::Put | How::Record | How::Quic, Some(asked)) => {
+        let by = match (url.method(), asked) {
+            (FeedMethod::Quic, None | Some(FeedTransport::QuicStream)) => Mode::Stream,
+            (FeedMethod::Quic, Some(FeedTransport::QuicDatagram)) => Mode::Datagram,
+            (FeedMethod::Put, None | Some(FeedTransport::Http)) | (FeedMethod::Record, None) => {
+                return Ok(None);
+            }
+            (FeedMethod::Put | FeedMethod::Record | FeedMethod::Quic, Some(asked)) => {
                 return Err(ConfigError::new(
                     "--feed-transport (XR_FEED_TRANSPORT)",
                     asked.to_string(),

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use settings::RTSPS_SCHEME;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::tls::{self, HEAD};
-use crate::link::RTSPS_SCHEME;
 
 /// How long the server may take.
 const LIMIT: Duration = Duration::from_millis(700);

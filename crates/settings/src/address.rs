@@ -2,6 +2,11 @@
 
 use std::borrow::Cow;
 
+use http::Uri;
+use http::uri::Authority;
+
+use crate::UnitError;
+
 /// What stands in place of a secret.
 const HIDDEN: &str = "***";
 
@@ -60,6 +65,18 @@ pub fn address_without_password(address: &str) -> Cow<'_, str> {
 /// Whether an address in the text has a user, a password or a token.
 pub fn has_password(text: &str) -> bool {
     matches!(without_passwords(text), Cow::Owned(_))
+}
+
+/// The port that a URL without a user names; none where it names none.
+pub(crate) fn port_of(url: &Uri) -> Result<Option<u16>, UnitError> {
+    let authority = url.authority().map_or("", Authority::as_str);
+    let after_host = authority.rsplit(']').next().unwrap_or_default();
+    match url.port_u16() {
+        Some(port @ 1..) => Ok(Some(port)),
+        // A port that is no port is none to the parser too: only the text tells.
+        None if !after_host.contains(':') => Ok(None),
+        _ => Err(UnitError("the port is not between 1 and 65535".to_owned())),
+    }
 }
 
 /// Whether an address in a text ends before this character.

@@ -41,24 +41,28 @@ macro_rules! by_text {
 mod address;
 mod args;
 mod bitrate;
+mod feed_url;
 mod frame_rate;
 mod hint;
 mod services;
 mod size;
 mod source;
 mod span;
+mod stream_url;
 mod variable;
 mod words;
 
 pub use address::{address_without_password, has_password, without_passwords};
 pub use args::{Refused, check, to_args};
 pub use bitrate::{Bitrate, BitsPerSecond};
+pub use feed_url::{FeedMethod, FeedUrl};
 pub use frame_rate::FrameRate;
 pub use hint::{hint, nearest};
 pub use services::{ClientSettings, RendererSettings, StreamerSettings, VideoSettings};
 pub use size::VideoSize;
 pub use source::SourceSpec;
 pub use span::Span;
+pub use stream_url::{QUIC_SCHEME, RTSPS_SCHEME, check_stream_url};
 pub use variable::name_variable;
 pub use words::{
     BufferMode, ClusterName, Compare, Congestion, Encoder, FeedTransport, Pipeline, Presentation,

@@ -21,6 +21,11 @@ impl FromStr for SourceSpec {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
+        if text.contains('\0') {
+            return Err(UnitError(
+                "a source becomes an argument of a program, which can hold no NUL".to_owned(),
+            ));
+        }
         match text.split_once(':') {
             None if text == "test" => Ok(Self::Test),
             Some(("file", path)) if uri(path).starts_with("//") => Err(UnitError(format!(
@@ -107,6 +112,10 @@ mod tests {
         ] {
             let error = text.parse::<SourceSpec>().unwrap_err().to_string();
             assert!(error.contains("file:PATH"), "{error}");
+        }
+        for text in ["gst:videotestsrc\0", "file:a\0b"] {
+            let error = text.parse::<SourceSpec>().unwrap_err().to_string();
+            assert!(error.contains("no NUL"), "{error}");
         }
         let error = "rtsp://me:secret@cam/live".parse::<SourceSpec>();
         let error = error.unwrap_err().to_string();

@@ -366,6 +366,31 @@ fn a_circle_is_found_and_a_re_export_is_none() {
     write("a/two.rs", "");
     write("b.rs", "use crate::a::two; pub struct B;");
     assert_eq!(circles(), vec![names(&["a", "b"])]);
+    // Between a parent and a child whose item it re-exports: whether the parent uses it decides, in whatever way.
+    write(
+        "b.rs",
+        "use super::Root; pub struct B; pub const C: u8 = 0;",
+    );
+    let own = "pub struct Root; mod b; pub use b::{B, C};";
+    for (text, is_circle) in [
+        (String::from(own), false),
+        (format!("{own} pub struct Uses(Option<B>);"), true),
+        (format!("{own} fn uses() {{ drop(B::default()); }}"), true),
+        (format!("{own} fn uses() {{ assert_eq!([C], [0]); }}"), true),
+        (
+            format!("{own} fn is(n: u8) -> bool {{ match n {{ C => true, _ => false }} }}"),
+            true,
+        ),
+        (
+            format!("{own} #[cfg(test)] mod tests {{ use super::B; fn b(_: B) {{}} }}"),
+            false,
+        ),
+        (String::from("pub struct Root; mod b; pub use b::*;"), true),
+    ] {
+        write("lib.rs", &text);
+        let wanted = is_circle.then(|| names(&["(root)", "b"]));
+        assert_eq!(circles(), wanted.into_iter().collect::<Vec<_>>(), "{text}");
+    }
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -254,8 +254,8 @@ fn row(
         row.why = "the worker died".into();
         return row;
     };
-    row.generation_text.clone_from(generation);
-    row.consumption_text.clone_from(consumption);
+    row.generation_text = generation.to_string();
+    row.consumption_text = consumption.to_string();
     match kind.judge(generation, consumption, known) {
         Status::Unread(why) => row.why = why.into(),
         Status::Read(times) => {

@@ -13,13 +13,17 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{pgm::Image, rule::Kind, worker::Worker};
+use super::{
+    pgm::Image,
+    rule::{Kind, Reading},
+    worker::Worker,
+};
 
 /// Workers that may die before the whole reading fails: a picture that kills the library costs one each.
 const MAX_DEATHS: u64 = 3;
 
-/// The texts of an image's two lines.
-pub(super) type Texts = (String, String);
+/// The readings of an image's two lines.
+pub(super) type Texts = (Reading, Reading);
 
 /// The plan of a pool of workers.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@
 //!    ([`in_order`]).
 
 use std::ffi::CStr;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,26 @@ pub struct Known {
     /// How far the clocks of generation and consumption are ahead of the one in which times are told, in microseconds: taken off
     /// what ffmpeg's clock shows, because nobody has corrected that before.
     pub ahead_us: [i64; 2],
+}
+
+/// What the engine made of one line: a text, or those of several widths that do not agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading(Vec<String>);
+
+impl Reading {
+    /// Stands between texts that do not agree, where a reading is written; no line has such a character.
+    const BETWEEN: &str = "|";
+
+    /// From the form of [`fmt::Display`].
+    pub fn from_written(text: &str) -> Self {
+        Self(text.split(Self::BETWEEN).map(ToOwned::to_owned).collect())
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(Self::BETWEEN))
+    }
 }
 
 /// What the lines of an image are.
@@ -72,20 +93,20 @@ impl Kind {
     }
 
     /// The text of one line: a good one, or what the engine made of it.
-    pub(super) fn read(self, engine: &mut Engine, line: &Image) -> String {
+    pub(super) fn read(self, engine: &mut Engine, line: &Image) -> Reading {
         let mut last = String::new();
         match self {
             Self::Stamp => {
                 for percent in STAMP_WIDTHS {
                     let text = engine.read(&narrow(line, percent));
                     if stamp::line::parse(&text).is_ok() {
-                        return text;
+                        return Reading(vec![text]);
                     }
                     if last.is_empty() {
                         last = text;
                     }
                 }
-                last
+                Reading(vec![last])
             }
             Self::Clock => {
                 let mut texts: Vec<String> = Vec::new();
@@ -93,28 +114,30 @@ impl Kind {
                     let text = engine.read(&narrow(line, percent));
                     let time = clock_us(&text);
                     if time.is_some() && texts.iter().any(|other| clock_us(other) == time) {
-                        return text;
+                        return Reading(vec![text]);
                     }
                     texts.push(text);
                 }
-                texts.join("|")
+                Reading(texts)
             }
         }
     }
 
     /// What one line says.
-    fn parse(self, text: &str) -> Result<(Option<u32>, u64), &'static str> {
+    fn parse(self, reading: &Reading) -> Result<(Option<u32>, u64), &'static str> {
+        let [text] = reading.0.as_slice() else {
+            return Err("readings differ");
+        };
         match self {
             Self::Stamp => stamp::line::parse(text)
                 .map(|stamp| (Some(stamp.frame), stamp.time_us))
                 .map_err(|_| "check"),
-            Self::Clock if text.contains('|') => Err("readings differ"),
             Self::Clock => clock_us(text).map(|time| (None, time)).ok_or("digits"),
         }
     }
 
     /// What the two lines of an image say, in themselves plausible.
-    pub fn judge(self, generation: &str, consumption: &str, known: Known) -> Status {
+    pub fn judge(self, generation: &Reading, consumption: &Reading, known: Known) -> Status {
         let parsed = self
             .parse(generation)
             .and_then(|from| Ok((from, self.parse(consumption)?)));
@@ -213,6 +236,11 @@ mod tests {
 
     const NOW: u64 = 1_795_317_128_117_757;
 
+    fn judge(kind: Kind, generation: &str, consumption: &str, known: Known) -> Status {
+        let [generation, consumption] = [generation, consumption].map(Reading::from_written);
+        kind.judge(&generation, &consumption, known)
+    }
+
     fn within(from: u64, to: u64) -> Known {
         Known {
             window: Some((from, to)),
@@ -227,7 +255,7 @@ mod tests {
             ahead_us: [-250, 5_000_000],
             ..within(NOW, NOW + 2_000_000)
         };
-        let read = Kind::Clock.judge("1795317128.117757", "1795317134.117757", known);
+        let read = judge(Kind::Clock, "1795317128.117757", "1795317134.117757", known);
         let wanted = Times {
             frame: None,
             generated_us: NOW + 250,
@@ -259,7 +287,7 @@ mod tests {
     #[test]
     fn a_clock_is_believed_within_its_run_only() {
         let judge =
-            |from: &str, to: &str| Kind::Clock.judge(from, to, within(NOW, NOW + 5_000_000));
+            |from: &str, to: &str| judge(Kind::Clock, from, to, within(NOW, NOW + 5_000_000));
         let read = judge("1795317128.117757", "1795317129.117757");
         assert!(
             matches!(read, Status::Read(times) if times.consumed_us - times.generated_us == 1_000_000)
@@ -285,7 +313,7 @@ mod tests {
     #[test]
     fn a_stamp_is_believed_when_its_check_holds() {
         let text = |frame, time_us| line::format(Stamp { frame, time_us });
-        let judge = |from: &str, to: &str| Kind::Stamp.judge(from, to, Known::default());
+        let judge = |from: &str, to: &str| judge(Kind::Stamp, from, to, Known::default());
         let (from, to) = (text(7, NOW), text(7, NOW + 8_000));
         assert_eq!(
             judge(&from, &to),
@@ -334,13 +362,15 @@ mod tests {
         #[test]
         fn any_text_is_judged(generation: String, consumption in "[0-9. |]{0,30}") {
             for kind in [Kind::Stamp, Kind::Clock] {
-                kind.judge(&generation, &consumption, Known::default());
+                judge(kind, &generation, &consumption, Known::default());
                 let extreme = Known {
                     ahead_us: [i64::MIN, i64::MAX],
                     ..within(0, u64::MAX)
                 };
-                kind.judge(&consumption, &generation, extreme);
+                judge(kind, &consumption, &generation, extreme);
             }
+            let read = Reading::from_written(&generation);
+            prop_assert_eq!(read.to_string(), generation);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! answers with a line of text for each.
 //!
 //! Wire: an image is its width and its height, 32 bits each, little-endian, then its pixels. The first line that the
-//! worker writes is `ready`, or why it is not; then, for each image, the texts of its two lines with a tab between.
+//! worker writes is `ready`, or why it is not; then, for each image, the readings of its two lines with a tab between.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -15,7 +15,7 @@ use anyhow::{Context as _, bail};
 use super::{
     engine::Engine,
     pgm::{Image, MAX_PIXELS},
-    rule::Kind,
+    rule::{Kind, Reading},
 };
 
 /// The subcommand that a worker is started with; it is not for people.
@@ -92,8 +92,8 @@ impl Worker {
         }
     }
 
-    /// The texts of an image's two lines.
-    pub(super) fn read(&mut self, image: &Image) -> anyhow::Result<(String, String)> {
+    /// The readings of an image's two lines.
+    pub(super) fn read(&mut self, image: &Image) -> anyhow::Result<(Reading, Reading)> {
         let to = self.to.as_mut().context("the worker has no input")?;
         let size = |pixels: usize| u32::try_from(pixels).unwrap_or(0).to_le_bytes();
         to.write_all(&[size(image.width), size(image.height)].concat())?;
@@ -101,7 +101,8 @@ impl Worker {
         to.flush()?;
         let line = self.line()?;
         let (generation, consumption) = line.split_once('\t').unwrap_or((&line, ""));
-        Ok((generation.to_owned(), consumption.to_owned()))
+        let read = Reading::from_written;
+        Ok((read(generation), read(consumption)))
     }
 
     fn line(&mut self) -> anyhow::Result<String> {

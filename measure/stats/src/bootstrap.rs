@@ -1,14 +1,15 @@
-//! How sure a percentile is: a bootstrap over runs.
+//! How sure a percentile is: a bootstrap over repetitions.
 //!
-//! Neighbouring frames are alike (one disturbance slows many), and so are the seconds of one run (its processes, its memory,
-//! its place on the processors are drawn once). Neither must be drawn as if each were news. What is drawn, with replacement, are
-//! whole runs. The spread of runs has that of their seconds and frames in it: to draw seconds as well would count it twice, and
-//! of a film that every run shows it would take pictures, which are always the same, for chance.
+//! Neighbouring frames are alike (one disturbance slows many), and so are the seconds of one repetition (its processes, its
+//! memory, its place on the processors are drawn once). Neither must be drawn as if each were news. What is drawn, with
+//! replacement, are whole repetitions. The spread of repetitions has that of their seconds and frames in it: to draw seconds as
+//! well would count it twice, and of a film that every repetition shows it would take pictures, which are always the same, for
+//! chance.
 //!
 //! A bootstrap over few units is too narrow: it knows neither that the spread of n units is that of n - 1, nor that a spread
 //! seen in few is itself unsure. The interval is therefore stretched about its middle by what Student's t asks for beyond the
 //! normal distribution (the correction of Hesterberg, The American Statistician 69(4), 2015), and is never narrower than
-//! Student's of the runs' own percentiles.
+//! Student's of the repetitions' own percentiles.
 
 use super::{Sample, paired::t_975, quantile};
 
@@ -24,17 +25,17 @@ const Z_975: f64 = 1.959_963_985;
 /// Where percentiles lie with 95 % confidence, microseconds, lower and upper end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Intervals {
-    /// The interval of the p50; none below two runs.
+    /// The interval of the p50; none below two repetitions.
     pub p50: Option<(i64, i64)>,
-    /// The interval of the p99; none below two runs or 1000 samples.
+    /// The interval of the p99; none below two repetitions or 1000 samples.
     pub p99: Option<(i64, i64)>,
 }
 
-/// The intervals of the percentiles of `runs` together. `seed` makes them repeatable.
+/// The intervals of the percentiles of `repetitions` together. `seed` makes them repeatable.
 ///
-/// One run has none: how much the next would differ is not known from it, however many seconds it has.
-pub fn intervals(runs: &[&[Sample]], seed: u64) -> Intervals {
-    let Some(units) = Units::of(runs) else {
+/// One repetition has none: how much the next would differ is not known from it, however many seconds it has.
+pub fn intervals(repetitions: &[&[Sample]], seed: u64) -> Intervals {
+    let Some(units) = Units::of(repetitions) else {
         return Intervals::default();
     };
     let (middle, draws) = units.draws(seed);
@@ -72,45 +73,48 @@ fn middle_95(ascending: &[i64]) -> Option<(i64, i64)> {
 
 /// What is drawn from.
 struct Units {
-    /// Samples of each run.
+    /// Samples of each repetition.
     sizes: Vec<u64>,
-    /// Each sample with the run that it is of, by latency: a drawing then only weighs runs and walks along.
+    /// Each sample with the repetition that it is of, by latency: a drawing then only weighs repetitions and walks along.
     ordered: Vec<(i64, usize)>,
 }
 
 impl Units {
-    fn of(runs: &[&[Sample]]) -> Option<Self> {
-        let runs = runs.iter().filter(|samples| !samples.is_empty());
-        let sizes: Vec<u64> = runs.clone().map(|samples| samples.len() as u64).collect();
-        let samples = runs.enumerate().flat_map(|(run, samples)| {
+    fn of(repetitions: &[&[Sample]]) -> Option<Self> {
+        let repetitions = repetitions.iter().filter(|samples| !samples.is_empty());
+        let sizes: Vec<u64> = repetitions
+            .clone()
+            .map(|samples| samples.len() as u64)
+            .collect();
+        let samples = repetitions.enumerate().flat_map(|(repetition, samples)| {
             let latencies = samples.iter().map(|sample| sample.latency_us);
-            latencies.map(move |latency_us| (latency_us, run))
+            latencies.map(move |latency_us| (latency_us, repetition))
         });
         let mut ordered: Vec<(i64, usize)> = samples.collect();
         ordered.sort_unstable();
         (sizes.len() > 1).then_some(Self { sizes, ordered })
     }
 
-    /// What few runs ask for beyond the drawn interval.
+    /// What few repetitions ask for beyond the drawn interval.
     fn stretch(&self) -> f64 {
-        let runs = self.sizes.len() as f64;
-        t_975(runs - 1.0) / Z_975 * (runs / (runs - 1.0)).sqrt()
+        let repetitions = self.sizes.len() as f64;
+        t_975(repetitions - 1.0) / Z_975 * (repetitions / (repetitions - 1.0)).sqrt()
     }
 
-    /// Half of Student's interval of the runs' own percentiles: the pooled percentile of three runs moves in steps that may be
-    /// smaller than they differ by.
+    /// Half of Student's interval of the repetitions' own percentiles: the pooled percentile of three repetitions moves in steps
+    /// that may be smaller than they differ by.
     fn student_half(&self, which: usize) -> f64 {
         let mut weights = vec![0; self.sizes.len()];
-        let own = (0..self.sizes.len()).map(|run| {
+        let own = (0..self.sizes.len()).map(|repetition| {
             weights.fill(0);
-            weights[run] = 1;
+            weights[repetition] = 1;
             self.percentiles(&weights)[which] as f64
         });
         let own: Vec<f64> = own.collect();
-        let runs = own.len() as f64;
-        let mean = own.iter().sum::<f64>() / runs;
+        let repetitions = own.len() as f64;
+        let mean = own.iter().sum::<f64>() / repetitions;
         let squares: f64 = own.iter().map(|value| (value - mean).powi(2)).sum();
-        t_975(runs - 1.0) * (squares / (runs - 1.0) / runs).sqrt()
+        t_975(repetitions - 1.0) * (squares / (repetitions - 1.0) / repetitions).sqrt()
     }
 
     /// The p50 and p99 of all samples, and those of each drawing.
@@ -127,7 +131,7 @@ impl Units {
         (middle, draws)
     }
 
-    /// How often each run is in one drawing.
+    /// How often each repetition is in one drawing.
     fn draw(&self, random: &mut fastrand::Rng, weights: &mut [u64]) {
         weights.fill(0);
         for _ in 0..weights.len() {
@@ -135,7 +139,7 @@ impl Units {
         }
     }
 
-    /// The p50 and the p99 of the samples, each as often as its run is.
+    /// The p50 and the p99 of the samples, each as often as its repetition is.
     fn percentiles(&self, weights: &[u64]) -> [i64; 2] {
         let total: u64 = weights
             .iter()
@@ -144,8 +148,8 @@ impl Units {
             .sum();
         let (half, most) = (total.div_ceil(2), (total * 99).div_ceil(100));
         let (mut passed, mut p50, mut last) = (0, None, 0);
-        for (latency, run) in &self.ordered {
-            passed += weights[*run];
+        for (latency, repetition) in &self.ordered {
+            passed += weights[*repetition];
             last = *latency;
             if passed >= half && p50.is_none() {
                 p50 = Some(last);
@@ -175,10 +179,10 @@ mod tests {
             .collect()
     }
 
-    /// The intervals of samples that `runs` runs share.
-    fn of(samples: &[Sample], runs: usize, seed: u64) -> Intervals {
-        let runs: Vec<&[Sample]> = samples.chunks(samples.len() / runs).collect();
-        intervals(&runs, seed)
+    /// The intervals of samples that `repetitions` repetitions share.
+    fn of(samples: &[Sample], repetitions: usize, seed: u64) -> Intervals {
+        let repetitions: Vec<&[Sample]> = samples.chunks(samples.len() / repetitions).collect();
+        intervals(&repetitions, seed)
     }
 
     #[test]
@@ -219,8 +223,8 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_differ_make_it_wide_however_long_they_are() {
-        let run = |number: u64| {
+    fn repetitions_that_differ_make_it_wide_however_long_they_are() {
+        let repetition = |number: u64| {
             let offset = i64::try_from(number * 200).expect("small");
             samples(
                 move |frame| 8_000 + offset + i64::from(frame % 7 == 0),
@@ -228,9 +232,9 @@ mod tests {
                 60,
             )
         };
-        let runs: Vec<_> = (0..4).map(run).collect();
-        let runs: Vec<&[Sample]> = runs.iter().map(Vec::as_slice).collect();
-        let (low, high) = intervals(&runs, 5).p50.expect("enough");
+        let repetitions: Vec<_> = (0..4).map(repetition).collect();
+        let repetitions: Vec<&[Sample]> = repetitions.iter().map(Vec::as_slice).collect();
+        let (low, high) = intervals(&repetitions, 5).p50.expect("enough");
         // Student's t of the four: 8300 ± 3.18 x 258 / 2.
         assert!(
             (7_500..8_100).contains(&low) && (8_500..9_100).contains(&high),
@@ -246,24 +250,24 @@ mod tests {
         assert_eq!((few.p50, few.p99), (Some((1, 1)), None), "600 samples");
     }
 
-    /// Twelve runs of the same film, whose last pictures cost 3 ms more than its first, and which differ by some 0.1 ms: what every run shows is no
-    /// reason to be unsure.
+    /// Twelve repetitions of the same film, whose last pictures cost 3 ms more than its first, and which differ by some 0.1 ms:
+    /// what every repetition shows is no reason to be unsure.
     #[test]
-    fn pictures_that_every_run_shows_make_it_no_wider() {
+    fn pictures_that_every_repetition_shows_make_it_no_wider() {
         let own = [0, 150, -90, 40, 210, -160, 80, -20, 120, -110, 60, -50];
-        let run = |own: i64| {
+        let repetition = |own: i64| {
             let of_film = |frame: u64| i64::try_from(frame * 12).expect("small");
             samples(move |frame| 8_000 + own + of_film(frame), 0, 4)
         };
-        let runs: Vec<_> = own.into_iter().map(run).collect();
-        let runs: Vec<&[Sample]> = runs.iter().map(Vec::as_slice).collect();
-        let (low, high) = intervals(&runs, 5).p50.expect("enough");
+        let repetitions: Vec<_> = own.into_iter().map(repetition).collect();
+        let repetitions: Vec<&[Sample]> = repetitions.iter().map(Vec::as_slice).collect();
+        let (low, high) = intervals(&repetitions, 5).p50.expect("enough");
         // Student's of the twelve: 2.20 x 114 / sqrt(12) = 72 on each side.
         assert!((80..220).contains(&(high - low)), "{low} {high}");
     }
 
     #[test]
-    fn a_single_run_says_nothing_of_the_next() {
+    fn a_single_repetition_says_nothing_of_the_next() {
         let long = samples(|frame| i64::from(frame % 7 == 0), 0, 600);
         assert_eq!(intervals(&[&long], 1), Intervals::default());
     }

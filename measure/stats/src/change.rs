@@ -18,7 +18,7 @@ const ERROR: f64 = 0.025;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Round {
     /// The number of the round, from 1.
-    pub run: u32,
+    pub number: u32,
     /// The figure of the scenario.
     pub scenario: f64,
     /// The same figure of its floor.
@@ -47,7 +47,7 @@ impl Change {
     pub fn of(a: &[Round], b: &[Round]) -> Option<Self> {
         let pairs: Vec<(Round, Round)> = a
             .iter()
-            .filter_map(|one| Some((*one, *b.iter().find(|other| other.run == one.run)?)))
+            .filter_map(|one| Some((*one, *b.iter().find(|other| other.number == one.number)?)))
             .collect();
         let gaps: Vec<f64> = pairs.iter().map(|(a, b)| b.gap - a.gap).collect();
         let own = Estimate::of(&gaps, RESOLUTION_US)?;
@@ -138,8 +138,8 @@ mod tests {
     fn rounds(values: &[(f64, f64)]) -> Vec<Round> {
         (1..)
             .zip(values)
-            .map(|(run, (scenario, floor))| Round {
-                run,
+            .map(|(number, (scenario, floor))| Round {
+                number,
                 scenario: *scenario,
                 floor: *floor,
                 gap: scenario - floor,
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(outcome(&A, &wild), Outcome::Inconclusive);
         assert_eq!(outcome(&A, &A), Outcome::Equivalent);
         let other = Round {
-            run: 9,
+            number: 9,
             scenario: 1.0,
             floor: 1.0,
             gap: 0.0,

@@ -18,12 +18,12 @@ fn result(
     random: &mut fastrand::Rng,
 ) -> Vec<Vec<Round>> {
     let mut scenarios = vec![Vec::new(); SCENARIOS];
-    for run in 1..=rounds {
+    for number in 1..=rounds {
         // The stretch of the film, drawn from the file's seed and so the same in every result.
-        let film = 600.0 * f64::from(run * 7 % 5) / 4.0;
+        let film = 600.0 * f64::from(number * 7 % 5) / 4.0;
         let level = machine.round * normal(random);
         let mut of = |work: f64, delay: f64| {
-            (work + film + level + machine.run * normal(random)) * speed + delay
+            (work + film + level + machine.repetition * normal(random)) * speed + delay
         };
         let floor = of(5_500.0, 0.0);
         for (place, rounds) in scenarios.iter_mut().enumerate() {
@@ -35,7 +35,7 @@ fn result(
             let own = if place == 0 { slower } else { 0.0 };
             let scenario = of(5_500.0 + work, delay) + own;
             rounds.push(Round {
-                run,
+                number,
                 scenario,
                 floor,
                 gap: scenario - floor,
@@ -51,7 +51,7 @@ struct Machine {
     /// Standard deviation of the speed from session to session.
     session: f64,
     round: f64,
-    run: f64,
+    repetition: f64,
     /// Whether what a scenario takes beside the codec follows the machine's speed.
     scales: bool,
 }
@@ -85,12 +85,12 @@ fn worse(machine: Machine, rounds: u32, gap: f64, slower: f64, trials: u32) -> (
 fn the_same_code_is_called_worse_in_five_of_a_hundred_comparisons_at_most() {
     for session in [0.0, 0.02, 0.07, 0.14] {
         for scales in [false, true] {
-            for (round, run) in [(600.0, 250.0), (0.0, 60.0), (300.0, 400.0)] {
+            for (round, repetition) in [(600.0, 250.0), (0.0, 60.0), (300.0, 400.0)] {
                 for gap in [800.0, 3_400.0, 40_000.0] {
                     let machine = Machine {
                         session,
                         round,
-                        run,
+                        repetition,
                         scales,
                     };
                     for rounds in [1, 2, 3, 8, 12] {
@@ -117,7 +117,7 @@ fn a_tenth_more_is_found() {
         let machine = Machine {
             session,
             round: 300.0,
-            run: 60.0,
+            repetition: 60.0,
             scales: false,
         };
         for (rounds, least) in [(8, 180), (12, 190)] {

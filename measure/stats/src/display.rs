@@ -187,7 +187,7 @@ impl Display {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "a time between two pictures of a run, in microseconds, is far below 2^53"
+    reason = "a time between two pictures of a repetition, in microseconds, is far below 2^53"
 )]
 fn whole(us: f64) -> i64 {
     us.round() as i64

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Repetitions of a scenario whose intervals are tried out.
-const RUNS: [usize; 5] = [1, 2, 3, 8, 12];
+const REPETITIONS: [usize; 5] = [1, 2, 3, 8, 12];
 
 /// A key frame each second.
 const GOP: u64 = FRAMES_A_SECOND;
@@ -29,16 +29,16 @@ fn cost(pictures: u64, start: u64, frame: u64) -> f64 {
     scene + own + key
 }
 
-/// The samples of a repetition of five seconds, the number `run` of its scenario, which shows the film from the picture `start`
-/// on, but for the first `from` frames.
+/// The samples of a repetition of five seconds, by its number, which shows the film from the picture `start` on, but for the first
+/// `from` frames.
 fn shown(
     machine: Machine,
     level: f64,
-    run: usize,
+    number: usize,
     (pictures, start, from): (u64, u64, u64),
     random: &mut fastrand::Rng,
 ) -> Vec<Sample> {
-    let second = run as u64 * 100;
+    let second = number as u64 * 100;
     let mut samples = repetition(machine, level, 5, second, true, random);
     for (sample, frame) in samples.iter_mut().zip(from..) {
         #[expect(clippy::cast_possible_truncation, reason = "some milliseconds")]
@@ -49,33 +49,34 @@ fn shown(
     samples
 }
 
-fn figures(run: usize, samples: Vec<Sample>) -> RunFigures {
+fn figures(number: usize, samples: Vec<Sample>) -> RepetitionFigures {
     let measured = Measured {
         samples,
         ..Measured::default()
     };
-    RunFigures::of(u32::try_from(run).expect("a few"), &measured).expect("samples")
+    RepetitionFigures::of(u32::try_from(number).expect("a few"), &measured).expect("samples")
 }
 
 /// How often, of 400 made-up results of two scenarios that are alike, the p50 and the p99 are called different after so many
-/// rounds of [`RUNS`].
-fn called_different(machine: Machine, pictures: u64) -> [[u32; 2]; RUNS.len()] {
+/// rounds of [`REPETITIONS`].
+fn called_different(machine: Machine, pictures: u64) -> [[u32; 2]; REPETITIONS.len()] {
     let mut random = fastrand::Rng::with_seed(20_240_508);
-    let mut different = [[0; 2]; RUNS.len()];
+    let mut different = [[0; 2]; REPETITIONS.len()];
     for _ in 0..400 {
         let mut both = [Vec::new(), Vec::new()];
-        for run in 1..=12 {
+        for number in 1..=12 {
             let level = 8_000.0 + machine.round * normal(&mut random);
             let start = random.u64(..pictures);
-            for runs in &mut both {
-                let samples = shown(machine, level, run, (pictures, start, 0), &mut random);
-                runs.push(figures(run, samples));
+            for repetitions in &mut both {
+                let samples = shown(machine, level, number, (pictures, start, 0), &mut random);
+                repetitions.push(figures(number, samples));
             }
         }
         let [a, b] = both;
-        for (counts, runs) in different.iter_mut().zip(RUNS) {
-            let pairs = pairs(&a[..runs], &b[..runs]);
-            let of: [fn(&RunFigures) -> Option<f64>; 2] = [|run| Some(run.p50), |run| run.p99];
+        for (counts, repetitions) in different.iter_mut().zip(REPETITIONS) {
+            let pairs = pairs(&a[..repetitions], &b[..repetitions]);
+            let of: [fn(&RepetitionFigures) -> Option<f64>; 2] =
+                [|one| Some(one.p50), |one| one.p99];
             for (count, figure) in counts.iter_mut().zip(of) {
                 let of = Estimate::of_figure(&pairs, figure).expect("pairs");
                 *count += u32::from(of.is_distinguishable(0.0));
@@ -94,19 +95,22 @@ fn called_different(machine: Machine, pictures: u64) -> [[u32; 2]; RUNS.len()] {
 fn alike_is_called_different_in_five_of_a_hundred_cases_at_most() {
     for (which, machine) in MACHINES.into_iter().enumerate() {
         for pictures in FILMS {
-            for (counts, runs) in called_different(machine, pictures).into_iter().zip(RUNS) {
+            for (counts, repetitions) in called_different(machine, pictures)
+                .into_iter()
+                .zip(REPETITIONS)
+            {
                 let [p50, p99] = counts;
                 println!(
-                    "machine {which}, {pictures} pictures, {runs} runs: {p50} and {p99} of 400"
+                    "machine {which}, {pictures} pictures, {repetitions} repetitions: {p50} and {p99} of 400"
                 );
-                if runs == 1 {
+                if repetitions == 1 {
                     assert_eq!(counts, [0, 0], "one round says nothing of the next");
                     continue;
                 }
                 // 20 are expected of an exact interval; three standard deviations of chance are 13.
                 assert!(
                     p50 <= 33 && p99 <= 33,
-                    "machine {which}, {pictures} pictures, {runs} runs: {p50} and {p99} of 400"
+                    "machine {which}, {pictures} pictures, {repetitions} repetitions: {p50} and {p99} of 400"
                 );
                 assert!(p50 > 0, "an interval that never misses is of no use");
             }
@@ -117,10 +121,10 @@ fn alike_is_called_different_in_five_of_a_hundred_cases_at_most() {
 /// The p50 of every stretch that a round may show, over very many rounds.
 fn true_p50(machine: Machine, pictures: u64, random: &mut fastrand::Rng) -> i64 {
     let mut latencies = Vec::new();
-    for run in 0..1_000 {
+    for number in 0..1_000 {
         let level = 8_000.0 + machine.round * normal(random);
         let start = random.u64(..pictures);
-        let samples = shown(machine, level, run, (pictures, start, 0), random);
+        let samples = shown(machine, level, number, (pictures, start, 0), random);
         latencies.extend(samples.iter().map(|sample| sample.latency_us));
     }
     latencies.sort_unstable();
@@ -135,24 +139,28 @@ fn the_interval_of_a_p50_holds_that_of_the_film() {
         let mut random = fastrand::Rng::with_seed(77);
         let truth = true_p50(machine, pictures, &mut random);
         let trials = 40;
-        let mut held = [0; RUNS.len()];
+        let mut held = [0; REPETITIONS.len()];
         for trial in 0..trials {
             let samples: Vec<_> = (0..12)
-                .map(|run| {
+                .map(|number| {
                     let level = 8_000.0 + machine.round * normal(&mut random);
                     let start = random.u64(..pictures);
-                    shown(machine, level, run, (pictures, start, 0), &mut random)
+                    shown(machine, level, number, (pictures, start, 0), &mut random)
                 })
                 .collect();
             let samples: Vec<&[Sample]> = samples.iter().map(Vec::as_slice).collect();
-            for (held, runs) in held.iter_mut().zip(RUNS) {
-                let of = intervals(&samples[..runs], trial);
-                assert_eq!(of.p50.is_some(), runs > 1, "one run has no interval");
+            for (held, repetitions) in held.iter_mut().zip(REPETITIONS) {
+                let of = intervals(&samples[..repetitions], trial);
+                assert_eq!(
+                    of.p50.is_some(),
+                    repetitions > 1,
+                    "one repetition has no interval"
+                );
                 let holds = |(low, high)| low <= truth && truth <= high;
                 *held += u32::from(of.p50.is_some_and(holds));
             }
         }
-        println!("machine {which}: {held:?} of {trials} for {RUNS:?} runs");
+        println!("machine {which}: {held:?} of {trials} for {REPETITIONS:?} repetitions");
         // 38 are expected; three standard deviations of chance are 4.
         let least = held[1..].iter().min().expect("several");
         assert!(*least >= 34, "machine {which}: {held:?}");
@@ -168,10 +176,13 @@ fn a_floor_that_shows_other_pictures_is_no_faster() {
     let (mut by_median, mut by_picture) = (0, 0);
     for _ in 0..200 {
         let (mut medians, mut gaps) = (Vec::new(), Vec::new());
-        for run in 1..=8 {
+        for number in 1..=8 {
             let [floor, scenario] = [0, 3 * GOP].map(|from| {
                 let stretch = (pictures, 0, from);
-                figures(run, shown(machine, 8_000.0, run, stretch, &mut random))
+                figures(
+                    number,
+                    shown(machine, 8_000.0, number, stretch, &mut random),
+                )
             });
             medians.push(scenario.p50 - floor.p50);
             gaps.push(gap(&floor, &scenario));

@@ -2,9 +2,9 @@
 //!
 //! Repetition k of one scenario and repetition k of the other were run in the same round, minutes apart at most and in a drawn
 //! order: what the machine does over the hours is in both, and their difference does not have it. A pair gives one number, and
-//! the interval is Student's over these numbers. Whatever makes a run's figure unsure, the frames within its seconds, the
-//! seconds within the run, the run among runs, is in the spread of the pairs, so nothing has to be assumed about how frames
-//! depend on one another. Two scenarios that are alike are called different in at most 5 of 100 cases, which
+//! the interval is Student's over these numbers. Whatever makes a repetition's figure unsure, the frames within its
+//! seconds, the seconds within the repetition, the repetition among others, is in the spread of the pairs, so nothing has to be
+//! assumed about how frames depend on one another. Two scenarios that are alike are called different in at most 5 of 100 cases, which
 //! `validity_tests.rs` tries out.
 
 use std::collections::BTreeMap;
@@ -16,20 +16,20 @@ use super::{Measured, quantile};
 /// No interval is narrower, in microseconds: what a stamp can tell.
 pub const RESOLUTION_US: f64 = 1.0;
 
-/// Below this many samples, or distinct pictures where they are numbered, the p99 of a run is its largest value, and no p99.
+/// Below this many samples, or distinct pictures where they are numbered, the p99 of a repetition is its largest value, and no p99.
 const MIN_P99_SAMPLES: usize = 200;
 
 /// Below this many frames that two repetitions have both, the median of their differences says little.
 const MIN_COMMON_FRAMES: usize = 30;
 
-/// Below this many undisturbed samples a run has no quiet p50.
+/// Below this many undisturbed samples a repetition has no quiet p50.
 const MIN_QUIET_SAMPLES: usize = 30;
 
 /// What one repetition says, in microseconds, exact and not from a histogram.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RunFigures {
+pub struct RepetitionFigures {
     /// The number of the repetition, from 1.
-    pub run: u32,
+    pub repetition: u32,
     /// Half of its samples are at most this.
     pub p50: f64,
     /// The mean of its samples.
@@ -48,9 +48,9 @@ pub struct RunFigures {
     pub frames: BTreeMap<u32, i64>,
 }
 
-impl RunFigures {
+impl RepetitionFigures {
     /// The latencies of a repetition; none without samples.
-    pub fn of(run: u32, measured: &Measured) -> Option<Self> {
+    pub fn of(repetition: u32, measured: &Measured) -> Option<Self> {
         let mut latencies: Vec<i64> = measured
             .samples
             .iter()
@@ -70,7 +70,7 @@ impl RunFigures {
             numbered => numbered,
         };
         Some(Self {
-            run,
+            repetition,
             p50: quantile(&latencies, 500)? as f64,
             mean: latencies.iter().map(|us| *us as f64).sum::<f64>() / latencies.len() as f64,
             p99: quantile(&latencies, 990)
@@ -94,7 +94,7 @@ impl RunFigures {
 /// What a repetition took more than the floor of its round, microseconds: the median over the frames of the same number, which show
 /// the same picture at the same place between key frames. Where too few have a number that both have, the difference of the
 /// medians.
-pub fn gap(floor: &RunFigures, scenario: &RunFigures) -> f64 {
+pub fn gap(floor: &RepetitionFigures, scenario: &RepetitionFigures) -> f64 {
     let numbered = scenario.frames.iter();
     let mut gaps: Vec<i64> = numbered
         .filter_map(|(number, latency)| Some(latency - floor.frames.get(number)?))
@@ -107,11 +107,16 @@ pub fn gap(floor: &RunFigures, scenario: &RunFigures) -> f64 {
 
 /// Repetitions of the same number, in the order of the numbers.
 pub fn pairs<'a>(
-    a: &'a [RunFigures],
-    b: &'a [RunFigures],
-) -> Vec<(&'a RunFigures, &'a RunFigures)> {
+    a: &'a [RepetitionFigures],
+    b: &'a [RepetitionFigures],
+) -> Vec<(&'a RepetitionFigures, &'a RepetitionFigures)> {
     a.iter()
-        .filter_map(|one| Some((one, b.iter().find(|other| other.run == one.run)?)))
+        .filter_map(|one| {
+            Some((
+                one,
+                b.iter().find(|other| other.repetition == one.repetition)?,
+            ))
+        })
         .collect()
 }
 
@@ -164,8 +169,8 @@ impl Estimate {
 
     /// Of a figure in microseconds of each pair; none where no pair has it on both sides.
     pub fn of_figure(
-        pairs: &[(&RunFigures, &RunFigures)],
-        figure: impl Fn(&RunFigures) -> Option<f64>,
+        pairs: &[(&RepetitionFigures, &RepetitionFigures)],
+        figure: impl Fn(&RepetitionFigures) -> Option<f64>,
     ) -> Option<Self> {
         let differences: Vec<f64> = pairs
             .iter()
@@ -235,7 +240,7 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
 /// Cliff's delta: how much more often a frame of `b` took longer than one of `a` than the other way round, from -1 to 1; the
 /// mean over the pairs. It describes how far the distributions lie apart, without a unit and whatever their form; it says
 /// nothing of how sure that is, which is the interval's. None without a pair.
-pub fn cliffs_delta(pairs: &[(&RunFigures, &RunFigures)]) -> Option<f64> {
+pub fn cliffs_delta(pairs: &[(&RepetitionFigures, &RepetitionFigures)]) -> Option<f64> {
     if pairs.is_empty() {
         return None;
     }
@@ -285,11 +290,11 @@ fn student(freedom: f64) -> StudentsT {
 mod tests {
     use super::*;
 
-    fn run(number: u32, latencies: &[i64]) -> RunFigures {
+    fn repetition(number: u32, latencies: &[i64]) -> RepetitionFigures {
         let mut ascending = latencies.to_vec();
         ascending.sort_unstable();
-        RunFigures {
-            run: number,
+        RepetitionFigures {
+            repetition: number,
             p50: quantile(&ascending, 500).expect("samples") as f64,
             mean: 0.0,
             p99: None,
@@ -362,12 +367,12 @@ mod tests {
     fn what_the_machine_did_to_both_is_not_in_the_difference() {
         // Each round is a millisecond slower than the one before; b is 100 us slower in each, give or take 10.
         let a: Vec<_> = (1..=4)
-            .map(|k| run(k, &[8_000 + i64::from(k) * 1_000]))
+            .map(|k| repetition(k, &[8_000 + i64::from(k) * 1_000]))
             .collect();
         let b: Vec<_> = (1..=4)
-            .map(|k| run(k, &[8_100 + i64::from(k) * 1_000 + i64::from(k % 2) * 10]))
+            .map(|k| repetition(k, &[8_100 + i64::from(k) * 1_000 + i64::from(k % 2) * 10]))
             .collect();
-        let of = Estimate::of_figure(&pairs(&a, &b), |run| Some(run.p50)).expect("pairs");
+        let of = Estimate::of_figure(&pairs(&a, &b), |one| Some(one.p50)).expect("pairs");
         let (low, high) = of.ci.expect("four");
         assert!(low > 80.0 && high < 130.0, "{low} {high}");
         assert_eq!(
@@ -375,7 +380,7 @@ mod tests {
             3,
             "only the rounds that both have"
         );
-        assert_eq!(Estimate::of_figure(&pairs(&a, &b), |run| run.p99), None);
+        assert_eq!(Estimate::of_figure(&pairs(&a, &b), |one| one.p99), None);
     }
 
     #[test]
@@ -385,9 +390,9 @@ mod tests {
         let of = |from: u32, more: i64| {
             let numbers = from..from + 120;
             let latencies: Vec<i64> = numbers.clone().map(|n| cost(n) + more).collect();
-            RunFigures {
+            RepetitionFigures {
                 frames: numbers.zip(latencies.iter().copied()).collect(),
-                ..run(1, &latencies)
+                ..repetition(1, &latencies)
             }
         };
         let (floor, scenario) = (of(0, 0), of(10, 700));

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use timeline::{
-    FrameNumber, Point, RtpTimestamp, UnixMicros,
+    FrameNumber, Point, RtpTimestamp, Stage, UnixMicros,
     frames_csv::{FrameRow, Outcome, Phase},
 };
 
@@ -149,7 +149,7 @@ fn what_was_carried_is_exact() {
                 row
             })
             .collect();
-        RunFigures::of(1, &measure(&rows, None)).expect("samples")
+        RepetitionFigures::of(1, &measure(&rows, None)).expect("samples")
     };
     let p50 = |more| of(more).carried_p50;
     assert_eq!((p50(25_001), p50(25_007)), (Some(25_601.0), Some(25_607.0)));

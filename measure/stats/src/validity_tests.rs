@@ -14,7 +14,7 @@ pub(super) struct Machine {
     /// Standard deviation from round to round.
     pub(super) round: f64,
     /// Standard deviation from repetition to repetition within a round.
-    pub(super) run: f64,
+    pub(super) repetition: f64,
     /// Standard deviation of the seconds, which hand 0.8 of their level to the next.
     pub(super) second: f64,
 }
@@ -23,19 +23,19 @@ pub(super) const MACHINES: [Machine; 3] = [
     // Noisy neighbours: everything varies.
     Machine {
         round: 600.0,
-        run: 250.0,
+        repetition: 250.0,
         second: 300.0,
     },
     // Repetitions alike: only what happens within them.
     Machine {
         round: 0.0,
-        run: 0.0,
+        repetition: 0.0,
         second: 400.0,
     },
     // Seconds alike: each repetition has its own level, for good.
     Machine {
         round: 300.0,
-        run: 400.0,
+        repetition: 400.0,
         second: 5.0,
     },
 ];
@@ -60,7 +60,7 @@ pub(super) fn repetition(
     } else {
         0.0
     };
-    let level = level + bad + machine.run * normal(random);
+    let level = level + bad + machine.repetition * normal(random);
     let mut second_level = machine.second * normal(random);
     let mut samples = Vec::new();
     for second in 0..seconds {
@@ -87,22 +87,22 @@ pub(super) fn repetition(
     samples
 }
 
-/// Two scenarios of `runs` repetitions of 5 s, the second slower by `shift`.
+/// Two scenarios of `repetitions` repetitions of 5 s, the second slower by `shift`.
 fn scenarios(
     machine: Machine,
-    runs: u32,
+    repetitions: u32,
     shift: f64,
     random: &mut fastrand::Rng,
-) -> [Vec<RunFigures>; 2] {
+) -> [Vec<RepetitionFigures>; 2] {
     let mut both = [Vec::new(), Vec::new()];
-    for run in 1..=runs {
+    for number in 1..=repetitions {
         let round = 8_000.0 + machine.round * normal(random);
         for (figures, level) in both.iter_mut().zip([round, round + shift]) {
             let measured = Measured {
-                samples: repetition(machine, level, 5, u64::from(run) * 100, true, random),
+                samples: repetition(machine, level, 5, u64::from(number) * 100, true, random),
                 ..Measured::default()
             };
-            figures.extend(RunFigures::of(run, &measured));
+            figures.extend(RepetitionFigures::of(number, &measured));
         }
     }
     both
@@ -111,7 +111,7 @@ fn scenarios(
 /// How many of `trials` made-up results call the p50 (or p99) different, and the half widths, ascending.
 fn called_different(
     machine: Machine,
-    runs: u32,
+    repetitions: u32,
     shift: f64,
     trials: usize,
     p99: bool,
@@ -120,8 +120,8 @@ fn called_different(
     let mut halves = Vec::new();
     let mut different = 0;
     for _ in 0..trials {
-        let [a, b] = scenarios(machine, runs, shift, &mut random);
-        let figure = |run: &RunFigures| if p99 { run.p99 } else { Some(run.p50) };
+        let [a, b] = scenarios(machine, repetitions, shift, &mut random);
+        let figure = |one: &RepetitionFigures| if p99 { one.p99 } else { Some(one.p50) };
         let of = Estimate::of_figure(&pairs(&a, &b), figure).expect("pairs");
         different += usize::from(of.is_distinguishable(0.0));
         let (low, high) = of.ci.expect("several pairs");
@@ -134,13 +134,13 @@ fn called_different(
 #[test]
 fn alike_is_called_different_in_five_of_a_hundred_cases_at_most() {
     for (which, machine) in MACHINES.into_iter().enumerate() {
-        for (runs, p99) in [(8, false), (8, true), (3, false)] {
-            let (different, _) = called_different(machine, runs, 0.0, 400, p99);
-            println!("machine {which}, {runs} runs, p99 {p99}: {different} of 400");
+        for (repetitions, p99) in [(8, false), (8, true), (3, false)] {
+            let (different, _) = called_different(machine, repetitions, 0.0, 400, p99);
+            println!("machine {which}, {repetitions} repetitions, p99 {p99}: {different} of 400");
             // 20 are expected of an exact interval; three standard deviations of chance are 13.
             assert!(
                 different <= 33,
-                "machine {which}, {runs} runs: {different} of 400"
+                "machine {which}, {repetitions} repetitions: {different} of 400"
             );
             assert!(different > 0, "an interval that never misses is of no use");
         }
@@ -155,22 +155,22 @@ fn of_ten_differences_none_is_called_so_falsely_in_95_of_100_results() {
         let (mut alone, mut corrected) = (0, 0);
         for _ in 0..200 {
             let mut scenarios = vec![Vec::new(); 5];
-            for run in 1..=8 {
+            for number in 1..=8 {
                 let round = 8_000.0 + machine.round * normal(&mut random);
                 for figures in &mut scenarios {
-                    let start = u64::from(run) * 100;
+                    let start = u64::from(number) * 100;
                     let samples = repetition(machine, round, 5, start, true, &mut random);
                     let measured = Measured {
                         samples,
                         ..Measured::default()
                     };
-                    figures.extend(RunFigures::of(run, &measured));
+                    figures.extend(RepetitionFigures::of(number, &measured));
                 }
             }
             let mut p = Vec::new();
             for (place, a) in scenarios.iter().enumerate() {
                 for b in &scenarios[place + 1..] {
-                    let of = Estimate::of_figure(&pairs(a, b), |run| Some(run.p50));
+                    let of = Estimate::of_figure(&pairs(a, b), |one| Some(one.p50));
                     p.extend(of.and_then(|of| of.p(0.0)));
                 }
             }
@@ -195,10 +195,10 @@ fn frames_as_units_would_call_alike_different() {
     let mut different = 0;
     for _ in 0..100 {
         let [a, b] = scenarios(MACHINES[0], 8, 0.0, &mut random);
-        let error = |runs: &[RunFigures]| {
-            let all: Vec<f64> = runs
+        let error = |repetitions: &[RepetitionFigures]| {
+            let all: Vec<f64> = repetitions
                 .iter()
-                .flat_map(|run| run.latencies.iter().map(|us| *us as f64))
+                .flat_map(|one| one.latencies.iter().map(|us| *us as f64))
                 .collect();
             let mean = all.iter().sum::<f64>() / all.len() as f64;
             let squares: f64 = all.iter().map(|us| (us - mean).powi(2)).sum();
@@ -215,7 +215,7 @@ fn two_milliseconds_are_found_to_within_half_of_one() {
     // 12 pairs give half a millisecond where the differences of the pairs spread by 0.78 or less.
     let machine = Machine {
         round: 600.0,
-        run: 200.0,
+        repetition: 200.0,
         second: 300.0,
     };
     let (found, halves) = called_different(machine, 12, 2_000.0, 200, false);
@@ -227,16 +227,16 @@ fn two_milliseconds_are_found_to_within_half_of_one() {
 #[test]
 fn the_interval_of_a_p50_holds_it() {
     for (which, machine) in MACHINES.into_iter().enumerate() {
-        for runs in [2, 3, 8] {
+        for repetitions in [2, 3, 8] {
             let mut random = fastrand::Rng::with_seed(77);
             let trials = 60;
             let mut held = 0;
             let mut halves = Vec::new();
             for trial in 0..trials {
-                let samples: Vec<_> = (0..runs)
-                    .map(|run| {
+                let samples: Vec<_> = (0..repetitions)
+                    .map(|number| {
                         let level = 8_000.0 + machine.round * normal(&mut random);
-                        repetition(machine, level, 5, run * 100, false, &mut random)
+                        repetition(machine, level, 5, number * 100, false, &mut random)
                     })
                     .collect();
                 let samples: Vec<&[Sample]> = samples.iter().map(Vec::as_slice).collect();
@@ -246,13 +246,13 @@ fn the_interval_of_a_p50_holds_it() {
             }
             halves.sort_unstable();
             println!(
-                "machine {which}, {runs} runs: {held} of {trials}, half {}",
+                "machine {which}, {repetitions} repetitions: {held} of {trials}, half {}",
                 halves[30] / 2
             );
             // 57 are expected; three standard deviations of chance are 5.
             assert!(
                 held >= 52,
-                "machine {which}, {runs} runs: {held} of {trials}"
+                "machine {which}, {repetitions} repetitions: {held} of {trials}"
             );
         }
     }

@@ -15,6 +15,9 @@ use service::{Secret, ready};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval};
 
+/// The event by which an agent says that it has given its service back.
+pub const WITHDRAWN: &str = "withdrawn";
+
 /// The name of the program.
 const PROGRAM: &str = "xrbench-lisp-agent";
 
@@ -147,7 +150,7 @@ impl LispAgentArgs {
         let status = answer.status();
         anyhow::ensure!(status.is_success(), "{url} answers {status}");
         let line = json!({
-            "event": "withdrawn",
+            "event": WITHDRAWN,
             "service": self.service,
             "cluster": self.cluster,
             "probe_us": micros(found.duration_since(last_there.into_std())),

@@ -7,10 +7,10 @@ use http::StatusCode;
 use http_body_util::BodyExt as _;
 use rustls::ClientConfig;
 use service::backoff::Backoff;
+use settings::FeedUrl;
 
 use super::body::empty;
 use super::connection::{self, Sender};
-use super::url::FeedUrl;
 
 /// The longest line of an event stream; a longer one is skipped.
 const MAX_LINE: usize = 4096;

@@ -17,7 +17,6 @@ mod events;
 mod outbox;
 mod quic;
 mod record;
-mod url;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,12 +29,12 @@ use rustls::ClientConfig;
 use service::backoff::Backoff;
 use service::http::Problem;
 use service::{Readiness, Shutdown};
+use settings::{FeedMethod, FeedUrl};
 use tokio::time::Instant;
 
 pub use body::Mailbox;
 pub use events::Events;
 pub use quic::Means;
-pub use url::{FeedUrl, How};
 
 use crate::metrics::{Asker, Metrics, Outcome};
 use connection::Connection;
@@ -180,9 +179,9 @@ impl Feed {
     }
 
     async fn serve(&self, stop: &Shutdown) -> Ended {
-        match self.url.how() {
-            How::Put => self.connect_and_serve(stop).await,
-            How::Quic => {
+        match self.url.method() {
+            FeedMethod::Put => self.connect_and_serve(stop).await,
+            FeedMethod::Quic => {
                 let Some(means) = &self.means else {
                     return Ended::Lost("nothing says whose certificate to believe".to_owned());
                 };
@@ -207,7 +206,7 @@ impl Feed {
                     }
                 }
             }
-            How::Record => {
+            FeedMethod::Record => {
                 let ask = |who: Asker| self.ask_for(who);
                 let ended = tokio::select! {
                     ended = record::serve(&self.url, &self.mailbox, &self.sets, &self.metrics, ask) => {

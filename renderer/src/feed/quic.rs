@@ -12,11 +12,10 @@ use roq::send;
 use roq::signal::{Hidden, Mode, Offer, Told};
 use roq::transport::Tuning;
 use roq::trust::Trust;
-use settings::Congestion;
+use settings::{Congestion, FeedUrl};
 
 use super::body::Mailbox;
 use super::connection::Sender;
-use super::url::FeedUrl;
 use crate::metrics::{Asker, Metrics};
 
 /// The payload type of the renderer's packets.

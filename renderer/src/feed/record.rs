@@ -6,10 +6,10 @@ use http_body_util::BodyExt as _;
 use media::bus::BusEvent;
 use media::packets::ParameterSets;
 use media::record::Recorder;
+use settings::FeedUrl;
 use tokio::sync::{Notify, mpsc};
 
 use super::body::Mailbox;
-use super::url::FeedUrl;
 use crate::metrics::{Asker, Metrics};
 
 /// A session, taken down on a thread of its own: that waits for the server's answer.

@@ -2,7 +2,8 @@
 //! modules import each other.
 //!
 //! A module is a file. Tests (`#[cfg(test)]`) do not count, and neither does a parent that only declares or re-exports its
-//! children: a path that goes through a re-export leads to the module that has the item.
+//! children: a path that goes through a re-export leads to the module that has the item. A re-export whose name the same file
+//! uses is an import like any other. Of a re-exported trait no call of a method is seen.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,6 +13,7 @@ use std::{
 
 use syn::{
     Attribute, File, Item, ItemMod, ItemUse, UseTree,
+    buffer::{Cursor, TokenBuffer},
     visit::{self, Visit},
 };
 
@@ -49,9 +51,12 @@ impl Modules {
         let mut reader = Reader {
             here: name.clone(),
             module: Module::default(),
+            exported: Vec::new(),
+            words: BTreeSet::new(),
             files: Vec::new(),
         };
         reader.visit_file(&parsed);
+        reader.mention_used_exports();
         self.0.insert(name.clone(), reader.module);
         for (child, path) in reader.files {
             let (file, below) = place_of(&child, path.as_deref(), file, folder);
@@ -124,6 +129,10 @@ fn place_of(child: &str, path: Option<&str>, parent: &Path, folder: &Path) -> (P
 struct Reader {
     here: Name,
     module: Module,
+    /// What is re-exported: the name that it gets here, and the absolute path behind it.
+    exported: Vec<(String, Name)>,
+    /// The first words of paths, and every word in a macro's tokens: names that the file uses are among them.
+    words: BTreeSet<String>,
     files: Vec<(String, Option<String>)>,
 }
 
@@ -167,11 +176,8 @@ impl Reader {
                     self.take_use(tree, before, exported);
                 }
             }
-            UseTree::Glob(_) => {
-                if !exported {
-                    self.mention(before);
-                }
-            }
+            // Which names of a glob are used cannot be seen: it counts as an import, re-exported or not.
+            UseTree::Glob(_) => self.mention(before),
             UseTree::Name(name) if name.ident == "self" => self.bind(before, None, exported),
             UseTree::Name(name) => self.bind(&with(name.ident.to_string()), None, exported),
             UseTree::Rename(rename) => {
@@ -185,12 +191,23 @@ impl Reader {
         let Some(path) = self.absolute(segments) else {
             return;
         };
+        let name = name.or_else(|| segments.last().cloned());
         if !exported {
             self.module.mentions.insert(path.clone());
+        } else if let Some(name) = &name {
+            self.exported.push((name.clone(), path.clone()));
         }
-        let name = name.or_else(|| segments.last().cloned());
         if let Some(name) = name {
             self.module.names.insert(name, path);
+        }
+    }
+
+    /// Counts re-exports whose names the file uses as imports.
+    fn mention_used_exports(&mut self) {
+        for (name, path) in self.exported.drain(..) {
+            if self.words.contains(&name) {
+                self.module.mentions.insert(path);
+            }
         }
     }
 }
@@ -241,14 +258,43 @@ impl<'ast> Visit<'ast> for Reader {
         if segments.len() > 1 {
             self.mention(&segments);
         }
+        self.words.extend(segments.into_iter().next());
         visit::visit_path(self, path);
+    }
+
+    /// A constant in a pattern looks like a variable, but for its first letter.
+    fn visit_pat_ident(&mut self, pattern: &'ast syn::PatIdent) {
+        let word = pattern.ident.to_string();
+        if word.starts_with(char::is_uppercase) {
+            self.words.insert(word);
+        }
+        visit::visit_pat_ident(self, pattern);
     }
 
     fn visit_macro(&mut self, called: &'ast syn::Macro) {
         for path in paths_in(&called.tokens.to_string()) {
             self.mention(&path);
         }
+        let tokens = TokenBuffer::new2(called.tokens.clone());
+        take_words(tokens.begin(), &mut self.words);
         visit::visit_macro(self, called);
+    }
+}
+
+/// Adds the identifiers among tokens, at any depth, to `words`.
+fn take_words(mut at: Cursor<'_>, words: &mut BTreeSet<String>) {
+    while !at.eof() {
+        if let Some((word, after)) = at.ident() {
+            words.insert(word.to_string());
+            at = after;
+        } else if let Some((inside, _, _, after)) = at.any_group() {
+            take_words(inside, words);
+            at = after;
+        } else if let Some((_, after)) = at.token_tree() {
+            at = after;
+        } else {
+            return;
+        }
     }
 }
 

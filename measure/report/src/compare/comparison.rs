@@ -20,7 +20,7 @@ pub struct Comparison {
     pub a: Side,
     /// The later result.
     pub b: Side,
-    /// The largest rise of a p50 beyond its floor's that is no regression: `5%`, `0.5ms`.
+    /// The largest rise of a p50 beyond its floor's that is no regression: `5%`, `500us`.
     pub tolerance: String,
     /// The worst verdict of the scenarios; `better` where all are equivalent or better, and one is better. `incomparable` also
     /// where only A has a scenario.

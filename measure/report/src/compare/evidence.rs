@@ -5,7 +5,9 @@ use super::{
     options::Options,
 };
 use crate::summary::{LoadedResult, LoadedRun, LoadedScenario, differences};
-use stats::{Estimate, Outcome, Round, RunFigures, above_zero, cliffs_delta, gap, outcomes, pairs};
+use stats::{
+    Estimate, Outcome, RepetitionFigures, Round, above_zero, cliffs_delta, gap, outcomes, pairs,
+};
 
 /// Frames may be lost more by this much, in percent of the scheduled, before it counts.
 const LOST_TOLERANCE_PERCENT: f64 = 0.5;
@@ -185,13 +187,17 @@ fn judged(of: &Change, latency: Option<Outcome>, loses: Option<bool>) -> (Verdic
 }
 
 /// The rounds of a scenario that its floor has too, with their p50.
-fn rounds(of: &LoadedResult, scenario: &LoadedScenario, runs: &[RunFigures]) -> Vec<Round> {
+fn rounds(
+    of: &LoadedResult,
+    scenario: &LoadedScenario,
+    repetitions: &[RepetitionFigures],
+) -> Vec<Round> {
     let floor = scenario.info.floor.as_deref();
     let floor = floor.and_then(|name| of.scenario(name));
     let floor = floor.map(differences::figures).unwrap_or_default();
-    let both = pairs(&floor, runs).into_iter();
+    let both = pairs(&floor, repetitions).into_iter();
     both.map(|(floor, one)| Round {
-        run: one.run,
+        number: one.repetition,
         scenario: one.p50,
         floor: floor.p50,
         gap: gap(floor, one),

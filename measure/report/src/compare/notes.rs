@@ -27,7 +27,7 @@ pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) ->
             continue;
         };
         let (of_a, of_b) = (differences::figures(floor), differences::figures(other));
-        let moved = Estimate::of_figure(&pairs(&of_a, &of_b), |run| Some(run.p50));
+        let moved = Estimate::of_figure(&pairs(&of_a, &of_b), |one| Some(one.p50));
         if let Some(moved) = moved.filter(|moved| moved.is_distinguishable(0.0)) {
             notes.push(format!(
                 "the codec alone ({}) moved by {:+.2} ms: the machine or the encoder is not what it was, and no verdict has that",

@@ -1,7 +1,8 @@
 //! Tests of: compare.
 
-use std::{fs, io::BufReader, path::PathBuf};
+use std::{fs, io::BufReader, path::PathBuf, time::Duration};
 
+use settings::Span;
 use timeline::{
     UnixMicros,
     frames_csv::FrameReader,
@@ -204,7 +205,7 @@ fn what_is_slower_beyond_the_tolerance_is_a_regression() {
         (verdict, why.as_str()),
         (Verdict::Regression, "slower beyond the tolerance")
     );
-    let (verdict, why) = is(Tolerance::Us(1_000.0));
+    let (verdict, why) = is(Tolerance::Time(Span::millis(1)));
     assert_eq!(
         (verdict, why.as_str()),
         (Verdict::Equivalent, "equivalent within the tolerance")
@@ -232,7 +233,12 @@ fn what_is_slower_beyond_the_tolerance_is_a_regression() {
 #[test]
 fn a_result_is_as_good_as_itself() {
     let (_dir, a, _) = two(0);
-    let comparison = compare(&a, &a, within(Tolerance::Us(2.0))).expect("two results");
+    let comparison = compare(
+        &a,
+        &a,
+        within(Tolerance::Time(Span(Duration::from_micros(2)))),
+    )
+    .expect("two results");
     assert_eq!(comparison.verdict, Verdict::Equivalent);
     assert_eq!(comparison.scenarios.len(), 1);
     assert!(

@@ -7,7 +7,7 @@ use crate::summary::{
     differences::{comparable, differs, figures, tenth},
 };
 use result::Pipeline;
-use stats::{Estimate, RESOLUTION_US, RunEstimate, RunFigures, gap, pairs as rounds};
+use stats::{Estimate, RESOLUTION_US, RepetitionFigures, RunEstimate, gap, pairs as rounds};
 
 /// What several runs say of one figure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -126,7 +126,7 @@ fn scenario(runs: &[LoadedResult], name: &str) -> Option<ScenarioPool> {
     };
     let p50: Vec<_> = runs.iter().map(p50).collect();
     // Rounds that have the scenario and its floor.
-    let both: Vec<Option<(Vec<RunFigures>, Vec<RunFigures>)>> = runs
+    let both: Vec<Option<(Vec<RepetitionFigures>, Vec<RepetitionFigures>)>> = runs
         .iter()
         .map(|run| {
             let one = run.scenario(name)?;
@@ -134,7 +134,8 @@ fn scenario(runs: &[LoadedResult], name: &str) -> Option<ScenarioPool> {
             Some((figures(floor), figures(one)))
         })
         .collect();
-    let of_rounds = |of: fn(&RunFigures, &RunFigures) -> Option<f64>, resolution: f64| {
+    let of_rounds = |of: fn(&RepetitionFigures, &RepetitionFigures) -> Option<f64>,
+                     resolution: f64| {
         let each = both.iter().map(|both| {
             let (floor, one) = both.as_ref()?;
             let values = rounds(floor, one).into_iter();
@@ -180,7 +181,7 @@ pub(super) fn pairs(runs: &[LoadedResult]) -> Vec<PairPool> {
 
 fn pair(runs: &[LoadedResult], a: &str, b: &str) -> Option<PairPool> {
     let mut settings: Vec<String> = Vec::new();
-    let both: Vec<Option<(Vec<RunFigures>, Vec<RunFigures>)>> = runs
+    let both: Vec<Option<(Vec<RepetitionFigures>, Vec<RepetitionFigures>)>> = runs
         .iter()
         .map(|run| {
             let (a, b) = (run.scenario(a)?, run.scenario(b)?);
@@ -197,7 +198,8 @@ fn pair(runs: &[LoadedResult], a: &str, b: &str) -> Option<PairPool> {
             Some((figures(a), figures(b)))
         })
         .collect();
-    let of = |figure: fn(&RunFigures, &RunFigures) -> Option<f64>, resolution: f64| {
+    let of = |figure: fn(&RepetitionFigures, &RepetitionFigures) -> Option<f64>,
+              resolution: f64| {
         let each = both.iter().map(|both| {
             let (a, b) = both.as_ref()?;
             let values: Vec<f64> = rounds(a, b)

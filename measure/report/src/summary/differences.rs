@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LoadedScenario, load::LoadedResult};
 use result::{Pipeline, RepetitionMeta};
-use stats::{Estimate, RunFigures, cliffs_delta, holm, pairs};
+use stats::{Estimate, RepetitionFigures, cliffs_delta, holm, pairs};
 
 /// A setting in which two scenarios that are compared may differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, Serialize, Deserialize, JsonSchema)]
@@ -136,29 +136,29 @@ impl Difference {
 }
 
 /// The figures of each repetition that measured something.
-pub(crate) fn figures(one: &LoadedScenario) -> Vec<RunFigures> {
+pub(crate) fn figures(one: &LoadedScenario) -> Vec<RepetitionFigures> {
     one.runs
         .iter()
         .filter(|run| run.window.is_some())
-        .filter_map(|run| RunFigures::of(run.meta.run, &run.measured))
+        .filter_map(|run| RepetitionFigures::of(run.meta.run, &run.measured))
         .collect()
 }
 
 /// Every two scenarios of ours of the same size, rate and bit rate that have a repetition in common.
 pub(super) fn of(loaded: &LoadedResult, uncertainty_us: u64) -> Vec<Difference> {
-    let ours: Vec<(&LoadedScenario, &RepetitionMeta, Vec<RunFigures>)> = loaded
+    let ours: Vec<(&LoadedScenario, &RepetitionMeta, Vec<RepetitionFigures>)> = loaded
         .scenarios
         .iter()
         .filter(|one| one.info.pipeline == Pipeline::Ours)
         .filter_map(|one| Some((one, &one.runs.first()?.meta, figures(one))))
         .collect();
     let mut found = Vec::new();
-    for (place, (a, of_a, runs_a)) in ours.iter().enumerate() {
-        for (b, of_b, runs_b) in &ours[place + 1..] {
+    for (place, (a, of_a, repetitions_a)) in ours.iter().enumerate() {
+        for (b, of_b, repetitions_b) in &ours[place + 1..] {
             if !comparable(of_a, of_b) {
                 continue;
             }
-            let pairs = pairs(runs_a, runs_b);
+            let pairs = pairs(repetitions_a, repetitions_b);
             let estimates = Estimates::of(&pairs);
             let us = |of: Option<Estimate>| of.map(|of| DifferenceUs::new(of, uncertainty_us));
             let (Some(p50_us), Some(mean_us), Some(cliffs_delta)) =
@@ -215,8 +215,8 @@ struct Estimates {
 }
 
 impl Estimates {
-    fn of(pairs: &[(&RunFigures, &RunFigures)]) -> Self {
-        let of = |figure: fn(&RunFigures) -> Option<f64>| Estimate::of_figure(pairs, figure);
+    fn of(pairs: &[(&RepetitionFigures, &RepetitionFigures)]) -> Self {
+        let of = |figure: fn(&RepetitionFigures) -> Option<f64>| Estimate::of_figure(pairs, figure);
         Self {
             p50: of(|run| Some(run.p50)),
             quiet_p50: of(|run| run.quiet_p50),

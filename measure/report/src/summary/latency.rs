@@ -113,10 +113,12 @@ impl LatencyFigures {
 
 impl LatencyUs {
     /// Of the samples of each repetition, which are of so many distinct pictures.
-    pub(super) fn of(runs: &[&[Sample]], pictures: u64, seed: u64) -> Option<Self> {
-        let (figures, exact) =
-            LatencyFigures::of(runs.iter().flat_map(|run| run.iter().copied()), pictures)?;
-        let of_95 = intervals(runs, seed);
+    pub(super) fn of(repetitions: &[&[Sample]], pictures: u64, seed: u64) -> Option<Self> {
+        let (figures, exact) = LatencyFigures::of(
+            repetitions.iter().flat_map(|one| one.iter().copied()),
+            pictures,
+        )?;
+        let of_95 = intervals(repetitions, seed);
         let tail = pictures >= MIN_TAIL_PICTURES;
         Some(Self {
             figures,

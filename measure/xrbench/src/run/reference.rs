@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde::Deserialize;
 use service::clock;
 use settings::{FrameRate, Role, Span};
 use tokio::time::Instant;
@@ -165,12 +166,24 @@ async fn start(
 async fn feed_is_live(pipeline: &Pipeline) {
     loop {
         if let Ok(Some(text)) = pipeline.feeds().await
-            && text.contains("\"live\"")
+            && has_live_feed(&text)
         {
             return;
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// A feed of the streamer's list, as far as it is asked for.
+#[derive(Deserialize)]
+struct ListedFeed {
+    state: String,
+}
+
+/// Whether a feed of the streamer's list sends frames.
+fn has_live_feed(list: &str) -> bool {
+    serde_json::from_str::<Vec<ListedFeed>>(list)
+        .is_ok_and(|feeds| feeds.iter().any(|feed| feed.state == "live"))
 }
 
 /// Waits until the player has written to this file.
@@ -238,6 +251,16 @@ mod tests {
                 "{fps} pictures a second"
             );
             assert!(of(Pipeline::ReferenceTuned, fps) >= 0.5);
+        }
+    }
+
+    #[test]
+    fn a_feed_is_live_by_its_state_and_not_by_its_name() {
+        assert!(has_live_feed(
+            r#"[{"name":"a","state":"gone"},{"name":"b","state":"live"}]"#
+        ));
+        for list in [r#"[{"name":"live","state":"stalled"}]"#, "[]", "\"live\""] {
+            assert!(!has_live_feed(list), "{list}");
         }
     }
 

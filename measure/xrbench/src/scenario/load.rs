@@ -6,9 +6,9 @@ use serde::de::DeserializeOwned;
 use service::ConfigError;
 use settings::hint;
 
-use super::check::CheckError;
+use super::error::CheckError;
+use super::model::{File, SCHEMA, Scenario};
 use super::tree::{self, Content, Node, Problem, Table};
-use super::{File, SCHEMA, Scenario};
 
 /// What the command line changes of a scenario file.
 #[derive(Clone, Debug, Default)]

@@ -7,8 +7,7 @@ use strum::{Display, VariantArray};
 use testbed::local::plan;
 use testbed::wan::{self, Jitter, Loss, NotPossible, Wan};
 
-use super::Scenario;
-use super::check::CheckError;
+use super::error::CheckError;
 
 /// What connects the pods.
 #[derive(
@@ -348,42 +347,6 @@ impl Fault {
             | Self::Kill { at, .. }
             | Self::Fail { at, .. }
             | Self::Move { at, .. } => *at,
-        }
-    }
-
-    /// Whether it can be done to this scenario.
-    pub(super) fn check(&self, scenario: &Scenario) -> Result<(), CheckError> {
-        if self.at() >= scenario.duration {
-            let why = format!("the measured time ends after {}", scenario.duration);
-            return Err(CheckError::new("fault.at", &self.at(), why));
-        }
-        match self {
-            Self::Outage { .. } if !scenario.fabric.has_wan() => {
-                let why = "it is the WAN's, and this fabric has none";
-                Err(CheckError::new("fault.what", &"outage", why))
-            }
-            Self::Drain { who, .. } if who.who().is_err() => {
-                let why = "a node is drained under a service; name renderer, streamer or client";
-                Err(CheckError::new("fault.who", who, why))
-            }
-            Self::Fail { who, .. } if *who != Victim::Streamer || !scenario.standby => {
-                let why = "who fails stays dead, so that somebody must stand in: it goes with who = \"streamer\" and standby = true; to \
-                     have it started again, write what = \"kill\"";
-                Err(CheckError::new("fault.who", who, why))
-            }
-            Self::Kill { who, .. } if who.who().is_err() && !scenario.fabric.has_gateways() => {
-                let why = "only fabrics liqo and lisp have gateways that can be killed; name renderer, streamer or client";
-                Err(CheckError::new("fault.who", who, why))
-            }
-            Self::Move { .. } if !scenario.fabric.is_lab() => {
-                let why = "pods of a lab get other addresses, and fabric = \"host\" has none; take single, nodeport or another";
-                Err(CheckError::new("fault.what", &"move", why))
-            }
-            Self::Move { who, .. } if !matches!(who, Victim::Renderer | Victim::Client) => {
-                let why = "its address is how the others find it; name renderer or client";
-                Err(CheckError::new("fault.who", who, why))
-            }
-            _ => Ok(()),
         }
     }
 }

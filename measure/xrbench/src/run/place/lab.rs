@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
+use serde::Deserialize;
 use service::clock;
 use settings::{ClusterName, Role};
 use testbed::Cluster;
@@ -18,14 +19,23 @@ use super::lab_plan::LabPlan;
 use super::ports::ops_port;
 use super::terms::{Ended, Fault, Setup};
 use super::workload::{GRACE, Watched, Workload, watched};
+use crate::lisp_agent::WITHDRAWN;
 use crate::run::events::Events;
 use result::{ResourcesMeta, TooBig};
 
 /// The role of the process that carries a userspace WAN.
 const WAN: &str = "wan";
 
-/// The event by which an agent says that it has given its service back.
-const WITHDRAWN: &str = "withdrawn";
+/// A line of one of the lab's programs that tells of an event.
+#[derive(Deserialize)]
+struct EventLine {
+    event: String,
+}
+
+/// Whether a line is that of an agent that has given its service back.
+fn tells_withdrawal(line: &str) -> bool {
+    serde_json::from_str::<EventLine>(line).is_ok_and(|line| line.event == WITHDRAWN)
+}
 
 /// A lab that is up.
 #[derive(Debug)]
@@ -54,7 +64,7 @@ impl LabPlace {
         options.on_line = Some(Arc::new(move |role: &str, line: &str| {
             if role == WAN {
                 *heard.lock() = Some(line.to_owned());
-            } else if line.contains(WITHDRAWN) {
+            } else if tells_withdrawal(line) {
                 told.now(WITHDRAWN, role, line);
             }
         }));
@@ -269,6 +279,19 @@ mod tests {
     fn a_lab_is_limited_to_what_percentages_are_of() {
         assert_eq!(Limits::PAPER.cpu_millis, CLUSTER.cpu_millis);
         assert_eq!(Limits::PAPER.memory_bytes, CLUSTER.memory_bytes);
+    }
+
+    #[test]
+    fn a_withdrawal_is_an_event_and_no_word() {
+        let line = r#"{"event":"withdrawn","service":"xr/streamer","cluster":"b"}"#;
+        assert!(tells_withdrawal(line));
+        for line in [
+            r#"{"event":"registered","service":"xr/withdrawn"}"#,
+            "withdrawn",
+            "",
+        ] {
+            assert!(!tells_withdrawal(line), "{line}");
+        }
     }
 
     #[test]

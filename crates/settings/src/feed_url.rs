@@ -4,22 +4,25 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 
-/// `http://HOST[:PORT]/feeds/NAME` or the same with `https`, `roq://HOST:PORT/NAME`, or `rtsp://HOST[:PORT]/PATH`.
+use crate::UnitError;
+use crate::address::port_of;
+
+/// The address of a feed: `http://HOST[:PORT]/feeds/NAME` or the same with `https`, `roq://HOST:PORT/NAME`, or `rtsp://HOST[:PORT]/PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedUrl {
-    how: How,
-    /// Whether the HTTP of [`How::Put`] goes over TLS.
+    method: FeedMethod,
+    /// Whether the HTTP of [`FeedMethod::Put`] goes over TLS.
     is_tls: bool,
     host: String,
     port: u16,
     path: String,
 }
 
-/// How frames travel to it.
+/// How frames travel to the address of a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum FeedMethod {
     /// In the body of an HTTP request, to xr-streamer.
     Put,
     /// As RTP over QUIC, to xr-streamer.
@@ -36,17 +39,17 @@ const MAX_PATH: usize = 512;
 
 impl FeedUrl {
     /// How frames travel to it.
-    pub const fn how(&self) -> How {
-        self.how
+    pub const fn method(&self) -> FeedMethod {
+        self.method
     }
 
     /// The word before `://`.
     pub const fn scheme(&self) -> &'static str {
-        match self.how {
-            How::Put if self.is_tls => "https",
-            How::Put => "http",
-            How::Quic => "roq",
-            How::Record => "rtsp",
+        match self.method {
+            FeedMethod::Put if self.is_tls => "https",
+            FeedMethod::Put => "http",
+            FeedMethod::Quic => "roq",
+            FeedMethod::Record => "rtsp",
         }
     }
 
@@ -55,6 +58,7 @@ impl FeedUrl {
         &self.host
     }
 
+    /// The port of the streamer; the scheme's own where the address names none.
     pub const fn port(&self) -> u16 {
         self.port
     }
@@ -84,69 +88,67 @@ impl FeedUrl {
 }
 
 impl FromStr for FeedUrl {
-    type Err = String;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let wrong = |why: &str| Err(UnitError(why.to_owned()));
         let uri: Uri = text
             .parse()
-            .map_err(|error| format!("it is no URL ({error})"))?;
+            .map_err(|error| UnitError(format!("it is no URL ({error})")))?;
         let is_tls = uri.scheme() == Some(&Scheme::HTTPS);
-        let how = match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP || is_tls => How::Put,
-            Some(scheme) if scheme.as_str() == "rtsp" => How::Record,
-            Some(scheme) if scheme.as_str() == "roq" => How::Quic,
+        let method = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP || is_tls => FeedMethod::Put,
+            Some(scheme) if scheme.as_str() == "rtsp" => FeedMethod::Record,
+            Some(scheme) if scheme.as_str() == "roq" => FeedMethod::Quic,
             _ => {
-                return Err(
-                    "it begins with none of https://, http://, roq:// and rtsp://".to_owned(),
-                );
+                return wrong("it begins with none of https://, http://, roq:// and rtsp://");
             }
         };
         if uri.query().is_some() {
-            return Err("a feed has no query".to_owned());
+            return wrong("a feed has no query");
         }
-        let authority = uri
-            .authority()
-            .map(http::uri::Authority::as_str)
-            .unwrap_or_default();
+        let authority = uri.authority().map(Authority::as_str).unwrap_or_default();
         if authority.contains('@') {
-            return Err(
-                "it holds a user name; a token is given by --token-file or XR_TOKEN".to_owned(),
-            );
+            return wrong("it holds a user name; a token is given by --token-file or XR_TOKEN");
         }
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         if host.is_empty() {
-            return Err("it names no host".to_owned());
+            return wrong("it names no host");
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let path = uri.path();
-        match how {
-            How::Put | How::Quic => {
-                let prefix = if how == How::Put { "/feeds/" } else { "/" };
+        match method {
+            FeedMethod::Put | FeedMethod::Quic => {
+                let prefix = if method == FeedMethod::Put {
+                    "/feeds/"
+                } else {
+                    "/"
+                };
                 let Some(name) = path.strip_prefix(prefix) else {
-                    return Err(format!("its path is '{path}' and not /feeds/NAME"));
+                    return wrong(&format!("its path is '{path}' and not {prefix}NAME"));
                 };
                 if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(plain) {
-                    return Err(format!("'{name}' is no name of a feed"));
+                    return wrong(&format!("'{name}' is no name of a feed"));
                 }
             }
-            How::Record => {
+            FeedMethod::Record => {
                 let known = |byte: u8| plain(byte) || byte == b'/';
                 if path.len() < 2 || path.len() > MAX_PATH || !path.bytes().all(known) {
-                    return Err(format!("its path is '{path}' and not /PATH"));
+                    return wrong(&format!("its path is '{path}' and not /PATH"));
                 }
             }
         }
-        let usual = match how {
-            How::Put if is_tls => Some(443),
-            How::Put => Some(80),
-            How::Record => Some(554),
-            How::Quic => None,
+        let usual = match method {
+            FeedMethod::Put if is_tls => Some(443),
+            FeedMethod::Put => Some(80),
+            FeedMethod::Record => Some(554),
+            FeedMethod::Quic => None,
         };
-        let Some(port) = uri.port_u16().or(usual) else {
-            return Err("it names no port, and QUIC has none of its own".to_owned());
+        let Some(port) = port_of(&uri)?.or(usual) else {
+            return wrong("it names no port, and QUIC has none of its own");
         };
         Ok(Self {
-            how,
+            method,
             is_tls,
             host: host.to_owned(),
             port,
@@ -179,12 +181,15 @@ mod tests {
         assert_eq!((safe.scheme(), safe.port()), ("https", 443));
         assert_eq!(safe.to_string(), "https://streamer:443/feeds/a");
         let other: FeedUrl = "rtsp://server/live/xr".parse().unwrap();
-        assert_eq!((six.how(), other.how()), (How::Put, How::Record));
+        assert_eq!(
+            (six.method(), other.method()),
+            (FeedMethod::Put, FeedMethod::Record)
+        );
         assert_eq!(other.to_string(), "rtsp://server:554/live/xr");
         let quic: FeedUrl = "roq://[fd00::1]:8555/left-eye".parse().unwrap();
         assert_eq!(
-            (quic.how(), quic.name(), quic.port()),
-            (How::Quic, "left-eye", 8555)
+            (quic.method(), quic.name(), quic.port()),
+            (FeedMethod::Quic, "left-eye", 8555)
         );
         assert_eq!(quic.to_string(), "roq://[fd00::1]:8555/left-eye");
     }
@@ -205,6 +210,8 @@ mod tests {
             ("http://h/feeds/a/b", "no name"),
             ("http://h/feeds/a%20b", "no name"),
             ("http://h/feeds/a?x=1", "query"),
+            ("http://h:99999/feeds/a", "between 1 and 65535"),
+            ("rtsp://[::1]:0/a", "between 1 and 65535"),
             ("http://me:secret@h/feeds/a", "--token-file"),
             ("roq://me:secret@h:1/a", "--token-file"),
             ("roq://h/a", "no port"),
@@ -212,7 +219,7 @@ mod tests {
             ("roq://h:8555/", "no name"),
             (&format!("http://h/feeds/{}", "n".repeat(65)), "no name"),
         ] {
-            let error = text.parse::<FeedUrl>().unwrap_err();
+            let error = text.parse::<FeedUrl>().unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
     }

@@ -1,38 +1,12 @@
 //! What the types of a scenario cannot say: keys that must agree, and options that the services refuse.
 
-use settings::{ClusterName, Pipeline, Refused, SourceSpec, has_password, without_passwords};
+mod fault;
+mod server;
 
-use super::{Scenario, Span};
+use settings::{ClusterName, Pipeline, Refused, SourceSpec, Span, has_password};
 
-/// A key whose value cannot be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {why}")]
-pub struct CheckError {
-    /// The key in the scenario: `renderer.gop`.
-    pub key: String,
-    /// The key's value; empty where the key is missing.
-    pub value: String,
-    /// The reason for the refusal, and what would be right.
-    pub why: String,
-}
-
-/// Why a value of a scenario may hold no password: it becomes an argument of a process, and stands in the result.
-pub(super) const HOLDS_A_PASSWORD: &str = "an address in it holds a user or a password, which process lists and the result would show; \
-     let the source ask for none, or have it passed on by a process of your own";
-
-impl CheckError {
-    pub(super) fn new(
-        key: impl Into<String>,
-        value: &impl ToString,
-        why: impl Into<String>,
-    ) -> Self {
-        Self {
-            key: key.into(),
-            value: without_passwords(&value.to_string()).into_owned(),
-            why: why.into(),
-        }
-    }
-}
+use super::error::{CheckError, HOLDS_A_PASSWORD};
+use super::model::Scenario;
 
 impl Scenario {
     /// Whether it can be run.
@@ -41,10 +15,10 @@ impl Scenario {
         self.check_services()?;
         self.check_network()?;
         if let Some(server) = &self.server {
-            server.check(self)?;
+            server::check(server, self)?;
         }
         for fault in &self.fault {
-            fault.check(self)?;
+            fault::check(fault, self)?;
         }
         Ok(())
     }
