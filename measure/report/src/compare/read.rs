@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::bad_input::BadInput;
-use crate::summary::{self, LoadedResult, NoteKind};
+use crate::summary::{self, LoadedResult};
 use result::{RUN_VERSION, RunFolder, RunState};
 
 /// Reads a result; of an unfinished one what there is, where `partial` asks for it.
@@ -46,29 +46,11 @@ pub(crate) fn read(path: &Path, partial: bool) -> anyhow::Result<LoadedResult> {
         }
         .into());
     }
-    let lost = folder.lost(&loaded.info);
-    if let Some(first) = lost.first() {
-        let more = match lost.len() {
-            1 => String::new(),
-            count => format!(", and {} more", count - 1),
-        };
-        let why = format!(
-            "there is no {}{more}, and the repetition had begun",
-            first.strip_prefix(path).unwrap_or(first).display()
-        );
-        return Err(BadInput::Damaged {
-            path: path.to_owned(),
-            why,
-        }
-        .into());
-    }
     for one in &loaded.scenarios {
-        if let Some(run) = one.runs.iter().find(|run| run.damaged) {
-            let notes = run.notes.iter().filter(|note| note.kind == NoteKind::Files);
-            let why: Vec<_> = notes.map(|note| note.text.as_str()).collect();
+        if let Some(why) = one.damage() {
             return Err(BadInput::Damaged {
                 path: path.to_owned(),
-                why: format!("{}, {}", one.info.name, why.join("; ")),
+                why: format!("{}: {why}", one.info.name),
             }
             .into());
         }

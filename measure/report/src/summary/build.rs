@@ -182,7 +182,7 @@ fn scenario(
         clocks,
         overloaded,
         resources: Resources::default(),
-        notes: one.runs.iter().flat_map(|run| run.notes.clone()).collect(),
+        notes: one.notes(),
     };
     summary.notes.extend(warnings(&summary, &one.runs));
     summary.notes.extend(fault::notes(&summary.faults));
@@ -358,7 +358,7 @@ fn floor_alone(
     seed: u64,
 ) -> FloorSummary {
     let codec_gap_us = measured.codec_gap_us();
-    let mut notes: Vec<_> = one.runs.iter().flat_map(|run| run.notes.clone()).collect();
+    let mut notes = one.notes();
     notes.extend(missing(runs(one)));
     if codec_gap_us.is_some_and(|gap| gap > MAX_FLOOR_GAP_US) {
         notes.push(Note::new(

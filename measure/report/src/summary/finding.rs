@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{FloorSummary, FrameCounts, NoteKind, Runs, ScenarioSummary, Summary};
+use super::load::damage;
+use super::{FloorSummary, FrameCounts, Note, NoteKind, Runs, ScenarioSummary, Summary};
 
 /// More lost frames than this share of the scheduled ones are a finding.
 pub const MAX_LOST_SHARE: f64 = 0.005;
@@ -20,6 +21,8 @@ pub struct Finding {
 /// The kinds of fault that a scenario may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingKind {
+    /// A file of a repetition is gone, or was cut off after the run.
+    Damaged,
     /// No planned repetition was begun.
     NotBegun,
     /// Strips were kept and not read.
@@ -44,6 +47,7 @@ impl FindingKind {
     /// The kind in a word or two, as JUnit has it.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Damaged => "damaged result",
             Self::NotBegun => "not begun",
             Self::NotRead => "not read",
             Self::NoSamples => "no samples",
@@ -60,7 +64,12 @@ impl FindingKind {
     pub const fn is_unmeasured(self) -> bool {
         matches!(
             self,
-            Self::NotBegun | Self::NotRead | Self::NoSamples | Self::Clocks | Self::Incomplete
+            Self::Damaged
+                | Self::NotBegun
+                | Self::NotRead
+                | Self::NoSamples
+                | Self::Clocks
+                | Self::Incomplete
         )
     }
 }
@@ -71,6 +80,14 @@ impl Finding {
             kind,
             text: text.into(),
         }
+    }
+
+    /// That files which were there once are not: what they said is unknown, and nobody failed to measure it.
+    fn of_damage(notes: &[Note]) -> Option<Self> {
+        damage(notes).map(|what| {
+            let text = format!("the result is damaged: {what}. Copy it again, or measure again");
+            Self::new(FindingKind::Damaged, text)
+        })
     }
 
     /// What is wrong with the repetitions themselves.
@@ -105,6 +122,9 @@ impl ScenarioSummary {
 
     /// The gravest thing that is wrong with it; none where it was measured whole and is good.
     pub fn finding(&self) -> Option<Finding> {
+        if let Some(damaged) = Finding::of_damage(&self.notes) {
+            return Some(damaged);
+        }
         if self.latency_us.is_none()
             && let Some(note) = self.notes.iter().find(|one| one.kind == NoteKind::NotRead)
         {
@@ -208,7 +228,8 @@ impl ScenarioSummary {
 impl FloorSummary {
     /// What is wrong with its repetitions; none where all were measured.
     pub fn finding(&self) -> Option<Finding> {
-        Finding::of_repetitions(self.runs, self.latency_us.is_some())
+        Finding::of_damage(&self.notes)
+            .or_else(|| Finding::of_repetitions(self.runs, self.latency_us.is_some()))
     }
 }
 

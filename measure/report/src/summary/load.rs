@@ -1,5 +1,6 @@
 //! Reads a result's repetitions into figures, one file at a time.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -41,6 +42,8 @@ pub struct LoadedScenario {
     pub info: ScenarioInfo,
     /// The repetitions in the order of their numbers.
     pub runs: Vec<LoadedRun>,
+    /// Each `meta.json` that was there once and is not any more, from the folder of the result on.
+    lost: Vec<PathBuf>,
 }
 
 /// A repetition with its samples.
@@ -72,6 +75,29 @@ impl LoadedRun {
 }
 
 impl LoadedScenario {
+    /// Remarks on the files of all repetitions.
+    pub(super) fn notes(&self) -> Vec<Note> {
+        let lost = self.lost().map(|text| Note::new(NoteKind::Damage, text));
+        let of_runs = self.runs.iter().flat_map(|run| &run.notes);
+        lost.into_iter().chain(of_runs.cloned()).collect()
+    }
+
+    /// What of its files is gone, or was cut off after the run, in words; none where all is there.
+    pub(crate) fn damage(&self) -> Option<String> {
+        damage(&self.notes())
+    }
+
+    fn lost(&self) -> Option<String> {
+        let first = self.lost.first()?.display();
+        Some(match self.lost.len() {
+            1 => format!("there is no {first}, and the repetition had begun"),
+            count => format!(
+                "there is no {first}, and {} more are missing, of repetitions that had begun",
+                count - 1
+            ),
+        })
+    }
+
     /// The figures of all repetitions together.
     pub fn merged(&self) -> Measured {
         let mut merged = Measured::default();
@@ -84,10 +110,18 @@ impl LoadedScenario {
     }
 }
 
+/// What notes say of a result's damage; none where no note does.
+pub(super) fn damage(notes: &[Note]) -> Option<String> {
+    let told = notes.iter().filter(|one| one.kind == NoteKind::Damage);
+    let told: Vec<_> = told.map(|one| one.text.as_str()).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
 /// Reads the result in `folder`, finished or not.
 pub fn load(folder: &RunFolder) -> anyhow::Result<LoadedResult> {
     let info = folder.info()?;
     let mut found = folder.repetitions()?;
+    let lost = folder.lost(&info);
     let mut scenarios = Vec::new();
     for scenario in &info.scenarios {
         let (of_this, rest) = found
@@ -95,12 +129,19 @@ pub fn load(folder: &RunFolder) -> anyhow::Result<LoadedResult> {
             .partition(|(meta, _)| meta.scenario == scenario.name);
         found = rest;
         let of_this: Vec<(RepetitionMeta, RepetitionFolder)> = of_this;
+        let lost = lost
+            .iter()
+            .filter_map(|path| path.strip_prefix(folder.root()).ok());
         scenarios.push(LoadedScenario {
             info: scenario.clone(),
             runs: of_this
                 .into_iter()
                 .map(|(meta, folder)| repetition(meta, &folder))
                 .collect::<anyhow::Result<_>>()?,
+            lost: lost
+                .filter(|path| path.starts_with(&scenario.name))
+                .map(Path::to_owned)
+                .collect(),
         });
     }
     Ok(LoadedResult { info, scenarios })
@@ -180,8 +221,13 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
             let disturbances = disturbances.as_ref();
             let (measured, found) = from_frames(folder, window, disturbances, &meta)?;
             damaged = found.iter().any(|(_, cut)| *cut);
-            for (text, _) in found {
-                note(NoteKind::Files, text);
+            for (text, cut) in found {
+                let kind = if cut {
+                    NoteKind::Damage
+                } else {
+                    NoteKind::Files
+                };
+                note(kind, text);
             }
             measured
         }

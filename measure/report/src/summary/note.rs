@@ -18,6 +18,8 @@ pub struct Note {
 pub enum NoteKind {
     /// A repetition failed, was not completed, or showed nothing.
     Incomplete,
+    /// A file that says what became of frames is gone, or was cut off after the run: the result is damaged.
+    Damage,
     /// A file of a repetition is missing, was cut off, or has lines that are no rows.
     Files,
     /// Strips were kept and not read yet, so that their frames are unknown.

@@ -640,6 +640,9 @@ fn what_was_planned_and_is_missing_is_said() {
     };
     write_json(&at.meta_json(), &meta).expect("written");
     fs::remove_dir_all(folder.root().join("s2")).expect("removed");
+    let mut info = folder.info().expect("run.json");
+    info.state = RunState::Failed;
+    write_json(&folder.run_json(), &info).expect("written");
     let summary = build(&load(&folder).expect("a result"));
     let [one, two] = &summary.scenarios[..] else {
         panic!("both were planned");
@@ -673,6 +676,40 @@ fn what_was_planned_and_is_missing_is_said() {
         .expect("the schema is JSON");
     let written = serde_json::to_value(&summary).expect("JSON");
     assert!(jsonschema::is_valid(&schema, &written));
+}
+
+/// What was measured and is gone is not what was never begun.
+#[test]
+fn what_was_deleted_is_damage() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = result(dir.path());
+    let (ours, floor) = ("ours-udp-360p25", "floor-640x360-25");
+    let finding = |name: &str| {
+        let summary = build(&load(&folder).expect("a result"));
+        let error = summary.check().expect_err("damaged").to_string();
+        let mut found = summary.findings();
+        let (_, finding) = found.find(|(of, _)| *of == name).expect("a finding");
+        assert_eq!(finding.kind, FindingKind::Damaged, "{}", finding.text);
+        assert!(error.contains(&finding.text), "{error}");
+        finding.text
+    };
+    fs::remove_file(folder.repetition(ours, 1).meta_json()).expect("removed");
+    let said = finding(ours);
+    for words in [
+        "the result is damaged",
+        "no ours-udp-360p25/run-1/meta.json",
+        "measure again",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    fs::remove_file(folder.repetition(floor, 2).frames_csv()).expect("removed");
+    assert!(finding(floor).contains("run 2: there is no frames.csv"));
+    fs::remove_dir_all(folder.root().join(floor)).expect("removed");
+    let said = finding(floor);
+    assert!(
+        said.contains("no floor-640x360-25/run-1/meta.json, and 2 more"),
+        "{said}"
+    );
 }
 
 /// The remarks of one kind on the scenario of ours.

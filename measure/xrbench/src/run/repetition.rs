@@ -117,15 +117,6 @@ impl<'a> Repetition<'a> {
         folder: RepetitionFolder,
     ) -> anyhow::Result<Self> {
         let scenario = subject.settings();
-        folder.create()?;
-        let events = Events::create(&folder.events_csv())?;
-        let rule = if context.means.clusters.is_some() {
-            // What is measured runs elsewhere, whatever this machine does meanwhile.
-            Disturbed::NEVER
-        } else {
-            context.disturbed
-        };
-        let sampler = Sampler::start(&folder, rule, events.clone(), Arc::clone(&context.live))?;
         let (pipeline, transport, server) = match subject {
             Subject::Pipeline(scenario) => (
                 scenario.pipeline,
@@ -150,11 +141,22 @@ impl<'a> Repetition<'a> {
             started_us: clock::now(),
             ..RepetitionMeta::default()
         };
+        // The folder begins with what says whose it is: one without it has lost it.
+        folder.create()?;
+        write_json(&folder.meta_json(), &meta)?;
+        let events = Events::create(&folder.events_csv())?;
+        let rule = if context.means.clusters.is_some() {
+            // What is measured runs elsewhere, whatever this machine does meanwhile.
+            Disturbed::NEVER
+        } else {
+            context.disturbed
+        };
+        let sampler = Sampler::start(&folder, rule, events.clone(), Arc::clone(&context.live))?;
         let writer = events.clone();
         let testbed = Testbed::new(Placement::Host, clock::now, move |event| {
             write_event(&writer, &event);
         });
-        let repetition = Self {
+        Ok(Self {
             context,
             scenario,
             folder,
@@ -166,9 +168,7 @@ impl<'a> Repetition<'a> {
             collector_failure: None,
             offset_us: 0,
             cuts: Vec::new(),
-        };
-        repetition.save()?;
-        Ok(repetition)
+        })
     }
 
     /// A program to start, which logs into the folder.
