@@ -8,6 +8,7 @@ pub mod cli;
 pub mod compare;
 pub mod export;
 mod files;
+pub mod frames;
 mod page;
 pub mod pool;
 pub mod provision;

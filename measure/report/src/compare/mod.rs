@@ -24,7 +24,7 @@ use crate::summary::LoadedResult;
 use evidence::Evidence;
 use notes::notes;
 pub(crate) use notes::{builds, settings};
-pub(crate) use read::read;
+pub(crate) use read::{open, read, unfinished};
 use result::Pipeline;
 
 pub use bad_input::BadInput;

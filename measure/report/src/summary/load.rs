@@ -219,7 +219,11 @@ fn behind(meta: &RepetitionMeta) -> Option<String> {
 }
 
 /// The measured time; none where measuring never began.
-fn window(meta: &RepetitionMeta, folder: &RepetitionFolder, rows: &[OcrRow]) -> Option<Window> {
+pub(crate) fn window(
+    meta: &RepetitionMeta,
+    folder: &RepetitionFolder,
+    rows: &[OcrRow],
+) -> Option<Window> {
     let window = Window {
         from_us: meta.measured_from_us?.0,
         // What was not ended was measured until its last frame.
@@ -337,7 +341,7 @@ fn content(meta: &RepetitionMeta) -> Content {
 }
 
 /// Samples in the histograms beside `frames.csv`; 0 where there is no such log, or one that cannot be read.
-fn logged(folder: &RepetitionFolder) -> u64 {
+pub(crate) fn logged(folder: &RepetitionFolder) -> u64 {
     let log = std::fs::read(folder.latency_hlog()).unwrap_or_default();
     let merged = Intervals::new(&log).merged(None);
     merged.map_or(0, |histogram| histogram.count())

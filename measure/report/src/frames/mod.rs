@@ -1,0 +1,99 @@
+//! `xrbench frames DIR...`: every frame of every scenario and repetition as one table, for statistics programs.
+//!
+//! The table is tidy: a row is a frame at a client, a column has one meaning and one unit, and a cell without a value is empty.
+//! `docs/frames.md` has every column. What is measured, disturbed, a latency or a stage is said by the functions that the summary uses.
+//! Rows are written as they are read; the pictures of one repetition of a reference are all that is held.
+
+mod check;
+pub mod cli;
+mod read;
+mod row;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use crate::compare::{self, BadInput};
+use check::check;
+use result::{Pipeline, rows};
+pub use row::TidyRow;
+
+/// What is exported of results.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The pipelines whose frames are wanted; empty for all.
+    pub kinds: Vec<Pipeline>,
+    /// Take what there is, of results that were not finished and of damaged ones too.
+    pub partial: bool,
+}
+
+impl Wanted {
+    fn has(&self, kind: Pipeline) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(&kind)
+    }
+}
+
+/// What was exported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Rows that were written.
+    pub rows: u64,
+    /// What a reader must know of what was left out.
+    pub remarks: Vec<String>,
+}
+
+/// Writes the frames of the results in `dirs` to `to`, after all of them were looked through.
+///
+/// # Errors
+/// [`BadInput`] of a result that is none, is damaged or was not finished, before anything is written.
+pub fn export(dirs: &[PathBuf], wanted: &Wanted, to: impl Write) -> anyhow::Result<Exported> {
+    let (mut opened, mut known) = (Vec::new(), Vec::new());
+    for dir in dirs {
+        let folder = compare::open(dir)?;
+        let place = dir.canonicalize()?;
+        if known.contains(&place) {
+            return Err(BadInput::Twice { path: dir.clone() }.into());
+        }
+        known.push(place);
+        let info = folder.info()?;
+        if !wanted.partial {
+            check(dir, &folder, &info, wanted)?;
+        }
+        opened.push((dir.display().to_string(), folder));
+    }
+    let mut table = csv::WriterBuilder::new()
+        .has_headers(false)
+        .buffer_capacity(1 << 16)
+        .from_writer(to);
+    table.write_record(rows::columns::<TidyRow<'_>>())?;
+    let (mut exported, mut left_out) = (Exported::default(), BTreeMap::<_, u64>::new());
+    for (result, folder) in &opened {
+        for (meta, repetition) in folder.repetitions()? {
+            if !wanted.has(meta.pipeline) {
+                continue;
+            }
+            let named = || format!("cannot export {}", repetition.root().display());
+            let mut take = |row: &TidyRow<'_>| -> anyhow::Result<()> {
+                exported.rows += 1;
+                Ok(table.serialize(row)?)
+            };
+            let remarks =
+                read::repetition(result, &meta, &repetition, &mut take).with_context(named)?;
+            for (remark, count) in remarks {
+                let place = repetition.root().display().to_string();
+                *left_out.entry((place, remark)).or_default() += count;
+            }
+        }
+    }
+    table.flush()?;
+    let told = left_out.into_iter();
+    exported.remarks = told
+        .map(|((place, remark), count)| format!("{place}: {}", remark.text(count)))
+        .collect();
+    Ok(exported)
+}
+
+#[cfg(test)]
+mod tests;
