@@ -6,6 +6,7 @@ use timeline::UnixMicros;
 
 /// A calibration of a machine: `calibration.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Calibration {
     /// When it was made.
     pub at_us: UnixMicros,
@@ -63,6 +64,7 @@ impl Calibration {
 
 /// A busy-wait between the two clock readings of every frame, in one program: the latency must grow by as much.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Hold {
     /// The program that waited: the renderer after its clock reading, the client before its own.
     pub role: Role,
@@ -85,6 +87,7 @@ impl Hold {
 
 /// One delay, its repetitions together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// The delay that was asked for, in microseconds.
     pub set_us: f64,
@@ -100,6 +103,7 @@ pub struct Step {
 
 /// A line fitted through the delays of a calibration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fit {
     /// Latency over delay on the wire; 1 for an instrument that adds nothing of its own.
     pub slope: f64,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use result::RUN_VERSION;
+use result::{OLDEST_READ, RUN_VERSION};
 
 /// Reasons why results cannot be compared, pooled or exported; xrbench exits 3.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum BadInput {
     },
     /// Another version of xrbench wrote the result.
     #[error(
-        "{} has schema_version {version}, and this xrbench reads {RUN_VERSION}: compare with the xrbench that wrote it, or measure again",
+        "{} has schema_version {version}, and this xrbench reads {OLDEST_READ} to {RUN_VERSION}: use the xrbench that wrote it, or measure again",
         path.display()
     )]
     Schema {

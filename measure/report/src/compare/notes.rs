@@ -37,6 +37,7 @@ pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) ->
         }
     }
     for (side, of) in [("A", a), ("B", b)] {
+        notes.extend(of.older().map(|text| format!("{side}: {text}")));
         let said = match of.info.state {
             RunState::Finished => continue,
             RunState::Running => "was not finished",

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::bad_input::BadInput;
 use crate::summary::{self, LoadedResult, NoteKind};
-use result::{RUN_VERSION, RunFolder, RunState};
+use result::{RunFolder, RunState, is_read};
 
 /// Finds a result that this program can read.
 pub(crate) fn open(path: &Path) -> anyhow::Result<RunFolder> {
@@ -22,7 +22,7 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<RunFolder> {
         .ok()
         .and_then(|value| value.get("schema_version")?.as_u64())
         .ok_or_else(|| no_result(path, "run.json says no schema_version".into()))?;
-    if version != u64::from(RUN_VERSION) {
+    if !is_read(version) {
         return Err(BadInput::Schema {
             path: path.to_owned(),
             version,

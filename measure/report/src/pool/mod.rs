@@ -89,6 +89,10 @@ fn notes(paths: &[PathBuf], runs: &[LoadedResult]) -> Vec<String> {
             path.display()
         )
     }));
+    let older = runs.iter().zip(paths);
+    notes.extend(
+        older.filter_map(|(run, path)| Some(format!("{}: {}", path.display(), run.older()?))),
+    );
     if let Some((first, rest)) = runs.split_first() {
         for (path, other) in paths[1..].iter().zip(rest) {
             notes.extend(unlike(&paths[0], first, path, other));

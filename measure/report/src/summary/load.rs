@@ -28,6 +28,14 @@ pub struct LoadedResult {
 }
 
 impl LoadedResult {
+    /// How its figures are to be read where its files are of an earlier version; none where nothing is to be said of that.
+    pub(crate) fn older(&self) -> Option<&str> {
+        let runs = self.scenarios.iter().flat_map(|one| &one.runs);
+        let mut notes = runs.flat_map(|run| &run.notes);
+        let note = notes.find(|note| note.kind == NoteKind::Version);
+        note.map(|note| note.text.as_str())
+    }
+
     /// The scenario of that name.
     pub(crate) fn scenario(&self, name: &str) -> Option<&LoadedScenario> {
         self.scenarios.iter().find(|one| one.info.name == name)
@@ -102,6 +110,11 @@ pub fn load(folder: &RunFolder) -> anyhow::Result<LoadedResult> {
                 .map(|(meta, folder)| repetition(meta, &folder))
                 .collect::<anyhow::Result<_>>()?,
         });
+    }
+    if let Some(text) = folder.older(&info)? {
+        for run in scenarios.iter_mut().filter_map(|one| one.runs.first_mut()) {
+            run.notes.push(Note::new(NoteKind::Version, text.clone()));
+        }
     }
     Ok(LoadedResult { info, scenarios })
 }

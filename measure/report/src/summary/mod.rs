@@ -21,6 +21,8 @@ mod resources;
 mod schema_tests;
 mod tick;
 mod uncertainty;
+#[cfg(test)]
+mod version_tests;
 
 use std::collections::BTreeMap;
 
