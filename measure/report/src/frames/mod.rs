@@ -50,6 +50,7 @@ pub struct Exported {
 /// [`BadInput`] of a result that is none, is damaged or was not finished, before anything is written.
 pub fn export(dirs: &[PathBuf], wanted: &Wanted, to: impl Write) -> anyhow::Result<Exported> {
     let (mut opened, mut known) = (Vec::new(), Vec::new());
+    let mut exported = Exported::default();
     for dir in dirs {
         let folder = compare::open(dir)?;
         let place = dir.canonicalize()?;
@@ -61,14 +62,18 @@ pub fn export(dirs: &[PathBuf], wanted: &Wanted, to: impl Write) -> anyhow::Resu
         if !wanted.partial {
             check(dir, &folder, &info, wanted)?;
         }
-        opened.push((dir.display().to_string(), folder));
+        let result = dir.display().to_string();
+        let older = folder.older(&info)?;
+        let older = older.map(|text| format!("{result}: {text}"));
+        exported.remarks.extend(older);
+        opened.push((result, folder));
     }
     let mut table = csv::WriterBuilder::new()
         .has_headers(false)
         .buffer_capacity(1 << 16)
         .from_writer(to);
     table.write_record(rows::columns::<TidyRow<'_>>())?;
-    let (mut exported, mut left_out) = (Exported::default(), BTreeMap::<_, u64>::new());
+    let mut left_out = BTreeMap::<_, u64>::new();
     for (result, folder) in &opened {
         for (meta, repetition) in folder.repetitions()? {
             if !wanted.has(meta.pipeline) {
@@ -89,9 +94,8 @@ pub fn export(dirs: &[PathBuf], wanted: &Wanted, to: impl Write) -> anyhow::Resu
     }
     table.flush()?;
     let told = left_out.into_iter();
-    exported.remarks = told
-        .map(|((place, remark), count)| format!("{place}: {}", remark.text(count)))
-        .collect();
+    let told = told.map(|((place, remark), count)| format!("{place}: {}", remark.text(count)));
+    exported.remarks.extend(told);
     Ok(exported)
 }
 
