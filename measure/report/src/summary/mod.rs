@@ -22,6 +22,8 @@ mod schema_tests;
 mod tick;
 mod uncertainty;
 #[cfg(test)]
+mod verdict_tests;
+#[cfg(test)]
 mod version_tests;
 
 use std::collections::BTreeMap;
