@@ -130,10 +130,14 @@ pub struct Instrument {
     pub holds: bool,
     /// The backend of the WAN that made the delays: `netem`, `userspace`.
     pub wan_backend: String,
+    /// Programs of the run that were calibrated in another build; empty too where the calibration, of an earlier version, does not tell.
+    #[serde(default)]
+    pub other_programs: Vec<String>,
 }
 
-impl From<&Calibration> for Instrument {
-    fn from(calibration: &Calibration) -> Self {
+impl Instrument {
+    /// What a calibration says of a run of programs with these digests.
+    fn of(calibration: &Calibration, digests: &BTreeMap<String, String>) -> Self {
         Self {
             at_us: calibration.at_us,
             slope: calibration.fit.slope,
@@ -144,6 +148,7 @@ impl From<&Calibration> for Instrument {
             hold_error_us: calibration.hold_error_us(),
             holds: calibration.is_sound(),
             wan_backend: calibration.wan_backend.clone(),
+            other_programs: calibration.other_programs(digests),
         }
     }
 }

@@ -280,6 +280,7 @@ fn what_is_written_fits_the_committed_schema() {
         slope_margin: 0.0035,
         holds: true,
         wan_backend: "userspace".into(),
+        other_programs: vec!["xr-client".into()],
     });
     let schema: Value = serde_json::from_str(include_str!("../../../../docs/summary.schema.json"))
         .expect("the schema is JSON");
