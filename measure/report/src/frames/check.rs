@@ -20,7 +20,7 @@ pub(super) fn check(
     if let Some(state) = unfinished(info.state) {
         return Err(BadInput::Unfinished { path, state }.into());
     }
-    let damaged = |why| {
+    let damaged = |why: String| {
         let why = format!("{why} (--partial takes what there is)");
         BadInput::Damaged { path, why }
     };

@@ -72,7 +72,9 @@ pub fn export(dirs: &[PathBuf], wanted: &Wanted, to: impl Write) -> anyhow::Resu
         .has_headers(false)
         .buffer_capacity(1 << 16)
         .from_writer(to);
-    table.write_record(rows::columns::<TidyRow<'_>>())?;
+    table
+        .write_record(rows::columns::<TidyRow<'_>>())
+        .map_err(below)?;
     let mut left_out = BTreeMap::<_, u64>::new();
     for (result, folder) in &opened {
         for (meta, repetition) in folder.repetitions()? {
@@ -82,7 +84,7 @@ pub fn export(dirs: &[PathBuf], wanted: &Wanted, to: impl Write) -> anyhow::Resu
             let named = || format!("cannot export {}", repetition.root().display());
             let mut take = |row: &TidyRow<'_>| -> anyhow::Result<()> {
                 exported.rows += 1;
-                Ok(table.serialize(row)?)
+                table.serialize(row).map_err(below)
             };
             let remarks =
                 read::repetition(result, &meta, &repetition, &mut take).with_context(named)?;
@@ -97,6 +99,14 @@ pub fn export(dirs: &[PathBuf], wanted: &Wanted, to: impl Write) -> anyhow::Resu
     let told = told.map(|((place, remark), count)| format!("{place}: {}", remark.text(count)));
     exported.remarks.extend(told);
     Ok(exported)
+}
+
+/// What failed below the table, by itself: its kind tells a closed pipe.
+fn below(error: csv::Error) -> anyhow::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error.into(),
+        other => anyhow::anyhow!("cannot put a row into CSV: {other:?}"),
+    }
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn table(dirs: &[&Path], wanted: &Wanted) -> Vec<Row> {
 }
 
 fn refused(dir: &Path) -> String {
-    let mut to = Vec::new();
+    let mut to = Vec::<u8>::new();
     let error = export(&[dir.to_owned()], &all(), &mut to).expect_err("refused");
     assert!(error.is::<BadInput>(), "{error:?}");
     assert!(to.is_empty(), "before anything is written");
@@ -196,7 +196,7 @@ fn results_and_kinds_are_told_apart_and_names_are_quoted() {
     let floors = table(&[&a, &b], &floors);
     assert_eq!(floors.len(), 249 * 4 * 2);
     assert!(floors.iter().all(|row| row["kind"] == "floor"));
-    let error = export(&[b.clone(), b.join("../b")], &all(), Vec::new()).expect_err("twice");
+    let error = export(&[b.clone(), b.join("../b")], &all(), io::sink()).expect_err("twice");
     assert!(error.to_string().contains("was given twice"), "{error}");
 }
 
@@ -342,7 +342,7 @@ fn what_is_not_whole_is_refused_unless_that_is_asked_for() {
     let said = refused(root);
     assert!(said.contains("there is no s1/run-2/meta.json"), "{said}");
     assert_eq!(taken().0, 3 * 249);
-    let none = export(&[root.join("none")], &partial, Vec::new()).expect_err("no folder");
+    let none = export(&[root.join("none")], &partial, io::sink()).expect_err("no folder");
     assert!(none.is::<BadInput>(), "{none:?}");
 }
 
@@ -388,7 +388,7 @@ fn a_closed_pipe_is_told_from_other_failures() {
     let dirs = [dir.path().to_owned()];
     let error = export(&dirs, &all(), Closed { after: 70_000 }).expect_err("closed");
     assert!(cli::is_closed_pipe(&error), "{error:?}");
-    let error = export(&[dir.path().join("none")], &all(), Vec::new()).expect_err("none");
+    let error = export(&[dir.path().join("none")], &all(), io::sink()).expect_err("none");
     assert!(!cli::is_closed_pipe(&error), "{error:?}");
 }
 
