@@ -13,6 +13,7 @@ mod page;
 pub mod pool;
 pub mod provision;
 mod series;
+mod stdout;
 pub mod summary;
 mod templates;
 mod terminal;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::{Exported, Wanted, export};
+use crate::stdout::printed;
 use result::{Pipeline, RunFolder, cannot_write, part_of};
 
 /// Print every frame of results as one table: CSV for R, pandas, a spreadsheet
@@ -66,7 +67,7 @@ impl FramesArgs {
                 keep_results(path, &self.dirs)?;
                 let exported = write(path, |to| export(&self.dirs, &wanted, to))?;
                 let (rows, path) = (exported.rows, path.display());
-                writeln!(io::stdout().lock(), "{rows} rows in {path}")?;
+                writeln!(printed(), "{rows} rows in {path}")?;
                 exported
             }
         };
