@@ -4,7 +4,7 @@ use std::path::Path;
 
 use timeline::frames_csv::{Phase, ReadError};
 
-use super::Wanted;
+use super::wanted::Wanted;
 use crate::compare::{BadInput, unfinished};
 use crate::summary;
 use result::{FrameRows, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo};

@@ -8,6 +8,7 @@ mod check;
 pub mod cli;
 mod read;
 mod row;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -17,23 +18,9 @@ use anyhow::Context as _;
 
 use crate::compare::{self, BadInput};
 use check::check;
-use result::{Pipeline, rows};
+use result::rows;
 pub use row::TidyRow;
-
-/// What is exported of results.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// The pipelines whose frames are wanted; empty for all.
-    pub kinds: Vec<Pipeline>,
-    /// Take what there is, of results that were not finished and of damaged ones too.
-    pub partial: bool,
-}
-
-impl Wanted {
-    fn has(&self, kind: Pipeline) -> bool {
-        self.kinds.is_empty() || self.kinds.contains(&kind)
-    }
-}
+pub use wanted::Wanted;
 
 /// What was exported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

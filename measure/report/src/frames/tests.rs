@@ -13,8 +13,8 @@ use timeline::{ClientName, Point, RtpTimestamp, Stage, UnixMicros};
 use super::*;
 use crate::summary::tests::{add_floor, result, several};
 use ::result::{
-    RUN_VERSION, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, RunState, ScenarioInfo,
-    write_json,
+    Pipeline, RUN_VERSION, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, RunState,
+    ScenarioInfo, write_json,
 };
 use stats::Exact;
 
