@@ -34,7 +34,7 @@ pub struct FramesArgs {
     #[arg(required = true)]
     dirs: Vec<PathBuf>,
     /// Write to this file, whole or not at all, instead of standard output
-    #[arg(long, env = "XR_FRAMES", value_name = "FILE")]
+    #[arg(long, env = "XR_FRAMES_OUT", value_name = "FILE")]
     out: Option<PathBuf>,
     /// Only the frames of these pipelines; several with commas between them
     #[arg(
