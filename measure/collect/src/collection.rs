@@ -62,8 +62,16 @@ impl Collection {
         let [scenario] = &mut info.scenarios[..] else {
             return Err(refused(out, "it holds the result of `xrbench run`", ANOTHER).into());
         };
-        if scenario.name != SCENARIO || info.schema_version != RUN_VERSION {
+        if scenario.name != SCENARIO {
             return Err(refused(out, "it holds another result", ANOTHER).into());
+        }
+        if info.schema_version != RUN_VERSION {
+            let version = info.schema_version;
+            let why = format!(
+                "its files are of version {version}, and this collector writes {RUN_VERSION}"
+            );
+            let remedy = "Give another folder; `xrbench report` shows this one.";
+            return Err(refused(out, &why, remedy).into());
         }
         let last = folder.repetition(SCENARIO, scenario.runs);
         // One that was killed left the rows that waited.
@@ -218,11 +226,18 @@ mod tests {
         let error = begin(dir.path()).expect_err("it is in use").to_string();
         assert!(error.contains("another process"), "{error}");
         drop(first);
+        let run_json = RunFolder::new(dir.path()).run_json();
+        let mut earlier = RunFolder::new(dir.path()).info().expect("run.json");
+        earlier.schema_version = RUN_VERSION - 1;
+        write_json(&run_json, &earlier).expect("written");
+        let error = begin(dir.path())
+            .expect_err("an earlier version")
+            .to_string();
+        assert!(error.contains("are of version 1"), "{error}");
         let of_a_run = RunInfo {
             schema_version: RUN_VERSION,
             ..RunInfo::default()
         };
-        let run_json = RunFolder::new(dir.path()).run_json();
         write_json(&run_json, &of_a_run).expect("written");
         let error = begin(dir.path()).expect_err("a result").to_string();
         assert!(error.contains("xrbench run"), "{error}");

@@ -1,15 +1,12 @@
 //! `xrbench report DIR`.
 
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    path::PathBuf,
-};
+use std::{io::Write as _, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 
 use crate::export::{junit, perfdash};
-use crate::{files, provision};
+use crate::{files, provision, stdout::printed};
 use result::RunFolder;
 use result::provision::ProvisionFolder;
 
@@ -48,13 +45,13 @@ impl ReportArgs {
                  --junit out",
                 self.dir.display()
             );
-            return provision::show(&provisioning, &mut io::stdout().lock());
+            return provision::show(&provisioning, &mut printed());
         }
         let folder = RunFolder::new(self.dir);
         let (loaded, summary) = files::read(&folder)?;
         // What can be shown is shown, also of a folder that is somebody else's.
         let saved = files::save(&folder, &loaded, &summary);
-        let mut out = io::stdout().lock();
+        let mut out = printed();
         if self.json {
             serde_json::to_writer_pretty(&mut out, &summary)?;
             writeln!(out)?;

@@ -1,11 +1,14 @@
 //! What a calibration of a machine found: `calibration.json`, and a part of `run.json`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use settings::Role;
 use timeline::UnixMicros;
 
 /// A calibration of a machine: `calibration.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Calibration {
     /// When it was made.
     pub at_us: UnixMicros,
@@ -13,6 +16,9 @@ pub struct Calibration {
     pub wan_backend: String,
     /// The folder of the calibration's result.
     pub folder: String,
+    /// SHA-256 digests of the programs that were calibrated, by name; none in calibrations of earlier versions.
+    #[serde(default)]
+    pub programs: BTreeMap<String, String>,
     /// The fitted line, and what it leaves.
     pub fit: Fit,
     /// Busy-waits at the stamps, by program and length; none in calibrations of earlier versions.
@@ -32,6 +38,16 @@ impl Calibration {
         self.fit.slope_holds()
             && self.fit.residual_holds()
             && self.holds.iter().all(Hold::came_back)
+    }
+
+    /// The programs that were calibrated in another build than the one with this digest, by name.
+    pub fn other_programs(&self, digests: &BTreeMap<String, String>) -> Vec<String> {
+        let known = self
+            .programs
+            .iter()
+            .filter_map(|(name, of)| Some((name, of, digests.get(name)?)));
+        let other = known.filter(|(_, calibrated, of)| calibrated != of);
+        other.map(|(name, ..)| name.clone()).collect()
     }
 
     /// The largest error of a known wait at the stamps, with its margin, microseconds; none in calibrations of earlier versions.
@@ -63,6 +79,7 @@ impl Calibration {
 
 /// A busy-wait between the two clock readings of every frame, in one program: the latency must grow by as much.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Hold {
     /// The program that waited: the renderer after its clock reading, the client before its own.
     pub role: Role,
@@ -85,6 +102,7 @@ impl Hold {
 
 /// One delay, its repetitions together.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// The delay that was asked for, in microseconds.
     pub set_us: f64,
@@ -100,6 +118,7 @@ pub struct Step {
 
 /// A line fitted through the delays of a calibration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fit {
     /// Latency over delay on the wire; 1 for an instrument that adds nothing of its own.
     pub slope: f64,
@@ -150,6 +169,7 @@ mod tests {
             at_us: UnixMicros(0),
             wan_backend: "netem".into(),
             folder: String::new(),
+            programs: BTreeMap::new(),
             fit: Fit {
                 slope: 0.999,
                 slope_error: 0.002,
@@ -180,5 +200,35 @@ mod tests {
         near(&of, 9_000.0, 250.0);
         of.fit.residual_margin_us = f64::MAX;
         assert_eq!(of.error_us(9_000.0), None);
+    }
+
+    #[test]
+    fn programs_of_another_build_are_named() {
+        let digests = |client: &str| {
+            let both = [("xr-client", client), ("xr-renderer", "aa")];
+            BTreeMap::from(both.map(|(name, digest)| (name.to_owned(), digest.to_owned())))
+        };
+        let mut of = Calibration {
+            at_us: UnixMicros(0),
+            wan_backend: String::new(),
+            folder: String::new(),
+            programs: digests("aa"),
+            fit: Fit {
+                slope: 1.0,
+                slope_error: 0.0,
+                slope_margin: 0.0,
+                own_us: 0.0,
+                worst_residual_us: 0.0,
+                residual_margin_us: 0.0,
+                steps: Vec::new(),
+            },
+            holds: Vec::new(),
+        };
+        assert_eq!(of.other_programs(&digests("bb")), ["xr-client"]);
+        for nothing_told in [digests("aa"), BTreeMap::new()] {
+            assert!(of.other_programs(&nothing_told).is_empty());
+        }
+        of.programs.clear();
+        assert!(of.other_programs(&digests("bb")).is_empty());
     }
 }

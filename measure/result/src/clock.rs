@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The clock that a source's times were read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClockMeta {
     /// How far that clock is known.
     pub source: ClockSource,
@@ -35,6 +36,7 @@ pub const MAX_SLEW_PPM: f64 = 500.0;
 
 /// A service's clock that was compared with xrbench's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClockCheck {
     /// The role of the service.
     pub source: String,
@@ -63,6 +65,7 @@ impl ClockCheck {
 
 /// How far a clock is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClockSource {
     /// The collector's own clock: the source is on the same host.

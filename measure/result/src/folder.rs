@@ -6,6 +6,7 @@
 //!                      frames-open.csv (while it is collected)  strips/  logs/
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +17,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::repetition::RepetitionMeta;
-use super::run::{RUN_VERSION, RunInfo, RunState};
+use super::run::{RunInfo, RunState};
+use super::version::{self, OLDEST_READ, RUN_VERSION};
 
 /// What the names of files begin with that are written whole and then renamed.
 pub(super) const PART: &str = ".part-";
@@ -63,8 +65,8 @@ impl RunFolder {
         }
     }
 
-    /// Reads `run.json`. One of another version is refused: what it says may mean something else; and one with names that lead out
-    /// of the folder, because it may be somebody else's.
+    /// Reads `run.json`. One of a version that is not known here is refused: what it says may mean something else; and one with names that
+    /// lead out of the folder, because it may be somebody else's. Of an earlier version, [`Self::older`] says how it is to be read.
     pub fn info(&self) -> anyhow::Result<RunInfo> {
         let path = self.run_json();
         let any: serde_json::Value = read_json(&path)?;
@@ -72,8 +74,8 @@ impl RunFolder {
             .get("schema_version")
             .and_then(serde_json::Value::as_u64);
         anyhow::ensure!(
-            version == Some(u64::from(RUN_VERSION)),
-            "{} has {}, and this xrbench reads {RUN_VERSION}: use the xrbench that wrote it, or measure again",
+            version.is_some_and(version::is_read),
+            "{} has {}, and this xrbench reads {OLDEST_READ} to {RUN_VERSION}: use the xrbench that wrote it, or measure again",
             path.display(),
             version.map_or_else(
                 || "no schema_version".to_owned(),
@@ -98,6 +100,20 @@ impl RunFolder {
             path.display()
         );
         Ok(info)
+    }
+
+    /// How the figures of a result of an earlier version are to be read, why, and what to do; none where its files say all that those of
+    /// today do.
+    pub fn older(&self, info: &RunInfo) -> anyhow::Result<Option<String>> {
+        let written = info.schema_version;
+        let mut unsaid = BTreeSet::new();
+        for one in info.scenarios.iter().filter(|_| written < RUN_VERSION) {
+            let metas = (1..=one.runs).map(|run| self.repetition(&one.name, run).meta_json());
+            for path in metas.filter(|path| path.exists()) {
+                unsaid.extend(version::unsaid(written, &read_json(&path)?));
+            }
+        }
+        Ok(version::told(written, &unsaid))
     }
 
     /// Each `meta.json` that was there once and is not any more: that of a repetition whose folder is there, which begins with it; and, of

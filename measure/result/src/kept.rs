@@ -78,6 +78,7 @@ mod tests {
             at_us: UnixMicros(1),
             wan_backend: "userspace".into(),
             folder: "results/calibration".into(),
+            programs: [("xr-client".to_owned(), "aa".to_owned())].into(),
             fit: Fit {
                 slope: 1.0007,
                 slope_error: 0.002,

@@ -19,6 +19,7 @@ pub mod rows;
 mod run;
 mod state;
 mod unlike;
+mod version;
 
 pub use calibration::{Calibration, Fit, Hold, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step};
 pub use clock::{ClockCheck, ClockMeta, ClockSource, MAX_SLEW_PPM};
@@ -32,7 +33,8 @@ pub use repetition::{
     ContentMeta, FabricMeta, NodeMeta, OverlayBackend, ProcessInfo, RepetitionMeta, ResourcesMeta,
     TooBig, TunnelBackend, WanBackend, WanMeta,
 };
-pub use run::{PlannedRepetition, RUN_VERSION, RunInfo, RunState, ScenarioInfo, command};
+pub use run::{PlannedRepetition, RunInfo, RunState, ScenarioInfo, command};
 pub use settings::{Pipeline, Presentation};
 pub use state::MachineState;
 pub use unlike::{Unlike, unlike};
+pub use version::{OLDEST_READ, RUN_VERSION, is_read};

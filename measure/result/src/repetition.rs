@@ -10,6 +10,7 @@ use super::clock::{ClockCheck, ClockMeta};
 
 /// The contents of `meta.json`: one repetition. Written when it begins, and again at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RepetitionMeta {
     /// [`RUN_VERSION`](crate::RUN_VERSION) of the writer.
     pub schema_version: u32,
@@ -104,6 +105,7 @@ pub struct RepetitionMeta {
 
 /// The stretch of a film that every repetition of a round shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ContentMeta {
     /// The picture of the film that frame 0 shows: drawn for each round.
     pub start: u64,
@@ -209,6 +211,7 @@ pub struct WanMeta {
 
 /// How what the clusters of a repetition use was counted and limited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResourcesMeta {
     /// The controllers of control groups that were had: `cpu`, `cpuacct`, `memory`.
     pub controllers: Vec<String>,
@@ -226,6 +229,7 @@ pub struct ResourcesMeta {
 
 /// A node of a cluster, and what it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeMeta {
     /// The node's name in its cluster.
     pub name: String,
@@ -265,6 +269,7 @@ impl RepetitionMeta {
 
 /// A process that took part in a repetition.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProcessInfo {
     /// The role, which is also the log file's name: `streamer`, `renderer`, `client`, `floor`.
     pub role: String,

@@ -10,10 +10,6 @@ use super::calibration::Calibration;
 use super::machine::Machine;
 use super::state::MachineState;
 
-/// The version of `run.json` and `meta.json`, the files that a run writes. `summary.json` is made from them, and has a version of
-/// its own.
-pub const RUN_VERSION: u32 = 1;
-
 /// This program's command line as it is written into a result: without passwords in addresses.
 pub fn command() -> Vec<String> {
     let words = std::env::args();
@@ -40,8 +36,9 @@ pub enum RunState {
 
 /// `run.json`: what was run, and on what. Written at the start, and again at the end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunInfo {
-    /// [`RUN_VERSION`] of the writer.
+    /// [`RUN_VERSION`](crate::RUN_VERSION) of the writer.
     pub schema_version: u32,
     /// The scenario file's own name.
     pub name: String,
@@ -86,6 +83,7 @@ pub struct RunInfo {
 
 /// One repetition of one scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlannedRepetition {
     /// The name of the scenario.
     pub scenario: String,
@@ -95,6 +93,7 @@ pub struct PlannedRepetition {
 
 /// One scenario of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScenarioInfo {
     /// The name of the scenario, which its folder has too.
     pub name: String,

@@ -11,6 +11,7 @@ use super::machine::{load1, read};
 
 /// How a machine is set, and how it fares, at one moment. What the kernel does not show is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MachineState {
     /// The moment.
     pub at_us: UnixMicros,

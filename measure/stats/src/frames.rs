@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use timeline::{
     ClientName, Point, RtpTimestamp,
-    frames_csv::{FrameRow, Outcome, Phase},
+    frames_csv::{FrameRow, Outcome},
 };
 
 use super::{
     Content, Counts, Display, Disturbances, Latency, Measured, Picture, Sample, Stages, Window,
-    schedule, tick,
+    judged, schedule, tick,
 };
 
 /// Counts of a part of the frames, while rows come in.
@@ -147,35 +147,18 @@ impl<'a> FromRows<'a> {
     pub fn push(&mut self, row: &FrameRow) {
         let at = |point| row.at(point).map(|at| at.0);
         let generated = at(Point::Generated);
-        // What has no readable generation time is placed by the first time that is known of it.
-        let placed = Point::ALL.into_iter().find_map(at);
-        let measured = match generated.or(placed) {
-            Some(time) => self.window.contains(time) && row.phase != Some(Phase::Warmup),
-            None => row.phase == Some(Phase::Measured),
-        };
-        if !measured {
+        if !judged::is_measured(row, self.window) {
             self.picture(row, false, row.outcome == Outcome::Duplicate);
             return;
         }
-        let is_disturbed = |time: Option<u64>| {
-            self.disturbances
-                .zip(time)
-                .is_some_and(|(disturbances, time)| disturbances.contains(time))
-        };
         // A frame is scheduled in the second of its generation, and is counted in the same one: a latency that reaches into
         // a disturbed second makes no loss.
-        let counted_disturbed = is_disturbed(generated.or(placed));
+        let counted_disturbed = self
+            .disturbances
+            .zip(judged::placed(row))
+            .is_some_and(|(disturbances, time)| disturbances.contains(time));
         // A latency is as disturbed as any moment of it.
-        let way = generated.or(placed).zip(at(Point::Decoded));
-        let meets = |(from_us, to_us): (u64, u64)| {
-            let way = Window {
-                from_us,
-                to_us: to_us.saturating_add(1),
-            };
-            self.disturbances
-                .is_some_and(|disturbances| disturbances.seconds_in(way) > 0.0)
-        };
-        let disturbed = counted_disturbed || row.disturbed == Some(true) || way.is_some_and(meets);
+        let disturbed = judged::is_disturbed(row, self.disturbances) == Some(true);
         if let Some(at_us) = generated {
             self.generated
                 .entry(row.rtp_timestamp)
@@ -382,14 +365,25 @@ impl FromOcr {
             if !window.contains(generated_us) {
                 continue;
             }
-            let (disturbed, fresh) = (is_disturbed(generated_us), seen.insert(generated_us));
-            for (part, counts) in [(&mut all, true), (&mut quiet, !disturbed)] {
+            // As of ours: counted in the second of its generation, while its latency is as disturbed as any moment of it.
+            let counted_disturbed = is_disturbed(generated_us);
+            let decoded_us = generated_us.saturating_add(latency);
+            let disturbed = disturbances
+                .is_some_and(|disturbances| disturbances.meets(generated_us, decoded_us));
+            let fresh = seen.insert(generated_us);
+            let parts = [
+                (&mut all, true, true),
+                (&mut quiet, !counted_disturbed, !disturbed),
+            ];
+            for (part, counts, measures) in parts {
                 match (counts, fresh) {
                     (false, _) => {}
                     (true, false) => part.duplicate += 1,
                     (true, true) => {
                         part.shown += 1;
-                        part.histogram.record(latency.cast_signed());
+                        if measures {
+                            part.histogram.record(latency.cast_signed());
+                        }
                     }
                 }
             }

@@ -38,6 +38,15 @@ impl Disturbances {
             .is_some_and(|place| self.spans[place].contains(at_us))
     }
 
+    /// Whether the machine was disturbed at any moment between two, both of them included: on a frame's whole way, for one. Clocks
+    /// that disagree may have turned the two around.
+    pub fn meets(&self, one_us: u64, other_us: u64) -> bool {
+        let (from_us, to_us) = (one_us.min(other_us), one_us.max(other_us));
+        let before = self.spans.partition_point(|span| span.to_us <= from_us);
+        let next = self.spans.get(before);
+        next.is_some_and(|span| span.from_us <= to_us)
+    }
+
     /// How many seconds of `window` were disturbed.
     pub fn seconds_in(&self, window: Window) -> f64 {
         self.spans
@@ -70,6 +79,27 @@ mod tests {
         };
         let disturbances = Disturbances::new(vec![back]);
         assert!(disturbances.contains(1_700_000) && !disturbances.contains(1_400_000));
+    }
+
+    #[test]
+    fn a_way_is_disturbed_by_any_moment_of_it() {
+        let second = |from_us| Window {
+            from_us,
+            to_us: from_us + 1_000_000,
+        };
+        let disturbances = Disturbances::new(vec![second(2_000_000), second(7_000_000)]);
+        for (from_us, to_us, meets) in [
+            (0, 1_999_999, false),
+            (0, 2_000_000, true),
+            (2_500_000, 2_500_000, true),
+            (1_000_000, 9_000_000, true),
+            (3_000_000, 6_999_999, false),
+            (7_999_999, 9_000_000, true),
+            (8_000_000, 9_000_000, false),
+        ] {
+            assert_eq!(disturbances.meets(from_us, to_us), meets, "{from_us}");
+            assert_eq!(disturbances.meets(to_us, from_us), meets, "{from_us}");
+        }
     }
 
     #[test]

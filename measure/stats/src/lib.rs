@@ -12,6 +12,7 @@ mod display;
 mod exact;
 mod frames;
 pub mod host;
+pub mod judged;
 mod measured;
 pub mod nodes;
 mod paired;

@@ -286,6 +286,29 @@ fn a_latency_that_reaches_into_a_disturbed_second_is_no_loss() {
     assert_eq!((quiet.frames.scheduled, quiet.frames.lost), (300, 18));
 }
 
+/// A reference takes seconds: a picture that was generated in a quiet one may have crossed a disturbed one.
+#[test]
+fn a_reference_s_latency_is_disturbed_by_any_moment_of_it() {
+    let readings: Vec<_> = (0..250_u64)
+        .map(|n| Some((START + n * 40_000, 2_100_000)))
+        .collect();
+    let busy = Disturbances::new(vec![Window {
+        from_us: START + 5_000_000,
+        to_us: START + 6_000_000,
+    }]);
+    let measured = FromOcr::measure(&readings, WINDOW, Some(&busy), 25.0);
+    let quiet = measured.undisturbed.expect("watched");
+    let frames = quiet.frames;
+    assert_eq!((frames.scheduled, frames.shown, frames.lost), (225, 225, 0));
+    // Those of 2.1 s before it as well, of which each reached it.
+    let met = |at_us: u64| (START + 2_900_000..START + 6_000_000).contains(&at_us);
+    let disturbed = readings.iter().flatten().filter(|(at_us, _)| met(*at_us));
+    assert_eq!(quiet.histogram.count(), 250 - disturbed.count() as u64);
+    for sample in &measured.samples {
+        assert_eq!(sample.disturbed, met(sample.generated_us), "{sample:?}");
+    }
+}
+
 #[test]
 fn ffmpeg_is_known_from_its_clock_alone() {
     let picture = |n: u64, latency| Some((START + n * 40_000, latency));

@@ -106,6 +106,7 @@ fn start(command: Command) -> anyhow::Result<u8> {
         Command::LispAgent(args) => return args.run().map(|()| exit::OK),
         Command::Compare(args) => return args.run().map(code_of_comparison),
         Command::Pool(args) => return args.run().map(|()| exit::OK),
+        Command::Frames(args) => return args.run().map(|()| exit::OK),
         Command::Completions { shell } => return completions(shell).map(|()| exit::OK),
         Command::Lab(args) if args.print => return lab::show(&args).map(|()| exit::OK),
         Command::Run(args) => {

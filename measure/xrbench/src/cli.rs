@@ -14,6 +14,7 @@ use ocr::cli::{OcrArgs, WorkerArgs};
 use provision::cli::ProvisionArgs;
 use report::cli::ReportArgs;
 use report::compare::cli::CompareArgs;
+use report::frames::cli::FramesArgs;
 use report::pool::cli::PoolArgs;
 
 const EXAMPLES: &str = "\
@@ -26,6 +27,7 @@ Examples:
   xrbench report results/one-machine-...      show a result again
   xrbench compare results/before results/now  is the second one worse?
   xrbench pool results/hour-*                 several runs together, and where the next one will be
+  xrbench frames results/mine > frames.csv    every frame of every scenario, for statistics programs
   source <(xrbench completions bash)          completions, for this shell
 
 Services that run already, as pods do, are measured by the program xr-collector: xr-collector --help.
@@ -83,6 +85,7 @@ pub enum Command {
     Report(ReportArgs),
     Compare(CompareArgs),
     Pool(PoolArgs),
+    Frames(FramesArgs),
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions {

@@ -1,10 +1,10 @@
-//! Why two results cannot be compared.
+//! Why results cannot be compared, pooled or exported.
 
 use std::path::PathBuf;
 
-use result::RUN_VERSION;
+use result::{OLDEST_READ, RUN_VERSION};
 
-/// Reasons why two results cannot be compared; xrbench exits 3.
+/// Reasons why results cannot be compared, pooled or exported; xrbench exits 3.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadInput {
@@ -27,7 +27,7 @@ pub enum BadInput {
     },
     /// Another version of xrbench wrote the result.
     #[error(
-        "{} has schema_version {version}, and this xrbench reads {RUN_VERSION}: compare with the xrbench that wrote it, or measure again",
+        "{} has schema_version {version}, and this xrbench reads {OLDEST_READ} to {RUN_VERSION}: use the xrbench that wrote it, or measure again",
         path.display()
     )]
     Schema {
@@ -38,7 +38,7 @@ pub enum BadInput {
     },
     /// The run was stopped before its end.
     #[error(
-        "{} is a run that was not finished ({state}): finish it with `xrbench run FILE --out {} --resume`, or compare what both have with --partial",
+        "{} is a run that was not finished ({state}): finish it with `xrbench run FILE --out {} --resume`, or take what there is with --partial",
         path.display(), path.display()
     )]
     Unfinished {
@@ -68,5 +68,11 @@ pub enum BadInput {
         b: String,
         /// The scenarios of the later result.
         of_b: String,
+    },
+    /// One result was given more than once where each is to count once.
+    #[error("{} was given twice, and each of its frames would be there twice: give every result once", path.display())]
+    Twice {
+        /// The folder, as it was given.
+        path: PathBuf,
     },
 }

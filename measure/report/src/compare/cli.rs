@@ -1,14 +1,11 @@
 //! `xrbench compare A B`.
 
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    path::PathBuf,
-};
+use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
 
 use super::{Options, Tolerance, Verdict, compare, show, write_page};
-use crate::export::junit;
+use crate::{export::junit, stdout::printed};
 
 /// Compare two results: is the second one worse?
 #[derive(Clone, Debug, Args)]
@@ -63,7 +60,7 @@ impl CompareArgs {
         if let Some(path) = &self.junit {
             junit::write(path, "compare", &comparison.cases())?;
         }
-        let mut out = io::stdout().lock();
+        let mut out = printed();
         if self.json {
             serde_json::to_writer_pretty(&mut out, &comparison)?;
             writeln!(out)?;

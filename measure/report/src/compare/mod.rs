@@ -11,6 +11,7 @@ mod comparison;
 mod evidence;
 mod notes;
 mod options;
+mod provenance;
 mod read;
 mod show;
 mod tolerance;
@@ -24,7 +25,8 @@ use crate::summary::LoadedResult;
 use evidence::Evidence;
 use notes::notes;
 pub(crate) use notes::{builds, settings};
-pub(crate) use read::read;
+pub(crate) use provenance::{machine_settings, versions};
+pub(crate) use read::{open, read, unfinished};
 use result::Pipeline;
 
 pub use bad_input::BadInput;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::comparison::Change;
+use super::provenance::{machine_settings, versions};
 use crate::summary::{LoadedResult, differences};
 use result::{Pipeline, RepetitionMeta, RunState, unlike};
 use stats::{Estimate, pairs};
@@ -18,6 +19,8 @@ pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) ->
     }
     notes.extend(settings(&a.info.scenario, &b.info.scenario));
     notes.extend(builds(&a.info.digests, &b.info.digests));
+    notes.extend(versions(&a.info, &b.info));
+    notes.extend(machine_settings(&a.info, &b.info));
     for floor in a
         .scenarios
         .iter()
@@ -37,6 +40,7 @@ pub(super) fn notes(a: &LoadedResult, b: &LoadedResult, scenarios: &[Change]) ->
         }
     }
     for (side, of) in [("A", a), ("B", b)] {
+        notes.extend(of.older().map(|text| format!("{side}: {text}")));
         let said = match of.info.state {
             RunState::Finished => continue,
             RunState::Running => "was not finished",

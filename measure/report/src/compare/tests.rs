@@ -14,7 +14,9 @@ use crate::{
     export::junit::Outcome,
     summary::tests::{add_floor, frames, move_decoded, result, several},
 };
-use ::result::{ClockCheck, ContentMeta, RepetitionMeta, RunFolder, RunState, write_json};
+use ::result::{
+    ClockCheck, ContentMeta, MachineState, RepetitionMeta, RunFolder, RunState, write_json,
+};
 
 const fn within(tolerance: Tolerance) -> Options {
     Options {
@@ -191,6 +193,29 @@ fn rounds_that_show_other_pictures_are_noted() {
     shows(&b, 0, 900);
     let note = said().expect("another film");
     assert!(note.contains("another film"), "{note}");
+}
+
+/// What neither a digest nor the processor's name tells.
+#[test]
+fn other_codecs_and_settings_of_machines_are_noted() {
+    let (_dir, a, b) = two(0);
+    for (result, plugin, governor) in [(&a, "1.22.0", "performance"), (&b, "1.24.0", "powersave")] {
+        let folder = RunFolder::new(result);
+        let mut info = folder.info().expect("run.json");
+        info.versions.insert("x264enc".into(), plugin.into());
+        let mut state = MachineState::default();
+        let settings = &mut state.settings;
+        settings.insert("frequency governors".into(), governor.into());
+        info.states.push(state);
+        write_json(&folder.run_json(), &info).expect("written");
+    }
+    let of = compare(&a, &b, STRICT).expect("two results");
+    for said in [
+        "other versions: x264enc \"1.22.0\" and \"1.24.0\"",
+        "the machines were not set alike: frequency governors \"performance\" and \"powersave\"",
+    ] {
+        assert!(of.notes.iter().any(|note| note == said), "{:?}", of.notes);
+    }
 }
 
 #[test]

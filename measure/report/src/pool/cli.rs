@@ -1,13 +1,11 @@
 //! `xrbench pool A B C`.
 
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    path::PathBuf,
-};
+use std::{io::Write as _, path::PathBuf};
 
 use clap::Args;
 
 use super::{pool, show};
+use crate::stdout::printed;
 
 /// Pool several runs of the same scenarios: their mean, their spread, and where the next one will be
 #[derive(Clone, Debug, Args)]
@@ -36,7 +34,7 @@ impl PoolArgs {
     /// Pools and prints.
     pub fn run(self) -> anyhow::Result<()> {
         let pool = pool(&self.dirs, self.partial)?;
-        let mut out = io::stdout().lock();
+        let mut out = printed();
         if self.json {
             serde_json::to_writer_pretty(&mut out, &pool)?;
             writeln!(out)?;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::compare::{BadInput, Side, builds, read, settings};
+use crate::compare::{BadInput, Side, builds, machine_settings, read, settings, versions};
 use crate::summary::LoadedResult;
 pub use figures::{PairPool, Pooled, ScenarioPool};
 
@@ -89,6 +89,10 @@ fn notes(paths: &[PathBuf], runs: &[LoadedResult]) -> Vec<String> {
             path.display()
         )
     }));
+    let older = runs.iter().zip(paths);
+    notes.extend(
+        older.filter_map(|(run, path)| Some(format!("{}: {}", path.display(), run.older()?))),
+    );
     if let Some((first, rest)) = runs.split_first() {
         for (path, other) in paths[1..].iter().zip(rest) {
             notes.extend(unlike(&paths[0], first, path, other));
@@ -103,6 +107,8 @@ fn unlike(a: &Path, of_a: &LoadedResult, b: &Path, of_b: &LoadedResult) -> Vec<S
     if of_a.info.digests != of_b.info.digests {
         said.extend(builds(&of_a.info.digests, &of_b.info.digests));
     }
+    said.extend(versions(&of_a.info, &of_b.info));
+    said.extend(machine_settings(&of_a.info, &of_b.info));
     let machine = |of: &LoadedResult| {
         let machine = &of.info.machine;
         (machine.cpu.clone(), machine.cores, machine.kernel.clone())

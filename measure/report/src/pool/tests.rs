@@ -99,13 +99,21 @@ fn unlike_machines_are_noted() {
     let folder = result::RunFolder::new(&paths[2]);
     let mut info = folder.info().expect("run.json");
     info.machine.kernel = "another".into();
+    info.versions
+        .insert("x264enc".into(), "plugin 1.24.0".into());
     result::write_json(&folder.run_json(), &info).expect("written");
+    let folder = result::RunFolder::new(&paths[0]);
+    let mut first = folder.info().expect("run.json");
+    first
+        .versions
+        .insert("x264enc".into(), "plugin 1.22.0".into());
+    result::write_json(&folder.run_json(), &first).expect("written");
     let of = pool(&paths, false).expect("three results");
-    assert!(
-        of.notes
-            .iter()
-            .any(|note| note.contains("different machines")),
-        "{:?}",
-        of.notes
-    );
+    for words in ["different machines", "other versions: x264enc"] {
+        assert!(
+            of.notes.iter().any(|note| note.contains(words)),
+            "{:?}",
+            of.notes
+        );
+    }
 }

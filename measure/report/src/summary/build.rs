@@ -70,7 +70,7 @@ pub fn build(loaded: &LoadedResult) -> Summary {
         started_us: loaded.info.started_us,
         ended_us: loaded.info.ended_us,
         machine: loaded.info.machine.clone(),
-        calibration: calibration.map(Into::into),
+        calibration: calibration.map(|one| super::Instrument::of(one, &loaded.info.digests)),
         versions: loaded.info.versions.clone(),
         comparisons: comparisons(&scenarios),
         clock_uncertainty_us,

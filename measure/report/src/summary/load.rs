@@ -29,6 +29,14 @@ pub struct LoadedResult {
 }
 
 impl LoadedResult {
+    /// How its figures are to be read where its files are of an earlier version; none where nothing is to be said of that.
+    pub(crate) fn older(&self) -> Option<&str> {
+        let runs = self.scenarios.iter().flat_map(|one| &one.runs);
+        let mut notes = runs.flat_map(|run| &run.notes);
+        let note = notes.find(|note| note.kind == NoteKind::Version);
+        note.map(|note| note.text.as_str())
+    }
+
     /// The scenario of that name.
     pub(crate) fn scenario(&self, name: &str) -> Option<&LoadedScenario> {
         self.scenarios.iter().find(|one| one.info.name == name)
@@ -143,6 +151,11 @@ pub fn load(folder: &RunFolder) -> anyhow::Result<LoadedResult> {
                 .map(Path::to_owned)
                 .collect(),
         });
+    }
+    if let Some(text) = folder.older(&info)? {
+        for run in scenarios.iter_mut().filter_map(|one| one.runs.first_mut()) {
+            run.notes.push(Note::new(NoteKind::Version, text.clone()));
+        }
     }
     Ok(LoadedResult { info, scenarios })
 }
@@ -265,7 +278,11 @@ fn behind(meta: &RepetitionMeta) -> Option<String> {
 }
 
 /// The measured time; none where measuring never began.
-fn window(meta: &RepetitionMeta, folder: &RepetitionFolder, rows: &[OcrRow]) -> Option<Window> {
+pub(crate) fn window(
+    meta: &RepetitionMeta,
+    folder: &RepetitionFolder,
+    rows: &[OcrRow],
+) -> Option<Window> {
     let window = Window {
         from_us: meta.measured_from_us?.0,
         // What was not ended was measured until its last frame.
@@ -383,7 +400,7 @@ fn content(meta: &RepetitionMeta) -> Content {
 }
 
 /// Samples in the histograms beside `frames.csv`; 0 where there is no such log, or one that cannot be read.
-fn logged(folder: &RepetitionFolder) -> u64 {
+pub(crate) fn logged(folder: &RepetitionFolder) -> u64 {
     let log = std::fs::read(folder.latency_hlog()).unwrap_or_default();
     let merged = Intervals::new(&log).merged(None);
     merged.map_or(0, |histogram| histogram.count())

@@ -21,6 +21,10 @@ mod resources;
 mod schema_tests;
 mod tick;
 mod uncertainty;
+#[cfg(test)]
+mod verdict_tests;
+#[cfg(test)]
+mod version_tests;
 
 use std::collections::BTreeMap;
 
@@ -41,8 +45,10 @@ pub use fault::FaultAt;
 pub use finding::{Finding, FindingKind, MAX_LOST_SHARE};
 pub use latency::{FloorUs, GapUs, LatencyFigures, LatencyUs, MIN_P99_PICTURES, UndisturbedFloor};
 pub use load::{LoadedResult, LoadedRun, LoadedScenario, load};
+pub(crate) use load::{logged, window};
 pub use note::{Note, NoteKind};
 pub use paper::{Paper, PaperScenario};
+pub(crate) use read::disturbances;
 pub use resources::{FabricProcess, HostUdp, Network, Node, Nodes, PerCluster, Resources, Spread};
 pub use tick::FromTickUs;
 pub use uncertainty::{Part, PartsUs, UncertaintyUs};
@@ -124,10 +130,14 @@ pub struct Instrument {
     pub holds: bool,
     /// The backend of the WAN that made the delays: `netem`, `userspace`.
     pub wan_backend: String,
+    /// Programs of the run that were calibrated in another build; empty too where the calibration, of an earlier version, does not tell.
+    #[serde(default)]
+    pub other_programs: Vec<String>,
 }
 
-impl From<&Calibration> for Instrument {
-    fn from(calibration: &Calibration) -> Self {
+impl Instrument {
+    /// What a calibration says of a run of programs with these digests.
+    fn of(calibration: &Calibration, digests: &BTreeMap<String, String>) -> Self {
         Self {
             at_us: calibration.at_us,
             slope: calibration.fit.slope,
@@ -138,6 +148,7 @@ impl From<&Calibration> for Instrument {
             hold_error_us: calibration.hold_error_us(),
             holds: calibration.is_sound(),
             wan_backend: calibration.wan_backend.clone(),
+            other_programs: calibration.other_programs(digests),
         }
     }
 }

@@ -62,6 +62,8 @@ pub enum NoteKind {
     ControlGroups,
     /// Something that was done on purpose had no effect.
     Fault,
+    /// The files are of an earlier version, which says less.
+    Version,
 }
 
 impl Note {

@@ -19,7 +19,7 @@ const ROWS_APART_US: u64 = 2_000_000;
 const ON_PURPOSE: &str = "on purpose";
 
 /// The disturbed seconds; none where nobody watched the machine. `watched` is the time that somebody did.
-pub(super) fn disturbances(
+pub(crate) fn disturbances(
     folder: &RepetitionFolder,
     watched: Option<Window>,
     notes: &mut Vec<String>,

@@ -33,7 +33,7 @@ pub(crate) fn result(root: &std::path::Path) -> RunFolder {
         ..ScenarioInfo::default()
     };
     let info = RunInfo {
-        schema_version: 1,
+        schema_version: ::result::RUN_VERSION,
         name: "small".into(),
         state: RunState::Finished,
         started_us: UnixMicros(START),
@@ -83,7 +83,7 @@ pub(crate) fn several(root: &std::path::Path, scenarios: &[(&str, &str, u64)]) -
         ..ScenarioInfo::default()
     });
     let info = RunInfo {
-        schema_version: 1,
+        schema_version: ::result::RUN_VERSION,
         name: "several".into(),
         state: RunState::Finished,
         started_us: UnixMicros(START),
@@ -141,7 +141,7 @@ fn begin(folder: &RunFolder, name: &str, pipeline: Pipeline, run: u32) -> Repeti
     let at = folder.repetition(name, run);
     at.create().expect("folders");
     let meta = RepetitionMeta {
-        schema_version: 1,
+        schema_version: ::result::RUN_VERSION,
         scenario: name.into(),
         run,
         pipeline,
@@ -280,6 +280,7 @@ fn what_is_written_fits_the_committed_schema() {
         slope_margin: 0.0035,
         holds: true,
         wan_backend: "userspace".into(),
+        other_programs: vec!["xr-client".into()],
     });
     let schema: Value = serde_json::from_str(include_str!("../../../../docs/summary.schema.json"))
         .expect("the schema is JSON");

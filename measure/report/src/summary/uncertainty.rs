@@ -154,6 +154,7 @@ mod tests {
     use super::*;
     use crate::summary::{build, load, tests::result};
     use result::{ClockMeta, Fit, write_json};
+    use std::collections::BTreeMap;
     use timeline::UnixMicros;
 
     fn calibration() -> Calibration {
@@ -161,6 +162,7 @@ mod tests {
             at_us: UnixMicros(0),
             wan_backend: "netem".into(),
             folder: String::new(),
+            programs: BTreeMap::new(),
             fit: Fit {
                 slope: 1.001,
                 slope_error: 0.002,

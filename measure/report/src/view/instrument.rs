@@ -12,8 +12,15 @@ pub(super) fn line(summary: &Summary) -> String {
     } else {
         ", which is beyond its bounds"
     };
+    let build = match &one.other_programs[..] {
+        [] => String::new(),
+        others => format!(
+            ", in another build of {}: xrbench calibrate",
+            others.join(", ")
+        ),
+    };
     format!(
-        "slope {:.4} \u{b1} {:.4}, residual at most {}{} ms{}{bounds} (calibrated on {})",
+        "slope {:.4} \u{b1} {:.4}, residual at most {}{} ms{}{bounds} (calibrated on {}{build})",
         one.slope,
         one.slope_error,
         ms(one.worst_residual_us),
@@ -39,6 +46,8 @@ fn holds(error_us: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use timeline::UnixMicros;
 
     use crate::{terminal, write};
@@ -70,11 +79,14 @@ mod tests {
             slope_margin: 0.0035,
             steps: Vec::new(),
         };
+        let program = |digest: &str| BTreeMap::from([("xr-client".to_owned(), digest.to_owned())]);
         let mut info = folder.info().expect("run.json");
+        info.digests = program("aa");
         info.calibration = Some(Calibration {
             at_us: UnixMicros(1_795_315_541_000_000),
             wan_backend: "userspace".into(),
             folder: "results/calibration".into(),
+            programs: program("aa"),
             fit,
             holds: Vec::new(),
         });
@@ -87,6 +99,18 @@ mod tests {
             "{terminal}"
         );
         assert!(page.contains(said), "{page}");
+
+        info.digests = program("bb");
+        write_json(&folder.run_json(), &info).expect("run.json");
+        let other = "02:45 UTC, in another build of xr-client: xrbench calibrate)";
+        for text in reports(&folder) {
+            assert!(text.contains(other), "{text}");
+        }
+        info.digests.clear();
+        write_json(&folder.run_json(), &info).expect("run.json");
+        for text in reports(&folder) {
+            assert!(text.contains(said), "nobody knows: {text}");
+        }
 
         let hold = |found_us| Hold {
             role: Role::Client,

@@ -11,12 +11,14 @@ pub mod fit;
 mod hold;
 pub mod wire;
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 
 use fit::Point;
 use hold::Held;
 use report::summary;
-use result::{Calibration, Machine, RunFolder, write_json};
+use result::{Calibration, Machine, RunFolder, RunInfo, write_json};
 
 /// The points of a lab at which a delay is captured: where it goes in, and where it comes out.
 pub const CAPTURED: [&str; 2] = ["wan-b", "wan-a"];
@@ -72,11 +74,20 @@ pub fn conclude(folder: &RunFolder) -> anyhow::Result<(Calibration, Machine)> {
         at_us: info.started_us,
         wan_backend: backend,
         folder: folder.root().display().to_string(),
+        programs: programs(&info),
         holds: hold::found(&points, &held),
         fit,
     };
     write_json(&folder.root().join("calibration.json"), &calibration)?;
     Ok((calibration, info.machine))
+}
+
+/// The digests of the programs, without those of films: programs have a version too.
+fn programs(info: &RunInfo) -> BTreeMap<String, String> {
+    let digests = info.digests.iter();
+    let of = digests.filter(|(name, _)| info.versions.contains_key(*name));
+    of.map(|(name, digest)| (name.clone(), digest.clone()))
+        .collect()
 }
 
 /// Fails where a planned repetition was not completed.
@@ -95,7 +106,19 @@ fn all_complete(folder: &RunFolder) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use result::{RUN_VERSION, RepetitionMeta, RunInfo, ScenarioInfo};
+    use result::{RUN_VERSION, RepetitionMeta, ScenarioInfo};
+
+    #[test]
+    fn a_calibration_is_of_programs_and_of_no_film() {
+        let both = ["xr-client", "/films/bunny.mp4"].map(|name| (name.to_owned(), "aa".to_owned()));
+        let info = RunInfo {
+            digests: both.into(),
+            versions: [("xr-client".to_owned(), "0.1.0".to_owned())].into(),
+            ..RunInfo::default()
+        };
+        let of = programs(&info);
+        assert_eq!(of.keys().collect::<Vec<_>>(), ["xr-client"]);
+    }
 
     #[test]
     fn a_part_of_a_calibration_is_none() {

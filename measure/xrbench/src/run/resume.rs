@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use service::ConfigError;
 
 use super::provenance::{self, Here};
-use result::{PlannedRepetition, RunFolder, RunInfo, RunState, settle, unlike};
+use result::{PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, settle, unlike};
 
 /// What stands of an earlier run.
 #[derive(Debug)]
@@ -33,6 +33,17 @@ pub(super) fn earlier(
         )
     };
     let info = folder.info()?;
+    if info.schema_version != RUN_VERSION {
+        let why = format!(
+            "it was begun by an xrbench that writes version {} of its files, and this one writes {RUN_VERSION}",
+            info.schema_version
+        );
+        return Err(wrong(
+            why,
+            "Go on with the xrbench that began it, or measure into another folder.",
+        )
+        .into());
+    }
     if info.scenario != *wanted {
         let what = unlike(&info.scenario, wanted).into_iter().next();
         let what = what.map_or_else(String::new, |at| {
@@ -95,7 +106,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use result::{Machine, MachineState, RUN_VERSION, RepetitionMeta, write_json};
+    use result::{Machine, MachineState, RepetitionMeta, write_json};
 
     fn stopped(complete: &[bool]) -> (tempfile::TempDir, RunFolder) {
         let dir = tempfile::tempdir().expect("a temporary folder");
@@ -186,6 +197,16 @@ mod tests {
             again.create().expect("made");
             write_json(&again.meta_json(), &RepetitionMeta::default()).expect("written");
         }
+    }
+
+    #[test]
+    fn a_result_of_another_version_is_shown_and_not_gone_on_with() {
+        let (_dir, folder) = stopped(&[]);
+        let mut info = folder.info().expect("run.json");
+        info.schema_version = RUN_VERSION - 1;
+        write_json(&folder.run_json(), &info).expect("written");
+        let error = resumed(&folder, 1).expect_err("another version");
+        assert!(error.to_string().contains("writes version 1"), "{error}");
     }
 
     #[test]

@@ -261,6 +261,30 @@ fn compare_tells_bad_input_from_bad_usage() {
     assert!(err(&usage).contains("0.5ms"), "{}", err(&usage));
 }
 
+/// A table of frames is of results, and of whole ones.
+#[test]
+fn frames_tells_bad_input_from_bad_usage() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let missing = xrbench(dir.path(), &["frames", "mine"]);
+    assert_eq!(missing.status.code(), Some(3), "{}", err(&missing));
+    assert!(missing.stdout.is_empty());
+    std::fs::create_dir(dir.path().join("mine")).expect("made");
+    let info = result::RunInfo {
+        schema_version: result::RUN_VERSION,
+        state: result::RunState::Finished,
+        ..result::RunInfo::default()
+    };
+    let run_json = dir.path().join("mine/run.json");
+    result::write_json(&run_json, &info).expect("written");
+    let header = xrbench(dir.path(), &["frames", "mine"]);
+    assert_eq!(header.status.code(), Some(0), "{}", err(&header));
+    let header = String::from_utf8_lossy(&header.stdout).into_owned();
+    assert!(header.starts_with("result,scenario,kind,"), "{header}");
+    let usage = xrbench(dir.path(), &["frames", "mine", "--kind", "theirs"]);
+    assert_eq!(usage.status.code(), Some(64), "{}", err(&usage));
+    assert!(err(&usage).contains("reference-tuned"), "{}", err(&usage));
+}
+
 #[test]
 fn completions_are_printed_for_each_shell() {
     let dir = tempfile::tempdir().expect("a temporary folder");

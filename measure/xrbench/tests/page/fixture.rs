@@ -1,6 +1,7 @@
 //! A result with the paper's five scenarios, made up by this code: nothing in it was measured, and its title says so. It has
 //! the shape of what `xrbench run` leaves, with everything that a page must be able to show.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
@@ -163,6 +164,7 @@ pub(crate) fn make(root: &Path, size: Size) -> RunFolder {
             at_us: UnixMicros(START - 3_600 * SECOND),
             wan_backend: "userspace".into(),
             folder: "results/calibration".into(),
+            programs: BTreeMap::new(),
             fit: Fit {
                 slope: 1.0007,
                 slope_error: 0.002,
