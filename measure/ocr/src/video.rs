@@ -159,13 +159,38 @@ struct Stream {
     width: u32,
     height: u32,
     nb_read_packets: Option<String>,
+    #[serde(default)]
+    side_data_list: Vec<SideData>,
+}
+
+/// What a container says of a stream beside it.
+#[derive(Deserialize)]
+struct SideData {
+    /// Degrees by which a player turns the picture.
+    rotation: Option<f64>,
 }
 
 impl Stream {
-    /// Whether the picture, lying or standing, has so many pixels across and down.
-    const fn has_room(&self, (width, height): (usize, usize)) -> bool {
-        let (across, down) = (self.width as usize, self.height as usize);
-        across >= width && down >= height || down >= width && across >= height
+    /// Whether a player shows the picture standing on what is stored as its side, as ffmpeg does.
+    fn is_on_its_side(&self) -> bool {
+        let mut turns = self.side_data_list.iter().filter_map(|data| data.rotation);
+        turns.any(|degrees| (degrees.abs() - 90.0).rem_euclid(180.0) < 1.0)
+    }
+
+    /// The size of the picture as it is shown.
+    fn shown(&self) -> (usize, usize) {
+        let (width, height) = (self.width as usize, self.height as usize);
+        if self.is_on_its_side() {
+            (height, width)
+        } else {
+            (width, height)
+        }
+    }
+
+    /// Whether the shown picture has so many pixels across and down.
+    fn has_room(&self, (width, height): (usize, usize)) -> bool {
+        let (across, down) = self.shown();
+        across >= width && down >= height
     }
 
     fn described(&self) -> String {
@@ -188,7 +213,7 @@ fn expected(path: &Path, least: (usize, usize)) -> anyhow::Result<u64> {
         .args(["-v", "error", "-select_streams", "V", "-count_packets"])
         .args([
             "-show_entries",
-            "stream=codec_name,width,height,nb_read_packets",
+            "stream=codec_name,width,height,nb_read_packets:stream_side_data=rotation",
         ])
         .args(["-of", "json"])
         .arg(ffmpeg_file(path))
@@ -207,10 +232,15 @@ fn expected(path: &Path, least: (usize, usize)) -> anyhow::Result<u64> {
             path.display()
         ),
         [film] if !film.has_room(least) => bail!(
-            "{} is {}x{}, and the stamps of a recording at its own size need {}x{}: record the whole picture, without scaling it",
+            "{} is {}x{}{}, and the stamps of a recording at its own size need {}x{}: record the whole picture, without scaling it",
             path.display(),
-            film.width,
-            film.height,
+            film.shown().0,
+            film.shown().1,
+            if film.is_on_its_side() {
+                ", turned as the file says"
+            } else {
+                ""
+            },
             least.0,
             least.1
         ),
@@ -301,7 +331,19 @@ mod tests {
             "-f lavfi -i testsrc2=size=320x240 -frames:v 2 -c:v libx264 small.mp4",
         );
         ffmpeg(dir.path(), "-f lavfi -i sine -t 1 sound.wav");
+        ffmpeg(
+            dir.path(),
+            "-f lavfi -i testsrc2=size=640x360 -frames:v 2 -c:v libx264 lying.mp4",
+        );
+        ffmpeg(
+            dir.path(),
+            "-i lying.mp4 -c copy -metadata:s:v rotate=90 turned.mp4",
+        );
         for (name, why) in [
+            (
+                "turned.mp4",
+                "is 360x640, turned as the file says, and the stamps",
+            ),
             ("small.mp4", "is 320x240, and the stamps"),
             ("sound.wav", "has no video"),
         ] {
