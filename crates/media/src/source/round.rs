@@ -18,10 +18,8 @@ struct Seen {
     pictures: u64,
     /// Pictures that the decoder gave as damaged.
     damaged: u64,
-    /// Pictures for which there is a hole between others.
+    /// Pictures for which there is room between others.
     holes: u64,
-    /// Pictures that are not followed at once by the next.
-    gaps: u64,
     /// When the last picture ends.
     end: Option<gst::ClockTime>,
     /// How long it lasts.
@@ -33,8 +31,11 @@ struct Seen {
 pub(super) struct Lacking {
     /// Pictures that were read.
     pub(super) read: u64,
-    /// Pictures that were not, as far as times tell.
+    /// Pictures that were not, between the last one and the film's end.
     pub(super) missing: u64,
+    /// Pictures for which there is room between others: no lack by itself, because a film of variable rate has such room too, and
+    /// the demuxer of gifs says of every picture that it lasts half as long as it does.
+    pub(super) holes: u64,
     /// Of those that were read, what the decoder calls damaged.
     pub(super) damaged: u64,
 }
@@ -50,6 +51,7 @@ impl Lacking {
         let Self {
             read,
             missing,
+            holes,
             damaged,
         } = self;
         if self.is_nothing() {
@@ -59,7 +61,12 @@ impl Lacking {
             );
         }
         let all = read + missing;
-        format!("{missing} of {all} pictures cannot be read, and {damaged} are damaged")
+        let between = if holes > 0 {
+            format!(", and between those that can is room for {holes} more")
+        } else {
+            String::new()
+        };
+        format!("{missing} of {all} pictures cannot be read, and {damaged} are damaged{between}")
     }
 }
 
@@ -104,9 +111,7 @@ impl Seen {
         if let Some(end) = self.end
             && let Some(hole) = at.checked_sub(end)
         {
-            let lacking = rounded(hole, lasts);
-            self.holes += lacking;
-            self.gaps += u64::from(lacking > 0);
+            self.holes += rounded(hole, lasts);
         }
         self.end = self.end.max(Some(at + lasts));
         self.lasts = Some(lasts);
@@ -120,15 +125,10 @@ impl Seen {
         let after = rest
             .zip(self.lasts)
             .map_or(0, |(rest, lasts)| rounded(rest, lasts));
-        // Where most pictures are followed by nothing, it is their lengths that are wrong: a demuxer of gifs halves them.
-        let holes = if self.gaps > self.pictures / 2 {
-            0
-        } else {
-            self.holes
-        };
         Lacking {
             read: self.pictures,
-            missing: holes + after,
+            missing: after,
+            holes: self.holes,
             damaged: self.damaged,
         }
     }
@@ -169,14 +169,25 @@ mod tests {
     }
 
     #[test]
-    fn pictures_whose_lengths_are_wrong_leave_no_holes() {
+    fn room_between_pictures_is_no_lack_by_itself() {
         let mut halved = Seen::default();
         for number in 0..100 {
             halved.note(Some(ms(number * 40)), Some(ms(20)), false);
         }
         assert!(halved.lacking(None).is_nothing());
-        let holed = round([0, 40, 80, 880, 920, 960]);
-        assert_eq!(holed.lacking(None).missing, 19);
+        let variable = round(
+            (0..100)
+                .filter(|number| number % 10 < 6)
+                .map(|number| number * 40),
+        );
+        assert!(variable.lacking(Some(ms(4000))).is_nothing());
+        let cut = round([0, 40, 80, 880]).lacking(Some(ms(2000)));
+        assert_eq!((cut.missing, cut.holes), (27, 19));
+        assert!(
+            cut.in_words().ends_with("room for 19 more"),
+            "{}",
+            cut.in_words()
+        );
     }
 
     #[test]
@@ -196,6 +207,6 @@ mod tests {
         let mut hole = round([0, 40, 200, 240]);
         hole.note(Some(ms(280)), Some(ms(40)), true);
         let lacking = hole.lacking(Some(ms(320)));
-        assert_eq!((lacking.missing, lacking.damaged), (3, 1));
+        assert_eq!((lacking.holes, lacking.damaged), (3, 1));
     }
 }
