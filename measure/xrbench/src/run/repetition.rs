@@ -119,12 +119,7 @@ impl<'a> Repetition<'a> {
         let scenario = subject.settings();
         folder.create()?;
         let events = Events::create(&folder.events_csv())?;
-        let rule = if context.means.clusters.is_some() {
-            // What is measured runs elsewhere, whatever this machine does meanwhile.
-            Disturbed::NEVER
-        } else {
-            context.disturbed
-        };
+        let rule = context.means.disturbed(context.disturbed);
         let sampler = Sampler::start(&folder, rule, events.clone(), Arc::clone(&context.live))?;
         let (pipeline, transport, server) = match subject {
             Subject::Pipeline(scenario) => (
