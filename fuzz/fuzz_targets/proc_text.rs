@@ -6,7 +6,10 @@ use std::path::{Component, PathBuf};
 
 use cluster::cadvisor::Page;
 use libfuzzer_sys::fuzz_target;
+use result::machine::{cpu_model, first_load, memory_bytes, os_name};
+use service::fuzzing::status_field;
 use testbed::fuzzing::{groups, hierarchies, process, traffic, udp_counter};
+use xrbench::run::host::{CpuTicks, Second};
 
 /// Fields of proc(5)'s `stat` before the first that is read, behind a name that an attacker may choose.
 const BEFORE: &str = "42 (a) b (c)) S 1 42 42 0 -1 4194560 900 0 0 0";
@@ -56,6 +59,36 @@ fuzz_target!(|input: ([u64; 3], &str, &str)| {
     let _ = udp_counter(one, other);
     let snmp = format!("Ip: {system}\nUdp: A InErrors\nUdp: {system} {user}\n");
     assert_eq!(udp_counter(&snmp, "InErrors"), Some(user));
+
+    let before = CpuTicks::parse(one);
+    let after = CpuTicks::parse(other);
+    assert!(before.programs <= before.total && before.steal <= before.total);
+    let second = Second::between(before, after, user);
+    for percent in [
+        second.steal_percent,
+        second.programs_percent,
+        second.foreign_percent,
+    ] {
+        assert!((0.0..=100.0).contains(&percent), "{second:?}");
+    }
+    let ticks = CpuTicks::parse(&format!(
+        "cpu  {user} 0 0 {threads} 0 0 0 {system} 9 9\n{one}"
+    ));
+    assert_eq!((ticks.programs, ticks.steal), (user, system));
+
+    let _ = status_field(one, other);
+    let status = format!(
+        "Name:\t{}\nVmRSS:\t {threads} kB\n",
+        one.replace(['\n', '\r'], "")
+    );
+    assert_eq!(status_field(&status, "VmRSS"), Some(threads as f64));
+
+    assert!(first_load(one).is_none_or(f64::is_finite));
+    let meminfo = format!("MemFree: 1 kB\nMemTotal:  {threads} kB\n{one}");
+    assert_eq!(memory_bytes(&meminfo), threads.saturating_mul(1024));
+    for name in [os_name(one), cpu_model(one)] {
+        assert!(one.contains(name) && !name.contains('\n'));
+    }
 
     let _ = Page::parse(one);
     // Whatever other labels hold, escaped as the format has it.

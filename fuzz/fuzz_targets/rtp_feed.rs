@@ -2,37 +2,14 @@
 //! in order, and what is held meanwhile is little more than the frame that is not complete yet.
 #![no_main]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "../held.rs"]
+mod held;
 
 use libfuzzer_sys::fuzz_target;
 use media::framing::Deframer;
 use media::rtp::Packet;
 use streamer::feed::assembler::{Assembler, MAX_FRAME_BYTES, MAX_FRAME_PACKETS, MAX_PACKET_BYTES};
 use streamer::feed::sequence::{PAYLOAD_TYPE, Renumber};
-
-/// Counts what is allocated and not given back.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Pieces of a body, as large as a socket's reads.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -41,7 +18,7 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
     let (repeat, payload_type, bytes) = input;
     // Short inputs show what piles up only when they come again and again.
     let body = bytes.repeat(usize::from(repeat) + 1);
-    let before = HELD.load(Ordering::Relaxed);
+    let before = held::bytes();
     let (mut deframer, mut assembler) = (
         Deframer::new(MAX_PACKET_BYTES),
         Assembler::new(payload_type),
@@ -86,7 +63,7 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
                 next = next.wrapping_add(1);
             }
         }
-        let held = HELD.load(Ordering::Relaxed).saturating_sub(before);
+        let held = held::bytes().saturating_sub(before);
         let bound = 4 * open + 8 * (PIECE_BYTES + MAX_PACKET_BYTES);
         assert!(
             held <= bound,

@@ -12,6 +12,8 @@ pub mod drain;
 mod error;
 pub mod exit;
 pub mod exposition;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod latency;
 pub mod logs;

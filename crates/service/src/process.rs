@@ -80,7 +80,7 @@ fn put(
 }
 
 /// The number after `key:` in the text of `/proc/self/status`.
-fn field(status: &str, key: &str) -> Option<f64> {
+pub(crate) fn field(status: &str, key: &str) -> Option<f64> {
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;

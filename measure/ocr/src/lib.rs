@@ -22,4 +22,6 @@ pub mod worker;
 
 pub use folder::{Options, read_repetition};
 pub use rule::{Kind, Status};
+#[doc(hidden)]
+pub use video::pictures;
 pub use video::{BAND_HEIGHT, BAND_WIDTH, ffmpeg_file};

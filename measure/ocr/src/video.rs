@@ -204,10 +204,7 @@ impl Stream {
     }
 }
 
-/// How many frames the file's film has; 0 where ffprobe does not say. Covers, which files mark as such, are no videos.
-///
-/// # Errors
-/// Also where the film has no room for the lines, `least` pixels wide and high: ffmpeg would name its own filters.
+/// How many frames the film of a file has, as ffprobe counts them; 0 where it does not say.
 fn expected(path: &Path, least: (usize, usize)) -> anyhow::Result<u64> {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-select_streams", "V", "-count_packets"])
@@ -219,14 +216,22 @@ fn expected(path: &Path, least: (usize, usize)) -> anyhow::Result<u64> {
         .arg(ffmpeg_file(path))
         .output();
     // What ffprobe cannot read ffmpeg cannot either, and that says why.
-    let probed = output.ok().and_then(|output| {
-        let probed: Probed = serde_json::from_slice(&output.stdout).ok()?;
-        output.status.success().then_some(probed.streams)
-    });
-    let Some(videos) = probed else {
+    let Some(output) = output.ok().filter(|output| output.status.success()) else {
         return Ok(0);
     };
-    match videos.as_slice() {
+    pictures(&output.stdout, path, least)
+}
+
+/// How many frames the film of `path` has by what ffprobe printed of it; 0 where that does not say. Covers, which files mark
+/// as such, are no videos.
+///
+/// # Errors
+/// Also where the film has no room for the lines, `least` pixels wide and high: ffmpeg would name its own filters.
+pub fn pictures(printed: &[u8], path: &Path, least: (usize, usize)) -> anyhow::Result<u64> {
+    let Ok(Probed { streams }) = serde_json::from_slice(printed) else {
+        return Ok(0);
+    };
+    match streams.as_slice() {
         [] => bail!(
             "{} has no video: give a recording that shows both stamps",
             path.display()

@@ -37,19 +37,15 @@ impl Machine {
             .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
         Self {
             host: read("/proc/sys/kernel/hostname"),
-            os: value(&read("/etc/os-release"), "PRETTY_NAME=")
-                .trim_matches('"')
-                .to_owned(),
+            os: os_name(&read("/etc/os-release")).to_owned(),
             kernel: format!(
                 "{} {}",
                 read("/proc/sys/kernel/osrelease"),
                 read("/proc/sys/kernel/version")
             ),
-            cpu: value(&read("/proc/cpuinfo"), "model name")
-                .trim_start_matches([' ', '\t', ':'])
-                .to_owned(),
+            cpu: cpu_model(&read("/proc/cpuinfo")).to_owned(),
             cores,
-            memory_bytes: kibibytes(&read("/proc/meminfo"), "MemTotal:") * 1024,
+            memory_bytes: memory_bytes(&read("/proc/meminfo")),
             clock_ticks_hz: 0,
             clock_source: read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
             governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -66,8 +62,25 @@ pub fn load1() -> f64 {
         .unwrap_or(0.0)
 }
 
-fn first_load(loadavg: &str) -> Option<f64> {
-    loadavg.split_whitespace().next()?.parse().ok()
+/// The load average over one minute in the text of `/proc/loadavg`; none where it is no number.
+pub fn first_load(loadavg: &str) -> Option<f64> {
+    let load: f64 = loadavg.split_whitespace().next()?.parse().ok()?;
+    load.is_finite().then_some(load)
+}
+
+/// The operating system in the text of `/etc/os-release`; empty where it has no name.
+pub fn os_name(os_release: &str) -> &str {
+    value(os_release, "PRETTY_NAME=").trim_matches('"')
+}
+
+/// The first processor's model in the text of `/proc/cpuinfo`; empty where it has none.
+pub fn cpu_model(cpuinfo: &str) -> &str {
+    value(cpuinfo, "model name").trim_start_matches([' ', '\t', ':'])
+}
+
+/// The machine's memory in bytes in the text of `/proc/meminfo`; 0 where it does not say.
+pub fn memory_bytes(meminfo: &str) -> u64 {
+    kibibytes(meminfo, "MemTotal:").saturating_mul(1024)
 }
 
 /// The file without white space around it; empty where there is none.
@@ -103,9 +116,13 @@ mod tests {
         assert_eq!(kibibytes(meminfo, "MemFree:"), 1_024_000);
         assert_eq!(kibibytes(meminfo, "SwapTotal:"), 0);
         assert_eq!(kibibytes("MemTotal: much kB\n", "MemTotal:"), 0);
+        assert_eq!(memory_bytes(meminfo), 16_384_000 * 1024);
+        let too_much = format!("MemTotal: {} kB\n", u64::MAX);
+        assert_eq!(memory_bytes(&too_much), u64::MAX);
         let release = "NAME=\"Debian\"\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n";
-        assert_eq!(value(release, "PRETTY_NAME="), "\"Debian GNU/Linux 12\"");
+        assert_eq!(os_name(release), "Debian GNU/Linux 12");
         assert_eq!(value(release, "ID="), "");
+        assert_eq!(cpu_model("processor\t: 0\nmodel name\t: A: B\n"), "A: B");
     }
 
     #[test]
@@ -113,5 +130,6 @@ mod tests {
         assert_eq!(first_load("0.52 0.58 0.59 3/467 12345\n"), Some(0.52));
         assert_eq!(first_load(""), None);
         assert_eq!(first_load("much"), None);
+        assert_eq!(first_load("inf 0.58"), None);
     }
 }

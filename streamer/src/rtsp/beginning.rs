@@ -25,7 +25,7 @@ const BEGINNINGS: [&[u8]; 12] = [
 ];
 
 /// Whether `bytes` can be the beginning of an RTSP message; none if there are too few to say.
-pub(super) fn begins_rtsp(bytes: &[u8]) -> Option<bool> {
+pub fn begins_rtsp(bytes: &[u8]) -> Option<bool> {
     if BEGINNINGS
         .iter()
         .any(|beginning| bytes.starts_with(beginning))

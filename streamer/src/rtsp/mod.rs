@@ -11,7 +11,7 @@
 
 pub mod accept;
 mod backlog;
-mod beginning;
+pub mod beginning;
 mod connection;
 pub mod credentials;
 pub mod current;

@@ -38,7 +38,8 @@ pub fn pace(progress: &str) -> Option<f64> {
         .iter()
         .find(|block| block.out_us >= last.out_us / 4.0)?;
     let (out, wall) = (last.out_us - first.out_us, last.wall_us - first.wall_us);
-    (out >= 2e6 && wall > 0.0).then_some(out / wall)
+    let pace = out / wall;
+    (out >= 2e6 && wall > 0.0 && pace.is_finite() && pace > 0.0).then_some(pace)
 }
 
 #[cfg(test)]
@@ -80,5 +81,7 @@ mod tests {
         assert_eq!(pace(""), None);
         assert_eq!(pace("out_time_us=N/A\nspeed=N/A\n"), None);
         assert_eq!(pace(&progress(0.0, 1.0, 2)), None);
+        let endless = "out_time_us=2e6\nspeed=1x\nout_time_us=8e6\nspeed=1e-320x\n";
+        assert_eq!(pace(endless), None, "it would be 0");
     }
 }

@@ -37,10 +37,7 @@ pub(super) fn command_lines(
     // A lab's addresses are the same whatever the machine has: nothing need be tried. Where it cannot be planned, its run says why.
     let own = super::programs::own()?;
     let capabilities = LabCapabilities::of(&Capabilities::default(), &own, &own, 0);
-    let means = Means {
-        capabilities: Some(capabilities),
-        clusters: None,
-    };
+    let means = Means::Here(Some(Box::new(capabilities)));
     let place = PlacePlan::new(scenario, &means, 0)?;
     let unknown = Addresses::unknown();
     let known = place.known_addresses(&unknown.collector);

@@ -18,7 +18,7 @@ pub(super) enum Action {
     Fail(Role),
     /// The node under this role is drained.
     DrainBegins(Role),
-    /// That node takes pods again.
+    /// The drained node takes pods again.
     DrainEnds(Role),
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
     let host = HostPlace::new(repetition.testbed().clone());
     let mut spec = repetition.spec("floor", program, args);
     // Where its scenarios are limited it has what cluster A has, in which their encoder and decoder are.
-    let guard = repetition.context.means.capabilities.as_ref();
+    let guard = repetition.context.means.lab();
     let limits = guard.filter(|_| scenario.limits);
     let tree = limits.map(|of| Tree::create(&cgroup::name(of.guard), Some(Limits::PAPER)));
     if let Some(tree) = &tree {

@@ -2,6 +2,7 @@
 //! from these, and from nothing that was measured of a frame, whether the second was disturbed.
 
 use std::fs;
+use std::ops::Range;
 
 use crate::scenario::Disturbed;
 use result::MAX_SLEW_PPM;
@@ -25,7 +26,8 @@ impl CpuTicks {
             .unwrap_or_default()
     }
 
-    fn parse(stat: &str) -> Self {
+    /// Reads the text of `/proc/stat`; zeros for what it does not have.
+    pub fn parse(stat: &str) -> Self {
         let line = stat
             .lines()
             .find_map(|line| line.strip_prefix("cpu "))
@@ -35,11 +37,12 @@ impl CpuTicks {
             .map_while(|tick| tick.parse().ok())
             .collect();
         let tick = |index: usize| ticks.get(index).copied().unwrap_or(0);
+        let sum = |of: Range<usize>| of.map(tick).fold(0, u64::saturating_add);
         // user nice system idle iowait irq softirq steal; guest time after it is in user and nice already.
         Self {
-            programs: tick(0) + tick(1) + tick(2),
+            programs: sum(0..3),
             steal: tick(7),
-            total: (0..8).map(tick).sum(),
+            total: sum(0..8),
         }
     }
 }
@@ -126,6 +129,8 @@ mod tests {
             "more ours than there was"
         );
         assert_eq!(CpuTicks::parse(""), CpuTicks::default());
+        let most = CpuTicks::parse(&format!("cpu  {0} {0} 1 1\n", u64::MAX));
+        assert_eq!((most.programs, most.total), (u64::MAX, u64::MAX));
     }
 
     #[test]

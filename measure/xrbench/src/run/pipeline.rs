@@ -14,16 +14,16 @@ use tokio::net::TcpStream;
 
 use super::addresses::{Addresses, FEED, IdentityFiles, ListenAddresses, announced};
 use super::faults::Action;
-use super::place::{FEED_PORT, Fault, Node, Place, PlacePlan, READY, Setup, Workload, ops_port};
+use super::place::{Fault, HttpPort, Node, Place, PlacePlan, READY, Setup, Workload};
 use super::repetition::{Repetition, Stopped};
-use super::{clocks, commands, http};
+use super::{clocks, commands};
 use collect::Collector;
 use collect::scrape::{Scraper, Target};
 
 /// How often a port is tried that is still closed.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long the streamer may take to answer.
+/// How long a client may take to tell its counters.
 const ANSWER: Duration = Duration::from_secs(1);
 
 /// The client's counter of frames that it did not decode because it was behind the stream.
@@ -83,9 +83,9 @@ impl Pipeline {
             limits: scenario.limits,
             pcap: context.pcap,
         };
+        let interruptible = plan.is_interruptible();
         let up = Place::up(plan, &setup);
-        let place = if context.means.clusters.is_some() {
-            // It may take minutes. What was applied by then goes with the run.
+        let place = if interruptible {
             repetition.until(up, &[]).await??
         } else {
             up.await?
@@ -205,13 +205,13 @@ impl Pipeline {
 
     /// The streamer's list of feeds; none while the streamer is not ready.
     pub(super) async fn feeds(&self) -> anyhow::Result<Option<String>> {
-        if let Some(Workload::Pods(streamer)) = self.running.get(&Role::Streamer) {
-            let list = streamer.get(FEED_PORT, "/feeds").await?;
-            return Ok(list.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
-        }
-        let http = self.place.address_of(Role::Streamer, &self.listen.http)?;
-        let list = http::client().get(format!("http://{http}/feeds"));
-        Ok(Some(list.timeout(ANSWER).send().await?.text().await?))
+        let role = Role::Streamer;
+        let Some(streamer) = self.running.get(&role) else {
+            return Ok(None);
+        };
+        let port = HttpPort::Feeds(&self.listen.http);
+        let list = self.place.get(role, streamer, port, "/feeds").await?;
+        Ok(list.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// From now on frames count for which the client is too slow.
@@ -231,24 +231,10 @@ impl Pipeline {
 
     /// Frames for which the client has been too slow since its start.
     async fn client_behind(&self) -> Option<u64> {
-        let client = self.running.get(&Role::Client)?;
-        let page = match client {
-            Workload::Pods(pods) => {
-                let page = pods.get(ops_port(Role::Client), "/metrics");
-                tokio::time::timeout(ANSWER, page).await.ok()?.ok()??
-            }
-            Workload::Process(_) => {
-                let said = tokio::time::timeout(LOOK, client.ready())
-                    .await
-                    .ok()?
-                    .ok()?;
-                let ops = announced(&said, "ops", Role::Client).ok()?;
-                let ops = self.place.address_of(Role::Client, &ops).ok()?;
-                let page = http::client().get(format!("http://{ops}/metrics"));
-                let page = page.timeout(ANSWER).send().await.ok()?;
-                page.error_for_status().ok()?.bytes().await.ok()?.to_vec()
-            }
-        };
+        let role = Role::Client;
+        let client = self.running.get(&role)?;
+        let page = self.place.get(role, client, HttpPort::Ops, "/metrics");
+        let page = tokio::time::timeout(ANSWER, page).await.ok()?.ok()??;
         counted(&String::from_utf8_lossy(&page), BEHIND)
     }
 

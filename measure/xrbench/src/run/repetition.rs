@@ -145,12 +145,7 @@ impl<'a> Repetition<'a> {
         folder.create()?;
         write_json(&folder.meta_json(), &meta)?;
         let events = Events::create(&folder.events_csv())?;
-        let rule = if context.means.clusters.is_some() {
-            // What is measured runs elsewhere, whatever this machine does meanwhile.
-            Disturbed::NEVER
-        } else {
-            context.disturbed
-        };
+        let rule = context.means.disturbed(context.disturbed);
         let sampler = Sampler::start(&folder, rule, events.clone(), Arc::clone(&context.live))?;
         let writer = events.clone();
         let testbed = Testbed::new(Placement::Host, clock::now, move |event| {

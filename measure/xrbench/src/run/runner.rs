@@ -23,7 +23,7 @@ use super::progress::Progress;
 use super::prometheus::{self, Scraping};
 use super::provenance::{self, Here};
 use super::repetition::{RunContext, Stopped};
-use super::{codecs, course, dry, machine, named, programs, registry, resume, strips};
+use super::{course, dry, machine, named, programs, registry, resume, strips};
 use crate::scenario::File;
 use result::{
     FolderLock, MachineState, PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, kept,
@@ -178,22 +178,17 @@ async fn run_somewhere(
             Some(isolation) => {
                 let (found, own) = (Capabilities::detect(), programs::own()?);
                 let lisp = programs::lisp(options.bin_dir.as_deref())?;
-                Some(LabCapabilities::of(&found, &own, &lisp, isolation.guard))
+                let of = LabCapabilities::of(&found, &own, &lisp, isolation.guard);
+                Some(Box::new(of))
             }
         };
-        let means = Means {
-            capabilities,
-            clusters: None,
-        };
+        let means = Means::Here(capabilities);
         return run_on(file, options, means, shown, &programs, shutdown, started).await;
     };
     let programs = programs::expected(None);
     let file = kube::adapted(file);
     let target = KubeTarget::reach(&file, args, started).await?;
-    let means = Means {
-        capabilities: None,
-        clusters: Some(Arc::clone(&target)),
-    };
+    let means = Means::Kube(Arc::clone(&target));
     let result = run_on(&file, options, means, shown, &programs, shutdown, started).await;
     // Whatever a repetition could not delete, because it was interrupted for one.
     let removed = target.remove().await;
@@ -216,16 +211,16 @@ async fn run_on(
     let understood =
         serde_json::to_value(file).context("cannot put the scenario file into JSON")?;
     let plan = Plan::new(file);
-    match &means.capabilities {
+    match means.lab() {
         Some(capabilities) => check_points(file, capabilities, &options.pcap)?,
         None => no_captures(&options.pcap)?,
     }
     // Held to the end: nobody else writes into it, and it held nothing but a result.
     let (folder, _lock) = take(&folder_of(file, options, started), options)?;
     let machine = machine::machine();
-    let ours = means.clusters.is_none().then_some(programs);
+    let ours = means.run_here().then_some(programs);
     let digests = provenance::digests(ours, contents.films()).await?;
-    let versions = versions(programs, means.clusters.as_deref()).await;
+    let versions = means.versions(programs).await;
     let state = MachineState::now(clock::now());
     let here = Here {
         digests: &digests,
@@ -250,7 +245,7 @@ async fn run_on(
             digests,
             versions,
             // How far this machine's latencies can be believed says nothing of others'.
-            calibration: kept::kept(&machine).filter(|_| means.clusters.is_none()),
+            calibration: kept::kept(&machine).filter(|_| means.run_here()),
             machine,
             command: result::command(),
             ..RunInfo::default()
@@ -258,7 +253,7 @@ async fn run_on(
         (info, Vec::new())
     };
     info.states.push(state);
-    if let Some(lack) = registry::lack().filter(|_| means.clusters.is_none()) {
+    if let Some(lack) = registry::lack().filter(|_| means.run_here()) {
         let (costs, remedy) = (registry::COST, registry::REMEDY);
         tracing::warn!(costs, remedy, "no registry of GStreamer's plugins: {lack}");
     }
@@ -284,20 +279,6 @@ async fn run_on(
     }
     result?;
     Ok(folder)
-}
-
-/// The versions of what takes part.
-async fn versions(
-    programs: &Programs,
-    clusters: Option<&KubeTarget>,
-) -> std::collections::BTreeMap<String, String> {
-    let Some(target) = clusters else {
-        let mut versions = machine::versions(programs).await;
-        versions.extend(codecs::versions().await);
-        return versions;
-    };
-    let own = ("xrbench".to_owned(), machine::own_version());
-    target.programs().into_iter().chain([own]).collect()
 }
 
 fn folder_of(file: &File, options: &RunOptions, started: UnixMicros) -> RunFolder {

@@ -7,30 +7,39 @@ mod host;
 pub mod kube;
 mod lab;
 pub mod lab_plan;
+mod means;
 mod ports;
 mod terms;
 mod workload;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use settings::{ClusterName, Role, Transport};
 use testbed::Spec;
 
-use super::addresses::{Addresses, IdentityFiles, ListenAddresses};
+use super::addresses::{Addresses, IdentityFiles, ListenAddresses, announced};
 use super::commands::ReferenceFiles;
+use super::http;
 use crate::scenario::{self, Scenario};
 pub(super) use host::HostPlace;
-use kube::{KubePlace, KubePlan, KubeTarget};
+use kube::{KubePlace, KubePlan};
 use lab::LabPlace;
 pub(super) use lab::resources;
-use lab_plan::{LabCapabilities, LabPlan};
-pub(super) use ports::{FEED_PORT, ops_port};
+use lab_plan::LabPlan;
+pub(super) use means::Means;
+pub(super) use ports::HttpPort;
 use result::RepetitionFolder;
 use service::ConfigError;
 pub(super) use terms::{Ended, Fault, Node, PlaceMeta, Setup};
 pub(super) use workload::{End, GRACE, READY, Watched, Workload};
+
+/// How long a program that runs may take to say where it listens.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a program may take to answer.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// A place before it is brought up.
 #[derive(Debug)]
@@ -38,15 +47,6 @@ pub(super) enum PlacePlan {
     Host,
     Lab(Box<LabPlan>),
     Kube(Box<KubePlan>),
-}
-
-/// What places are planned with.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Means {
-    /// The machine's capabilities for labs; none where no scenario needs one.
-    pub(super) capabilities: Option<LabCapabilities>,
-    /// The clusters of the run; none where it runs on this machine.
-    pub(super) clusters: Option<Arc<KubeTarget>>,
 }
 
 /// A place that is up.
@@ -80,17 +80,18 @@ pub(super) fn check_here(scenario: &Scenario) -> Result<(), ConfigError> {
 impl PlacePlan {
     /// Plans the place of a scenario; `seed` is the WAN's.
     pub(super) fn new(scenario: &Scenario, means: &Means, seed: u64) -> anyhow::Result<Self> {
-        if let Some(target) = &means.clusters {
-            return Ok(Self::Kube(Box::new(KubePlan::new(scenario, target)?)));
-        }
+        let capabilities = match means {
+            Means::Here(capabilities) => capabilities.as_deref(),
+            Means::Kube(target) => {
+                return Ok(Self::Kube(Box::new(KubePlan::new(scenario, target)?)));
+            }
+        };
         check_here(scenario)?;
         if !scenario.fabric.is_lab() {
             return Ok(Self::Host);
         }
-        let capabilities = means
-            .capabilities
-            .as_ref()
-            .context("the runner was not isolated although a scenario needs a lab")?;
+        let capabilities =
+            capabilities.context("the runner was not isolated although a scenario needs a lab")?;
         let plan = lab_plan::plan(scenario, capabilities, seed)?;
         Ok(Self::Lab(Box::new(plan)))
     }
@@ -144,6 +145,15 @@ impl PlacePlan {
             Self::Host => None,
             Self::Lab(_) => Some("building the lab"),
             Self::Kube(_) => Some("applying the manifests"),
+        }
+    }
+
+    /// Whether an interruption may come while it is brought up. On clusters that may take minutes, and what was applied by then
+    /// goes with the run.
+    pub(super) const fn is_interruptible(&self) -> bool {
+        match self {
+            Self::Host | Self::Lab(_) => false,
+            Self::Kube(_) => true,
         }
     }
 }
@@ -227,6 +237,33 @@ impl Place {
             Self::Host(_) => Ok(listens),
             Self::Lab(lab) => lab.address_of(role, listens),
             Self::Kube(_) => anyhow::bail!("a pod's port is not reached from here: {role}"),
+        }
+    }
+
+    /// Reads a page from a program's port over HTTP: where the program says that it listens, or in its pod. None while a pod is
+    /// not ready.
+    pub(super) async fn get(
+        &self,
+        role: Role,
+        program: &Workload,
+        port: HttpPort<'_>,
+        path: &str,
+    ) -> anyhow::Result<Option<Vec<u8>>> {
+        match program {
+            Workload::Process(_) => {
+                let listens = match port {
+                    HttpPort::Feeds(listens) => listens.to_owned(),
+                    HttpPort::Ops => {
+                        let said = tokio::time::timeout(LOOK, program.ready()).await??;
+                        announced(&said, "ops", role)?
+                    }
+                };
+                let at = self.address_of(role, &listens)?;
+                let asked = http::client().get(format!("http://{at}{path}"));
+                let page = asked.timeout(ANSWER).send().await?.error_for_status()?;
+                Ok(Some(page.bytes().await?.to_vec()))
+            }
+            Workload::Pods(pods) => pods.get(port.in_pod(role), path).await,
         }
     }
 

@@ -25,11 +25,11 @@ pub(super) struct Watched {
 /// What the counters of a process's network namespace say of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Network {
-    /// They are its pod's alone.
+    /// The counters are the process's pod's alone.
     OfPod,
-    /// They are of every program of this host: what UDP lost, and no link.
+    /// The counters are of every program of this host: what UDP lost, and no link.
     OfHost,
-    /// They are of something else than its cluster.
+    /// The counters are of something else than the process's cluster.
     Foreign,
 }
 

@@ -336,7 +336,7 @@ impl Pods {
     }
 }
 
-/// Why nothing can be had of pods that are not ready.
+/// The reason for which nothing can be had of pods that are not ready.
 fn not_ready(names: &[String], state: &State) -> String {
     let why = match state {
         State::Ended(told) => told,
