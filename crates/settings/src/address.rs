@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// What stands in place of a secret.
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 
 /// Ends of the names of query parameters that are secrets, as cameras, media servers and signed addresses call them.
 const SECRET_NAMES: [&str; 9] = [

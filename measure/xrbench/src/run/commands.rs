@@ -130,7 +130,7 @@ pub fn reference(
     transport: Transport,
     files: &ReferenceFiles,
 ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
-    let (source, transport) = (scenario.source.to_string(), transport.to_string());
+    let (source, transport) = (scenario.source.as_written(), transport.to_string());
     let reference = Reference {
         tuned: scenario.pipeline == Pipeline::ReferenceTuned,
         source: &source,

@@ -1,6 +1,6 @@
 //! What the types of a scenario cannot say: keys that must agree, and options that the services refuse.
 
-use settings::{ClusterName, Pipeline, Refused, SourceSpec, has_password, without_passwords};
+use settings::{ClusterName, Pipeline, Refused, SourceSpec, without_secrets};
 
 use super::{Scenario, Span};
 
@@ -17,7 +17,7 @@ pub struct CheckError {
 }
 
 /// Why a value of a scenario may hold no password: it becomes an argument of a process, and stands in the result.
-pub(super) const HOLDS_A_PASSWORD: &str = "an address in it holds a user or a password, which process lists and the result would show; \
+pub(super) const HOLDS_A_PASSWORD: &str = "it holds a user or a password, which process lists and the result would show; \
      let the source ask for none, or have it passed on by a process of your own";
 
 impl CheckError {
@@ -28,7 +28,7 @@ impl CheckError {
     ) -> Self {
         Self {
             key: key.into(),
-            value: without_passwords(&value.to_string()).into_owned(),
+            value: without_secrets(&value.to_string()).into_owned(),
             why: why.into(),
         }
     }
@@ -78,7 +78,7 @@ impl Scenario {
         if self.duration < Span::seconds(1) {
             return wrong("duration", &self.duration, "it must be at least 1s");
         }
-        if has_password(&self.source.to_string()) {
+        if self.source.has_secret() {
             return wrong("source", &self.source, HOLDS_A_PASSWORD);
         }
         if self.pipeline.is_reference() && matches!(self.source, SourceSpec::Launch(_)) {
