@@ -111,6 +111,13 @@ fn a_fault_on_purpose_says_what_it_cost() {
         said.contains("after 5.00 s: kill (gateway-b): no new picture for 2.04 s"),
         "{said}"
     );
+    assert!(!said.contains("150 ms"), "its reports went on: {said}");
+    let said = notes.next().expect("another").text.as_str();
+    assert!(
+        said.contains("kill (client): no freeze near it; ")
+            && said.contains("in its last 150 ms was not reported yet"),
+        "{said}"
+    );
     let finding = ours.finding().expect("frames were lost").text;
     assert!(finding.contains("kill (gateway-b)"), "{finding}");
 }
