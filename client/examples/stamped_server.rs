@@ -42,6 +42,9 @@ struct Args {
     /// Frames from one key frame to the next that nobody asked for.
     #[arg(long, default_value_t = 30)]
     gop: u32,
+    /// Offer a second video, which nobody stamped.
+    #[arg(long)]
+    twice: bool,
     /// Serve whoever is this user only, by Digest.
     #[arg(long, num_args = 2, value_names = ["USER", "PASSWORD"])]
     user: Vec<String>,
@@ -66,11 +69,16 @@ fn main() {
 
     gst::init().unwrap();
     let factory = gst_rtsp_server::RTSPMediaFactory::new();
+    let second = if args.twice {
+        "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! x264enc tune=zerolatency ! rtph264pay name=pay1 pt=97"
+    } else {
+        ""
+    };
     factory.set_launch(&format!(
         "( videotestsrc is-live=true pattern=ball ! \
          video/x-raw,format=I420,width={},height={},framerate={fps}/1 ! \
          x264enc name=encoder tune=zerolatency speed-preset=ultrafast bitrate=2000 key-int-max={gop} threads=2 ! \
-         rtph264pay name=pay0 pt=96 mtu=1150 config-interval=-1 aggregate-mode=zero-latency )",
+         rtph264pay name=pay0 pt=96 mtu=1150 config-interval=-1 aggregate-mode=zero-latency {second} )",
         size.0, size.1
     ));
     factory.set_shared(true);

@@ -134,12 +134,13 @@ pub struct Args {
     )]
     pub max_viewers: u32,
 
-    /// Viewers at a time from one address. Behind a NAT, such as a NodePort's, all viewers may share one.
+    /// Viewers at a time of one peer, over RTSP and over QUIC each: an address of IPv4, or a /64 of IPv6. Behind a NAT, such as a
+    /// NodePort's, or in one network of IPv6, all viewers may be one; set it to --max-viewers there.
     #[arg(
         long,
         env = "XR_MAX_VIEWERS_PER_PEER",
         value_name = "N",
-        default_value_t = 128,
+        default_value_t = 64,
         help_heading = "Limits"
     )]
     pub max_viewers_per_peer: u32,
@@ -401,6 +402,13 @@ mod tests {
                 .collect();
             assert_eq!(stray, [""; 0], "under {heading}");
         }
+    }
+
+    /// Nor two of them: viewers come from more than a few places.
+    #[test]
+    fn one_peer_takes_no_half_of_the_viewers() {
+        let args = Args::try_parse_from(["xr-streamer"]).unwrap();
+        assert!(args.max_viewers_per_peer * 4 <= args.max_viewers);
     }
 
     #[test]

@@ -129,6 +129,43 @@ fn nothing_shown_is_a_failure_of_a_measurement() {
     );
 }
 
+/// Which of the two is played would be chance.
+#[test]
+fn a_stream_of_two_videos_is_refused_with_its_reason() {
+    let server = Server::start_with(Options::default(), &["--twice"]);
+    for transport in ["udp", "tcp"] {
+        let flags = ["--transport", transport, "--duration", "1s"];
+        let client = Client::start(&server.url(), &flags);
+        client.await_reason("several H.264 videos");
+        let ended = client.terminate();
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+        for part in [
+            "several H.264 videos: ask the server for one",
+            "nothing was shown",
+        ] {
+            assert!(ended.stderr.contains(part), "{}", ended.stderr);
+        }
+    }
+}
+
+/// Who wants one document, and says where the ops port is, gets nothing else on stdout.
+#[test]
+fn the_summary_is_the_one_document_on_stdout() {
+    let server = Server::start(Options::default());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ops = free.local_addr().unwrap().to_string();
+    drop(free);
+    let url = server.url();
+    let flags = ["--url", &url, "--ops", &ops, "--json", "--duration", "1s"];
+    let ended = refuse(&flags);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert!(
+        ended.summary()["frames"]["shown"].as_u64() > Some(0),
+        "{}",
+        ended.stdout
+    );
+}
+
 #[test]
 fn an_unreachable_collector_is_said_at_start_and_frames_go_on() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0")

@@ -2,6 +2,7 @@
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use settings::without_passwords;
 
 /// The failure of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -9,7 +10,7 @@ use gstreamer::prelude::*;
 pub struct PipelineError {
     /// The element that failed, by name.
     pub element: String,
-    /// GStreamer's message, with the detail for debugging where that says more.
+    /// GStreamer's message, with the detail for debugging where that says more; without the passwords of addresses.
     pub cause: String,
     /// GStreamer's domain and code, which decide what to do.
     pub kind: Kind,
@@ -130,7 +131,7 @@ fn failure(message: &gst::Message, error: &gst::glib::Error, debug: Option<&str>
     };
     PipelineError {
         element,
-        cause,
+        cause: without_passwords(&cause).into_owned(),
         kind: Kind::from(error),
     }
 }

@@ -1,6 +1,6 @@
 //! RTP over QUIC (draft-ietf-avtcore-rtp-over-quic-14): its bytes ([`varint`], [`framing`], [`codes`], [`signal`]), what is
 //! sent and what is let go ([`frame`], [`backlog`], [`send`]), what is received ([`receive`]), and quinn's endpoints with their
-//! certificates and bounds ([`identity`], [`trust`], [`transport`], [`listen`], [`answer`], [`connect`], [`mod@feed`], [`args`]).
+//! certificates and bounds ([`identity`], [`trust`], [`transport`], [`listen`], [`peer`], [`answer`], [`connect`], [`mod@feed`], [`args`]).
 //!
 //! ```text
 //!  feed --Frame--> send::Sender --datagrams | one stream a frame--> receive::receive --RTP--> jitter buffer
@@ -22,6 +22,7 @@ pub mod frame;
 pub mod framing;
 pub mod identity;
 pub mod listen;
+pub mod peer;
 pub mod receive;
 pub mod send;
 pub mod signal;

@@ -1,7 +1,7 @@
 //! A server's UDP port: who may connect, how many, and who must prove first that its address is its own.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use quinn::{Connection, ConnectionError, Endpoint, Incoming};
 use crate::codes::Code;
 use crate::counters::Arrivals;
 use crate::identity::Identity;
+use crate::peer::Peer;
 use crate::socket;
 use crate::transport::{self, Tuning};
 
@@ -28,7 +29,7 @@ const HANDSHAKES_MAX: usize = 128;
 pub struct Limits {
     /// Connections at a time, handshakes included.
     pub connections: usize,
-    /// Connections at a time from one address.
+    /// Connections at a time of one peer: an address of IPv4, or a /64 of IPv6.
     pub per_peer: usize,
 }
 
@@ -56,13 +57,33 @@ pub struct Listener {
 struct Present {
     connections: usize,
     handshakes: usize,
-    by_peer: HashMap<IpAddr, usize>,
+    by_peer: HashMap<Peer, usize>,
+}
+
+impl Present {
+    /// Decides on a peer, and counts it in if it is welcome.
+    fn judge(&mut self, limits: Limits, peer: Peer, proven: bool) -> Verdict {
+        if !proven && self.handshakes >= UNPROVEN {
+            return Verdict::Prove;
+        }
+        if self.connections >= limits.connections || self.handshakes >= HANDSHAKES_MAX {
+            return Verdict::Full;
+        }
+        let of_peer = self.by_peer.entry(peer).or_default();
+        if *of_peer >= limits.per_peer {
+            return Verdict::PeerFull;
+        }
+        *of_peer += 1;
+        self.connections += 1;
+        self.handshakes += 1;
+        Verdict::Welcome
+    }
 }
 
 /// The place of a connection among those that may be. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Place {
-    peer: IpAddr,
+    peer: Peer,
     present: Arc<Mutex<Present>>,
 }
 
@@ -141,13 +162,14 @@ impl Listener {
         loop {
             let incoming = self.endpoint.accept().await?;
             let peer = incoming.remote_address();
-            let verdict = self.judge(peer.ip(), incoming.remote_address_validated());
+            let (who, proven) = (Peer::of(peer.ip()), incoming.remote_address_validated());
+            let verdict = self.present.lock().judge(self.limits, who, proven);
             match verdict {
                 Verdict::Welcome => {
                     return Some(Arrival {
                         incoming,
                         place: Place {
-                            peer: peer.ip(),
+                            peer: who,
                             present: Arc::clone(&self.present),
                         },
                         shaking: Shaking(Arc::clone(&self.present)),
@@ -163,7 +185,7 @@ impl Listener {
                 Verdict::PeerFull => {
                     self.counters.peer_full.inc();
                     let limit = self.limits.per_peer;
-                    tracing::warn!(%peer, limit, "QUIC connection refused: its address has as many as it may have");
+                    tracing::warn!(%peer, limit, "QUIC connection refused: its address, or the /64 of its IPv6 address, has as many as it may have");
                     incoming.refuse();
                 }
                 Verdict::Full => {
@@ -174,25 +196,6 @@ impl Listener {
                 }
             }
         }
-    }
-
-    /// Decides on a peer, and counts it in if it is welcome.
-    fn judge(&self, peer: IpAddr, proven: bool) -> Verdict {
-        let mut present = self.present.lock();
-        if !proven && present.handshakes >= UNPROVEN {
-            return Verdict::Prove;
-        }
-        if present.connections >= self.limits.connections || present.handshakes >= HANDSHAKES_MAX {
-            return Verdict::Full;
-        }
-        let of_peer = present.by_peer.entry(peer).or_default();
-        if *of_peer >= self.limits.per_peer {
-            return Verdict::PeerFull;
-        }
-        *of_peer += 1;
-        present.connections += 1;
-        present.handshakes += 1;
-        Verdict::Welcome
     }
 
     /// Ends every connection, and waits until each peer has been told or has not answered.
@@ -283,5 +286,31 @@ pub fn explain(error: &ConnectionError) -> String {
         ConnectionError::TransportError(error) if !error.reason.is_empty() => error.reason.clone(),
         ConnectionError::TimedOut => "the peer does not answer".to_owned(),
         error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever has a /64 has more addresses than anybody could count.
+    #[test]
+    fn other_addresses_of_a_peer_are_the_same_peer() {
+        let limits = Limits {
+            connections: 8,
+            per_peer: 2,
+        };
+        let mut present = Present::default();
+        let mut judge = |address: &str| {
+            let peer = Peer::of(address.parse().expect("an address"));
+            present.judge(limits, peer, true)
+        };
+        assert_eq!(judge("2001:db8:1:2::1"), Verdict::Welcome);
+        assert_eq!(judge("2001:db8:1:2::2"), Verdict::Welcome);
+        assert_eq!(judge("2001:db8:1:2::3"), Verdict::PeerFull);
+        assert_eq!(judge("2001:db8:1:3::1"), Verdict::Welcome);
+        for host in 1..=3 {
+            assert_eq!(judge(&format!("::ffff:192.0.2.{host}")), Verdict::Welcome);
+        }
     }
 }

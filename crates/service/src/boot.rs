@@ -1,15 +1,13 @@
 //! From `main` to the exit code: parse, logs up, configuration checked, runtime, run, drain.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::future::Future;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum as _;
-use clap::error::{ContextKind, ContextValue};
 use clap_complete::Shell;
-use settings::{address_without_password, name_variable};
 
 use crate::args::Common;
 use crate::drain::{GRACE, grace};
@@ -41,12 +39,9 @@ where
     if let Some(shell) = completions_asked(std::env::args_os().skip(1)) {
         return print_completions::<C>(shell);
     }
-    let args = match C::try_parse() {
+    let args = match settings::parse::<C>() {
         Ok(args) => args,
-        Err(mut error) => {
-            let words = std::env::args_os().skip(1);
-            name_variable(&mut error, C::command(), words, is_set);
-            hide_passwords(&mut error);
+        Err(error) => {
             // There is nowhere left to say that stderr is closed.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() {
@@ -76,22 +71,6 @@ where
         }
     };
     ExitCode::from(code)
-}
-
-/// Whether the environment has this variable.
-fn is_set(variable: &OsStr) -> bool {
-    std::env::var_os(variable).is_some()
-}
-
-/// Takes passwords out of the values that a parser's error repeats: it goes where logs go.
-fn hide_passwords(error: &mut clap::Error) {
-    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg] {
-        let Some(ContextValue::String(value)) = error.get(kind) else {
-            continue;
-        };
-        let shown = address_without_password(value).into_owned();
-        error.insert(kind, ContextValue::String(shown));
-    }
 }
 
 /// Takes the proxies out of the environment: a program speaks with whom it is told to, and `GLib` would send RTSP elsewhere.
@@ -220,20 +199,6 @@ mod tests {
             &["--", "--completions", "bash"],
         ] {
             assert_eq!(asked(other), None, "{other:?}");
-        }
-    }
-
-    #[test]
-    fn a_parsers_error_repeats_no_password() {
-        let port = clap::Arg::new("port").long("port");
-        let port = port.value_parser(clap::value_parser!(u16));
-        let command = clap::Command::new("program").arg(port);
-        for wrong in ["http://me:secret@h/a", "me:secret@h:1", "n=me:secret@h:1"] {
-            let asked = ["program", "--port", wrong];
-            let mut error = command.clone().try_get_matches_from(asked).unwrap_err();
-            hide_passwords(&mut error);
-            let text = error.to_string();
-            assert!(!text.contains("secret") && text.contains("***@h"), "{text}");
         }
     }
 

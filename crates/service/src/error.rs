@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use settings::without_passwords;
+use settings::without_secrets;
 
 /// A value of the configuration that cannot be used. A program that returns it exits [`crate::exit::USAGE`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,8 +21,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// `origin` is `value`, which is wrong because of `why`; `remedy` says what would be right. Passwords in addresses are
-    /// left out: what is said here goes into logs.
+    /// `origin` is `value`, which is wrong because of `why`; `remedy` says what would be right. Passwords are left out:
+    /// what is said here goes into logs.
     pub fn new(
         origin: impl Into<String>,
         value: impl Into<String>,
@@ -30,9 +30,9 @@ impl ConfigError {
         remedy: impl Into<String>,
     ) -> Self {
         Self {
-            value: without_passwords(&value.into()).into_owned(),
+            value: without_secrets(&value.into()).into_owned(),
             origin: origin.into(),
-            why: without_passwords(&why.into()).into_owned(),
+            why: without_secrets(&why.into()).into_owned(),
             remedy: remedy.into(),
         }
     }

@@ -8,7 +8,7 @@ use http::uri::Authority;
 use crate::UnitError;
 
 /// What stands in place of a secret.
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 
 /// Ends of the names of query parameters that are secrets, as cameras, media servers and signed addresses call them.
 const SECRET_NAMES: [&str; 9] = [

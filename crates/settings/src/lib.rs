@@ -7,12 +7,15 @@
 #![warn(missing_docs)]
 
 /// Serde by `FromStr` and `Display`, with the parser's own error: libraries that do the same replace it by one of theirs.
-/// `$expected` is what a file should say where it says no text.
+/// `$expected` is what a file should say where it says no text; `$written` gives the text, where `Display` hides some of it.
 macro_rules! by_text {
     ($type:ty, $expected:literal) => {
+        by_text!($type, $expected, ToString::to_string);
+    };
+    ($type:ty, $expected:literal, $written:path) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                to.collect_str(self)
+                to.serialize_str(&$written(self))
             }
         }
 
@@ -41,9 +44,11 @@ macro_rules! by_text {
 mod address;
 mod args;
 mod bitrate;
+mod command_line;
 mod feed_url;
 mod frame_rate;
 mod hint;
+mod launch;
 mod services;
 mod size;
 mod source;
@@ -55,15 +60,16 @@ mod words;
 pub use address::{address_without_password, has_password, without_passwords};
 pub use args::{Refused, check, to_args};
 pub use bitrate::{Bitrate, BitsPerSecond};
+pub use command_line::parse;
 pub use feed_url::{FeedMethod, FeedUrl};
 pub use frame_rate::FrameRate;
 pub use hint::{hint, nearest};
+pub use launch::{launch_without_secrets, without_secrets};
 pub use services::{ClientSettings, RendererSettings, StreamerSettings, VideoSettings};
 pub use size::VideoSize;
 pub use source::SourceSpec;
 pub use span::Span;
 pub use stream_url::{QUIC_SCHEME, RTSPS_SCHEME, check_stream_url};
-pub use variable::name_variable;
 pub use words::{
     BufferMode, ClusterName, Compare, Congestion, Encoder, FeedTransport, Pipeline, Presentation,
     Preset, Role, ThreadType, Transport, Tune,

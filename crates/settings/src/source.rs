@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::{UnitError, without_passwords};
+use crate::{UnitError, launch_without_secrets};
 
-/// Where pictures come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where pictures come from. `Display` and `Debug` have `***` for the secrets of a launch line: what they say goes into logs.
+#[derive(Clone, PartialEq, Eq)]
 pub enum SourceSpec {
     /// A video file, looped.
     File(PathBuf),
@@ -37,7 +37,7 @@ impl FromStr for SourceSpec {
             _ => Err(UnitError(format!(
                 "'{}' is no source; write file:PATH for a video file, test for a moving pattern, or gst:LAUNCH for a \
                  GStreamer launch line that ends in raw video",
-                without_passwords(text)
+                launch_without_secrets(text)
             ))),
         }
     }
@@ -72,19 +72,41 @@ fn path_of_uri(uri: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+impl SourceSpec {
+    /// The source as it is written, secrets included: for whoever hands it on, and for nobody who shows it.
+    pub fn as_written(&self) -> String {
+        match self {
+            Self::File(path) => format!("file:{}", path.display()),
+            Self::Test => "test".to_owned(),
+            Self::Launch(line) => format!("gst:{line}"),
+        }
+    }
+
+    /// Whether the source holds a user, a password or another secret.
+    pub fn has_secret(&self) -> bool {
+        self.as_written() != self.to_string()
+    }
+}
+
 impl fmt::Display for SourceSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "file:{}", path.display()),
-            Self::Test => f.write_str("test"),
-            Self::Launch(line) => write!(f, "gst:{line}"),
+            Self::Launch(line) => write!(f, "gst:{}", launch_without_secrets(line)),
+            plain => f.write_str(&plain.as_written()),
         }
+    }
+}
+
+impl fmt::Debug for SourceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceSpec({self})")
     }
 }
 
 by_text!(
     SourceSpec,
-    "a source in quotes, such as \"test\" or \"file:media/film.mp4\""
+    "a source in quotes, such as \"test\" or \"file:media/film.mp4\"",
+    SourceSpec::as_written
 );
 
 #[cfg(test)]
@@ -100,7 +122,9 @@ mod tests {
             "file:/media/12:30 100%.mp4",
             "gst:videotestsrc ! identity",
         ] {
-            assert_eq!(text.parse::<SourceSpec>().unwrap().to_string(), text);
+            let read = text.parse::<SourceSpec>().unwrap();
+            assert_eq!(read.to_string(), text);
+            assert!(!read.has_secret(), "{text}");
         }
         for text in [
             "",
@@ -118,6 +142,26 @@ mod tests {
             assert!(error.contains("no NUL"), "{error}");
         }
         let error = "rtsp://me:secret@cam/live".parse::<SourceSpec>();
+        let error = error.unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    /// What opens a source and what hands it on have all of it; what shows it does not.
+    #[test]
+    fn a_launch_line_is_shown_without_its_secrets() {
+        for line in [
+            "gst:rtspsrc location=rtsp://me:secret@cam ! decodebin",
+            "gst:rtspsrc location=rtsp://cam user-id=me user-pw=secret ! decodebin",
+        ] {
+            let source = line.parse::<SourceSpec>().unwrap();
+            for said in [source.to_string(), format!("{source:?}")] {
+                assert!(!said.contains("secret") && said.contains("***"), "{said}");
+            }
+            assert!(source.has_secret());
+            assert_eq!(source.as_written(), line);
+            assert_eq!(serde_json::to_value(&source).unwrap(), line);
+        }
+        let error = "rtspsrc user-pw=secret".parse::<SourceSpec>();
         let error = error.unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");
     }

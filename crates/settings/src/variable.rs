@@ -9,7 +9,7 @@ use clap::{Arg, Command, Error};
 ///
 /// The parser itself names the flag alone, and whoever gave none looks for it in vain. `words` are those of the command line behind the
 /// program's name, `is_set` says whether a variable is in the environment.
-pub fn name_variable<W: AsRef<OsStr>>(
+pub(crate) fn name_variable<W: AsRef<OsStr>>(
     error: &mut Error,
     mut command: Command,
     words: impl IntoIterator<Item = W>,

@@ -1,6 +1,7 @@
 //! `xrbench ocr`.
 
 use std::{
+    fs::{self, OpenOptions},
     io::{self, Write as _},
     num::NonZero,
     path::{Path, PathBuf},
@@ -24,7 +25,8 @@ use stats::quantile;
 /// `xrbench ocr`'s arguments.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  xrbench ocr results/mine                 every repetition of a result; writes its ocr.csv files again
+  xrbench ocr results/mine                 every repetition of a result; writes its ocr.csv files again, from which
+                                           `xrbench report results/mine` then makes the figures anew
   xrbench ocr strips/                      strips that `xr-client --strips strips/` kept; writes strips/ocr.csv
   xrbench ocr recording.mkv                any video that shows both stamps; writes recording.mkv.ocr.csv
   xrbench ocr --kind clock shown.mkv       a video with ffmpeg's clock in it (docs/reference.md)
@@ -83,6 +85,9 @@ struct OcrReport {
     /// Microseconds, of the images that were read; the middle one.
     latency_p50_us: Option<u64>,
     rows: PathBuf,
+    /// Whether it is a repetition of a result, whose figures are made of these rows.
+    #[serde(skip)]
+    of_result: bool,
 }
 
 impl OcrArgs {
@@ -125,6 +130,12 @@ impl OcrArgs {
                     said.rows.display()
                 )?;
             }
+            if said.iter().any(|said| said.of_result) {
+                writeln!(
+                    out,
+                    "the figures of the result are as before: `xrbench report` of its folder makes them anew"
+                )?;
+            }
         }
         let sum = |of: fn(&Audit) -> u64| said.iter().map(|said| of(&said.audit)).sum::<u64>();
         ensure!(
@@ -161,8 +172,7 @@ impl OcrArgs {
         };
         let mut said = Vec::new();
         for folder in repetitions {
-            let kept =
-                std::fs::read_dir(folder.strips()).is_ok_and(|mut files| files.next().is_some());
+            let kept = fs::read_dir(folder.strips()).is_ok_and(|mut files| files.next().is_some());
             if !kept {
                 continue;
             }
@@ -173,6 +183,7 @@ impl OcrArgs {
                 audit,
                 latency_p50_us: middle(&rows),
                 rows: folder.ocr_csv(),
+                of_result: true,
             });
         }
         if said.is_empty() {
@@ -187,12 +198,6 @@ impl OcrArgs {
         options: &Options,
         done: impl FnMut(u64),
     ) -> anyhow::Result<OcrReport> {
-        let strips = path.is_dir() || path.extension().is_some_and(|extension| extension == "pgm");
-        let rows = if strips {
-            read_strips(path, self.kind, Known::default(), options, done)?
-        } else {
-            read_video(path, self.kind, options, done)?
-        };
         let beside = || {
             if path.is_dir() {
                 path.join("ocr.csv")
@@ -201,12 +206,24 @@ impl OcrArgs {
             }
         };
         let to = self.out.clone().unwrap_or_else(beside);
+        // Reading takes minutes, whose fruits would have no place.
+        may_write(&to).with_context(|| {
+            let to = to.display();
+            format!("cannot write {to}; name another file with --out FILE.csv (XR_OCR_OUT)")
+        })?;
+        let strips = path.is_dir() || path.extension().is_some_and(|extension| extension == "pgm");
+        let rows = if strips {
+            read_strips(path, self.kind, Known::default(), options, done)?
+        } else {
+            read_video(path, self.kind, options, done)?
+        };
         rows::write(&to, &rows)?;
         Ok(OcrReport {
             path: path.to_owned(),
             audit: Audit::of(&rows),
             latency_p50_us: middle(&rows),
             rows: to,
+            of_result: false,
         })
     }
 
@@ -226,6 +243,16 @@ impl OcrArgs {
         }
         Ok(())
     }
+}
+
+/// Whether the file can be written; what it holds stays.
+fn may_write(path: &Path) -> io::Result<()> {
+    let is_new = !path.exists();
+    OpenOptions::new().append(true).create(true).open(path)?;
+    if is_new {
+        fs::remove_file(path)?;
+    }
+    Ok(())
 }
 
 fn middle(rows: &[OcrRow]) -> Option<u64> {

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use settings::{Pipeline, Presentation, Role, without_passwords};
+use settings::{Pipeline, Presentation, Role, without_secrets};
 use timeline::UnixMicros;
 
 use super::calibration::Calibration;
 use super::machine::Machine;
 use super::state::MachineState;
 
-/// This program's command line as it is written into a result: without passwords in addresses.
+/// This program's command line as it is written into a result: without passwords.
 pub fn command() -> Vec<String> {
     let words = std::env::args();
     words
-        .map(|word| without_passwords(&word).into_owned())
+        .map(|word| without_secrets(&word).into_owned())
         .collect()
 }
 

@@ -1,12 +1,11 @@
 //! From `main` to the exit code.
 
-use std::ffi::OsStr;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use report::compare::{BadInput, Verdict};
 use service::{ConfigError, Shutdown, exit};
 use testbed::local::isolate::{self, Entered, Terminal};
@@ -26,12 +25,9 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match settings::parse::<Cli>() {
         Ok(cli) => cli,
-        Err(mut error) => {
-            let words = std::env::args_os().skip(1);
-            let is_set = |variable: &OsStr| std::env::var_os(variable).is_some();
-            settings::name_variable(&mut error, Cli::command(), words, is_set);
+        Err(error) => {
             // There is nowhere left to say that stderr is closed.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use result::rows::{self, OcrRow};
+use result::{RUN_VERSION, RepetitionFolder, RepetitionMeta, write_json};
 use stamp::{Line, MIN_HEIGHT, MIN_WIDTH, Plane, PlaneMut, Stamp};
 use xrbench::reference::Reference;
 
@@ -108,6 +109,55 @@ fn strips_are_read_and_agree_with_the_blocks() {
     }
     let some = json(&ocr(&["--json", "--max", "4"], dir.path()));
     assert_eq!(some[0]["frames"], 4);
+}
+
+/// Said before anything is read, which takes minutes.
+#[test]
+fn rows_without_a_place_are_said_with_the_flag_that_gives_one() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    strips(dir.path(), 0..1);
+    let output = ocr(&["--out", "/nowhere/rows.csv"], dir.path());
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    for part in ["/nowhere/rows.csv", "--out FILE.csv", "No such file"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let kept = dir.path().join("rows.csv");
+    fs::write(&kept, "kept").expect("written");
+    let output = ocr(
+        &["--out", kept.to_str().expect("a plain path")],
+        &dir.path().join("none"),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&kept).expect("there"), "kept");
+    let other = dir.path().join("other.csv");
+    let output = ocr(
+        &["--out", other.to_str().expect("a plain path")],
+        &dir.path().join("none"),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!other.exists(), "nothing was read");
+}
+
+/// What was read changes no figure by itself.
+#[test]
+fn who_reads_a_result_is_told_what_shows_it() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let meta = RepetitionMeta {
+        schema_version: RUN_VERSION,
+        ..RepetitionMeta::default()
+    };
+    let folder = RepetitionFolder::new(dir.path());
+    write_json(&folder.meta_json(), &meta).expect("written");
+    fs::create_dir(folder.strips()).expect("made");
+    strips(&folder.strips(), 0..2);
+    let told = |path: &Path| {
+        let output = ocr(&[], path);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).contains("`xrbench report`")
+    };
+    assert!(told(dir.path()));
+    assert!(!told(&folder.strips()), "no result has these");
 }
 
 #[test]

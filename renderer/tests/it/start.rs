@@ -52,6 +52,23 @@ fn a_source_that_cannot_be_opened_exits_1() {
     }
 }
 
+/// A source may hold a password, and no log repeats it.
+#[test]
+fn no_refusal_repeats_a_password() {
+    let feed = "http://127.0.0.1:9/feeds/a";
+    let nobody = "rtspsrc location=rtsp://me:secret@127.0.0.1:9/a user-pw=secret";
+    for (source, code) in [
+        (format!("gst:{nobody} ! nosuchelement"), 1),
+        (format!("gst:{nobody} ! decodebin"), 1),
+        (nobody.to_owned(), 64),
+    ] {
+        let (got, said) = refusal(&["--source", &source, "--feed", feed]);
+        assert_eq!(got, code, "{said}");
+        assert!(!said.contains("secret"), "{said}");
+        assert!(said.contains("***@127.0.0.1:9/a user-pw=***"), "{said}");
+    }
+}
+
 #[test]
 fn a_taken_ops_port_exits_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -78,7 +95,8 @@ fn a_source_that_does_not_open_ends_at_once() {
     use nix::sys::signal::{Signal, kill};
 
     let feed = "http://127.0.0.1:9/feeds/a";
-    let mut child = command(&["--source", "gst:appsrc", "--feed", feed])
+    let source = "gst:appsrc name=rtsp://me:secret@cam";
+    let mut child = command(&["--source", source, "--feed", feed])
         .spawn()
         .unwrap();
     let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
@@ -96,6 +114,7 @@ fn a_source_that_does_not_open_ends_at_once() {
     std::io::Read::read_to_string(&mut said, &mut text).unwrap();
     assert!(begin.elapsed().as_secs() < 2, "{text}");
     assert_eq!(status.code(), Some(0), "{text}");
+    assert!(text.contains("gst:appsrc name=rtsp://***@cam"), "{text}");
 }
 
 /// Whether the process has a socket that listens.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use roq::peer::Peer;
+
 use super::slow::{Meter, received_bytes, unsent_bytes};
 use crate::metrics::Dropped;
 
@@ -107,9 +109,14 @@ impl Connection {
         self.caller.is_encrypted
     }
 
-    /// The address of its peer, alike for IPv4 however the socket calls it.
-    pub(super) fn host(&self) -> IpAddr {
+    /// The host of its peer, alike for IPv4 however the socket calls it.
+    pub(super) fn address(&self) -> IpAddr {
         self.caller.peer.ip().to_canonical()
+    }
+
+    /// Whom it is counted to.
+    pub(super) fn host(&self) -> Peer {
+        Peer::of(self.caller.peer.ip())
     }
 
     /// Notes that a whole request came at `now`.
@@ -238,7 +245,36 @@ impl From<Connection> for Sessions {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+
+    /// Whoever has a /64 has more addresses than anybody could count; it still reports from the one that it has.
+    #[test]
+    fn a_host_is_a_network_of_ipv6_and_its_address_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let to = listener.local_addr().expect("an address");
+        let connection = |peer: &str| {
+            let caller = Caller {
+                peer: peer.parse().expect("an address"),
+                is_encrypted: false,
+            };
+            Connection::new(
+                TcpStream::connect(to).expect("it listens"),
+                caller,
+                Instant::now(),
+            )
+        };
+        let (one, other) = (connection("[2001:db8::1]:9"), connection("[2001:db8::2]:9"));
+        assert_eq!(one.host(), other.host());
+        assert_ne!(one.address(), other.address());
+        let (one, other) = (
+            connection("[::ffff:192.0.2.1]:9"),
+            connection("192.0.2.2:9"),
+        );
+        assert_ne!(one.host(), other.host());
+        assert_eq!(one.address(), IpAddr::from([192, 0, 2, 1]));
+    }
 
     #[test]
     fn a_connection_ends_some_time_after_its_last_session() {

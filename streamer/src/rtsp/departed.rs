@@ -42,3 +42,61 @@ impl Departed {
         drop(over);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gstreamer as gst;
+    use gstreamer::glib::WeakRef;
+
+    use super::*;
+
+    /// Keeps a client that nobody else has, and tells whether it lives.
+    fn keep(departed: &Departed, now: Instant) -> WeakRef<RTSPClient> {
+        let client = RTSPClient::new();
+        departed.keep(&client, now);
+        client.downgrade()
+    }
+
+    fn lives(client: &WeakRef<RTSPClient>) -> bool {
+        client.upgrade().is_some()
+    }
+
+    #[test]
+    fn a_connection_outlives_its_end_by_more_than_a_frame() {
+        gst::init().unwrap();
+        let (departed, start) = (Departed::default(), Instant::now());
+        let first = keep(&departed, start);
+        let later = start + Duration::from_secs(2);
+        let second = keep(&departed, later);
+        departed.release(start + KEPT - Duration::from_millis(1));
+        assert!(lives(&first) && lives(&second));
+        departed.release(start + KEPT);
+        assert!(!lives(&first) && lives(&second));
+        departed.release(later + KEPT);
+        assert!(!lives(&second));
+    }
+
+    /// A clock that is read in another order releases nothing early.
+    #[test]
+    fn a_time_before_the_end_releases_nothing() {
+        gst::init().unwrap();
+        let (departed, start) = (Departed::default(), Instant::now());
+        let client = keep(&departed, start + KEPT);
+        departed.release(start);
+        assert!(lives(&client));
+    }
+
+    #[test]
+    fn the_oldest_make_room_for_more_than_are_kept() {
+        gst::init().unwrap();
+        let (departed, start) = (Departed::default(), Instant::now());
+        let clients: Vec<_> = (0..MAX_KEPT + 3).map(|_| keep(&departed, start)).collect();
+        assert_eq!(departed.0.lock().len(), MAX_KEPT);
+        let gone = clients.iter().filter(|client| !lives(client)).count();
+        assert_eq!(gone, 3);
+        assert!(
+            clients[..3].iter().all(|client| !lives(client)),
+            "the oldest"
+        );
+    }
+}

@@ -15,6 +15,7 @@ use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::subclass::prelude::*;
 use parking_lot::Mutex;
+use roq::peer::Peer;
 use timeline::Point;
 
 use super::current::Current;
@@ -186,7 +187,7 @@ fn configure(element: &gst::Element, feed: &Arc<Feed>, options: &Options, report
             Origin::Udp(sender(packet).unwrap_or(unknown))
         }),
         "appsrc" => reports.filter(element, |packet| {
-            Origin::Tcp(sender(packet).map(|sender| sender.ip()))
+            Origin::Tcp(sender(packet).map(|sender| Peer::of(sender.ip())))
         }),
         _ => {}
     }

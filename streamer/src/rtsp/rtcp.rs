@@ -4,8 +4,10 @@
 //! it say BYE to all viewers, each SSRC is remembered, and a picture loss is a key frame for everybody.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use roq::peer::Peer;
 
 use crate::metrics::RtcpDropped;
 
@@ -30,8 +32,8 @@ const FORGOTTEN: Duration = Duration::from_secs(25);
 pub(crate) enum Origin {
     /// A datagram's sender.
     Udp(SocketAddr),
-    /// The host of a viewer's connection, if it is known.
-    Tcp(Option<IpAddr>),
+    /// The peer of a viewer's connection, if it is known.
+    Tcp(Option<Peer>),
 }
 
 /// What was heard from one address, or from the viewers on TCP of one host.
@@ -221,7 +223,7 @@ mod tests {
     fn a_host_that_names_every_ssrc_silences_no_other() {
         let mut guard = Guard::default();
         let now = Instant::now();
-        let host = |last| Origin::Tcp(Some(IpAddr::from([10, 0, 0, last])));
+        let host = |last| Origin::Tcp(Some(Peer::of([10, 0, 0, last].into())));
         let mut admit = |ssrc, from, at| guard.admit(&report(ssrc), from, Some(OWN), |_| true, at);
         let most = u32::try_from(SSRCS * ON_TCP).expect("it is small");
         for ssrc in 0..most {

@@ -45,7 +45,7 @@ const TCP_RECEIVE_BUFFER_BYTES: usize = 32 * 1024;
 pub struct Bounds {
     /// Sessions at a time.
     pub sessions: u32,
-    /// Sessions at a time of viewers at one address.
+    /// Sessions at a time of one peer's viewers.
     pub sessions_per_peer: u32,
     /// A session that sends neither RTSP nor RTCP for so long is over.
     pub session_timeout: Duration,
@@ -451,7 +451,7 @@ impl Inner {
         self.connections.lock().get(&id).is_some_and(is_so)
     }
 
-    /// Whether connection `id`, or its peer's address, has all the sessions that it may have.
+    /// Whether connection `id`, or its peer, has all the sessions that it may have.
     fn is_full_for(&self, id: u64) -> bool {
         let mut connections = self.connections.lock();
         let Some(connection) = connections.get_mut(&id) else {
@@ -476,7 +476,7 @@ impl Inner {
         let session = context.session().and_then(RTSPSessionExt::sessionid);
         let offers = door::header(context, RTSPHeaderField::Transport);
         let port = offers.and_then(|offers| transport::rtcp_port(&offers).ok()?);
-        let host = self.connections.lock().get(&id).map(Connection::host);
+        let host = self.connections.lock().get(&id).map(Connection::address);
         if let (Some(session), Some(port), Some(host)) = (session, port, host) {
             self.viewers
                 .reports_from(session.to_string(), SocketAddr::new(host, port));

@@ -220,33 +220,26 @@ fn a_picture_of_mpegts_ends() {
     refused(request, &body, 413, "a picture of more than");
 }
 
-/// Two pictures in each PES packet would be one frame, and halves of pictures would be two.
+/// Two seconds of MPEG-TS by this encoder, from a real multiplexer.
+fn mpegts(encoder: &[&str]) -> Vec<u8> {
+    let input = "-v error -f lavfi -i testsrc=size=320x240:rate=25 -t 2 -c:v";
+    let output = Command::new("ffmpeg")
+        .args(input.split(' '))
+        .args(encoder)
+        .args(["-f", "mpegts", "-"])
+        .output()
+        .unwrap();
+    assert!(output.stdout.len() > 10_000);
+    output.stdout
+}
+
+const H264: &[&str] = &["libx264", "-tune", "zerolatency"];
+
+/// Two pictures in each PES packet would be one frame.
 #[test]
 fn a_pes_packet_of_mpegts_is_one_picture() {
     let streamer = Streamer::start(&[]);
-    let output = Command::new("ffmpeg")
-        .args([
-            "-v",
-            "error",
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc=size=320x240:rate=25",
-            "-t",
-            "2",
-        ])
-        .args([
-            "-c:v",
-            "libx264",
-            "-tune",
-            "zerolatency",
-            "-f",
-            "mpegts",
-            "-",
-        ])
-        .output()
-        .unwrap();
-    let whole = output.stdout;
+    let whole = mpegts(H264);
     let mut request = Request::begin(streamer.http, "whole", Some("video/mp2t"), None);
     request.send(&whole).unwrap();
     assert_eq!(request.end().0, 200);
@@ -266,27 +259,72 @@ fn a_pes_packet_of_mpegts_is_one_picture() {
     assert!(said.contains("several pictures"), "{said}");
 }
 
-/// MPEG-TS with another codec, from a real multiplexer.
+/// Halves of pictures would be two frames.
 #[test]
-fn other_codecs_in_mpegts_are_named() {
+fn a_part_of_a_picture_of_mpegts_is_refused() {
     let streamer = Streamer::start(&[]);
-    let output = Command::new("ffmpeg")
-        .args([
-            "-v",
-            "error",
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc=size=320x240:rate=25",
-            "-t",
-            "2",
-        ])
-        .args(["-c:v", "mpeg2video", "-f", "mpegts", "-"])
-        .output()
-        .unwrap();
-    assert!(output.stdout.len() > 10_000);
-    let request = Request::begin(streamer.http, "room", Some("video/mp2t"), None);
-    refused(request, &output.stdout, 415, "video/mpeg");
+    let whole = mpegts(H264);
+    let is_video = |packet: &[u8]| packet[1] & 0x1f == 1 && packet[2] == 0;
+    let packets: Vec<&[u8]> = whole.chunks(188).collect();
+    let first = packets.iter().position(|packet| is_video(packet)).unwrap();
+    let second = first
+        + 1
+        + packets[first + 1..]
+            .iter()
+            .position(|packet| is_video(packet))
+            .unwrap();
+    assert_eq!(packets[second][1] & 0x40, 0, "the first picture goes on");
+    // Its header with its times, again, in front of its second packet.
+    let mut header = payload(packets[first]).to_vec();
+    header.truncate(9 + usize::from(header[8]));
+    // Of no length that is known before.
+    header[4..6].fill(0);
+    let stuffing = 188 - 4 - 1 - header.len();
+    let mut between = vec![0x47, 0x41, 0, 0x30, u8::try_from(stuffing).unwrap(), 0];
+    between.resize(5 + stuffing, 0xff);
+    between.extend(header);
+    let mut split = packets[..second].concat();
+    split.extend(between);
+    split.extend(packets[second..].concat());
+    let mut count = 0;
+    for packet in split.chunks_mut(188).filter(|packet| is_video(packet)) {
+        packet[3] = (packet[3] & 0xf0) | count;
+        count = (count + u8::from(packet[3] & 0x10 != 0)) & 0x0f;
+    }
+    let mut request = Request::begin(streamer.http, "split", Some("video/mp2t"), None);
+    let _ = request.send(&split);
+    let (status, said) = answer(&mut request.stream);
+    assert_eq!(status, 415, "{said}");
+    assert!(said.contains("a part of a picture"), "{said}");
+}
+
+/// What a packet of MPEG-TS carries.
+fn payload(packet: &[u8]) -> &[u8] {
+    let has_adaptation = packet[3] & 0x20 != 0;
+    let begins = if has_adaptation {
+        5 + usize::from(packet[4])
+    } else {
+        4
+    };
+    &packet[begins..]
+}
+
+/// What never carried a frame opens no name, however often it comes.
+#[test]
+fn other_codecs_in_mpegts_are_named_and_keep_no_name() {
+    let streamer = Streamer::start(&["--max-feeds", "2"]);
+    for (encoder, named) in [("mpeg2video", "video/mpeg"), ("libx265", "video/x-h265")] {
+        let body = mpegts(&[encoder]);
+        for number in 0..4 {
+            let name = format!("{encoder}-{number}");
+            let request = Request::begin(streamer.http, &name, Some("video/mp2t"), None);
+            refused(request, &body, 415, named);
+        }
+    }
+    assert_eq!(get(streamer.http, "/feeds").1, "[]");
+    let mut right = Request::begin(streamer.http, "room", Some("video/mp2t"), None);
+    right.send(&mpegts(H264)).unwrap();
+    assert_eq!(right.end().0, 200);
 }
 
 /// Silent connections on both ports, more than there is room for, keep nobody out; nor does RTSP nonsense.

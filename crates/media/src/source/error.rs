@@ -1,5 +1,7 @@
 //! What is wrong with a source, and what would help.
 
+use settings::launch_without_secrets;
+
 /// The reason why a source gives no pictures.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -44,12 +46,12 @@ pub enum SourceError {
         /// What the demuxer or decoder says.
         cause: String,
     },
-    /// The launch line cannot be built.
+    /// The launch line, here without its secrets, cannot be built.
     #[error(
         "the launch line '{line}' cannot be built: {cause}; it must end in raw video, as in gst:videotestsrc pattern=ball, and gst-launch-1.0 shows what is wrong with it"
     )]
     Launch { line: String, cause: String },
-    /// The launch line was built, and failed before its first picture or after it.
+    /// The launch line, here without its secrets, was built, and failed before its first picture or after it.
     #[error(
         "the launch line '{line}' fails: {cause}; try it alone, as gst-launch-1.0 LINE ! fakesink, which shows the same"
     )]
@@ -66,6 +68,24 @@ pub enum SourceError {
     /// The machine lacks what a source needs.
     #[error("{0}")]
     Pipeline(String),
+}
+
+impl SourceError {
+    /// That `line` cannot be built, because of `cause`. Elements repeat their properties in what they say.
+    pub(super) fn unbuilt(line: &str, cause: &str) -> Self {
+        Self::Launch {
+            line: launch_without_secrets(line),
+            cause: launch_without_secrets(cause),
+        }
+    }
+
+    /// That `line` failed while it ran, because of `cause`.
+    pub(super) fn failed(line: &str, cause: &str) -> Self {
+        Self::Failed {
+            line: launch_without_secrets(line),
+            cause: launch_without_secrets(cause),
+        }
+    }
 }
 
 impl From<crate::Error> for SourceError {

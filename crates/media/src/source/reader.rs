@@ -195,29 +195,26 @@ fn head(
         SourceSpec::Launch(line) => {
             // The identity gives a line that ends in caps something to link them to. Its pad is shown by hand: what looks for
             // unlinked pads by itself finds those of a demuxer, too, which has none yet.
-            let failed = |cause: String| SourceError::Launch {
-                line: line.clone(),
-                cause,
-            };
+            let failed = |cause: &str| SourceError::unbuilt(line, cause);
             let described = format!("{line} ! identity name={LAUNCH_END}");
             let bin = gst::parse::bin_from_description(&described, false)
-                .map_err(|error| failed(error.message().to_owned()))?;
+                .map_err(|error| failed(error.message()))?;
             let end = bin
                 .by_name(LAUNCH_END)
                 .and_then(|end| end.static_pad("src"));
-            let end = end.ok_or_else(|| failed("it has no end".to_owned()))?;
+            let end = end.ok_or_else(|| failed("it has no end"))?;
             gst::GhostPad::with_target(&end)
                 .and_then(|pad| bin.add_pad(&pad))
-                .map_err(|error| failed(error.to_string()))?;
+                .map_err(|error| failed(&error.to_string()))?;
             bin.upcast()
         }
     };
     pipeline.add(&first).map_err(crate::Error::from)?;
     first.link(entrance).map_err(|error| match spec {
-        SourceSpec::Launch(line) => SourceError::Launch {
-            line: line.clone(),
-            cause: format!("its end is not raw video ({})", error.message),
-        },
+        SourceSpec::Launch(line) => {
+            let cause = format!("its end is not raw video ({})", error.message);
+            SourceError::unbuilt(line, &cause)
+        }
         _ => SourceError::Pipeline(error.to_string()),
     })
 }
@@ -391,10 +388,7 @@ impl Reader {
         let path = match &self.spec {
             SourceSpec::File(path) => path.display().to_string(),
             SourceSpec::Launch(line) => {
-                return SourceError::Failed {
-                    line: line.clone(),
-                    cause: error.to_string(),
-                };
+                return SourceError::failed(line, &error.to_string());
             }
             SourceSpec::Test => return SourceError::Pipeline(error.to_string()),
         };

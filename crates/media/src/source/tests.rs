@@ -271,3 +271,21 @@ fn wrong_launch_lines_are_refused_with_cause_and_remedy() {
         );
     }
 }
+
+/// The line is repeated in errors, and elements repeat addresses in what they say.
+#[test]
+fn a_launch_line_that_fails_tells_no_password() {
+    let nobody = "location=rtsp://me:secret@127.0.0.1:9/a user-id=me user-pw=secret";
+    for line in [
+        format!("rtspsrc {nobody} ! nosuchelement"),
+        format!("rtspsrc {nobody} no-such-property=1 ! decodebin"),
+        format!("rtspsrc {nobody} ! decodebin"),
+        format!("rtspsrc {nobody} ! fakesink"),
+    ] {
+        let error = open(&format!("gst:{line}")).unwrap_err();
+        for said in [error.to_string(), format!("{error:?}")] {
+            assert!(!said.contains("secret"), "{said}");
+            assert!(said.contains("rtsp://***@127.0.0.1:9/a"), "{said}");
+        }
+    }
+}

@@ -147,6 +147,32 @@ fn nobody_outside_holds_up_the_end() {
     assert_eq!(shown.count(), 600);
 }
 
+/// A start that fails, and one that shows nothing, leave the folder to the next.
+#[test]
+fn a_start_that_failed_leaves_the_folder_to_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("collected");
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = holder.local_addr().expect("bound").to_string();
+    let output = program()
+        .args(["--ops", "127.0.0.1:0", "--listen", &taken, "--out"])
+        .arg(&out)
+        .output()
+        .expect("it runs");
+    drop(holder);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains(&taken) && text.contains("--listen"), "{text}");
+    for _ in 0..2 {
+        let (mut child, address) = start(&out, &[]);
+        assert!(post(&address, "").starts_with("HTTP/1.1 200"));
+        kill(Pid::from_raw(child.0.id().cast_signed()), Signal::SIGTERM).expect("told to stop");
+        assert_eq!(child.0.wait().expect("it ends").code(), Some(0));
+        assert!(out.join("collected/run-1/meta.json").is_file());
+        assert!(!out.join("collected/run-2").exists(), "nothing was shown");
+    }
+}
+
 #[test]
 fn a_wrong_target_is_told_with_what_is_right() {
     let output = program()

@@ -9,6 +9,7 @@ use timeline::{
 
 use super::tests::{SECOND, START, summary};
 use super::*;
+use result::rows::{self, EventRow};
 use result::{RepetitionMeta, RunFolder, write_json};
 
 /// Stamps that are late by up to 7 ms are in the latency from the tick, and in no latency from the stamp.
@@ -111,8 +112,40 @@ fn a_fault_on_purpose_says_what_it_cost() {
         said.contains("after 5.00 s: kill (gateway-b): no new picture for 2.04 s"),
         "{said}"
     );
+    assert!(!said.contains("150 ms"), "its reports went on: {said}");
+    let said = notes.next().expect("another").text.as_str();
+    assert!(
+        said.contains("kill (client): no freeze near it; ")
+            && said.contains("in its last 150 ms was not reported yet"),
+        "{said}"
+    );
     let finding = ours.finding().expect("frames were lost").text;
     assert!(finding.contains("kill (gateway-b)"), "{finding}");
+}
+
+/// Who waited in vain for the last frames says so where their loss is read.
+#[test]
+fn what_was_given_up_is_said() {
+    let (_, dir) = summary();
+    let folder = RunFolder::new(dir.path());
+    let at = folder.repetition("ours-udp-360p25", 1);
+    let detail = "after 8 s frames of the measured time had not been shown: they count as lost";
+    let mut events = rows::Writer::<EventRow>::create(&at.events_csv()).expect("created");
+    for (event, detail) in [("started", "pid 9"), (EventRow::GAVE_UP, detail)] {
+        let row = EventRow {
+            time_us: UnixMicros(START),
+            event: event.to_owned(),
+            who: "xrbench".to_owned(),
+            detail: detail.to_owned(),
+        };
+        events.write(&row).expect("written");
+    }
+    events.flush().expect("written");
+    let summary = build(&load(&folder).expect("a result"));
+    let ours = summary.scenario("ours-udp-360p25").expect("there");
+    let mut said = ours.notes.iter().map(|note| note.text.as_str());
+    let expected = format!("run 1: the run gave up waiting for its last frames: {detail}");
+    assert!(said.any(|text| text == expected), "{:#?}", ours.notes);
 }
 
 /// The wait for a frame's time is no work of the codec's.

@@ -101,6 +101,17 @@ const fn shown_us(sample: &Sample) -> u64 {
     sample.generated_us.saturating_add_signed(sample.latency_us)
 }
 
+/// What a deed makes of frames that were shown; nothing where it ends no client. A client begins the numbers of its reports anew, so that
+/// no gap in them tells of these.
+fn unreported(fault: &FaultAt) -> &'static str {
+    let is_ended = matches!(fault.what.as_str(), "kill" | "fail");
+    if is_ended && fault.who.starts_with("client") {
+        "; what the client had shown in its last 150 ms was not reported yet, and counts as lost too"
+    } else {
+        ""
+    }
+}
+
 /// Each deed with its cost, in a sentence.
 pub(super) fn notes(faults: &[FaultAt]) -> Vec<Note> {
     let said = |fault: &FaultAt| {
@@ -118,8 +129,9 @@ pub(super) fn notes(faults: &[FaultAt]) -> Vec<Note> {
         Note::new(
             NoteKind::Fault,
             format!(
-                "run {}: on purpose after {at_s:.2} s: {what} ({who}): {cost}",
-                fault.run
+                "run {}: on purpose after {at_s:.2} s: {what} ({who}): {cost}{}",
+                fault.run,
+                unreported(fault)
             ),
         )
     };

@@ -188,6 +188,9 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
     for text in clocks::of_repetition(&meta, &steps) {
         note(NoteKind::Clock, text);
     }
+    for text in read::gave_up(folder)? {
+        note(NoteKind::Incomplete, text);
+    }
     for text in &meta.without_effect {
         note(NoteKind::Fault, text.clone());
     }

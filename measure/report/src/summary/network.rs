@@ -41,7 +41,9 @@ pub(super) fn too_big(fabric: &FabricMeta) -> Vec<String> {
         (!list.is_empty()).then(|| format!("IP packets larger than a link were {what}: {list}"))
     };
     let dropped = said("dropped, and their senders told", |of| of.dropped);
-    let fragmented = said("cut into fragments", |of| of.fragmented);
+    let fragmented = said("cut into fragments", |of| of.fragmented).map(|said| {
+        format!("{said}; a frame is lost with any fragment: lower renderer.rtp_mtu until they fit (1150 fits every fabric here)")
+    });
     dropped.into_iter().chain(fragmented).collect()
 }
 
@@ -63,7 +65,8 @@ mod tests {
             too_big(&fabric),
             [
                 "IP packets larger than a link were dropped, and their senders told: 3 in gateway-b",
-                "IP packets larger than a link were cut into fragments: 250 in streamer",
+                "IP packets larger than a link were cut into fragments: 250 in streamer; a frame is lost with any fragment: lower \
+                 renderer.rtp_mtu until they fit (1150 fits every fabric here)",
             ]
         );
     }

@@ -69,6 +69,21 @@ pub(super) fn faults(folder: &RepetitionFolder, window: Window) -> anyhow::Resul
     Ok(faults.collect())
 }
 
+/// That the run waited in vain for its last frames, in words.
+pub(super) fn gave_up(folder: &RepetitionFolder) -> anyhow::Result<Vec<String>> {
+    let events = rows::read::<EventRow>(&folder.events_csv())?.unwrap_or_default();
+    let events = events.rows.into_iter();
+    let given_up = events.filter(|row| row.event == EventRow::GAVE_UP);
+    Ok(given_up
+        .map(|row| {
+            format!(
+                "the run gave up waiting for its last frames: {}",
+                row.detail
+            )
+        })
+        .collect())
+}
+
 /// Every step of the wall clock that a second of the repetition saw, microseconds, in order.
 pub(super) fn clock_steps(folder: &RepetitionFolder) -> anyhow::Result<Vec<i64>> {
     let rows = rows::read::<HostRow>(&folder.host_csv())?

@@ -15,3 +15,8 @@ pub struct EventRow {
     /// Further words for people.
     pub detail: String,
 }
+
+impl EventRow {
+    /// The event of a run that waited in vain for its last frames; the detail says how long.
+    pub const GAVE_UP: &str = "gave up";
+}

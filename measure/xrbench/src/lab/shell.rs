@@ -2,11 +2,12 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 
 use anyhow::Context as _;
 use service::{ConfigError, Shutdown};
 use testbed::local::lab::Lab;
+use tokio::process::Child;
 
 use super::cli::LabArgs;
 use crate::run::place::lab_plan::LabPlan;
@@ -59,10 +60,7 @@ pub(super) async fn open(
         command.arg("--rcfile").arg(rc.path()).arg("-i");
         command
     };
-    let mut child = tokio::process::Command::from(command)
-        .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("cannot start {program} in {}", args.place))?;
+    let mut child = start(command, program, &args.place)?;
     let status = tokio::select! {
         status = child.wait() => status.context("cannot wait for the shell")?,
         // Ctrl-C is none of it once an interactive shell has the terminal: it goes to what runs in the foreground there.
@@ -77,6 +75,16 @@ pub(super) async fn open(
         tell(&path, captured.packets, captured.dropped);
     }
     Ok(code(status))
+}
+
+/// Starts `command`, which runs `program` in a place of the lab.
+fn start(command: Command, program: &str, place: &str) -> anyhow::Result<Child> {
+    tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| {
+            format!("cannot start {program} in {place}: name a program of this machine, by its path where PATH has it not")
+        })
 }
 
 fn tell(path: &Path, packets: u64, dropped: u64) {
@@ -131,4 +139,19 @@ fn code(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt as _;
     let signal = || status.signal().map_or(1, |signal| 128 + signal);
     u8::try_from(status.code().unwrap_or_else(signal)).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_does_not_exist_is_named_with_its_place() {
+        let absent = Command::new("/nowhere/command");
+        let error = start(absent, "/nowhere/command", "client").expect_err("absent");
+        let said = format!("{error:#}");
+        for part in ["/nowhere/command in client", "PATH", "No such file"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
 }

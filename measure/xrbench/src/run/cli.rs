@@ -94,7 +94,7 @@ pub struct RunArgs {
     /// Have a Prometheus scrape what is started; it is asked at /prometheus of the page that --open shows, which this implies
     #[arg(long, env = "XR_PROMETHEUS")]
     pub prometheus: bool,
-    /// Leave the strips unread; `xrbench ocr DIR` reads them later
+    /// Leave the strips unread; `xrbench ocr DIR` reads them later, and `xrbench report DIR` shows what came of it
     #[arg(long, env = "XR_NO_OCR")]
     pub no_ocr: bool,
 }

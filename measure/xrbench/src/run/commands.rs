@@ -43,6 +43,10 @@ pub fn streamer(scenario: &Scenario, listen: &ListenAddresses) -> Vec<String> {
     if let Some(ports) = &listen.udp_ports {
         args.extend(["--udp-ports".to_owned(), ports.clone()]);
     }
+    if scenario.clients > 1 {
+        // Behind a node's port they come from one address, and nobody else is to be kept out.
+        args.push("--max-viewers-per-peer=256".to_owned());
+    }
     if let Some(identity) = &listen.identity {
         args.extend(["--quic".to_owned(), listen.quic.clone()]);
         args.extend(["--quic-cert".to_owned(), display(&identity.certificate)]);
@@ -130,7 +134,7 @@ pub fn reference(
     transport: Transport,
     files: &ReferenceFiles,
 ) -> anyhow::Result<(Vec<String>, Vec<String>)> {
-    let (source, transport) = (scenario.source.to_string(), transport.to_string());
+    let (source, transport) = (scenario.source.as_written(), transport.to_string());
     let reference = Reference {
         tuned: scenario.pipeline == Pipeline::ReferenceTuned,
         source: &source,
@@ -282,6 +286,15 @@ mod tests {
             assert!(line.join(" ").contains(part), "{line:?}");
         }
         all(&streamer(&scenario, &listen), &to_args(&scenario.streamer));
+        let bounds_a_peer = |clients: u32| {
+            let scenario = Scenario {
+                clients,
+                ..scenario.clone()
+            };
+            let line = streamer(&scenario, &listen);
+            line.iter().any(|word| word.contains("per-peer"))
+        };
+        assert!(bounds_a_peer(100) && !bounds_a_peer(1));
         for line in [
             renderer(&scenario, &addresses, &listen),
             floor(&scenario, &folder),

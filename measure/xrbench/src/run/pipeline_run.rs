@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use result::rows::EventRow;
 use settings::Role;
 use timeline::UnixMicros;
 use tokio::sync::watch;
@@ -96,7 +97,7 @@ async fn measure(
             "after {:.0} s frames of the measured time had not been shown: they count as lost",
             waited.as_secs_f64()
         );
-        repetition.events.now("gave up", "xrbench", &detail);
+        repetition.events.now(EventRow::GAVE_UP, "xrbench", &detail);
     }
     let skipped = reports.progress().borrow().reports_skipped;
     repetition.meta.reports_skipped = skipped.saturating_sub(skipped_before);

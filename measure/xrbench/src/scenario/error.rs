@@ -1,6 +1,6 @@
 //! A key of a scenario whose value cannot be.
 
-use settings::without_passwords;
+use settings::without_secrets;
 
 /// A key whose value cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +15,7 @@ pub struct CheckError {
 }
 
 /// Why a value of a scenario may hold no password: it becomes an argument of a process, and stands in the result.
-pub(super) const HOLDS_A_PASSWORD: &str = "an address in it holds a user or a password, which process lists and the result would show; \
+pub(super) const HOLDS_A_PASSWORD: &str = "it holds a user or a password, which process lists and the result would show; \
      let the source ask for none, or have it passed on by a process of your own";
 
 impl CheckError {
@@ -26,7 +26,7 @@ impl CheckError {
     ) -> Self {
         Self {
             key: key.into(),
-            value: without_passwords(&value.to_string()).into_owned(),
+            value: without_secrets(&value.to_string()).into_owned(),
             why: why.into(),
         }
     }

@@ -107,6 +107,36 @@ fn bad_configuration_is_64_and_says_what_would_be_right() {
     );
 }
 
+/// Neither the parser of the command line nor that of a scenario repeats a password.
+#[test]
+fn no_refusal_repeats_a_password() {
+    let source = "gst:rtspsrc location=rtsp://cam user-pw=secret";
+    let with_source = SCENARIO.replace("fps = 30", &format!("source = \"{source}\""));
+    for (text, args) in [
+        (SCENARIO, &["rtsp://me:secret@cam"][..]),
+        (SCENARIO, &["run", "test.toml", "rtsp://me:secret@cam"]),
+        (SCENARIO, &["run", "test.toml", "--open", "me:secret@h:1"]),
+        (
+            SCENARIO,
+            &[
+                "run",
+                "test.toml",
+                "--dry-run",
+                "--set",
+                &format!("source={source}"),
+            ],
+        ),
+        (with_source.as_str(), &["run", "test.toml", "--dry-run"]),
+    ] {
+        let dir = scenario(text);
+        let output = xrbench(dir.path(), args);
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {said}");
+        assert!(!said.contains("secret"), "{args:?}: {said}");
+        assert!(said.contains("***"), "{args:?}: {said}");
+    }
+}
+
 #[test]
 fn an_earlier_result_is_never_overwritten() {
     let dir = scenario(SCENARIO);

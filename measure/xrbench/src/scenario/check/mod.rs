@@ -3,7 +3,7 @@
 mod fault;
 mod server;
 
-use settings::{ClusterName, Pipeline, Refused, SourceSpec, Span, has_password};
+use settings::{ClusterName, Pipeline, Refused, SourceSpec, Span};
 
 use super::error::{CheckError, HOLDS_A_PASSWORD};
 use super::model::Scenario;
@@ -52,7 +52,7 @@ impl Scenario {
         if self.duration < Span::seconds(1) {
             return wrong("duration", &self.duration, "it must be at least 1s");
         }
-        if has_password(&self.source.to_string()) {
+        if self.source.has_secret() {
             return wrong("source", &self.source, HOLDS_A_PASSWORD);
         }
         if self.pipeline.is_reference() && matches!(self.source, SourceSpec::Launch(_)) {
