@@ -252,7 +252,7 @@ impl Args {
         self.scheme() == RTSPS_SCHEME
     }
 
-    /// That somebody shows a certificate for whom authorities could vouch, and that there are some in the file.
+    /// Checks that somebody shows a certificate for whom authorities could vouch, and that there are some in the file.
     fn check_authorities(&self) -> Result<(), ConfigError> {
         let Some(path) = &self.tls.tls_ca else {
             return Ok(());

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 /// Bytes of such a message before its authentication data.
 const HEAD_BYTES: usize = 16;
 
-/// How a message is authenticated.
+/// The algorithm by which a message is authenticated.
 ///
 /// A MAC covers the whole message, with the xTR-ID and the Site-ID at its end. RFC 9301 has it end with the last RLOC-Record,
 /// which would leave both ids to whoever is on the path; the other implementations cover them too.
@@ -56,7 +56,7 @@ impl fmt::Debug for Psk {
     }
 }
 
-/// What a message is signed with: a secret, its id, and how.
+/// A key to sign messages with: a secret, its Key ID and its algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     id: u8,
@@ -142,10 +142,10 @@ pub struct KeyRing {
     sha1: bool,
 }
 
-/// Why a message is not taken for its sender's.
+/// A reason for which a message is not taken for its sender's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAuthentic {
-    /// No authentication at all.
+    /// The message has no authentication at all.
     #[error("it is not signed")]
     None,
     /// A Key ID that the ring does not have.
@@ -157,7 +157,7 @@ pub enum NotAuthentic {
     /// A MAC that has not one of the lengths of its algorithm.
     #[error("{0} bytes are no length of its MAC")]
     Length(usize),
-    /// The MAC is another one.
+    /// The MAC is not the one that the key gives.
     #[error("its MAC is wrong")]
     Mac,
 }

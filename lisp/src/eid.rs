@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The largest instance id that a data packet has room for: 24 bits (RFC 9300 section 5.3).
 const MAX_INSTANCE: u32 = 0x00ff_ffff;
 
-/// One of the address spaces that share a LISP network; 0 where there is only one.
+/// The Instance ID: one of the address spaces that share a LISP network; 0 where there is only one.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -71,7 +71,7 @@ impl Eid {
         }
     }
 
-    /// One address.
+    /// The EID prefix of one address.
     pub fn host(instance: InstanceId, address: IpAddr) -> Self {
         Self {
             instance,

@@ -97,12 +97,12 @@ impl<T> EidMap<T> {
         })
     }
 
-    /// How many prefixes there are.
+    /// The number of prefixes.
     pub fn len(&self) -> usize {
         self.instances.values().map(JointPrefixMap::len).sum()
     }
 
-    /// Whether there is none.
+    /// Whether there is no prefix.
     pub fn is_empty(&self) -> bool {
         self.instances.is_empty()
     }

@@ -78,7 +78,7 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
     }
 }
 
-/// What happened within a time, in a bounded table.
+/// A bounded table of what happened within a time.
 #[derive(Debug)]
 pub struct Recent<K, V> {
     most: usize,
@@ -98,7 +98,7 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         }
     }
 
-    /// What is remembered of `key`.
+    /// The value that is remembered of `key`.
     pub fn get(&mut self, key: &K, now: Instant) -> Option<&V> {
         self.forget(now);
         self.values.get(key).map(|(_, value)| value)

@@ -68,14 +68,14 @@ pub enum Told {
     },
 }
 
-/// What a control plane was asked for by an agent.
+/// The kind of a request of an agent that a control plane has served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum ServedWhat {
     /// The address of a service.
     Address,
-    /// That a service runs in a cluster.
+    /// The registration of a service that runs in a cluster.
     Registration,
 }
 

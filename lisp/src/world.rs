@@ -181,7 +181,7 @@ impl World {
         self.run();
     }
 
-    /// Where the site's xTR sends packets for an address.
+    /// The locator to which the site's xTR sends packets for an address.
     pub(crate) fn route(&self, id: u8, text: &str) -> Option<IpAddr> {
         let cache = self.edges[&rloc(10 + id)].cache();
         let mapping = cache.lookup(&eid(text), self.now)?;
@@ -200,7 +200,7 @@ impl World {
             .unwrap_or(0)
     }
 
-    /// What the one has sent the other since the last time, read.
+    /// The messages that the one has sent the other since the last time.
     pub(crate) fn messages(&mut self, from: IpAddr, to: IpAddr) -> Vec<Message> {
         let sent = std::mem::take(&mut self.sent);
         let between = sent

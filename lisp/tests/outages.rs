@@ -154,7 +154,7 @@ const METRICS: [&str; 2] = ["-s", "http://127.0.0.1:9096/metrics"];
 
 /// A counter of a tunnel router's control plane.
 fn counter(fleet: &Fleet, place: &str, what: &str) -> f64 {
-    let text = fleet.ground.call(place, "curl", &METRICS).unwrap();
+    let text = fleet.network.call(place, "curl", &METRICS).unwrap();
     let label = format!("xr_lisp_xtr_control_total{{what=\"{what}\"}} ");
     let value = text.lines().find_map(|line| line.strip_prefix(&label));
     value.map_or(0.0, |value| value.parse().unwrap())
@@ -167,7 +167,7 @@ fn send(fleet: &Fleet, to: &str, request: &MapRequest) {
     std::fs::write(&file, request.encode()).unwrap();
     let script = format!("cat {file} >/dev/udp/{to}/4342");
     fleet
-        .ground
+        .network
         .call("control", "bash", &["-c", &script])
         .unwrap();
 }
@@ -198,7 +198,7 @@ fn a_solicitation_to_a_running_tunnel_router_leads_to_one_request() {
     let until = |what: &str, least: f64| {
         let start = Instant::now();
         while counter(&fleet, "a", what) < least {
-            let metrics = || fleet.ground.call("a", "curl", &METRICS).unwrap();
+            let metrics = || fleet.network.call("a", "curl", &METRICS).unwrap();
             assert!(
                 start.elapsed() < PATIENCE,
                 "{what} stays below {least}:\n{}",

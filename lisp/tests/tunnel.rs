@@ -9,8 +9,8 @@ use lisp::bench::ends::{
     A, A6, B, B6, C, End, MAP_SERVER, MAP_SERVER6, await_carried, oor, oor_map_server, ours,
     ours_registered,
 };
-use lisp::bench::ground::{Ground, Running};
 use lisp::bench::layout::TUNNEL;
+use lisp::bench::network::{Running, TestNetwork};
 use lisp::bench::pingpong;
 
 /// Round trips that are made through each tunnel.
@@ -19,16 +19,17 @@ const TRIPS: usize = 20;
 /// The text of the last packet of a capture.
 const LAST: &str = "the-capture-ends-here";
 
-fn ground() -> Ground {
+fn network() -> TestNetwork {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_xr-lisp"));
-    Ground::make(&TUNNEL, false, program).expect("namespaces, as root, with iproute2 and ethtool")
+    TestNetwork::make(&TUNNEL, false, program)
+        .expect("namespaces, as root, with iproute2 and ethtool")
 }
 
 /// The value of a metric of our tunnel router in a place; the sum of those whose labels have `label`.
-fn metric(ground: &Ground, place: &str, name: &str, label: &str) -> f64 {
+fn metric(network: &TestNetwork, place: &str, name: &str, label: &str) -> f64 {
     let metrics = ["-s", "http://127.0.0.1:9096/metrics"];
     // One that has not started yet has counted nothing.
-    let text = ground.call(place, "curl", &metrics).unwrap_or_default();
+    let text = network.call(place, "curl", &metrics).unwrap_or_default();
     let lines = text
         .lines()
         .filter(|line| line.starts_with(name) && line.contains(label));
@@ -38,19 +39,19 @@ fn metric(ground: &Ground, place: &str, name: &str, label: &str) -> f64 {
 }
 
 /// Captures both ways between the routers while `work` runs, and returns the file.
-fn captured(ground: &Ground, folder: &Path, work: impl FnOnce()) -> PathBuf {
+fn captured(network: &TestNetwork, folder: &Path, work: impl FnOnce()) -> PathBuf {
     let file = folder.join("tunnel.pcap");
     // An earlier capture in the same place would be taken for the beginning and the end of this one.
     std::fs::remove_file(&file).or_else(absent_is_fine).unwrap();
     let path = file.to_str().unwrap().to_owned();
     let args = ["-i", "to-a", "-U", "--immediate-mode", "-w", &path, "udp"];
-    let _capture: Running = ground.start("core", "tcpdump", &args).unwrap();
+    let _capture: Running = network.start("core", "tcpdump", &args).unwrap();
     // The header of the file is written once packets are being captured.
     await_file(&file, |bytes| bytes.len() >= 24);
     work();
     // Packets are written in their order: once the last is in the file, all are.
     let last = format!("printf {LAST} >/dev/udp/10.0.0.1/9");
-    ground.call("core", "bash", &["-c", &last]).unwrap();
+    network.call("core", "bash", &["-c", &last]).unwrap();
     await_file(&file, |bytes| {
         bytes
             .windows(LAST.len())
@@ -163,51 +164,51 @@ fn packets_are_carried_between_any_two_tunnel_routers() {
         (["--offloads", "off"].as_slice(), ""),
         (&["--instance", "7", "--queues", "2"], "7"),
     ] {
-        let ground = ground();
+        let network = network();
         let mut ends = [
-            ours(&ground, A, more).unwrap(),
-            ours(&ground, B, more).unwrap(),
+            ours(&network, A, more).unwrap(),
+            ours(&network, B, more).unwrap(),
         ];
-        await_carried(&ground, &mut ends).unwrap();
-        let file = captured(&ground, folder, || {
-            assert_eq!(pingpong::in_ground(&ground, TRIPS).unwrap().len(), TRIPS);
+        await_carried(&network, &mut ends).unwrap();
+        let file = captured(&network, folder, || {
+            assert_eq!(pingpong::round_trips(&network, TRIPS).unwrap().len(), TRIPS);
         });
         is_as_the_rfc_says(&file, instance);
-        assert!(metric(&ground, "b", "xr_lisp_data_packets_total", "in") >= TRIPS as f64);
-        assert!(metric(&ground, "b", "xr_lisp_data_dropped_total", "way=\"in\"").abs() < 1.0);
+        assert!(metric(&network, "b", "xr_lisp_data_packets_total", "in") >= TRIPS as f64);
+        assert!(metric(&network, "b", "xr_lisp_data_dropped_total", "way=\"in\"").abs() < 1.0);
     }
 
     // Open Overlay Router at either end.
-    let ground = ground();
+    let network = network();
     let mut ends = [
-        ours(&ground, A, &[]).unwrap(),
-        oor(&ground, B, folder).unwrap(),
+        ours(&network, A, &[]).unwrap(),
+        oor(&network, B, folder).unwrap(),
     ];
-    await_carried(&ground, &mut ends).unwrap();
-    pingpong::in_ground(&ground, TRIPS).unwrap();
+    await_carried(&network, &mut ends).unwrap();
+    pingpong::round_trips(&network, TRIPS).unwrap();
     drop(ends);
-    drop(ground);
-    let ground = self::ground();
+    drop(network);
+    let network = self::network();
     let mut ends = [
-        oor(&ground, A, folder).unwrap(),
-        ours(&ground, B, &[]).unwrap(),
+        oor(&network, A, folder).unwrap(),
+        ours(&network, B, &[]).unwrap(),
     ];
-    await_carried(&ground, &mut ends).unwrap();
-    pingpong::in_ground(&ground, TRIPS).unwrap();
-    assert!(metric(&ground, "b", "xr_lisp_data_packets_total", "in") >= TRIPS as f64);
+    await_carried(&network, &mut ends).unwrap();
+    pingpong::round_trips(&network, TRIPS).unwrap();
+    assert!(metric(&network, "b", "xr_lisp_data_packets_total", "in") >= TRIPS as f64);
     drop(ends);
 
     // Another instance's packets go nowhere.
-    drop(ground);
-    let ground = self::ground();
+    drop(network);
+    let network = self::network();
     let ends = [
-        ours(&ground, A, &["--instance", "8"]).unwrap(),
-        ours(&ground, B, &[]).unwrap(),
+        ours(&network, A, &["--instance", "8"]).unwrap(),
+        ours(&network, B, &[]).unwrap(),
     ];
     let start = Instant::now();
     let refused = || {
         metric(
-            &ground,
+            &network,
             "b",
             "xr_lisp_data_dropped_total",
             "reason=\"instance\"",
@@ -215,9 +216,9 @@ fn packets_are_carried_between_any_two_tunnel_routers() {
     };
     while refused() < 1.0 {
         assert!(start.elapsed() < Duration::from_secs(10));
-        let _ = pingpong::in_ground(&ground, 1);
+        let _ = pingpong::round_trips(&network, 1);
     }
-    assert!(metric(&ground, "b", "xr_lisp_data_packets_total", "way=\"in\"").abs() < 1.0);
+    assert!(metric(&network, "b", "xr_lisp_data_packets_total", "way=\"in\"").abs() < 1.0);
     drop(ends);
 }
 
@@ -225,25 +226,27 @@ fn packets_are_carried_between_any_two_tunnel_routers() {
 fn mappings_come_from_open_overlay_router_as_map_server() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let ground = ground();
-    let _server = oor_map_server(&ground, folder).unwrap();
-    let file = captured(&ground, folder, || {
+    let network = network();
+    let _server = oor_map_server(&network, folder).unwrap();
+    let file = captured(&network, folder, || {
         let end = |end, name: &str| {
             let key = folder.join(name);
             std::fs::write(&key, name).unwrap();
             let more = ["--key-id", "0", "--key-algorithm", "sha1", "--probe-s", "1"];
-            ours_registered(&ground, end, MAP_SERVER, &key, &more).unwrap()
+            ours_registered(&network, end, MAP_SERVER, &key, &more).unwrap()
         };
         let mut ends = [end(A, "a"), end(B, "b")];
-        await_carried(&ground, &mut ends).unwrap();
-        assert_eq!(pingpong::in_ground(&ground, TRIPS).unwrap().len(), TRIPS);
+        await_carried(&network, &mut ends).unwrap();
+        assert_eq!(pingpong::round_trips(&network, TRIPS).unwrap().len(), TRIPS);
         // The first packet waited for its mapping at each end.
         for place in ["a", "b"] {
-            assert!(metric(&ground, place, "xr_lisp_data_dropped_total", "no_mapping").abs() < 1.0);
+            assert!(
+                metric(&network, place, "xr_lisp_data_dropped_total", "no_mapping").abs() < 1.0
+            );
         }
         let start = Instant::now();
         // A locator that answers its probes stays, and its round trip is known.
-        while metric(&ground, "a", "xr_lisp_xtr_round_trip_seconds", "10.0.0.2") <= 0.0 {
+        while metric(&network, "a", "xr_lisp_xtr_round_trip_seconds", "10.0.0.2") <= 0.0 {
             assert!(
                 start.elapsed() < Duration::from_secs(5),
                 "no probe is answered"
@@ -275,8 +278,8 @@ fn mappings_come_from_open_overlay_router_as_map_server() {
 }
 
 /// One round trip from the client to the address of the pod, wherever that is.
-fn comes_back(ground: &Ground) -> bool {
-    let program = ground.program().unwrap();
+fn comes_back(network: &TestNetwork) -> bool {
+    let program = network.program().unwrap();
     let args = [
         "bench",
         "ping",
@@ -287,13 +290,13 @@ fn comes_back(ground: &Ground) -> bool {
         "--patience-ms",
         "20",
     ];
-    ground
+    network
         .call("client", program, &args)
         .is_ok_and(|trips| !trips.is_empty())
 }
 
 /// Our control plane in the core at an address, and the key of its three sites.
-fn control_plane(ground: &Ground, folder: &Path, address: &str) -> (Running, PathBuf) {
+fn control_plane(network: &TestNetwork, folder: &Path, address: &str) -> (Running, PathBuf) {
     let key = folder.join("key");
     std::fs::write(&key, "secret").unwrap();
     let mut config = format!(
@@ -329,11 +332,11 @@ fn control_plane(ground: &Ground, folder: &Path, address: &str) -> (Running, Pat
     let address: std::net::IpAddr = address.parse().unwrap();
     let listen = std::net::SocketAddr::new(address, 4342).to_string();
     let listen = ["--listen", &listen, "--ops", "127.0.0.1:9095"];
-    let program = ground.program().unwrap();
-    let server = ground
+    let program = network.program().unwrap();
+    let server = network
         .start("core", program, &[args.as_slice(), &listen].concat())
         .unwrap();
-    ground.await_listener("core", "-u", "4342").unwrap();
+    network.await_listener("core", "-u", "4342").unwrap();
     (server, key)
 }
 
@@ -341,10 +344,10 @@ fn control_plane(ground: &Ground, folder: &Path, address: &str) -> (Running, Pat
 fn locators_and_map_server_may_be_of_ipv6() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let carried = |ground: &Ground, ends: &mut [Running]| {
-        await_carried(ground, ends).unwrap();
-        let file = captured(ground, folder, || {
-            assert_eq!(pingpong::in_ground(ground, TRIPS).unwrap().len(), TRIPS);
+    let carried = |network: &TestNetwork, ends: &mut [Running]| {
+        await_carried(network, ends).unwrap();
+        let file = captured(network, folder, || {
+            assert_eq!(pingpong::round_trips(network, TRIPS).unwrap().len(), TRIPS);
         });
         let outer = [
             "-Y",
@@ -379,21 +382,21 @@ fn locators_and_map_server_may_be_of_ipv6() {
         assert_eq!(tshark(&file, &wrong), Vec::<String>::new());
     };
     for more in [["--offloads", "off"], ["--offloads", "auto"]] {
-        let ground = ground();
+        let network = network();
         let mut ends = [
-            ours(&ground, A6, &more).unwrap(),
-            ours(&ground, B6, &more).unwrap(),
+            ours(&network, A6, &more).unwrap(),
+            ours(&network, B6, &more).unwrap(),
         ];
-        carried(&ground, &mut ends);
+        carried(&network, &mut ends);
     }
-    let ground = ground();
-    let (_server, key) = control_plane(&ground, folder, MAP_SERVER6);
+    let network = network();
+    let (_server, key) = control_plane(&network, folder, MAP_SERVER6);
     let end = |end: End, site| {
-        ours_registered(&ground, end, MAP_SERVER6, &key, &["--site", site]).unwrap()
+        ours_registered(&network, end, MAP_SERVER6, &key, &["--site", site]).unwrap()
     };
     let mut ends = [end(A6, "1"), end(B6, "2")];
-    carried(&ground, &mut ends);
-    assert!(metric(&ground, "a", "xr_lisp_xtr_control_total", "\"subscribed\"") >= 1.0);
+    carried(&network, &mut ends);
+    assert!(metric(&network, "a", "xr_lisp_xtr_control_total", "\"subscribed\"") >= 1.0);
 }
 
 #[test]
@@ -401,28 +404,28 @@ fn a_service_moves_when_its_tunnel_router_ends_and_comes_back() {
     const SERVER: &str = "10.0.0.250";
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let ground = ground();
-    let program = ground.program().unwrap();
+    let network = network();
+    let program = network.program().unwrap();
     let places = "address add 10.0.0.250/24 dev lan\naddress add 10.96.0.10/32 dev lo\n";
-    ground.configure("core", places).unwrap();
-    let (_server, key) = control_plane(&ground, folder, SERVER);
+    network.configure("core", places).unwrap();
+    let (_server, key) = control_plane(&network, folder, SERVER);
     let _echoes = ["pod", "core"].map(|place| {
-        let echo = ground
+        let echo = network
             .start(
                 place,
                 program,
                 &["bench", "echo", "--listen", "10.96.0.10:7"],
             )
             .unwrap();
-        ground.await_listener(place, "-u", "7").unwrap();
+        network.await_listener(place, "-u", "7").unwrap();
         echo
     });
     let end = |end, site, priority| {
         let more = ["--site", site, "--priority", priority];
-        ours_registered(&ground, end, SERVER, &key, &more).unwrap()
+        ours_registered(&network, end, SERVER, &key, &more).unwrap()
     };
     let (_a, b, _c) = (end(A, "1", "1"), end(B, "2", "1"), end(C, "3", "2"));
-    let received = |place| metric(&ground, place, "xr_lisp_data_packets_total", "way=\"in\"");
+    let received = |place| metric(&network, place, "xr_lisp_data_packets_total", "way=\"in\"");
     let until = |what: &str, mut is_so: Box<dyn FnMut() -> bool + '_>| {
         let start = Instant::now();
         while !is_so() {
@@ -432,7 +435,7 @@ fn a_service_moves_when_its_tunnel_router_ends_and_comes_back() {
     };
     until(
         "nothing arrives at b",
-        Box::new(|| comes_back(&ground) && received("b") >= 1.0),
+        Box::new(|| comes_back(&network) && received("b") >= 1.0),
     );
     // What is registered is withdrawn and published before the program has ended.
     let start = Instant::now();
@@ -440,15 +443,15 @@ fn a_service_moves_when_its_tunnel_router_ends_and_comes_back() {
     let ended = start.elapsed();
     let moved = until(
         "nothing comes back from c",
-        Box::new(|| comes_back(&ground)),
+        Box::new(|| comes_back(&network)),
     );
     eprintln!("ended in {ended:?}, and something came back {moved:?} later");
     let before = received("core");
-    assert!(before >= 1.0 && comes_back(&ground) && received("core") > before);
+    assert!(before >= 1.0 && comes_back(&network) && received("core") > before);
     // The better one is back.
     let _b = end(B, "2", "1");
     until(
         "nothing arrives at b again",
-        Box::new(|| comes_back(&ground) && received("b") >= 1.0),
+        Box::new(|| comes_back(&network) && received("b") >= 1.0),
     );
 }

@@ -89,13 +89,13 @@ struct DeniedLabel {
     reason: Denied,
 }
 
-/// Why a request of a viewer was refused where viewers need a password.
+/// A reason for which a request of a viewer was refused where viewers need a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[expect(non_camel_case_types, reason = "the label's value is the word itself")]
 pub enum Denied {
-    /// It came without any, as the first one of every player does.
+    /// The request came without a password, as the first one of every player does.
     missing,
-    /// Its name or its password is none of those that may view.
+    /// The name or the password is none of those that may view.
     wrong,
 }
 
@@ -105,7 +105,7 @@ struct RtcpLabel {
     reason: RtcpDropped,
 }
 
-/// Why an RTCP packet was not believed.
+/// A reason for which an RTCP packet was not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[expect(non_camel_case_types, reason = "the label's value is the word itself")]
 pub enum RtcpDropped {

@@ -42,7 +42,7 @@ pub async fn connect_error(url: &http::Uri) -> Option<String> {
     Some(format!("cannot connect to {host}:{port}: {why}"))
 }
 
-/// Why the server cannot be spoken to over TLS, or none.
+/// The reason for which the server cannot be spoken to over TLS, or none.
 async fn tls_error(url: &http::Uri) -> Option<String> {
     let (host, port) = address(url)?;
     let asked = tls::exchange(host, port, options(url));

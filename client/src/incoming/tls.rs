@@ -6,7 +6,7 @@ use gio::prelude::*;
 use gstreamer as gst;
 use gstreamer::glib;
 
-/// Why no stream can be taken over TLS.
+/// A reason for which no stream can be taken over TLS.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

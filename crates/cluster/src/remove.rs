@@ -13,7 +13,7 @@ use crate::objects::RUN_LABEL;
 pub struct Leftover {
     /// The run's id.
     pub run: String,
-    /// Its namespace.
+    /// The namespace's name.
     pub namespace: String,
     /// The namespace itself, whatever has its name by now.
     uid: Option<String>,

@@ -22,7 +22,7 @@ const KUBECTL_MINOR: u32 = 27;
 pub struct Overlay {
     /// The cluster that it is applied to.
     pub cluster: ClusterName,
-    /// Its folder, below `overlays` in the folder of the manifests.
+    /// The folder of the overlay, below `overlays` in the folder of the manifests.
     pub path: &'static str,
 }
 

@@ -9,7 +9,7 @@ use crate::objects::{list, text};
 pub(crate) enum State {
     /// Every pod is available.
     Ready,
-    /// It may become ready; what is awaited.
+    /// The workload may become ready; what is awaited.
     NotYet(String),
     /// Waiting longer changes nothing.
     Hopeless(Trouble),

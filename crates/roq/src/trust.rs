@@ -15,7 +15,7 @@ use crate::identity::{IdentityError, Pin, certificates};
 /// What makes a client believe a server's certificate.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// It is this one, under whatever name, and has not expired.
+    /// The certificate is this one, under whatever name, and has not expired.
     Pinned(Pin),
     /// One of these vouches for it and for the server's name.
     Roots(Arc<RootCertStore>),

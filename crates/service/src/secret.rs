@@ -177,7 +177,7 @@ impl PasswordArgs {
         }
     }
 
-    /// That the password cannot be used, because of `why`; `remedy` says what would be right.
+    /// The error that the password cannot be used, because of `why`; `remedy` says what would be right.
     pub fn wrong(&self, why: &str, remedy: &str) -> ConfigError {
         match &self.password_file {
             Some(path) => {

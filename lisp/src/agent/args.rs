@@ -75,7 +75,7 @@ pub(crate) struct ControlArgs {
     /// Certificate that names the cluster as a DNS name, in PEM; read again now and then
     #[arg(long, env = "XR_LISP_TLS_CERT", value_name = "FILE", requires_all = ["tls_key", "control_ca"])]
     tls_cert: Option<PathBuf>,
-    /// Its key
+    /// Key of the certificate
     #[arg(
         long,
         env = "XR_LISP_TLS_KEY",
@@ -247,7 +247,7 @@ impl ControlArgs {
         Ok(Some(value))
     }
 
-    /// What is believed and shown over TLS.
+    /// The TLS towards the control plane: whom it believes, and the certificate that it shows.
     pub(super) fn tls(&self) -> Result<ClientConfig, ConfigError> {
         let file = |path, origin| PemFile { path, origin };
         let wrong = |value: &str, error: &rustls::Error| {
@@ -281,7 +281,7 @@ impl WebhookArgs {
 }
 
 impl WatchingArgs {
-    /// What the machine is told.
+    /// The configuration of the agent's machine.
     pub(super) fn config(&self) -> Config {
         Config {
             probing: Probing {

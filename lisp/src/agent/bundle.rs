@@ -15,10 +15,10 @@ use super::certificates::Certificates;
 use super::clock;
 use super::readiness::{Part, Parts};
 
-/// How often it is looked at, and how long the API server has to take up what was changed.
+/// The time between two looks at the configuration, and that which the API server has to take up a change.
 const LOOK: Duration = Duration::from_mins(1);
 
-/// How soon it is tried again where it failed.
+/// The time until a change that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// The two configurations, by their one name.
@@ -89,7 +89,7 @@ impl Configurations {
     }
 }
 
-/// What is to be changed in a configuration; nothing where it is right.
+/// The patch that sets a configuration right; none where it is.
 fn patch(configuration: &Value, bundle: &str) -> Option<Value> {
     let webhooks = configuration["webhooks"].as_array()?;
     let wrong: Vec<_> = webhooks

@@ -103,7 +103,7 @@ impl Certificates {
         })
     }
 
-    /// What the TLS of the webhook shows.
+    /// The certificate that the TLS of the webhook shows.
     pub(crate) fn shown(&self) -> Arc<Shown> {
         Arc::clone(&self.shown)
     }

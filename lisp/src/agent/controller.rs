@@ -43,7 +43,7 @@ pub(crate) enum Trouble {
     /// The control plane says no.
     #[error("{status}: {why}")]
     Refused { status: u16, why: String },
-    /// It was not reached, or its answer makes no sense.
+    /// The control plane was not reached, or its answer makes no sense.
     #[error("{0}")]
     Failed(String),
 }

@@ -36,10 +36,10 @@ pub struct GivenArgs {
     /// The service
     #[arg(long, value_name = "NAMESPACE/NAME")]
     service: ServiceName,
-    /// Its address
+    /// Address of the service
     #[arg(long, value_name = "ADDR")]
     address: IpAddr,
-    /// Where it runs
+    /// Address of the pod that it runs in
     #[arg(long, value_name = "ADDR")]
     pod: IpAddr,
     #[command(flatten)]

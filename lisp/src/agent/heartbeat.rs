@@ -20,7 +20,7 @@ const RELOAD: Duration = Duration::from_mins(10);
 /// The longest that the last heartbeat may take.
 const LAST: Duration = Duration::from_millis(500);
 
-/// The heart of the agent.
+/// The sender of an agent's heartbeats.
 pub(crate) struct Heart {
     pub(crate) controller: Arc<Controller>,
     pub(crate) inputs: Sender<Input>,
@@ -58,7 +58,7 @@ impl Heart {
         }
     }
 
-    /// One heartbeat. `epoch` is the control plane's as it was known.
+    /// Sends a heartbeat. `epoch` is the control plane's as it was known.
     async fn once(&self, epoch: &mut Option<String>) {
         match self.controller.beat(self.interval, self.interval * 2).await {
             Ok(heard) => {

@@ -8,7 +8,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-/// What the agent counts.
+/// The agent's metrics.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     reviews: Family<Labels<2>, Counter>,

@@ -29,9 +29,9 @@ const MOST_PATH_BYTES: usize = 256;
 pub(crate) enum ProbeKind {
     /// A connection is opened; to the first port of TCP that the Service has, if none is named.
     Tcp(Option<u16>),
-    /// A page is asked for.
+    /// A page is asked for over HTTP.
     Http { port: u16, path: String },
-    /// Not at all: what Kubernetes says is all that counts.
+    /// No probe: Kubernetes' own readiness is all that counts.
     #[default]
     None,
 }
@@ -68,14 +68,14 @@ impl FromStr for ProbeKind {
     }
 }
 
-/// A Service.
+/// A Service of Kubernetes, as far as the agent reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SeenService {
-    /// It has the label.
+    /// The Service has the label that shares it.
     pub(crate) is_shared: bool,
-    /// Its address; none of a headless one, one that is a name for another, and one that has none yet.
+    /// The Service's address; none of a headless one, of a name for another, and of one that has none yet.
     pub(crate) address: Option<IpAddr>,
-    /// How it wants to be probed; the agent's way where it does not say.
+    /// The way in which the Service wants to be probed; the agent's where it does not say.
     pub(crate) probe: Option<ProbeKind>,
 }
 
@@ -111,14 +111,14 @@ struct ServiceSpec {
     r#type: Option<String>,
 }
 
-/// What a Service's address is to be.
+/// The address that a Service is to have, by its specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AddressOf {
-    /// It is a name for another, and has no address.
+    /// The Service is a name for another, and has no address.
     ExternalName,
-    /// It is for its pods' own addresses.
+    /// The Service is headless: it stands for its pods' own addresses.
     Headless,
-    /// It has none yet.
+    /// The Service has no address yet.
     Open,
     Address(IpAddr),
 }

@@ -25,7 +25,7 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Everything is missing.
+    /// A readiness of which every part is missing yet.
     pub(crate) fn new(whole: Readiness) -> Self {
         let missing = BTreeMap::from([
             (Part::Control, "the control plane has not answered"),

@@ -21,7 +21,7 @@ use crate::services::ServiceName;
 /// Objects of a page of a list.
 const PAGE: u32 = 500;
 
-/// What is watched, and how its objects become inputs.
+/// A kind of object that is watched, and how its objects become inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Services,

@@ -28,7 +28,7 @@ const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 type Review = AdmissionReview<DynamicObject>;
 
-/// What answers reviews.
+/// The part of the agent that answers reviews.
 pub(crate) struct Desk {
     pub(crate) controller: Arc<Controller>,
     pub(crate) rules: Arc<ArcSwap<Rules>>,
@@ -38,7 +38,7 @@ pub(crate) struct Desk {
     pub(crate) says: bool,
 }
 
-/// What the port answers.
+/// The routes of the webhook's port.
 pub(crate) fn routes(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/mutate", post(mutate))

@@ -24,7 +24,7 @@ pub(super) struct Work {
     pub(super) parts: Parts,
     pub(super) metrics: Metrics,
     pub(super) probe_timeout: Duration,
-    /// What else is to be said of a request that was done.
+    /// The function that is told of a request that was done.
     pub(super) tell: fn(&Done),
 }
 

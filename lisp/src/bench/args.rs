@@ -19,15 +19,15 @@ use crate::agent::GivenArgs;
 pub struct BenchArgs {
     /// What is measured
     #[command(subcommand)]
-    pub(crate) what: What,
+    pub(crate) command: BenchCommand,
     /// Arguments of every program.
     #[command(flatten)]
     pub common: Common,
 }
 
-/// What is measured.
+/// An experiment, or a program that one starts.
 #[derive(Clone, Debug, clap::Subcommand)]
-pub(crate) enum What {
+pub(crate) enum BenchCommand {
     /// Throughput, packets, processor time and latency of the tunnel; as root, with iperf3, ethtool, oor, wg and wireguard-go
     Data(DataArgs),
     /// How long a service is away that fails in one cluster and runs in another, with a publication, a solicitation, probes and names; as root
@@ -70,7 +70,7 @@ pub(crate) enum What {
     },
 }
 
-/// What `xr-lisp bench data` is told.
+/// The arguments of `xr-lisp bench data`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DataArgs {
     /// Folder of the raw data, data.csv and latency.csv; made if it is not there

@@ -14,15 +14,15 @@ pub const SERVICE_NAME: &str = "shop/front";
 pub struct Cluster {
     /// The place of its tunnel router and of its agent, and its name at the control plane.
     pub place: &'static str,
-    /// The place of its pod.
+    /// The place of the cluster's pod.
     pub pod: &'static str,
-    /// The address of its pod.
+    /// The address of the cluster's pod.
     pub pod_address: &'static str,
-    /// What its pods' addresses are of.
+    /// The prefix of the addresses of the cluster's pods.
     pub pods: &'static str,
-    /// Where its tunnel router is.
+    /// The locator of the cluster's tunnel router.
     pub locator: &'static str,
-    /// The number of its site.
+    /// The Site-ID of the cluster.
     pub site: &'static str,
     /// The priority of its locator: the lower one is used.
     pub priority: &'static str,
@@ -70,12 +70,12 @@ pub const C: Cluster = Cluster {
     },
 };
 
-/// What the control plane is told beside what is the same everywhere.
+/// The control plane's configuration, where it is not the same in every experiment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ControlPlan {
     /// The client's tunnel router has no identity, and so no subscription.
     pub anonymous_client: bool,
-    /// That of cluster b has none.
+    /// The site of cluster b takes xTRs without an identity.
     pub anonymous_b: bool,
     /// The Map-Server solicits nobody.
     pub is_silent: bool,

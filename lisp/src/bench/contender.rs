@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use super::ends::{self, A, B, PATIENCE};
-use super::ground::{Ground, Running};
+use super::network::{Running, TestNetwork};
 
 /// A way from the client to the pod.
 #[derive(
@@ -28,7 +28,7 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    /// Everyone.
+    /// Every contender.
     pub(crate) const ALL: [Self; 5] = [
         Self::Plain,
         Self::Single,
@@ -37,33 +37,40 @@ impl Contender {
         Self::WireguardGo,
     ];
 
-    /// The word for it.
+    /// The word for the contender.
     pub(crate) fn name(self) -> &'static str {
         self.into()
     }
 
     /// Makes the way. It lasts as long as what is returned.
-    pub(crate) fn start(self, ground: &Ground, folder: &Path) -> anyhow::Result<Vec<Running>> {
+    pub(crate) fn start(
+        self,
+        network: &TestNetwork,
+        folder: &Path,
+    ) -> anyhow::Result<Vec<Running>> {
         let mut running = match self {
             Self::Plain => {
-                ground.configure("a", "route add 10.96.0.0/24 via 10.0.0.2\n")?;
-                ground.configure("b", "route add 192.168.1.0/24 via 10.0.0.1\n")?;
+                network.configure("a", "route add 10.96.0.0/24 via 10.0.0.2\n")?;
+                network.configure("b", "route add 192.168.1.0/24 via 10.0.0.1\n")?;
                 Vec::new()
             }
             Self::Single => vec![
-                ends::ours(ground, A, &["--offloads", "off"])?,
-                ends::ours(ground, B, &["--offloads", "off"])?,
+                ends::ours(network, A, &["--offloads", "off"])?,
+                ends::ours(network, B, &["--offloads", "off"])?,
             ],
-            Self::Offload => vec![ends::ours(ground, A, &[])?, ends::ours(ground, B, &[])?],
-            Self::Oor => vec![ends::oor(ground, A, folder)?, ends::oor(ground, B, folder)?],
-            Self::WireguardGo => wireguard_go(ground, folder)?,
+            Self::Offload => vec![ends::ours(network, A, &[])?, ends::ours(network, B, &[])?],
+            Self::Oor => vec![
+                ends::oor(network, A, folder)?,
+                ends::oor(network, B, folder)?,
+            ],
+            Self::WireguardGo => wireguard_go(network, folder)?,
         };
-        ends::await_carried(ground, &mut running)?;
+        ends::await_carried(network, &mut running)?;
         Ok(running)
     }
 }
 
-fn wireguard_go(ground: &Ground, folder: &Path) -> anyhow::Result<Vec<Running>> {
+fn wireguard_go(network: &TestNetwork, folder: &Path) -> anyhow::Result<Vec<Running>> {
     let ends = [
         ("a", "xrwga", "10.96.0.0/24", "10.0.0.2:51820"),
         ("b", "xrwgb", "192.168.1.0/24", "10.0.0.1:51820"),
@@ -72,22 +79,25 @@ fn wireguard_go(ground: &Ground, folder: &Path) -> anyhow::Result<Vec<Running>> 
     let mut keys = Vec::new();
     for (place, ..) in ends {
         let file = folder.join(format!("wireguard-{place}.key"));
-        std::fs::write(&file, ground.call(place, "wg", &["genkey"])?)?;
+        std::fs::write(&file, network.call(place, "wg", &["genkey"])?)?;
         let shell = format!("wg pubkey < {}", file.display());
         keys.push((
             file,
-            ground.call(place, "sh", &["-c", &shell])?.trim().to_owned(),
+            network
+                .call(place, "sh", &["-c", &shell])?
+                .trim()
+                .to_owned(),
         ));
     }
     for (end, (place, device, others, endpoint)) in ends.into_iter().enumerate() {
         // It would say that the kernel has WireGuard, and end, if it were not told to run in the foreground all the same.
-        let mut program = ground.start(
+        let mut program = network.start(
             place,
             "env",
             &["WG_PROCESS_FOREGROUND=1", "wireguard-go", "-f", device],
         )?;
         let start = Instant::now();
-        while ground.call(place, "wg", &["show", device]).is_err() {
+        while network.call(place, "wg", &["show", device]).is_err() {
             if program.has_ended() || start.elapsed() > PATIENCE {
                 bail!("wireguard-go has made no device");
             }
@@ -110,8 +120,8 @@ fn wireguard_go(ground: &Ground, folder: &Path) -> anyhow::Result<Vec<Running>> 
             "allowed-ips",
             others,
         ];
-        ground.call(place, "wg", &args)?;
-        ground.configure(
+        network.call(place, "wg", &args)?;
+        network.configure(
             place,
             &format!("link set {device} mtu 1420 up\nroute add {others} dev {device}\n"),
         )?;

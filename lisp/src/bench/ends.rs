@@ -1,11 +1,11 @@
-//! The two ends of a tunnel of LISP on the [ground](super::ground): ours, or Open Overlay Router, in any pairing.
+//! The two ends of a tunnel of LISP on the [network](super::network): ours, or Open Overlay Router, in any pairing.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::ground::{Ground, Running};
+use super::network::{Running, TestNetwork};
 use super::pingpong;
 
 /// How long a tunnel may take to carry its first packet.
@@ -14,7 +14,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// The address of the core, where a Map-Server is.
 pub const MAP_SERVER: &str = "10.0.0.254";
 
-/// One end: its place, locator and endpoints, and the other's.
+/// An end of a tunnel: its place, locator and endpoints, and the other end's.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
     place: &'static str,
@@ -43,7 +43,7 @@ pub const B: End = End {
 };
 
 /// Our tunnel router, with these arguments more.
-pub fn ours(ground: &Ground, end: End, more: &[&str]) -> anyhow::Result<Running> {
+pub fn ours(network: &TestNetwork, end: End, more: &[&str]) -> anyhow::Result<Running> {
     let map = format!("{}={}", end.other_endpoints, end.other_locator);
     let args = [
         "xtr",
@@ -60,7 +60,7 @@ pub fn ours(ground: &Ground, end: End, more: &[&str]) -> anyhow::Result<Running>
         .chain(more)
         .copied()
         .collect();
-    ground.start(end.place, ground.program()?, &all)
+    network.start(end.place, network.program()?, &all)
 }
 
 /// Both ends with locators of IPv6.
@@ -87,7 +87,7 @@ pub const C: End = End {
 
 /// Our tunnel router, which registers its endpoints at a Map-Server, with these arguments more.
 pub fn ours_registered(
-    ground: &Ground,
+    network: &TestNetwork,
     end: End,
     map_server: &str,
     key: &Path,
@@ -114,11 +114,11 @@ pub fn ours_registered(
         ],
         more,
     ];
-    ground.start(end.place, ground.program()?, &args.concat())
+    network.start(end.place, network.program()?, &args.concat())
 }
 
 /// Open Overlay Router as Map-Server of both ends, in the core; each end's secret is the name of its place.
-pub fn oor_map_server(ground: &Ground, folder: &Path) -> anyhow::Result<Running> {
+pub fn oor_map_server(network: &TestNetwork, folder: &Path) -> anyhow::Result<Running> {
     let mut text = String::from("debug = 0\noperating-mode = MS\ncontrol-iface = lan\n");
     for end in [A, B] {
         text += &format!(
@@ -130,13 +130,13 @@ pub fn oor_map_server(ground: &Ground, folder: &Path) -> anyhow::Result<Running>
     let file = folder.join("oor-map-server.conf");
     std::fs::write(&file, text)?;
     let file = file.to_str().context("the folder's name is text")?;
-    let server = ground.start("core", "oor", &["-f", file])?;
-    ground.await_listener("core", "-u", "4342")?;
+    let server = network.start("core", "oor", &["-f", file])?;
+    network.await_listener("core", "-u", "4342")?;
     Ok(server)
 }
 
 /// Open Overlay Router, with the mapping in its configuration, which is written into `folder`.
-pub fn oor(ground: &Ground, end: End, folder: &Path) -> anyhow::Result<Running> {
+pub fn oor(network: &TestNetwork, end: End, folder: &Path) -> anyhow::Result<Running> {
     let End {
         place,
         endpoints,
@@ -158,13 +158,13 @@ pub fn oor(ground: &Ground, end: End, folder: &Path) -> anyhow::Result<Running> 
     let file = folder.join(format!("oor-{place}.conf"));
     std::fs::write(&file, text)?;
     let file = file.to_str().context("the folder's name is text")?;
-    ground.start(place, "oor", &["-f", file])
+    network.start(place, "oor", &["-f", file])
 }
 
 /// Waits until a datagram comes back from the pod through the tunnel.
-pub fn await_carried(ground: &Ground, running: &mut [Running]) -> anyhow::Result<()> {
+pub fn await_carried(network: &TestNetwork, running: &mut [Running]) -> anyhow::Result<()> {
     let start = Instant::now();
-    while let Err(error) = pingpong::in_ground(ground, 1) {
+    while let Err(error) = pingpong::round_trips(network, 1) {
         if running.iter_mut().any(Running::has_ended) {
             bail!("a program of the tunnel has ended by itself");
         }

@@ -1,4 +1,4 @@
-//! The programs of an experiment on the ground of [two clusters](super::layout::CLUSTERS), and what they say.
+//! The programs of an experiment on the network of [two clusters](super::layout::CLUSTERS), and what they say.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use service::Shutdown;
 
-use super::ground::{Ground, Running};
 use super::layout::CLUSTERS;
+use super::network::{Running, TestNetwork};
 use crate::told::Told;
 
 /// How long a program may take to be ready, and the programs together to carry the first answer.
@@ -30,24 +30,24 @@ pub struct Answer {
     pub by: String,
 }
 
-/// Programs on a ground; they end with it.
+/// Programs on a network; they end with it.
 #[derive(Debug)]
 pub struct Fleet {
     running: BTreeMap<&'static str, Running>,
-    /// Where they run.
-    pub ground: Ground,
+    /// The network that the programs run on.
+    pub network: TestNetwork,
     folder: PathBuf,
     shutdown: Shutdown,
     sender: Sender<(&'static str, Told)>,
     heard: Receiver<(&'static str, Told)>,
-    /// What they have said, but for answers.
+    /// The events of the programs, but for answers.
     pub events: Vec<(&'static str, Told)>,
     /// Answers that the client got.
     pub answers: Vec<Answer>,
 }
 
 impl Fleet {
-    /// A ground without programs. Keys, configurations and logs go into `folder`; whatever is waited for ends with the shutdown.
+    /// A network without programs. Keys, configurations and logs go into `folder`; whatever is waited for ends with the shutdown.
     pub fn new(program: PathBuf, folder: &Path, shutdown: Shutdown) -> anyhow::Result<Self> {
         for (name, secret) in [("key", "secret"), ("token", "a-token-that-nobody-else-has")] {
             let file = folder.join(name);
@@ -57,7 +57,7 @@ impl Fleet {
         let (sender, heard) = channel();
         Ok(Self {
             running: BTreeMap::new(),
-            ground: Ground::make(&CLUSTERS, true, program)?,
+            network: TestNetwork::make(&CLUSTERS, true, program)?,
             folder: folder.to_owned(),
             shutdown,
             sender,
@@ -82,7 +82,7 @@ impl Fleet {
         args: &[&str],
     ) -> anyhow::Result<&mut Running> {
         let program = self
-            .ground
+            .network
             .start_told(place, name, args, &self.folder, &self.sender)?;
         Ok(self.running.entry(name).insert_entry(program).into_mut())
     }

@@ -24,7 +24,7 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// How long the control plane may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the keeper is told.
+/// The arguments of the keeper.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct KeeperArgs {
     /// The control plane's API
@@ -45,7 +45,7 @@ pub(crate) struct KeeperArgs {
     /// The name, in its zone
     #[arg(long, value_name = "NAME")]
     name: String,
-    /// Its time to live, in seconds
+    /// Time to live of the name, in seconds
     #[arg(long, value_name = "S")]
     ttl_s: u32,
 }

@@ -1,13 +1,13 @@
-//! What grounds are made of: places, links between them, and addresses.
+//! The layouts of experiments' networks: places, links between them, and addresses.
 
-/// A ground to be made.
+/// The layout of a network to be made.
 #[derive(Debug)]
 pub struct Layout {
     /// Namespaces, by the names that the rest of the table has for them.
     pub places: &'static [&'static str],
     /// Links: place and interface of both ends. `ip` takes the short names `a` and `br` for words of its own.
     pub links: &'static [[&'static str; 4]],
-    /// What `ip -batch` configures in each place.
+    /// The lines by which `ip -batch` configures each place.
     pub lines: &'static [(&'static str, &'static str)],
     /// Places that forward packets.
     pub routers: &'static [&'static str],

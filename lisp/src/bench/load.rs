@@ -5,12 +5,12 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use super::ground::{Ground, Running};
+use super::network::{Running, TestNetwork};
 
 /// Bytes of IP and TCP headers, with the timestamps that Linux sends.
 const HEADER_BYTES: u16 = 40;
 
-/// What Ethernet adds to a packet, with its checksum.
+/// The bytes that Ethernet adds to a packet, with its checksum.
 const FRAME_BYTES: u16 = 18;
 
 /// The longest packet that fits into every tunnel that is compared: wireguard-go's MTU.
@@ -22,7 +22,7 @@ const LIMIT_S: u16 = 8;
 /// The port of iperf3.
 const PORT: &str = "5201";
 
-/// What a measurement found.
+/// The figures of a measurement of throughput.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Throughput {
     /// Payload that arrived, in Mbit/s.
@@ -42,7 +42,7 @@ pub(crate) fn packet_bytes(frame: u16) -> u16 {
 
 /// Runs iperf3 from the client to an address of `place`; an error when it does not come to an end, which it does not always.
 pub(crate) fn run(
-    ground: &Ground,
+    network: &TestNetwork,
     place: &str,
     address: &str,
     frame: u16,
@@ -50,17 +50,17 @@ pub(crate) fn run(
     streams: u16,
 ) -> anyhow::Result<Throughput> {
     let _server: Running =
-        ground.start(place, "iperf3", &["-s", "-1", "-p", PORT, "-B", address])?;
-    ground.await_listener(place, "-t", PORT)?;
-    let before = (frames(ground)?, busy_ticks()?, Instant::now());
+        network.start(place, "iperf3", &["-s", "-1", "-p", PORT, "-B", address])?;
+    network.await_listener(place, "-t", PORT)?;
+    let before = (frames(network)?, busy_ticks()?, Instant::now());
     let limit = (seconds + LIMIT_S).to_string();
     let (seconds, streams) = (seconds.to_string(), streams.to_string());
     let segment = (packet_bytes(frame) - HEADER_BYTES).to_string();
     let mut args = vec![limit.as_str(), "iperf3", "-J", "-c", address, "-p", PORT];
     args.extend(["-t", &seconds, "-P", &streams, "-M", &segment]);
-    let printed = ground.call("client", "timeout", &args)?;
+    let printed = network.call("client", "timeout", &args)?;
     let elapsed_s = before.2.elapsed().as_secs_f64();
-    let (frames, ticks) = (frames(ground)? - before.0, busy_ticks()? - before.1);
+    let (frames, ticks) = (frames(network)? - before.0, busy_ticks()? - before.1);
     let printed: Value = serde_json::from_str(&printed).context("iperf3 prints JSON")?;
     let sums = &printed["end"];
     let bits = sums["sum_received"]["bits_per_second"].as_f64();
@@ -73,10 +73,10 @@ pub(crate) fn run(
 }
 
 /// Frames that came in and went out at one side of the network between the routers.
-fn frames(ground: &Ground) -> anyhow::Result<f64> {
+fn frames(network: &TestNetwork) -> anyhow::Result<f64> {
     let read = |kind: &str| {
         let file = format!("/sys/class/net/to-a/statistics/{kind}_packets");
-        let text = ground.call("core", "cat", &[&file])?;
+        let text = network.call("core", "cat", &[&file])?;
         text.trim().parse::<f64>().context("a counter")
     };
     Ok(read("rx")? + read("tx")?)

@@ -8,13 +8,13 @@ use service::Shutdown;
 
 use super::args::DataArgs;
 use super::contender::Contender;
-use super::ground::Ground;
 use super::layout::TUNNEL;
 use super::load;
+use super::network::TestNetwork;
 use super::pingpong;
 use super::table::{self, Cell, Latencies, Throughputs, median};
 
-/// Where load goes: the place, its address, and its word in the tables.
+/// The targets of load: the place, its address, and its word in the tables.
 const TARGETS: [(&str, &str, &str); 2] = [("b", "10.96.0.1", "host"), ("pod", "10.96.0.10", "pod")];
 
 /// Measures, until the end or a signal.
@@ -40,10 +40,10 @@ pub(crate) fn data(args: &DataArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
             }
             tracing::info!(repetition, contender = contender.name(), "measuring");
             for offloads in [false, true] {
-                let ground = Ground::make(&TUNNEL, offloads, std::env::current_exe()?)?;
-                let _tunnel = contender.start(&ground, &folder)?;
+                let network = TestNetwork::make(&TUNNEL, offloads, std::env::current_exe()?)?;
+                let _tunnel = contender.start(&network, &folder)?;
                 if !offloads {
-                    let (p50, p99) = round_trips(&ground, args.pings)?;
+                    let (p50, p99) = round_trips(&network, args.pings)?;
                     // The plain way comes first in each repetition, so that what others add is against the same minute.
                     if contender == Contender::Plain {
                         plain_us = Some(p50);
@@ -71,7 +71,7 @@ pub(crate) fn data(args: &DataArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
                             break;
                         }
                         let (seconds, streams) = (args.seconds, args.streams);
-                        let found = load::run(&ground, place, address, frame, seconds, streams);
+                        let found = load::run(&network, place, address, frame, seconds, streams);
                         let found = match found {
                             Ok(found) => found,
                             Err(error) => {
@@ -126,8 +126,8 @@ fn order(all: &[Contender], repetition: u16) -> Vec<Contender> {
 }
 
 /// p50 and p99 of round trips from the client to the pod, in microseconds.
-fn round_trips(ground: &Ground, count: usize) -> anyhow::Result<(f64, f64)> {
-    let mut trips = pingpong::in_ground(ground, count)?;
+fn round_trips(network: &TestNetwork, count: usize) -> anyhow::Result<(f64, f64)> {
+    let mut trips = pingpong::round_trips(network, count)?;
     trips.sort_by(f64::total_cmp);
     let p99 = trips
         .get(trips.len() * 99 / 100)

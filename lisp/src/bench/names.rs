@@ -1,4 +1,4 @@
-//! Debian's name server bind9 on the ground, with one name that a [keeper](super::keeper) keeps.
+//! Debian's name server bind9 on the network, with one name that a [keeper](super::keeper) keeps.
 
 use anyhow::Context as _;
 
@@ -27,11 +27,11 @@ pub(crate) fn start(fleet: &mut Fleet, ttl_s: u32) -> anyhow::Result<()> {
     );
     std::fs::write(&config, text)?;
     let named = fleet
-        .ground
+        .network
         .start("control", "named", &["-f", "-n", "1", "-c", &config])?;
     fleet.keep("named", named);
     fleet
-        .ground
+        .network
         .await_listener("control", "-u", "53")
         .context("named, of the package bind9")?;
     let token = fleet.file("token")?;

@@ -5,24 +5,24 @@ use serde::Serialize;
 
 use super::table::median;
 
-/// When what happened, in nanoseconds on the machine's monotonic clock.
+/// The moments of an outage, in nanoseconds on the machine's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moments {
     /// The fault, or the move, was about to be made.
     pub begun_ns: u64,
-    /// The last answer before.
+    /// The last answer before the outage.
     pub last_ns: u64,
     /// Somebody knew, and was about to act.
     pub detected_ns: u64,
     /// Whoever sends had another way.
     pub mapped_ns: u64,
-    /// The first answer after.
+    /// The first answer after the outage.
     pub first_ns: u64,
     /// Requests between both answers.
     pub lost: u64,
 }
 
-/// How long each part of an outage took, in milliseconds.
+/// The lengths of an outage's parts, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parts {
     /// From the last answer until somebody knew; 0 where that was before the answer.
@@ -34,7 +34,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// All of it.
+    /// The whole outage, in milliseconds.
     pub fn total_ms(&self) -> f64 {
         self.detection_ms + self.mapping_ms + self.connection_ms
     }
@@ -78,7 +78,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of these values; p90 is the least of them that nine tenths do not exceed.
+    /// The quantiles of these values; p90 is the least of them that nine tenths do not exceed.
     pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<_> = values.collect();
         sorted.sort_by(f64::total_cmp);

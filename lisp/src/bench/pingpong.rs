@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::ground::{Ground, Running};
+use super::network::{Running, TestNetwork};
 
 /// Bytes of a datagram.
 const BYTES: usize = 200;
@@ -32,13 +32,13 @@ pub fn ping(to: SocketAddr, count: usize, patience: Duration) -> anyhow::Result<
 }
 
 /// The round trips of `count` datagrams from the client to the pod, in microseconds.
-pub fn in_ground(ground: &Ground, count: usize) -> anyhow::Result<Vec<f64>> {
-    let program = ground.program()?;
+pub fn round_trips(network: &TestNetwork, count: usize) -> anyhow::Result<Vec<f64>> {
+    let program = network.program()?;
     let address = "10.96.0.10:7";
-    let _echo: Running = ground.start("pod", program, &["bench", "echo", "--listen", address])?;
-    ground.await_listener("pod", "-u", "7")?;
+    let _echo: Running = network.start("pod", program, &["bench", "echo", "--listen", address])?;
+    network.await_listener("pod", "-u", "7")?;
     let count = count.to_string();
-    let printed = ground.call(
+    let printed = network.call(
         "client",
         program,
         &["bench", "ping", "--to", address, "--count", &count],

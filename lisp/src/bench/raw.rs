@@ -10,7 +10,7 @@ use super::fleet::Answer;
 use super::outage::{Moments, Parts};
 use super::seen::Seen;
 
-/// Its files, each written as the measurement goes.
+/// The files of a measurement's raw data, each written as it goes.
 #[derive(Debug)]
 pub(crate) struct Raw {
     folder: PathBuf,

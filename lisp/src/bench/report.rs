@@ -12,7 +12,7 @@ use super::outage::{Parts, Spread};
 /// The layout of the document.
 const SCHEMA: u32 = 1;
 
-/// One row: what was done in which way, and what came of it.
+/// The measurements of a row: what was done, in which way, and the outages that came of it.
 #[derive(Debug)]
 pub(crate) struct Cell {
     labels: [&'static str; 2],
@@ -38,13 +38,13 @@ impl Cell {
         }
     }
 
-    /// With what a paper has: all of it, and the mapping's share.
+    /// The same with a paper's figures: the whole outage, and the mapping's share.
     pub(crate) const fn with_paper(mut self, paper_ms: Option<(f64, f64)>) -> Self {
         self.paper_ms = paper_ms;
         self
     }
 
-    /// With bounds of medians: of all of it, and of the mapping.
+    /// The same with bounds of medians: of the whole outage, and of the mapping.
     pub(crate) const fn with_bounds(mut self, all: Option<f64>, mapping: Option<f64>) -> Self {
         self.bound_ms = all;
         self.mapping_bound_ms = mapping;
@@ -97,12 +97,12 @@ struct Row {
     holds: Option<bool>,
 }
 
-/// The document.
+/// The document of figures, as JSON.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     schema: u32,
     experiment: &'a str,
-    /// What the column `what` is.
+    /// The meaning of the column `what`.
     what: &'a str,
     note: &'a str,
     cells: Vec<Row>,

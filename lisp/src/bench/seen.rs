@@ -6,18 +6,18 @@ use super::fleet::{Answer, Fleet};
 use super::outage::{Moments, Parts};
 use crate::told::Told;
 
-/// One outage.
+/// An outage as the client saw it.
 #[derive(Debug)]
 pub struct Seen {
     pub moments: Moments,
-    /// How long each part of it took.
+    /// The lengths of the outage's parts.
     pub parts: Parts,
-    /// What programs said, with their names.
+    /// The events of the programs, with their names.
     pub events: Vec<(&'static str, Told)>,
     pub answers: Vec<Answer>,
 }
 
-/// When an outage began, was known, and was over for whoever sends, in nanoseconds on the machine's monotonic clock.
+/// The times at which an outage began, was known, and was over for the sender, in nanoseconds on the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
     pub begun_ns: u64,

@@ -14,7 +14,7 @@ const PROGRAM: &str = "xr-lisp-bench-serve";
 /// The longest request that is answered whole.
 const MOST_BYTES: usize = 2_048;
 
-/// What the service is told.
+/// The arguments of the service.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ServeArgs {
     /// Where requests come in

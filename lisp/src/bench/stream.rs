@@ -17,7 +17,7 @@ use crate::told::{Told, monotonic_ns};
 /// Bytes of a request: its number, its time, and nothing.
 const BYTES: usize = 200;
 
-/// What the client is told.
+/// The arguments of the client.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct StreamArgs {
     /// Who answers; with --name only the port of it counts
@@ -34,7 +34,7 @@ pub(crate) struct StreamArgs {
     resolver: Option<IpAddr>,
 }
 
-/// Asks until the shutdown.
+/// Sends requests until the shutdown.
 pub(crate) async fn run(args: StreamArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     // Not connected: what ICMP says of one request is not the next one's error.
     let any: SocketAddr = if args.to.is_ipv4() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::contender::Contender;
 use super::load::Throughput;
 
-/// What is measured in one place of the table.
+/// The conditions of one cell of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cell {
     /// Whether links merge and segment packets.
@@ -14,7 +14,7 @@ pub(crate) struct Cell {
     pub target: &'static str,
     /// Length of a frame, in bytes.
     pub frame: u16,
-    /// Who.
+    /// The contender that is measured.
     pub contender: Contender,
 }
 

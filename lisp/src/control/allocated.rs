@@ -44,7 +44,7 @@ pub struct PoolView {
     pub prefix: Eid,
 }
 
-/// An answer to a heartbeat.
+/// The answer to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
     /// Another one after each start of the control plane: then xTRs are to register again.

@@ -36,7 +36,7 @@ use crate::told::{ServedWhat, monotonic_ns};
 /// The longest body of a request.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// What the port answers.
+/// The routes of the API's port.
 pub(super) fn routes(state: Arc<State>) -> Router {
     Router::new()
         .route("/v1/services", post(allocate).get(list))
@@ -66,7 +66,7 @@ struct Allocate {
     cluster: String,
     namespace: String,
     name: String,
-    /// The first pool, without.
+    /// The pool that the address comes from; the first one where none is named.
     pool: Option<String>,
     /// An address that the service asks for itself.
     address: Option<IpAddr>,
@@ -198,7 +198,7 @@ async fn pools(Extract(state): Extract<Arc<State>>) -> Result<Json<Vec<PoolView>
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Heartbeat {
-    /// Who speaks for the cluster: one at a time.
+    /// The agent that speaks for the cluster: one at a time.
     agent: String,
     /// The next one comes within this time, in milliseconds.
     interval_ms: u64,

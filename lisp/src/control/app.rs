@@ -25,14 +25,14 @@ use crate::told::{Told, monotonic_ns};
 /// The name of the program.
 const PROGRAM: &str = "xr-lisp";
 
-/// How often what the Map-Server has to keep is written, and how much of it at most: the window of replays that a crash opens.
+/// The interval at which the Map-Server's state is saved, and how much of it at most: the window of replays that a crash opens.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 const SAVE_AT_ONCE: usize = 20_000;
 
 /// How often released addresses are looked through.
 const EXPIRE_EVERY: u32 = 60;
 
-/// Runs until the shutdown.
+/// Runs the control plane until the shutdown.
 pub async fn run(args: ControlArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     let ops_address = args.common.ops.context("--ops has a default")?;
     let token = args.token.load()?;

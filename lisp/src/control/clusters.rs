@@ -17,12 +17,12 @@ struct Cluster {
     is_lost: bool,
 }
 
-/// What a heartbeat means.
+/// The meaning of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beat {
     /// The cluster was there.
     Still,
-    /// It was lost, or is new here.
+    /// The cluster was lost, or is new here.
     Back,
 }
 
@@ -83,7 +83,7 @@ impl Clusters {
         lost
     }
 
-    /// When the next one is lost, if nothing is heard.
+    /// The time at which the next cluster is lost, if nothing is heard of it.
     pub(super) fn next_time(&self) -> Option<Instant> {
         let alive = self.all.values().filter(|cluster| !cluster.is_lost);
         alive.map(|cluster| cluster.heard + cluster.patience).min()

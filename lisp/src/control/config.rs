@@ -93,7 +93,7 @@ struct PolicyTable {
     policy: Policy,
 }
 
-/// What the file says, checked.
+/// The configuration in the file, checked.
 #[derive(Debug)]
 pub(super) struct Config {
     pub(super) server: ServerConfig,

@@ -9,7 +9,7 @@ use crate::eid::Eid;
 use crate::server::SavedState;
 use crate::services::{Book, Change, NoAddress, ServiceName};
 
-/// Why nothing was allocated.
+/// A reason for which no address was allocated.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotAllocated {
     #[error(transparent)]

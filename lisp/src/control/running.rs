@@ -27,14 +27,15 @@ use crate::wire::Locator;
 pub(super) struct Here {
     /// The address that the service has in the cluster.
     address: IpAddr,
-    /// Where its packets are to go; nowhere while it does not run.
+    /// The locators to which packets of the service are to go; none while it does not run.
     #[serde(default)]
-    locators: Vec<At>,
+    locators: Vec<LocatorRecord>,
 }
 
+/// A locator of a service, as an agent registers it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct At {
+struct LocatorRecord {
     address: IpAddr,
     priority: u8,
     weight: u8,
@@ -87,10 +88,15 @@ pub(super) async fn put(
     Ok(Json(Allocated::new(service, &eid)))
 }
 
-fn register(state: &Arc<State>, eid: Eid, site: u64, locators: Vec<At>) -> Result<(), Refused> {
+fn register(
+    state: &Arc<State>,
+    eid: Eid,
+    site: u64,
+    locators: Vec<LocatorRecord>,
+) -> Result<(), Refused> {
     let locators: Vec<_> = locators
         .into_iter()
-        .map(|at| Locator::new(at.address, at.priority, at.weight))
+        .map(|one| Locator::new(one.address, one.priority, one.weight))
         .collect();
     state.with_server(|server, now| {
         server.allow(eid, site);

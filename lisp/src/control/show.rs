@@ -14,7 +14,7 @@ use super::view::View;
 /// How long the control plane may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a control plane has: services, clusters, mappings, subscribers.
+/// Shows a control plane's services, clusters, mappings and subscribers.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ShowArgs {
     /// Ops port of the control plane
@@ -29,7 +29,7 @@ pub struct ShowArgs {
     pub common: Common,
 }
 
-/// Asks, and prints.
+/// Asks a control plane for its state, and prints that.
 pub async fn show(args: ShowArgs) -> anyhow::Result<()> {
     let url = format!("http://{}/lisp", args.from);
     let client = reqwest::Client::builder()

@@ -15,12 +15,12 @@ use service::http::{PeerCertificate, Problem};
 use super::refusals::visible_name;
 use super::state::State;
 
-/// Whom a request speaks for.
+/// The authority with which a request comes.
 #[derive(Clone, Debug)]
 pub(super) enum Speaker {
-    /// It has shown the token, if there is one.
+    /// The request has shown the token, if there is one.
     Anyone,
-    /// It has shown a certificate, which names clusters as other certificates name servers.
+    /// The request has shown a certificate, which names clusters as other certificates name servers.
     Certified(PeerCertificate),
 }
 

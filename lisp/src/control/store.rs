@@ -153,7 +153,7 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// What was saved.
+    /// The state of the Map-Server that was saved.
     pub(super) fn saved(&self) -> Result<SavedState, StoreError> {
         Ok(SavedState {
             nonces: self.bodies::<SavedNonce>("nonces")?,

@@ -22,7 +22,7 @@ pub(super) struct TlsArgs {
         requires_all = ["tls_key", "client_ca"]
     )]
     tls_cert: Option<PathBuf>,
-    /// Its key
+    /// Key of the certificate
     #[arg(
         long,
         env = "XR_LISP_TLS_KEY",

@@ -15,7 +15,7 @@ use crate::eid::Eid;
 /// Services that are told at once.
 const MOST: usize = 10_000;
 
-/// A snapshot.
+/// A snapshot of the control plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct View {
     pub(super) epoch: String,
@@ -30,7 +30,7 @@ pub(super) struct View {
 pub(super) struct ClusterView {
     pub(super) name: String,
     pub(super) site_id: u64,
-    /// None of whom no agent was heard yet.
+    /// Whether the cluster is there; none while no agent of it was heard.
     pub(super) is_there: Option<bool>,
     pub(super) agent: Option<String>,
 }

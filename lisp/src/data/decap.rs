@@ -4,7 +4,7 @@ use super::header::{HEADER_BYTES, Header, HeaderError};
 use super::packet::{self, Malformed, Packet};
 use super::tos;
 
-/// What the outer IP header of a received packet says.
+/// The fields of a received packet's outer IP header that the inner one takes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// DSCP and ECN.
@@ -13,13 +13,13 @@ pub struct Seen {
     pub ttl: u8,
 }
 
-/// Why a packet does not leave the tunnel.
+/// A reason for which a packet is not decapsulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotTaken {
     /// The LISP header cannot be used.
     #[error(transparent)]
     Header(#[from] HeaderError),
-    /// The inner packet is none.
+    /// The inner packet is not an IP packet.
     #[error(transparent)]
     Inner(#[from] Malformed),
     /// The packet is of another instance than the tunnel router.

@@ -10,7 +10,7 @@ use crate::mapping::choose;
 /// The first of the ports that flows are spread over; 14 bits lie above it (RFC 6335, dynamic ports).
 const FIRST_PORT: u16 = 0xc000;
 
-/// What the outer header takes from the inner one.
+/// The fields that the outer header takes from the inner one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outer {
     /// DSCP and ECN.
@@ -36,7 +36,7 @@ impl Outer {
     }
 }
 
-/// Why a packet does not go into the tunnel.
+/// A reason for which a packet is not encapsulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
     /// No mapping holds the destination.

@@ -13,10 +13,10 @@ const V: u8 = 0x10;
 const I: u8 = 0x08;
 const KK: u8 = 0x03;
 
-/// What the 24 bits after the flags mean.
+/// The meaning of the 24 bits after the flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tag {
-    /// Nothing: they are sent as zero and ignored.
+    /// The bits mean nothing: they are sent as zero and ignored.
     #[default]
     None,
     /// A nonce of 24 bits, which the receiver sends back when `echo` asks for that.
@@ -28,9 +28,9 @@ pub enum Tag {
     },
     /// Versions, of 12 bits each, of the mappings of both sides (RFC 9302).
     Versions {
-        /// Of the mapping of the packet's source.
+        /// The Map-Version of the mapping of the packet's source.
         source: u16,
-        /// Of the mapping of the packet's destination.
+        /// The Map-Version of the mapping of the packet's destination.
         destination: u16,
     },
 }

@@ -9,7 +9,7 @@ use super::packet::{IPV4_BYTES, Packet};
 /// The smallest MTU of a link that carries LISP: that which IPv6 asks for, with the headers around it.
 pub const MIN_LINK_BYTES: usize = 1280 + 56;
 
-/// What is done with a packet, by its length.
+/// The treatment of a packet by its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
     /// The packet goes as it is.
@@ -25,7 +25,7 @@ pub const fn longest_inner(link_bytes: usize, locator: IpAddr) -> usize {
     link_bytes.saturating_sub(overhead_bytes(locator))
 }
 
-/// What is done with this packet, of which at most `longest` bytes fit.
+/// The treatment of this packet, where at most `longest` bytes fit.
 pub fn fit(packet: &Packet, longest: usize) -> Fit {
     if packet.total_bytes <= longest {
         Fit::Whole

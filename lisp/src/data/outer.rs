@@ -16,7 +16,7 @@ pub const HEADROOM_BYTES: usize = IPV6_BYTES + UDP_BYTES + HEADER_BYTES;
 
 const PROTOCOL_UDP: u8 = 17;
 
-/// What IP, UDP and LISP add to a packet, in bytes.
+/// The bytes that IP, UDP and LISP add to a packet.
 pub const fn overhead_bytes(locator: IpAddr) -> usize {
     let ip = match locator {
         IpAddr::V4(_) => IPV4_BYTES,

@@ -13,12 +13,12 @@ pub const IPV6_BYTES: usize = 40;
 /// Protocol numbers whose first four bytes are two ports: TCP, UDP, SCTP, UDP-Lite.
 const WITH_PORTS: [u8; 4] = [6, 17, 132, 136];
 
-/// What the header of a packet says.
+/// The header of an IP packet, as far as a tunnel router reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// Where the packet is from.
+    /// The source address of the packet.
     pub source: IpAddr,
-    /// Where the packet goes.
+    /// The destination address of the packet.
     pub destination: IpAddr,
     /// DSCP and ECN: the TOS of IPv4, the traffic class of IPv6.
     pub tos: u8,

@@ -8,14 +8,14 @@ use prefix_trie::joint::JointPrefixMap;
 
 use crate::wire::Locator;
 
-/// What is done with the packets for a prefix.
+/// The path of the packets for a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// They go through the tunnel, to one of the locators.
+    /// Packets are encapsulated to one of the locators.
     Tunnel(Vec<Locator>),
-    /// They go nowhere.
+    /// Packets are dropped.
     Drop,
-    /// They are no business of the tunnel: a negative mapping says that the prefix is reached without one.
+    /// Packets are forwarded natively: a negative mapping says that the prefix is reached without a tunnel.
     Natively,
 }
 
@@ -46,7 +46,7 @@ impl Table {
         longest.map(|(_, path)| path.as_ref())
     }
 
-    /// How many mappings there are.
+    /// The number of mappings.
     pub fn len(&self) -> usize {
         self.paths.len()
     }

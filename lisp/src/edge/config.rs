@@ -10,19 +10,19 @@ use crate::wire::Identity;
 /// An xTR's configuration.
 #[derive(Clone, Debug)]
 pub struct EdgeConfig {
-    /// Who it is; an xTR without cannot subscribe, nor share an EID prefix with another of its site.
+    /// The identity of the xTR; without one it cannot subscribe, nor share an EID prefix with another of its site.
     pub identity: Option<Identity>,
     pub map_server: IpAddr,
     pub map_resolver: IpAddr,
-    /// The control port of both.
+    /// The control port of Map-Server and Map-Resolver.
     pub port: u16,
-    /// What it signs with.
+    /// The key that the xTR signs with.
     pub key: Key,
-    /// What its Map-Server may sign with.
+    /// The keys that the Map-Server may sign with.
     pub keys: KeyRing,
-    /// Where answers and publications reach it.
+    /// The ITR-RLOCs: where answers and publications reach the xTR.
     pub itr_rlocs: Vec<IpAddr>,
-    /// What it takes packets for whoever registers that: probes for it are answered.
+    /// The EID prefixes that the xTR takes packets for, whoever registers them: probes for these are answered.
     pub serves: Vec<Eid>,
     /// Whether to subscribe to what it asks for.
     pub subscribe: bool,

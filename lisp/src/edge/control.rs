@@ -110,7 +110,7 @@ impl Control {
         &self.cache
     }
 
-    /// What has happened, and what was ignored, by its label.
+    /// The counts of what has happened and of what was ignored, by label.
     pub const fn counts(&self) -> &BTreeMap<&'static str, u64> {
         &self.counts
     }
@@ -120,22 +120,22 @@ impl Control {
         self.requests.len()
     }
 
-    /// What is registered from here, and whether the Map-Server has it.
+    /// The records that are registered from here, and whether the Map-Server has each.
     pub fn registered(&self) -> impl Iterator<Item = (&Record, bool)> {
         self.locals.iter()
     }
 
-    /// What is to be sent next, if anything.
+    /// The next message to be sent, if any.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outbox.pop_front()
     }
 
-    /// What the data plane has to know next, if anything.
+    /// The next event that the data plane has to know of, if any.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// When [`Control::on_time`] is to be called, if nothing comes before.
+    /// The time at which [`Control::on_time`] is to be called, if nothing comes before.
     pub fn next_time(&self) -> Option<Instant> {
         [
             self.requests.next_time(),
@@ -149,7 +149,7 @@ impl Control {
         .min()
     }
 
-    /// Does what is due.
+    /// Does what is due by `now`.
     pub fn on_time(&mut self, now: Instant) {
         for mapping in self.cache.expire(now) {
             self.events.push_back(Event::Gone(mapping.eid));

@@ -10,7 +10,7 @@ use crate::eid::Eid;
 use crate::mapping::Mapping;
 use crate::wire::Malformed;
 
-/// What the data plane has to know.
+/// An event that the data plane has to know of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The mapping of a prefix is known, or another than before.
@@ -25,7 +25,7 @@ pub enum Event {
     Refused(Eid),
 }
 
-/// Why a datagram leads to nothing. The name of each is a label of the metric that counts it.
+/// A reason for which a datagram is ignored. The name of each is a label of the metric that counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
@@ -51,7 +51,7 @@ pub enum Ignored {
 }
 
 impl Ignored {
-    /// The label of the metric.
+    /// The label of the metric that counts this.
     pub fn label(self) -> &'static str {
         self.into()
     }

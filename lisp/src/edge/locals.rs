@@ -22,7 +22,7 @@ struct Local {
     record: Record,
     /// Since when the Map-Server is to know it.
     since: Instant,
-    /// When it is to be sent; none while it is in a message that is outstanding.
+    /// The time at which the record is to be sent; none while it is in a message that is outstanding.
     due: Option<Instant>,
     /// The message that it is in.
     nonce: Option<u64>,
@@ -36,10 +36,10 @@ struct Batch {
     due: Instant,
 }
 
-/// What the Map-Server says of a prefix.
+/// The Map-Server's answer about a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It is registered; so long after it was asked for, if it was not before.
+    /// The prefix is registered; so long after it was asked for, if it was not before.
     Registered(Eid, Option<Duration>),
     Withdrawn(Eid),
     Refused(Eid),
@@ -98,7 +98,7 @@ impl Locals {
         }
     }
 
-    /// Everything is to be registered again.
+    /// Has every record registered again.
     pub(super) fn all_again(&mut self, now: Instant) {
         let eids: Vec<_> = self.all.iter().map(|(eid, _)| eid).collect();
         self.batches.clear();
@@ -114,7 +114,7 @@ impl Locals {
         all.filter(|record| record.ttl_minutes > 0).last()
     }
 
-    /// What is to be sent by now: records with the nonce of their message.
+    /// The records to be sent by now, with the nonce of their message.
     pub(super) fn on_time(&mut self, now: Instant) -> Vec<(u64, Vec<Record>)> {
         let mut messages = Vec::new();
         let late: Vec<_> = self

@@ -17,12 +17,12 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// (RFC 9301 section 6.1).
 const SMR_INTERVAL: Duration = Duration::from_secs(3);
 
-/// Why a mapping is asked for.
+/// The reason for which a mapping is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
-    /// A packet has none.
+    /// A packet has no mapping.
     Missing,
-    /// It may have changed.
+    /// The mapping may have changed, as an SMR says.
     Solicited,
     /// A subscription is to be kept: asked for until there is an answer.
     Renewal,
@@ -39,7 +39,7 @@ pub(super) struct Ask {
 
 #[derive(Clone, Debug)]
 struct Pending {
-    /// Of every attempt: each may still be answered.
+    /// The nonces of all attempts: each may still be answered.
     nonces: VecDeque<u64>,
     sent: u32,
     due: Instant,
@@ -98,7 +98,7 @@ impl Requests {
         true
     }
 
-    /// What is to be sent by now. `next` gives the nonce of a request, by its prefix, whether it subscribes, and the nonce before.
+    /// The requests to be sent by now. `next` gives the nonce of one, by its prefix, whether it subscribes, and the nonce before.
     pub(super) fn on_time(
         &mut self,
         now: Instant,
@@ -157,7 +157,7 @@ impl Requests {
         Some((eid, subscribe))
     }
 
-    /// What a nonce is for.
+    /// The request that a nonce belongs to.
     pub(super) fn awaited(&self, nonce: u64) -> Option<(Eid, bool)> {
         let eid = *self.by_nonce.get(&nonce)?;
         Some((eid, self.pending.get(&eid)?.subscribe))

@@ -77,7 +77,7 @@ impl Subscribed {
         self.all.get(eid).is_some_and(|known| known.last == nonce)
     }
 
-    /// What is to be renewed by now.
+    /// The subscriptions to be renewed by now.
     pub(super) fn on_time(&mut self, now: Instant) -> Vec<Eid> {
         let mut due = Vec::new();
         while let Some((renew, eid)) = self.renewals.first().copied() {

@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     pub eid: Eid,
-    /// What to do with packets, where there are no locators.
+    /// The action with packets, where there are no locators.
     pub action: Action,
     /// In the order of the message; the bits of a status field count in it.
     pub locators: Vec<Locator>,
@@ -104,7 +104,7 @@ impl MapCache {
         within
     }
 
-    /// Removes what has ended.
+    /// Removes the mappings that have ended.
     pub fn expire(&mut self, now: Instant) -> Vec<Arc<Mapping>> {
         let mut ended = Vec::new();
         while let Some((end, eid)) = self.ends.first().copied() {
@@ -116,7 +116,7 @@ impl MapCache {
         ended
     }
 
-    /// When the next mapping ends.
+    /// The time at which the next mapping ends.
     pub fn next_end(&self) -> Option<Instant> {
         self.ends.first().map(|(end, _)| *end)
     }
@@ -126,12 +126,12 @@ impl MapCache {
         self.entries.iter().map(|(_, mapping)| mapping)
     }
 
-    /// How many mappings there are.
+    /// The number of mappings.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no mapping.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -27,7 +27,7 @@ const MOST_QUERIES: usize = 4;
 /// Times as long as its mapping's TTL that a subscription lives, unless it is renewed.
 const LIFETIMES: u64 = 2;
 
-/// What is found for an EID.
+/// The mapping that is found for an EID.
 struct Found {
     record: Record,
     /// No ETR has registered it.

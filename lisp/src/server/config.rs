@@ -15,18 +15,18 @@ use crate::ports::CONTROL_PORT;
 #[derive(Clone, Debug)]
 pub struct Site {
     pub name: String,
-    /// What its xTRs may sign with.
+    /// The keys that the site's xTRs may sign with.
     pub keys: KeyRing,
-    /// What is sent to them unasked is signed with.
+    /// The key that signs what is sent to the site's xTRs unasked.
     pub key: Key,
     /// Prefixes that it may register all of, and every part of; beside these, what was allocated to it.
     pub prefixes: Vec<Eid>,
-    /// Where its xTRs may be; anywhere if empty.
+    /// The prefixes in which the site's RLOCs may be; anywhere if empty.
     pub rlocs: Vec<IpNet>,
     /// Nonces of its Map-Registers may go back, as those of peers do that choose them at random. Map-Registers of such a site can
     /// be replayed.
     pub lax_nonces: bool,
-    /// Its xTRs send no identity: what they register is matched to the site by its prefixes.
+    /// The site's xTRs send no identity: what they register is matched to the site by its prefixes.
     pub anonymous: bool,
 }
 
@@ -37,12 +37,12 @@ impl Site {
     }
 }
 
-/// What bounds the state and the work of a Map-Server.
+/// The bounds of a Map-Server's state and work.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Map-Requests from one address.
     pub requests_each: Rate,
-    /// Map-Requests in all.
+    /// The rate of Map-Requests in all.
     pub requests_all: Rate,
     /// Sources that are told apart.
     pub sources: usize,

@@ -26,7 +26,7 @@ const SAME_REPLY: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub(super) struct LastRegister {
     pub(super) nonce: u64,
-    /// Its MAC, which tells the same message from another with its nonce; none after a restart.
+    /// The MAC of the Map-Register, which tells the message from another with its nonce; none after a restart.
     pub(super) mac: Option<Vec<u8>>,
     /// The Map-Notify that answered it.
     pub(super) answer: Option<Transmit>,
@@ -41,13 +41,13 @@ pub struct MapServer {
     pub(super) registrations: Registrations,
     pub(super) subscriptions: Subscriptions,
     pub(super) solicitations: Solicitations,
-    /// Who may register what, beside the prefixes of the sites.
+    /// The sites that may register an EID prefix, beside the prefixes of their own.
     pub(super) allocated: EidMap<BTreeSet<u64>>,
     /// Prefixes of the mapping system.
     pub(super) known: EidMap<()>,
     pub(super) last_registers: BTreeMap<(Identity, u8), LastRegister>,
     pub(super) changed_nonces: BTreeSet<(Identity, u8)>,
-    /// What is in force, as it was published.
+    /// The records in force, as they were published.
     pub(super) published: EidMap<Record>,
     pub(super) buckets: Buckets<IpAddr>,
     pub(super) answered: Recent<(IpAddr, Eid), u64>,
@@ -160,12 +160,12 @@ impl MapServer {
         Ok(())
     }
 
-    /// What is to be sent next, if anything.
+    /// The next message to be sent, if any.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outbox.pop_front()
     }
 
-    /// When [`MapServer::on_time`] is to be called, if nothing comes before.
+    /// The time at which [`MapServer::on_time`] is to be called, if nothing comes before.
     pub fn next_time(&self) -> Option<Instant> {
         [
             self.registrations.next_end(),
@@ -179,7 +179,7 @@ impl MapServer {
         .min()
     }
 
-    /// Does what is due.
+    /// Does what is due by `now`.
     pub fn on_time(&mut self, now: Instant) {
         for eid in self.registrations.ended(now) {
             self.count("registration_expired");
@@ -221,7 +221,7 @@ impl MapServer {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    /// What has happened, and what was refused, by its label.
+    /// The counts of what has happened and of what was refused, by label.
     pub const fn counts(&self) -> &BTreeMap<&'static str, u64> {
         &self.counts
     }
@@ -287,12 +287,12 @@ impl MapServer {
         self.registrations.entries().iter()
     }
 
-    /// Who has subscribed to exactly this prefix, and where they are.
+    /// The xTRs that have subscribed to exactly this prefix, and their ITR-RLOCs.
     pub fn subscribers(&self, eid: &Eid) -> Vec<(Identity, Vec<IpAddr>)> {
         self.subscriptions.of(eid)
     }
 
-    /// How much there is of what is bounded, by name.
+    /// The sizes of the bounded tables, by name.
     pub fn sizes(&self) -> [(&'static str, usize); 4] {
         [
             ("eids", self.registrations.entries().len()),

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::{Locator, PRIORITY_LAST};
 
-/// How traffic of a service is shared among clusters. As data: in configuration, and by the API.
+/// The policy by which traffic of a service is shared among clusters. As data: in configuration, and by the API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Policy {
-    /// As the clusters' xTRs registered it.
+    /// Traffic is shared as the clusters' xTRs registered it.
     #[default]
     Registered,
     /// The first of these clusters that has the service, then the next; clusters that are not named come last, together.
@@ -23,11 +23,11 @@ pub enum Policy {
     LeastLoaded,
 }
 
-/// What is known of a cluster, beside its locators.
+/// The state of a cluster, beside its locators.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusterState {
-    /// Its load, of which 1 is all that it can take.
+    /// The load of the cluster, of which 1 is all that it can take.
     pub load: Option<f64>,
     /// The round-trip time to it from where its service is used, in microseconds.
     pub rtt_us: Option<u64>,

@@ -18,7 +18,7 @@ struct Recall {
     due: Instant,
 }
 
-/// Everyone who is called back; as many as have registered.
+/// The xTRs that are called back; at most as many as have registered.
 #[derive(Debug, Default)]
 pub(super) struct Recalls(BTreeMap<Identity, Recall>);
 
@@ -38,7 +38,7 @@ impl Recalls {
         self.0.remove(&identity);
     }
 
-    /// What is to be sent by now.
+    /// The messages to be sent by now.
     pub(super) fn on_time(&mut self, now: Instant) -> Vec<Transmit> {
         let mut due = Vec::new();
         self.0.retain(|_, recall| {

@@ -6,7 +6,7 @@ use crate::auth::NotAuthentic;
 use crate::eid::Eid;
 use crate::wire::Malformed;
 
-/// Why a datagram, or a part of it, leads to nothing. The name of each is a label of the metric that counts it.
+/// A reason for which a datagram, or a part of it, is refused. The name of each is a label of the metric that counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
@@ -54,7 +54,7 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// The label of the metric.
+    /// The label of the metric that counts this.
     pub fn label(self) -> &'static str {
         self.into()
     }

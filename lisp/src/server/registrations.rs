@@ -17,7 +17,7 @@ pub enum Xtr {
     Agent,
 }
 
-/// Who registered: a site and one of its xTRs.
+/// The registrar of an EID prefix: an xTR or the agent of a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Registrar {
     pub site: u64,
@@ -34,13 +34,13 @@ impl fmt::Display for Registrar {
     }
 }
 
-/// What one xTR has registered for an EID prefix.
+/// The registration of an EID prefix by one registrar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     pub locators: Vec<Locator>,
     pub ttl_minutes: u32,
     pub flags: RegisterFlags,
-    /// Where it came from.
+    /// The address that the Map-Register came from.
     pub address: SocketAddr,
     pub expires: Instant,
 }

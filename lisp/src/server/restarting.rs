@@ -10,7 +10,7 @@ use crate::transmit::Transmit;
 use crate::wire::{Action, Identity, Record, Signed, SignedKind};
 
 impl MapServer {
-    /// What has changed since this was called last and is to be kept over a restart, at most so many of each.
+    /// The state to be kept over a restart that has changed since this was called last, at most so many of each.
     pub fn take_saved(&mut self, most: usize) -> SavedState {
         let mut nonces = Vec::new();
         while nonces.len() < most

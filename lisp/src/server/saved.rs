@@ -16,26 +16,26 @@ pub struct SavedNonce {
     pub identity: Identity,
     pub key_id: u8,
     pub nonce: u64,
-    /// Where the xTR was.
+    /// The address of the xTR.
     pub address: IpAddr,
     /// An EID prefix that it had registered.
     pub eid: Eid,
 }
 
-/// A subscription.
+/// A subscription as it is saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedSubscription {
     pub eid: Eid,
     pub identity: Identity,
     pub itr_rlocs: Vec<IpAddr>,
     pub nonce: u64,
-    /// How long it was to live at most, in seconds.
+    /// The longest life of the subscription, in seconds.
     pub lifetime_s: u64,
-    /// It has ended: the nonce alone is kept.
+    /// The subscription has ended: the nonce alone is kept.
     pub ended: bool,
 }
 
-/// What has changed since it was saved last, or everything that was saved.
+/// The state that has changed since it was saved last, or all that was saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavedState {
     pub nonces: Vec<SavedNonce>,

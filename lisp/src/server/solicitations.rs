@@ -20,11 +20,11 @@ const ATTEMPTS: u32 = 3;
 struct Asked {
     /// An EID of the ITR's own site, for which it asked.
     own: Option<Eid>,
-    /// As long as it may keep the mapping.
+    /// The end of the time for which the ITR may keep the mapping.
     until: Instant,
-    /// When it was solicited last.
+    /// The time at which the ITR was solicited last.
     sent: Option<Instant>,
-    /// How often it is to be solicited yet, and when.
+    /// The number of solicitations that are still to be sent, and the time of the next.
     pending: Option<(u32, Instant)>,
 }
 
@@ -91,7 +91,7 @@ impl Solicitations {
         self.total += 1;
     }
 
-    /// It subscribed, or its mapping has ended.
+    /// Forgets an ITR that has subscribed, or whose mapping has ended.
     pub(super) fn forget(&mut self, eid: &Eid, itr: IpAddr) {
         let Some(all) = self.by_eid.get_mut(eid) else {
             return;
@@ -127,7 +127,7 @@ impl Solicitations {
         }
     }
 
-    /// What is due by now.
+    /// The solicitations that are due by now.
     pub(super) fn on_time(&mut self, now: Instant) -> Vec<Solicitation> {
         let mut all = Vec::new();
         while let Some(first) = self.due.first().copied() {

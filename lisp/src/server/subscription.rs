@@ -8,7 +8,7 @@ use super::saved::SavedSubscription;
 use crate::eid::Eid;
 use crate::wire::Identity;
 
-/// When a Map-Notify is sent again, after the time before: "retransmit up to 3 times at 3-second intervals" and then with the
+/// The intervals at which a Map-Notify is sent again: "retransmit up to 3 times at 3-second intervals" and then with the
 /// interval doubled each time (RFC 9301 section 5.7).
 const INTERVALS: [Duration; 6] = [
     Duration::from_secs(3),
@@ -28,7 +28,7 @@ const UNCONFIRMED: Duration = Duration::from_secs(15);
 /// Map-Notifies that one subscription has outstanding; of more, the changes are sent once.
 const MOST_PENDING: usize = 256;
 
-/// What is added to a nonce that was saved: more than were used since.
+/// The number that is added to a nonce that was saved: more than were used since.
 const RESTORED_JUMP: u64 = 1 << 20;
 
 #[derive(Clone, Debug)]
@@ -49,15 +49,15 @@ pub(super) struct Subscription {
     ends: Instant,
     pub(super) ended: bool,
     pub(super) confirmed: bool,
-    /// It was handed out to be saved.
+    /// The subscription was handed out to be saved.
     pub(super) saved: bool,
     /// By the EID prefix of the change.
     pending: BTreeMap<Eid, Pending>,
-    /// When it is to be looked at next.
+    /// The time at which the subscription is to be looked at next.
     pub(super) timer: Instant,
 }
 
-/// What a subscriber is to be sent.
+/// The target of a Map-Notify: a subscription, and the nonce to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     /// The EID prefix that it subscribed to.
@@ -68,10 +68,10 @@ pub(super) struct Target {
     pub(super) nonce: u64,
 }
 
-/// What is due.
+/// Something that is due of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// The same again.
+    /// The last Map-Notify is to be sent again.
     Resend(IpAddr, Vec<u8>),
     /// Nobody acknowledged: the subscription is gone, and its xTR is told so once.
     GaveUp(IpAddr, Target),
@@ -102,7 +102,7 @@ impl Subscription {
         }
     }
 
-    /// One that was saved. The nonces that were used after that are jumped over.
+    /// A subscription that was saved. The nonces that were used after that are jumped over.
     pub(super) fn restored(saved: SavedSubscription, now: Instant) -> Self {
         let lifetime = Duration::from_secs(saved.lifetime_s).min(NONCE_KEPT);
         let ends = now + if saved.ended { NONCE_KEPT } else { lifetime };
@@ -121,7 +121,7 @@ impl Subscription {
         }
     }
 
-    /// As it is to be saved.
+    /// The subscription as it is to be saved.
     pub(super) fn to_save(&self, eid: Eid, identity: Identity) -> SavedSubscription {
         SavedSubscription {
             eid,
@@ -133,13 +133,13 @@ impl Subscription {
         }
     }
 
-    /// When it is to be looked at: what is due first.
+    /// The time at which something of the subscription is due first.
     pub(super) fn next_time(&self) -> Instant {
         let pending = self.pending.values().map(|pending| pending.due);
         pending.chain([self.ends]).min().unwrap_or(self.ends)
     }
 
-    /// Whether its time is over.
+    /// Whether the subscription has ended.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         self.ends <= now
     }
@@ -200,7 +200,7 @@ impl Subscription {
         true
     }
 
-    /// What is to be sent again by now; and where nobody has acknowledged the last attempt, its address and nonce.
+    /// The messages to be sent again by now; and where nobody has acknowledged the last attempt, its address and nonce.
     pub(super) fn resend(&mut self, now: Instant) -> (Vec<Due>, Option<(IpAddr, u64)>) {
         let mut again = Vec::new();
         let mut gave_up = None;

@@ -17,7 +17,7 @@ const UNCONFIRMED_PART: usize = 4;
 /// How long an acknowledgement shows that an xTR is at an address.
 const CONFIRMATION: Duration = Duration::from_hours(24);
 
-/// Why there is no subscription.
+/// A reason for which a request makes no subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotSubscribed {
     Replay { last: u64 },
@@ -185,7 +185,7 @@ impl Subscriptions {
         Some(address)
     }
 
-    /// Who could have acknowledged `nonce` of a change of `eid` from `source`: the subscription.
+    /// The subscription whose xTR could have acknowledged `nonce` of a change of `eid` from `source`.
     pub(super) fn awaited(&self, eid: &Eid, nonce: u64, source: IpAddr) -> Option<(Eid, Identity)> {
         let covering = self.by_eid.covering(eid);
         let mut all = covering.flat_map(|(prefix, found)| {
@@ -216,7 +216,7 @@ impl Subscriptions {
         self.confirmed.insert((identity, source), (), now);
     }
 
-    /// What is due by now.
+    /// The messages, and the ends of subscriptions, that are due by now.
     pub(super) fn on_time(&mut self, now: Instant) -> Vec<Due> {
         let mut all = Vec::new();
         while let Some((due, eid, identity)) = self.timers.first().copied() {
@@ -299,7 +299,7 @@ impl Subscriptions {
         all.filter(|one| !one.ended).count()
     }
 
-    /// Who has subscribed to exactly this prefix, and where they are.
+    /// The xTRs that have subscribed to exactly this prefix, and their ITR-RLOCs.
     pub(super) fn of(&self, eid: &Eid) -> Vec<(Identity, Vec<IpAddr>)> {
         let all = self.by_eid.get(eid).into_iter().flatten();
         all.filter(|(_, one)| !one.ended)
@@ -307,7 +307,8 @@ impl Subscriptions {
             .collect()
     }
 
-    /// What has changed since this was called last, at most so much of it, and what is gone. Nothing of those that nobody has confirmed.
+    /// The subscriptions that have changed since this was called last, at most so many, and those that are gone. None that nobody
+    /// has confirmed.
     pub(super) fn take_changed(
         &mut self,
         most: usize,

@@ -21,7 +21,7 @@ pub struct Service {
     pub released: Option<UnixMicros>,
 }
 
-/// Something that changes.
+/// A change of the book.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A service gets an address.
@@ -40,7 +40,7 @@ pub enum Change {
     Forget { name: ServiceName },
 }
 
-/// Why there is no address for a service.
+/// A reason for which a service gets no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoAddress {
     #[error("there is no pool {0:?}")]

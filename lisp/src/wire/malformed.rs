@@ -1,10 +1,10 @@
 //! Why bytes are no message.
 
-/// Why bytes are no LISP control message that is understood here.
+/// A reason for which bytes are no LISP control message that is understood here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// It ends before its fields do.
+    /// The message ends before its fields do.
     #[error("it ends at byte {0}, within a field")]
     Truncated(usize),
     /// Bytes follow its last field.
@@ -28,13 +28,13 @@ pub enum Malformed {
     /// An instance id above 24 bits.
     #[error("{0} is no instance id")]
     Instance(u32),
-    /// No record.
+    /// The message has no record.
     #[error("it has no record")]
     NoRecord,
     /// Authentication data that are longer than any.
     #[error("{0} bytes of authentication data are too many")]
     Authentication(usize),
-    /// What is encapsulated is no packet with a message.
+    /// The encapsulated packet is none, or has no message.
     #[error("it encapsulates {0}")]
     Encapsulated(&'static str),
 }

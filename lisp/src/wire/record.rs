@@ -8,7 +8,7 @@ use super::bytes::{Reader, count};
 use super::malformed::Malformed;
 use crate::eid::Eid;
 
-/// What an ITR does with packets for an EID without locators.
+/// The action of an ITR with packets for an EID without locators.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Keeps the entry, and encapsulates nothing.
@@ -16,9 +16,9 @@ pub enum Action {
     NoAction,
     /// Forwards them as they are: there is no LISP site.
     NativelyForward,
-    /// Asks again.
+    /// The ITR asks again by a Map-Request.
     SendMapRequest,
-    /// Drops them.
+    /// The ITR drops the packets.
     Drop,
     /// Drops them, by the policy of the mapping system.
     PolicyDenied,

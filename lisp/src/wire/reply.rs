@@ -10,7 +10,7 @@ use super::record::{self, Record};
 pub(super) const TYPE: u8 = 2;
 
 bitflags! {
-    /// What kind of answer a Map-Reply is.
+    /// The flags of a Map-Reply.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct ReplyFlags: u32 {
         /// P: an answer to a probe.
@@ -26,7 +26,7 @@ bitflags! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapReply {
     pub flags: ReplyFlags,
-    /// The request's.
+    /// The nonce of the Map-Request.
     pub nonce: u64,
     pub records: Vec<Record>,
 }
@@ -52,7 +52,7 @@ impl MapReply {
         })
     }
 
-    /// The message, as bytes.
+    /// The message as bytes.
     ///
     /// # Panics
     ///

@@ -27,7 +27,7 @@ const NOTIFY: u8 = 0x80;
 const MAX_ITR_RLOCS: usize = 32;
 
 bitflags! {
-    /// What a Map-Request is for.
+    /// The flags of a Map-Request.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct RequestFlags: u32 {
         /// A: the answer has to come from an ETR.
@@ -62,9 +62,9 @@ pub struct MapRequest {
     pub nonce: u64,
     /// The address that the packet came from for which the mapping is wanted.
     pub source_eid: Option<Eid>,
-    /// Where the answer may go; empty for the one address of family 0 that ends a subscription.
+    /// The ITR-RLOCs, where the answer may go; empty for the one address of family 0 that ends a subscription.
     pub itr_rlocs: Vec<IpAddr>,
-    /// One in what is sent; any number in what is received.
+    /// The EID-Prefixes that are asked for: one in what is sent, any number in what is received.
     pub queries: Vec<Query>,
     /// A mapping of the requester's own site.
     pub map_data: Option<Record>,

@@ -21,7 +21,7 @@ const IDENTITY: u32 = 0x0200_0000;
 const MAX_AUTH_BYTES: usize = 64;
 
 bitflags! {
-    /// What a Map-Register asks for.
+    /// The flags of a Map-Register.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct RegisterFlags: u32 {
         /// P: the Map-Server is to answer Map-Requests itself.

@@ -313,7 +313,7 @@ const OOR_REGISTER: [&str; 2] = [
      0000000a 01181000 00004003 00000220 000a0000 00070001 c0a80100 0164ff00 00050001 0a00000b",
 ];
 
-/// Its Encapsulated Map-Request for an EID of another site, in no instance.
+/// Open Overlay Router's Encapsulated Map-Request for an EID of another site, in no instance.
 const OOR_REQUEST: &str = "80000000 4500003c 00024000 ff11f759 c0a80102 c0a80202 10f610f6 0028a87b
      10000001 9f510b6b5601119f 0001c0a80102 00010a00000b 00200001 c0a80202";
 

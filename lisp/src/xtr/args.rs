@@ -115,7 +115,7 @@ pub struct XtrArgs {
     pub common: Common,
 }
 
-/// When offloads are in use.
+/// The choice whether offloads are in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Offloads {
     /// Those that the system has
@@ -211,7 +211,7 @@ impl XtrArgs {
         }
     }
 
-    /// What is routed into the device.
+    /// The prefixes that are routed into the device.
     pub(crate) fn routes(&self) -> Vec<IpNet> {
         if self.routes.is_empty() {
             self.mappings.iter().map(|mapping| mapping.prefix).collect()

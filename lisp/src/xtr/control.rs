@@ -28,7 +28,7 @@ use super::args::XtrArgs;
 use super::follow::{self, Changes, addresses, has_link};
 use super::forwarding::Forwarding;
 use super::probing::Probing;
-use super::said::{self, Said};
+use super::reported::{self, ReportedPaths};
 use super::seen::ControlMetrics;
 
 /// Datagrams that are taken before what they led to is sent.
@@ -46,11 +46,11 @@ const WITHDRAWING: Duration = Duration::from_millis(500);
 /// Minutes that what is registered may be used without being asked for again.
 const TTL_MINUTES: u32 = 1440;
 
-/// What a control plane waits for.
+/// Something that the control plane waits for.
 enum Happened {
-    /// Something is due.
+    /// The time has come for something that is due.
     Time,
-    /// This socket has a datagram.
+    /// A socket has a datagram: the one of this number.
     Readable(usize),
     /// A packet for this destination has no mapping.
     Missed(IpAddr),
@@ -58,7 +58,7 @@ enum Happened {
     Interfaces,
 }
 
-/// What is registered at the Map-Server, and when.
+/// The records that are registered at the Map-Server, and when.
 struct Registering {
     eids: Vec<Eid>,
     priority: u8,
@@ -85,8 +85,8 @@ pub(crate) struct ControlPlane {
     /// Mappings that were given, below those that are learnt.
     given: Table,
     learnt: BTreeMap<Eid, Arc<Mapping>>,
-    /// Where packets of each learnt prefix go, as it was said last; none where nothing is to be said.
-    said: Option<Said>,
+    /// Where packets of each learnt prefix go, as it was reported last; none where no events are printed.
+    reported: Option<ReportedPaths>,
     seen: ControlMetrics,
 }
 
@@ -132,12 +132,12 @@ impl ControlPlane {
             forwarding: forwarding.clone(),
             given: (*forwarding.current()).clone(),
             learnt: BTreeMap::new(),
-            said: args.events.then(Said::default),
+            reported: args.events.then(ReportedPaths::default),
             seen: ControlMetrics::default(),
         }))
     }
 
-    /// What it has done, for others to read.
+    /// The metrics of what the control plane has done, for others to read.
     pub(crate) fn metrics(&self) -> ControlMetrics {
         self.seen.clone()
     }
@@ -239,7 +239,7 @@ impl ControlPlane {
         }
         tracing::info!(from = ?self.locators, to = ?locators, "moved");
         self.locators.clone_from(&locators);
-        if self.said.is_some() {
+        if self.reported.is_some() {
             let locators = locators.clone();
             Told::Moved { at_ns, locators }.say();
         }
@@ -277,7 +277,7 @@ impl ControlPlane {
         }
         if let Some(interface) = interface {
             tracing::info!(interface, is_attached, "the link of what is registered");
-            if self.said.is_some() {
+            if self.reported.is_some() {
                 Told::Attached { at_ns, is_attached }.say();
             }
         }
@@ -394,16 +394,16 @@ impl ControlPlane {
         }
         // The time before the change: a packet may take the new way at once.
         let at_ns = monotonic_ns();
-        let ways = self.said.as_ref().map(|_| {
+        let ways = self.reported.as_ref().map(|_| {
             let ways = self
                 .learnt
                 .keys()
                 .map(|eid| (*eid, table.path(eid.address())));
-            said::ways(ways)
+            reported::ways(ways)
         });
         self.forwarding.set(table);
-        if let (Some(said), Some(ways)) = (&mut self.said, ways) {
-            said.change(ways, at_ns);
+        if let (Some(reported), Some(ways)) = (&mut self.reported, ways) {
+            reported.change(ways, at_ns);
         }
     }
 }
@@ -457,7 +457,7 @@ async fn send(sockets: &[(IpAddr, UdpSocket)], transmit: &Transmit) {
     }
 }
 
-/// What is done with packets for a mapping; none when the next packet is to ask again.
+/// The path of packets by a mapping; none when the next packet is to ask again.
 fn path(mapping: &Mapping, is_up: impl Fn(IpAddr) -> bool) -> Option<Path> {
     if mapping.locators.is_empty() {
         return match mapping.action {

@@ -17,7 +17,7 @@ pub(crate) enum Way {
     In,
 }
 
-/// One thing that is counted. What is dropped comes after [`Count::Told`], each reason for itself.
+/// A thing that is counted. Packets that are dropped come after [`Count::Told`], each reason for itself.
 #[derive(
     Clone,
     Copy,
@@ -51,11 +51,11 @@ pub(crate) enum Count {
     NoMapping,
     /// No locator of the mapping can be used, or we have no address of its family.
     NoLocator,
-    /// A mapping says: drop.
+    /// The packet's mapping has the action drop.
     Denied,
     /// A mapping says: not through a tunnel.
     Native,
-    /// Time to live was over.
+    /// The packet's time to live was over.
     Expired,
     /// The packet did not fit.
     TooBig,
@@ -77,14 +77,14 @@ impl Count {
     }
 }
 
-/// What one thread has counted, for others to read.
+/// The counts of one thread, for others to read.
 #[derive(Debug)]
 pub(crate) struct Published {
     way: Way,
     values: [AtomicU64; Count::COUNT],
 }
 
-/// What one thread counts, without others in its way.
+/// The counters of one thread, without others in its way.
 #[derive(Debug)]
 pub(crate) struct Tally {
     values: [u64; Count::COUNT],
@@ -92,7 +92,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Nothing counted.
+    /// Counters of which none has counted yet.
     pub(crate) fn new(way: Way) -> Self {
         let values = std::array::from_fn(|_| AtomicU64::new(0));
         Self {
@@ -101,17 +101,17 @@ impl Tally {
         }
     }
 
-    /// Where others read what was counted.
+    /// The counts, for others to read.
     pub(crate) fn published(&self) -> Arc<Published> {
         Arc::clone(&self.published)
     }
 
-    /// Counts one.
+    /// Adds one to a count.
     pub(crate) fn one(&mut self, count: Count) {
         self.add(count, 1);
     }
 
-    /// Counts several.
+    /// Adds a number to a count.
     pub(crate) fn add(&mut self, count: Count, number: usize) {
         self.values[count as usize] += number as u64;
     }

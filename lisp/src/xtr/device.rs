@@ -15,22 +15,22 @@ const QUEUE_PACKETS: u32 = 2000;
 
 /// A device, and what it can.
 pub(crate) struct Device {
-    /// Its queues: one for each pair of threads.
+    /// The device's queues: one for each pair of threads.
     pub queues: Vec<Arc<SyncDevice>>,
     /// Whether packets come and go as parts of larger ones.
     pub merges: bool,
 }
 
-/// How the device is made.
+/// The settings by which the device is made.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted<'a> {
     /// The name of the device.
     pub name: &'a str,
-    /// How many queues.
+    /// The number of queues.
     pub queues: usize,
     /// Whether packets may come and go as parts of larger ones.
     pub merges: bool,
-    /// The longest packet.
+    /// The length of the longest packet, in bytes.
     pub mtu: usize,
     /// Addresses of the device.
     pub addresses: &'a [IpNet],

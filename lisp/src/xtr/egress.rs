@@ -32,7 +32,7 @@ const SPARE: usize = 16;
 /// Senders that are told of packets that do not fit, in one second (RFC 4443, 2.4 asks for a limit).
 const TOLD_PER_S: u32 = 100;
 
-/// What the way out needs.
+/// The parts of a thread that encapsulates.
 pub(crate) struct Egress {
     /// The queue that packets are read from.
     pub device: Arc<SyncDevice>,
@@ -40,17 +40,17 @@ pub(crate) struct Egress {
     pub merges: bool,
     /// The end of this thread: the other side is closed.
     pub stop: OwnedFd,
-    /// What never changes.
+    /// The settings that never change.
     pub settings: Arc<Settings>,
-    /// Where packets go.
+    /// The forwarding table.
     pub forwarding: Forwarding,
-    /// What sends.
+    /// The sender of encapsulated packets.
     pub sender: Sender,
-    /// What tells senders of packets that do not fit, with the address that says so, for each family.
+    /// The sockets that tell senders of packets that do not fit, with the address that says so, for each family.
     pub answers: Vec<(IpAddr, Socket)>,
     /// The longest packet that the device hands over.
     pub mtu: usize,
-    /// What is counted.
+    /// The counters of this thread.
     pub tally: Tally,
 }
 
@@ -101,7 +101,7 @@ struct Batch {
     slots: Vec<Vec<u8>>,
     /// The length of the packet in each slot.
     sizes: Vec<usize>,
-    /// How many slots have packets.
+    /// The number of slots that have packets.
     filled: usize,
     /// Packets that go into the tunnel.
     ready: Vec<Outgoing>,
@@ -258,7 +258,7 @@ fn judge(settings: &Settings, table: &Table, bytes: &[u8]) -> Result<(Packet, Ip
     Ok((packet, to))
 }
 
-/// What tells senders of packets that do not fit.
+/// The part that tells senders of packets that do not fit.
 struct Answering {
     sockets: Vec<(IpAddr, Socket)>,
     since: Instant,

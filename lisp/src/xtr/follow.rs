@@ -51,7 +51,7 @@ pub(crate) fn after(before: &[IpAddr], found: &[IpAddr]) -> Vec<IpAddr> {
     all.map(|old| of_family(old).unwrap_or(*old)).collect()
 }
 
-/// What the kernel says of addresses and links that come and go.
+/// The kernel's notices of addresses and links that come and go.
 #[derive(Debug)]
 pub(crate) struct Changes(AsyncFd<OwnedFd>);
 

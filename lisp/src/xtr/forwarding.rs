@@ -17,7 +17,7 @@ use crate::data::table::Table;
 /// Destinations without a mapping that wait to be asked about; more are forgotten until their next packet.
 const MISSES: usize = 256;
 
-/// What the data plane is told at its start.
+/// The settings of the data plane.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The instance that every packet is of.
@@ -55,7 +55,7 @@ impl Settings {
 pub struct Forwarding {
     table: Arc<ArcSwap<Table>>,
     missed: Sender<IpAddr>,
-    /// What wakes each reader, which may have packets that wait for another table.
+    /// The pipes that wake each reader, which may have packets that wait for another table.
     wakers: Arc<Mutex<Vec<PipeWriter>>>,
 }
 

@@ -24,21 +24,21 @@ const LARGE_BATCH: usize = 8;
 /// The longest datagram, or row of datagrams of one length.
 const LARGE_BYTES: usize = 1 << 16;
 
-/// What the way in needs.
+/// The parts of a thread that decapsulates.
 pub(crate) struct Ingress {
     /// The queue that packets are written to.
     pub device: Arc<SyncDevice>,
     /// Whether the device takes parts of one flow as a larger packet.
     pub merges: bool,
-    /// Where packets come from, one socket for each of our locators.
+    /// The sockets that packets come from, one for each of our locators.
     pub sockets: Vec<Socket>,
     /// Whether the sockets hand over several datagrams as one.
     pub receives_rows: bool,
     /// The end of this thread: the other side is closed.
     pub stop: OwnedFd,
-    /// What never changes.
+    /// The settings that never change.
     pub settings: Arc<Settings>,
-    /// What is counted.
+    /// The counters of this thread.
     pub tally: Tally,
 }
 
@@ -120,7 +120,7 @@ fn take(
     Ok(())
 }
 
-/// What writes packets to the device.
+/// The writer of packets to the device.
 struct Outlet {
     device: Arc<SyncDevice>,
     /// Packets that wait to be merged, and the table by which they are; none where the device takes single packets only.

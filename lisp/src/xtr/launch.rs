@@ -32,7 +32,7 @@ struct Opened {
     pairs: Vec<(Egress, Ingress)>,
     stop: PipeWriter,
     counts: Counts,
-    /// What is in use of what the system has, for people.
+    /// The facilities of the system that are in use, for people.
     modes: Vec<(&'static str, &'static str)>,
 }
 
@@ -127,7 +127,7 @@ fn open(args: &XtrArgs, forwarding: &Forwarding) -> anyhow::Result<Opened> {
     })
 }
 
-/// What tells senders of packets that do not fit: from our locator of the packet's family, else from the device's address.
+/// The sockets that tell senders of packets that do not fit: from our locator of the packet's family, else the device's address.
 fn answers(args: &XtrArgs) -> anyhow::Result<Vec<(IpAddr, socket2::Socket)>> {
     let device = args.addresses.iter().map(ipnet::IpNet::addr);
     let addresses: Vec<_> = args.locators.iter().copied().chain(device).collect();

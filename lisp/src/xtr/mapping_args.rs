@@ -79,7 +79,7 @@ pub(crate) struct MappingArgs {
     probe_s: u16,
 }
 
-/// How messages are signed.
+/// The algorithm by which messages are signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum KeyAlgorithm {
     /// HMAC-SHA-256-128

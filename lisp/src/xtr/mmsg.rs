@@ -22,9 +22,9 @@ struct Control([u8; CONTROL_BYTES]);
 
 /// A datagram to be sent, or several of one length behind each other.
 pub(crate) struct Message<'a> {
-    /// Where it goes.
+    /// The address that the datagram goes to.
     pub to: SocketAddr,
-    /// What it is made of.
+    /// The parts that the datagram is made of.
     pub parts: &'a [IoSlice<'a>],
     /// Traffic class and hop limit of the outer header, where the socket makes one.
     pub outer: Option<Seen>,
@@ -119,7 +119,7 @@ pub(crate) struct Received {
     pub bytes: usize,
     /// The length of each of them; the last may be shorter.
     pub segment: usize,
-    /// What the outer header says.
+    /// The fields of the outer header.
     pub seen: Seen,
     /// Whether the datagram was longer than its buffer.
     pub is_cut_off: bool,
@@ -189,7 +189,7 @@ impl Inbox {
         Ok(got == headers.len())
     }
 
-    /// What was received, each with its bytes.
+    /// The datagrams that were received, each with its bytes.
     pub(crate) fn datagrams(&mut self) -> impl Iterator<Item = (&mut [u8], Received)> {
         let received = self.received.iter().copied();
         self.buffers
@@ -199,7 +199,7 @@ impl Inbox {
     }
 }
 
-/// What the system says of a received message.
+/// The system's account of a received message.
 ///
 /// # Safety
 ///

@@ -18,7 +18,7 @@ mod mapping_args;
 mod mmsg;
 mod privileges;
 mod probing;
-mod said;
+mod reported;
 mod seen;
 mod sender;
 mod sockets;

@@ -81,7 +81,7 @@ impl Probing {
         peers.filter_map(|(locator, peer)| Some((*locator, peer.round_trip?)))
     }
 
-    /// When [`Probing::on_time`] is to be called.
+    /// The time at which [`Probing::on_time`] is to be called.
     pub(crate) fn next_time(&self) -> Option<Instant> {
         self.peers.values().map(|peer| peer.due).min()
     }

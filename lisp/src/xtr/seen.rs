@@ -13,19 +13,19 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-/// What others see of a control plane.
+/// The figures of a control plane that others see.
 #[derive(Debug, Default)]
 struct Seen {
     counts: BTreeMap<&'static str, u64>,
     round_trips: BTreeMap<IpAddr, Duration>,
 }
 
-/// What a control plane has done, at `/metrics`.
+/// The metrics of a control plane, at `/metrics`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ControlMetrics(Arc<Mutex<Seen>>);
 
 impl ControlMetrics {
-    /// What it has done by now.
+    /// Sets the figures to what the control plane has done by now.
     pub(crate) fn set(
         &self,
         counts: &BTreeMap<&'static str, u64>,

@@ -19,7 +19,7 @@ use super::count::{Count, Tally};
 use super::mmsg::{self, Message};
 use super::sockets;
 
-/// Where a packet with its LISP header begins in a slot.
+/// The offset in a slot at which a packet with its LISP header begins.
 pub(crate) const AT: usize = HEADROOM_BYTES - HEADER_BYTES;
 
 /// Source ports that flows are spread over where the system makes outer headers: each is a socket of its own.
@@ -40,7 +40,7 @@ pub(crate) struct Outgoing {
     pub bytes: usize,
     /// The locator.
     pub to: IpAddr,
-    /// What the outer header takes from the inner one.
+    /// The fields that the outer header takes from the inner one.
     pub outer: Outer,
 }
 

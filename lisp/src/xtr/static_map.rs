@@ -11,7 +11,7 @@ use crate::data::table::Path;
 pub(crate) struct StaticMapping {
     /// The prefix.
     pub prefix: IpNet,
-    /// Where its packets go.
+    /// The path of the prefix's packets.
     pub path: Path,
 }
 

@@ -56,10 +56,10 @@ pub struct Taken {
 /// The reason why a post is not taken, none of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Its reports are wanted a little later.
+    /// The client's reports are wanted a little later.
     #[error("the client's clock is to be asked, and has not answered yet")]
     ClockAwaited,
-    /// They would be taken for the other's.
+    /// The reports would be taken for the other client's.
     #[error("another process reports under this name")]
     Taken,
     /// Each that reports has its place until it is silent.

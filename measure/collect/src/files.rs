@@ -26,7 +26,7 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Those of a repetition.
+    /// The paths of a repetition.
     pub fn of(repetition: &RepetitionFolder) -> Self {
         Self {
             frames: repetition.frames_csv(),

@@ -34,9 +34,9 @@ type Told = (Kind, Instant, watcher::Result<Event<DynamicObject>>);
 /// What became of one cluster.
 #[derive(Debug)]
 pub(crate) struct Provisioned {
-    /// Its line of `clusters.csv`.
+    /// The cluster's line of `clusters.csv`.
     pub cluster: ClusterRow,
-    /// Its lines of `transitions.csv`.
+    /// The cluster's lines of `transitions.csv`.
     pub transitions: Vec<TransitionRow>,
 }
 

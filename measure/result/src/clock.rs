@@ -42,7 +42,7 @@ pub struct ClockCheck {
     pub source: String,
     /// When it was asked: `at the start`, `at the end`.
     pub when: String,
-    /// Its clock minus xrbench's, microseconds.
+    /// The service's clock minus xrbench's, microseconds.
     pub offset_us: i64,
     /// Half the round trip.
     pub uncertainty_us: u64,

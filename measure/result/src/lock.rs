@@ -45,7 +45,7 @@ pub enum FolderError {
     /// Nothing is there.
     #[error("there is no run.json in it, so no run to go on with")]
     None,
-    /// Its file system does not let it be used.
+    /// The file system does not let the folder be used.
     #[error("it cannot be {0}: {1}")]
     Io(&'static str, #[source] io::Error),
 }

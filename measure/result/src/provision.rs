@@ -191,7 +191,7 @@ pub enum Transition {
     InfrastructureReady,
     /// The first Machine of the control plane was created.
     MachineCreated,
-    /// That Machine's condition `BootstrapConfigReady`.
+    /// The Machine's condition `BootstrapConfigReady` is true.
     BootstrapReady,
     /// The virtual machine runs: that Machine's condition `InfrastructureReady`.
     VmActive,
@@ -199,7 +199,7 @@ pub enum Transition {
     ControlPlaneInitialized,
     /// The first node of the control plane is registered: Machine, `status.nodeRef`.
     NodeRegistered,
-    /// That node is ready: Machine, condition `NodeReady`.
+    /// The node is ready: Machine, condition `NodeReady`.
     NodeReady,
     /// The paper's reading of "control plane ready", Cluster API 1.3's: the control plane object has a ready replica.
     ControlPlaneNodeReady,

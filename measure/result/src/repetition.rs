@@ -109,7 +109,7 @@ pub struct RepetitionMeta {
 pub struct ContentMeta {
     /// The picture of the film that frame 0 shows: drawn for each round.
     pub start: u64,
-    /// Its time in the film, microseconds.
+    /// The time of that picture in the film, microseconds.
     pub start_us: u64,
     /// Pictures of the film; after its last one comes its first one.
     pub pictures: Option<u64>,

@@ -16,13 +16,13 @@ use super::relay::{Feed, Settings};
 #[error("{0} names are in use, which is this streamer's limit")]
 pub struct Full(pub usize);
 
-/// Why a name cannot be fed.
+/// A reason for which a name cannot be fed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
     /// Somebody else has it.
     #[error(transparent)]
     Taken(#[from] Taken),
-    /// It would be one too many.
+    /// The feed would be one too many.
     #[error(transparent)]
     Full(#[from] Full),
 }

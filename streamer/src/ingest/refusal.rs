@@ -90,7 +90,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// That `name` cannot be had, and why.
+    /// The refusal where `name` cannot be had, and why.
     pub fn unavailable(name: &FeedName, why: Unavailable) -> Self {
         match why {
             Unavailable::Taken(taken) => Self::Taken(name.clone(), taken),

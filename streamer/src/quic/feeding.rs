@@ -219,7 +219,7 @@ where
 struct Line<F> {
     intake: Intake<F>,
     reorder: Reorder,
-    /// Why nothing more is taken.
+    /// The reason for which nothing more is taken.
     refused: Option<Refusal>,
     /// When the last packet came.
     heard: Instant,

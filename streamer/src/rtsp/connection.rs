@@ -216,7 +216,7 @@ impl Sessions {
         }
     }
 
-    /// Those that were set up long before `now` and do not play.
+    /// The sessions that were set up long before `now` and do not play.
     pub(super) fn unplayed(&self, now: Instant) -> impl Iterator<Item = &str> {
         let late = move |limit: &Option<Instant>| limit.is_some_and(|limit| now >= limit);
         self.open

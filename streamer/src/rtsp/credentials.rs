@@ -21,7 +21,7 @@ const MAX_LINE_BYTES: usize = 256;
 /// What players show to whoever is asked for a password.
 const REALM: &str = "xr-streamer";
 
-/// Those who may watch. Clones are the same ones.
+/// The viewers who may watch. Clones are the same ones.
 #[derive(Clone, Debug)]
 pub struct Credentials(Arc<[Viewer]>);
 

@@ -95,7 +95,7 @@ struct Request {
     method: RTSPMethod,
     session: Session,
     has_keys: bool,
-    /// Its packets would go where they must not.
+    /// The request would lead packets where they must not go.
     is_misdirected: bool,
 }
 

@@ -82,7 +82,7 @@ pub(super) struct Streams(Arc<Mutex<Found>>);
 #[derive(Debug, Default)]
 struct Found {
     linked: bool,
-    /// Its end is missing.
+    /// The end of the file is missing.
     cut: bool,
     /// Size and rate of each video.
     videos: Vec<String>,

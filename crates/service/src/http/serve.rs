@@ -345,7 +345,7 @@ impl<W: Wire> Server<W> {
     }
 }
 
-/// Why a request that a browser's page made is not answered: none of our clients sends an `Origin`, and a page of
+/// The answer to a request that a browser's page made, which is refused: none of our clients sends an `Origin`, and a page of
 /// somebody else's must not feed, post or read through its visitor.
 fn no_web_pages() -> Problem {
     Problem::new(
@@ -356,7 +356,7 @@ fn no_web_pages() -> Problem {
     )
 }
 
-/// Why a connection is not taken.
+/// The answer to a connection that is not taken.
 fn crowded() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,

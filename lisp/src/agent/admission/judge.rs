@@ -22,7 +22,7 @@ pub(crate) enum Phase {
     Validating,
 }
 
-/// What judgements are made by.
+/// The rules by which reviews are judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// Namespaces whose Services are let through whatever they are.

@@ -16,11 +16,11 @@ pub(crate) struct Question {
     pub(crate) service: ServiceName,
     /// The pool that the Service names.
     pub(crate) pool: Option<String>,
-    /// Only to see which address it has, or would get.
+    /// The review is a dry run: it only asks which address the Service has, or would get.
     pub(crate) dry_run: bool,
 }
 
-/// What the control plane has answered.
+/// The control plane's answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
     Address(IpAddr),
@@ -29,14 +29,14 @@ pub(crate) enum Answered {
         status: u16,
         why: String,
     },
-    /// It was not reached, or does not work.
+    /// The control plane was not reached, or does not work.
     Not(String),
 }
 
-/// What the address in the answer is for.
+/// The use of the address in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
-    /// The Service gets it.
+    /// The Service gets the address.
     Give,
     /// The Service may have this one if it is the same, and is to be asked for again if this is no dry run.
     Compare { wanted: IpAddr, book: bool },
@@ -74,7 +74,7 @@ impl Step {
 }
 
 impl Judging {
-    /// What the control plane is to be asked.
+    /// The question to ask the control plane.
     pub(crate) const fn question(&self) -> &Question {
         &self.question
     }

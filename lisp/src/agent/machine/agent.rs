@@ -11,7 +11,7 @@ use super::service::{Place, Service};
 use crate::agent::objects::{ProbeKind, SeenSlice};
 use crate::services::ServiceName;
 
-/// The agent of a cluster.
+/// The machine of a cluster's agent.
 #[derive(Debug)]
 pub(crate) struct Agent {
     config: Config,
@@ -111,7 +111,7 @@ impl Agent {
         }
     }
 
-    /// Does what is due.
+    /// Does what is due by `now`.
     pub(crate) fn on_time(&mut self, now: Instant) {
         while let Some((at, name)) = self.times.first().cloned() {
             if at > now {
@@ -123,12 +123,12 @@ impl Agent {
         }
     }
 
-    /// When [`Agent::on_time`] is to be called, if nothing happens before.
+    /// The time at which [`Agent::on_time`] is to be called, if nothing happens before.
     pub(crate) fn next_time(&self) -> Option<Instant> {
         self.times.first().map(|(at, _)| *at)
     }
 
-    /// What is to be done next, if anything.
+    /// The next thing to be done, if any.
     pub(crate) fn poll(&mut self) -> Option<Output> {
         self.outbox.pop_front()
     }

@@ -14,14 +14,14 @@ const RISE: u32 = 2;
 struct Endpoint {
     /// The first port of TCP.
     port: Option<u16>,
-    /// None while Kubernetes says that it is ready; else when its drain ends.
+    /// The end of the endpoint's drain; none while Kubernetes says that it is ready.
     leaves: Option<Instant>,
     is_down: bool,
-    /// It has answered a probe since it became ready: before that, silence may be a policy's or a port's that is not served.
+    /// The endpoint has answered a probe since it became ready: before, silence may be a policy's, or a port's that is not served.
     is_armed: bool,
     failures: u32,
     answers: u32,
-    /// When the first of the probes went that were not answered.
+    /// The time at which the first of the unanswered probes was sent.
     failed_since: Option<Instant>,
     /// The probe that is under way, since when.
     probed: Option<(Target, Instant)>,
@@ -91,7 +91,7 @@ impl Endpoints {
         });
     }
 
-    /// Where packets are to go by what is known.
+    /// The locators to which packets are to go by what is known.
     pub(super) fn locators(&self) -> Locators {
         let up = self.all.values().filter(|one| !one.is_down);
         let of = |one: &Endpoint| match one.leaves {
@@ -164,7 +164,7 @@ impl Endpoints {
         self.forget(now);
     }
 
-    /// When something is due: a probe, or the end of a drain.
+    /// The time at which a probe or the end of a drain is due.
     pub(super) fn next_time(&self, kind: &ProbeKind) -> Option<Instant> {
         let due = |one: &Endpoint| {
             let is_idle = one.probed.is_none();

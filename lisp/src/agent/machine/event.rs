@@ -20,7 +20,7 @@ pub(crate) struct Probing {
     pub(crate) most: usize,
 }
 
-/// What the machine is told at its start.
+/// The configuration of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
     pub(crate) probing: Probing,
@@ -34,7 +34,7 @@ pub(crate) struct Config {
     pub(crate) at_once: usize,
 }
 
-/// Where a probe goes: a port, and the page that is asked for if it is one of HTTP.
+/// The target of a probe: a port, and the page that is asked for if it is one of HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
@@ -69,14 +69,14 @@ pub(crate) enum Input {
     Refused,
 }
 
-/// Where packets of a Service are to go.
+/// The locators to which packets of a Service are to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Locators {
-    /// Nowhere: no pod of it is there.
+    /// Packets go nowhere: no pod of the Service is there.
     None,
-    /// Here, if nowhere else: its pods are on their way out.
+    /// Packets go to this cluster if no other has the Service: its pods are on their way out.
     Last,
-    /// Here.
+    /// Packets go to this cluster.
     Here,
 }
 
@@ -91,7 +91,7 @@ pub(crate) enum Request {
     Conflict(IpAddr),
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Result {
     Done,
@@ -101,7 +101,7 @@ pub(crate) enum Result {
     Failed,
 }
 
-/// What is to be done.
+/// Something that the machine wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     Ask(ServiceName, Request),
@@ -115,7 +115,7 @@ pub(crate) enum Output {
 pub(crate) struct Done {
     pub(crate) service: ServiceName,
     pub(crate) request: Request,
-    /// What the control plane was told before, as far as that is known.
+    /// The request before, which the control plane was told, as far as that is known.
     pub(crate) before: Option<Request>,
     /// From what was the reason (the first probe without an answer, or what Kubernetes said) to the request.
     pub(crate) noticed: Duration,

@@ -11,7 +11,7 @@ use crate::agent::objects::SeenService;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Where the address of a Service lies.
+/// The place of a Service's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// In a pool of the control plane.
@@ -19,15 +19,15 @@ pub(super) enum Place {
     Elsewhere,
 }
 
-/// One Service.
+/// A Service, as far as the machine knows it.
 #[derive(Clone, Debug)]
 pub(super) struct Service {
-    /// As it is; none while only the control plane knows of it.
+    /// The Service as Kubernetes has it; none while only the control plane knows of it.
     pub(super) seen: Option<SeenService>,
     pub(super) endpoints: Endpoints,
-    /// Its endpoints that count among those that are probed.
+    /// The number of the Service's endpoints that count among those that are probed.
     pub(super) counted: usize,
-    /// They are not probed, because as many as may be are.
+    /// The endpoints are not probed, because as many as may be are.
     pub(super) is_beyond: bool,
     /// Until when it may be missing although its address was just given.
     granted: Option<Instant>,
@@ -35,10 +35,10 @@ pub(super) struct Service {
     is_held: bool,
     /// The control plane says that the address is another's.
     is_taken: bool,
-    /// What was done last, which is what the control plane has.
+    /// The request that was done last, which is what the control plane has.
     told: Option<Request>,
     told_at: Instant,
-    /// What is wanted, and since when.
+    /// The request that is wanted, and since when.
     wanted: Option<Request>,
     since: Instant,
     asked: Option<(Request, Instant)>,
@@ -185,12 +185,12 @@ impl Service {
         None
     }
 
-    /// Nothing is known of it, and nothing is left to be done.
+    /// Whether nothing is known of the Service, and nothing is left to be done.
     pub(super) fn is_over(&self) -> bool {
         self.seen.is_none() && !self.is_held && self.asked.is_none() && self.endpoints.len() == 0
     }
 
-    /// When something is due, beside probes.
+    /// The time at which something is due, beside probes.
     pub(super) fn next_time(&self, refresh: Duration) -> Option<Instant> {
         if self.asked.is_some() {
             return None;

@@ -31,7 +31,7 @@ Examples:
 
 It takes a kubeconfig that may do everything, and Kubernetes 1.20 or newer.";
 
-/// What `xr-lisp bench creation` is told.
+/// The arguments of `xr-lisp bench creation`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXPLAINED)]
 pub(crate) struct CreationArgs {
@@ -57,7 +57,7 @@ pub(crate) struct CreationArgs {
     /// Where the API server calls the agent's webhooks; without it, the address that this machine has towards the API server
     #[arg(long, value_name = "ADDR", conflicts_with = "agent_events")]
     pub(super) webhook: Option<IpAddr>,
-    /// Port of that
+    /// Port of the agent's webhooks
     #[arg(long, value_name = "PORT", default_value_t = 9443, conflicts_with = "agent_events", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) webhook_port: u16,
     /// Folder of the manifests, whose webhook configurations are applied
@@ -82,7 +82,7 @@ impl CreationArgs {
         }
     }
 
-    /// How the agent is told to reach the API server.
+    /// The agent's arguments by which it reaches the API server.
     pub(super) fn agent_access(&self) -> Vec<String> {
         let mut args = Vec::new();
         if let Some(path) = &self.kubeconfig {

@@ -16,11 +16,11 @@ const SCHEMA: u32 = 1;
 /// The bound of the median of LISP's own part, in milliseconds.
 const LISP_BOUND_MS: f64 = 20.0;
 
-/// What stands below the table.
+/// The note below the table.
 const NOTE: &str = "Medians of the repetitions, ms. Of one repetition, the first three sum to the total, and so do the next three; medians need not.\n\
      The paper's Figure 8 has some 1200 ms in all, of which Kubernetes took some 70 % and the control plane of LISP some 13 %.";
 
-/// What was measured beside so many services.
+/// The measurements beside so many services.
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) services: u16,
@@ -55,7 +55,7 @@ struct Row {
     agent_kib: Option<u64>,
 }
 
-/// The document.
+/// The document of figures, as JSON.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     schema: u32,

@@ -15,11 +15,11 @@ use service::Shutdown;
 use tokio::time::{Instant, sleep};
 
 use super::args::CreationArgs;
+use super::event_log::EventLog;
 use super::figures::{Cell, print};
 use super::moments::{Moments, Parts};
 use super::played::Played;
 use super::programs::{AGENT, CONTROL, Programs};
-use super::said::Said;
 use super::webhooks::by_url;
 use crate::services::ServiceName;
 use crate::told::{Told, monotonic_ns};
@@ -33,7 +33,7 @@ const BETWEEN: Duration = Duration::from_millis(300);
 /// Services that are created at a time, where nothing is measured.
 const AT_ONCE: usize = 8;
 
-/// What may be wrong where the API server takes no Service.
+/// The hint where the API server takes no Service.
 const OUTSIDE: &str = "is --pool in the range that the API server gives addresses of Services from, \
      and is the agent reached at --webhook?";
 
@@ -43,7 +43,7 @@ const FLAGS: Flags<'static> = Flags {
     context: "--context",
 };
 
-/// Its files, each written as the measurement goes.
+/// The files of a measurement's raw data, each written as it goes.
 struct Raw {
     figures: File,
     events: File,
@@ -119,9 +119,9 @@ pub(crate) async fn run(args: CreationArgs, shutdown: Shutdown) -> anyhow::Resul
     let server = Server::reach(&args.access(), FLAGS).await?;
     let run = format!("xr-lisp-bench-{}", std::process::id());
     let played = Played::new(server.client().clone(), run.clone());
-    let mut bench = Bench {
+    let mut measurement = Measurement {
         raw: Raw::create(&folder)?,
-        said: Said::new(),
+        events: EventLog::new(),
         programs: Programs::new(&folder.join("programs"))?,
         played,
         run,
@@ -130,19 +130,19 @@ pub(crate) async fn run(args: CreationArgs, shutdown: Shutdown) -> anyhow::Resul
         there: 0,
     };
     let measured = tokio::select! {
-        measured = bench.measure(&args, &server) => measured,
+        measured = measurement.measure(&args, &server) => measured,
         // What was measured until then is shown.
         () = shutdown.fired() => Ok(()),
     };
-    bench.played.remove().await;
+    measurement.played.remove().await;
     measured?;
-    print(server.version(), &bench.cells, &folder, args.json)
+    print(server.version(), &measurement.cells, &folder, args.json)
 }
 
-/// A measurement under way.
-struct Bench {
+/// A measurement of creations under way.
+struct Measurement {
     raw: Raw,
-    said: Said,
+    events: EventLog,
     programs: Programs,
     played: Played,
     /// The name of all that is made in the cluster.
@@ -154,15 +154,15 @@ struct Bench {
     there: u16,
 }
 
-impl Bench {
+impl Measurement {
     async fn measure(&mut self, args: &CreationArgs, server: &Server) -> anyhow::Result<()> {
         self.played.make_namespace().await?;
         self.played.make_pod().await?;
         let beats = tokio::spawn(self.played.clone().beat());
         match (&args.agent_events, &args.control_events) {
             (Some(agent), Some(control)) => {
-                self.said.follow(AGENT, agent.clone()).await?;
-                self.said.follow(CONTROL, control.clone()).await?;
+                self.events.follow(AGENT, agent.clone()).await?;
+                self.events.follow(CONTROL, control.clone()).await?;
             }
             _ => self.start(args, server).await?,
         }
@@ -199,10 +199,10 @@ impl Bench {
             self.played.apply(object).await?;
         }
         tracing::info!(%pool, %webhook, kubernetes = server.version(), "starting control plane and agent");
-        let control = self.programs.start_control(pool, &mut self.said).await?;
+        let control = self.programs.start_control(pool, &mut self.events).await?;
         let access = args.agent_access();
         self.programs
-            .start_agent(&control, webhook, &self.run, access, &mut self.said)
+            .start_agent(&control, webhook, &self.run, access, &mut self.events)
             .await
     }
 
@@ -226,11 +226,11 @@ impl Bench {
     async fn await_registered(&mut self, name: &str) -> anyhow::Result<()> {
         let service = ServiceName::new(&self.run, name)?;
         let what = format!("{service} is registered");
-        let registered = self.said.until(&what, PATIENCE, |said| {
-            said.is_registered(&service).then_some(())
+        let registered = self.events.until(&what, PATIENCE, |events| {
+            events.is_registered(&service).then_some(())
         });
         registered.await?;
-        self.said.forget(&service);
+        self.events.forget(&service);
         Ok(())
     }
 
@@ -276,7 +276,7 @@ impl Bench {
         while let Some(one) = created.next().await {
             one.context(OUTSIDE)?;
             // A program that is not listened to waits.
-            self.said.take_all();
+            self.events.take_all();
         }
         drop(created);
         for name in names {
@@ -294,8 +294,8 @@ impl Bench {
         let created = self.played.create(&name).await;
         created.context(OUTSIDE)?;
         let created_ns = monotonic_ns();
-        let found = self.said.until(&name, PATIENCE, |said| {
-            let told = said.about(&service).iter().map(|(_, told)| told);
+        let found = self.events.until(&name, PATIENCE, |events| {
+            let told = events.about(&service).iter().map(|(_, told)| told);
             Moments::read(&service, [begun_ns, created_ns], told)
         });
         let found = found.await;
@@ -304,8 +304,8 @@ impl Bench {
         let moments = found?;
         let parts = moments.parts()?;
         self.raw
-            .write(of, &moments, &parts, self.said.about(&service))?;
-        self.said.forget(&service);
+            .write(of, &moments, &parts, self.events.about(&service))?;
+        self.events.forget(&service);
         Ok(parts)
     }
 }

@@ -5,13 +5,13 @@ use anyhow::{Context as _, bail};
 use crate::services::ServiceName;
 use crate::told::{ServedWhat, Told};
 
-/// When what happened, in nanoseconds on the machine's monotonic clock, and how long who took for it.
+/// The moments of a creation, in nanoseconds on the machine's monotonic clock, and how long each program took for its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_field_names, reason = "a unit stands in the name")]
 pub(super) struct Moments {
     /// The API server was about to be asked for the Service.
     pub(super) begun_ns: u64,
-    /// It had answered.
+    /// The API server had answered.
     pub(super) created_ns: u64,
     /// The agent had answered the API server with the address.
     pub(super) given_ns: u64,
@@ -128,7 +128,7 @@ impl Moments {
 }
 
 impl Parts {
-    /// All of it.
+    /// The whole creation, in milliseconds.
     pub(super) fn total(&self) -> f64 {
         self.create_to_id + self.id_to_register + self.register_to_complete
     }

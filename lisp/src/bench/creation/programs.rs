@@ -12,7 +12,7 @@ use service::Secret;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use super::said::Said;
+use super::event_log::EventLog;
 
 /// How long a program may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// None yet. What they read, keep and log goes into the folder.
+    /// No program yet. What the programs read, keep and log goes into the folder.
     pub(super) fn new(folder: &Path) -> anyhow::Result<Self> {
         if folder.exists() {
             std::fs::remove_dir_all(folder)?;
@@ -58,7 +58,12 @@ impl Programs {
         Ok(path)
     }
 
-    fn start(&mut self, who: &'static str, args: &[String], said: &Said) -> anyhow::Result<()> {
+    fn start(
+        &mut self,
+        who: &'static str,
+        args: &[String],
+        events: &EventLog,
+    ) -> anyhow::Result<()> {
         let log = self.file(&format!("{who}.log"));
         let log = File::create(&log).with_context(|| format!("cannot write {log}"))?;
         let child = Command::new(&self.program)
@@ -69,7 +74,7 @@ impl Programs {
             .kill_on_drop(true)
             .spawn();
         let mut child = child.with_context(|| format!("cannot start the {who}"))?;
-        said.listen(who, child.stdout.take().context("it has an output")?);
+        events.listen(who, child.stdout.take().context("it has an output")?);
         self.running.push((who, child));
         Ok(())
     }
@@ -78,7 +83,7 @@ impl Programs {
     pub(super) async fn start_control(
         &mut self,
         pool: Ipv4Net,
-        said: &mut Said,
+        events: &mut EventLog,
     ) -> anyhow::Result<String> {
         let key = self.write("key", Secret::random()?.expose())?;
         self.write("token", Secret::random()?.expose())?;
@@ -103,8 +108,8 @@ impl Programs {
             .chain(&files)
             .chain(ports.as_flattened());
         let args: Vec<_> = args.map(|arg| (*arg).to_owned()).collect();
-        self.start(CONTROL, &args, said)?;
-        self.address(CONTROL, "api", said).await
+        self.start(CONTROL, &args, events)?;
+        self.address(CONTROL, "api", events).await
     }
 
     /// Starts the agent, and waits until the API server can call it; `access` says how it reaches that.
@@ -114,7 +119,7 @@ impl Programs {
         webhook: SocketAddr,
         configuration: &str,
         access: Vec<String>,
-        said: &mut Said,
+        events: &mut EventLog,
     ) -> anyhow::Result<()> {
         let (control, token) = (format!("http://{control}"), self.file("token"));
         let (name, webhook) = (webhook.ip().to_string(), webhook.to_string());
@@ -127,8 +132,8 @@ impl Programs {
         ];
         let args = args.concat().into_iter().map(str::to_owned);
         let args: Vec<_> = args.chain(access).collect();
-        self.start(AGENT, &args, said)?;
-        let ops = self.address(AGENT, "ops", said).await?;
+        self.start(AGENT, &args, events)?;
+        let ops = self.address(AGENT, "ops", events).await?;
         let url = format!("http://{ops}/ready");
         let client = reqwest::Client::builder().no_proxy().build()?;
         let begun = Instant::now();
@@ -154,9 +159,9 @@ impl Programs {
         &self,
         who: &'static str,
         port: &'static str,
-        said: &mut Said,
+        events: &mut EventLog,
     ) -> anyhow::Result<String> {
-        let address = said.until("it is ready", PATIENCE, |said| said.address(who, port));
+        let address = events.until("it is ready", PATIENCE, |events| events.address(who, port));
         let address = address.await;
         address.with_context(|| format!("the {who}: {}", self.tail(who)))
     }
@@ -178,7 +183,7 @@ impl Programs {
     }
 }
 
-/// What `/proc/PID/status` has of resident memory.
+/// The resident memory in `status` of proc(5), in KiB.
 fn resident_kib(status: &str) -> Option<u64> {
     let line = status
         .lines()

@@ -6,7 +6,7 @@ use anyhow::bail;
 use cluster::{Objects, RUN_LABEL};
 use serde_json::{Value, json};
 
-/// The kinds that are taken.
+/// The kinds of objects that are taken from the manifests.
 const KINDS: [&str; 2] = [
     "MutatingWebhookConfiguration",
     "ValidatingWebhookConfiguration",

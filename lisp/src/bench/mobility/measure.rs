@@ -25,10 +25,10 @@ Examples:
 
 It takes root, iproute2 and ethtool.";
 
-/// What stands below the table.
+/// The note below the table.
 const NOTE: &str = "The second paper has no figure for this.";
 
-/// What `xr-lisp bench mobility` is told.
+/// The arguments of `xr-lisp bench mobility`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXPLAINED)]
 pub struct MobilityArgs {

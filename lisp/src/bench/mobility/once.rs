@@ -1,4 +1,4 @@
-//! One move on a ground of its own, and what became of the client's requests.
+//! One move on a network of its own, and what became of the client's requests.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -27,13 +27,13 @@ const MOVED: &str = "10.0.0.3";
 /// The address of the other tunnel router.
 const OTHER: &str = "10.0.0.2";
 
-/// What is registered where the client is, and only there.
+/// The arguments by which a tunnel router registers the client's prefix while the client is there.
 const WHILE_THERE: [&str; 4] = ["--site", "3", "--register-while", "site"];
 
 /// The client's prefix.
 const CLIENT: &str = "192.168.1.0/24";
 
-/// What moves.
+/// A move of a client.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, strum::IntoStaticStr,
 )]
@@ -46,10 +46,10 @@ pub enum Move {
 }
 
 impl Move {
-    /// Both.
+    /// Every variant.
     pub const ALL: [Self; 2] = [Self::OtherAddress, Self::OtherRouter];
 
-    /// The word for it.
+    /// The word on the command line and in figures.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -60,7 +60,7 @@ impl Move {
         self == Self::OtherAddress || way == Way::Publication
     }
 
-    /// Where the client's prefix is mapped to afterwards.
+    /// The locator that the client's prefix is mapped to after the move.
     const fn locator(self) -> &'static str {
         match self {
             Self::OtherAddress => MOVED,
@@ -82,16 +82,16 @@ pub enum Way {
 }
 
 impl Way {
-    /// Both.
+    /// Every variant.
     pub const ALL: [Self; 2] = [Self::Publication, Self::Smr];
 
-    /// The word for it.
+    /// The word on the command line and in figures.
     pub fn name(self) -> &'static str {
         self.into()
     }
 }
 
-/// Makes a ground, has it work, and moves the client or its tunnel router; `phase` of a second is added before.
+/// Makes a network, has it work, and moves the client or its tunnel router; `phase` of a second is added before.
 pub fn once(
     program: PathBuf,
     folder: &Path,
@@ -171,10 +171,10 @@ fn make(moves: Move, fleet: &Fleet) -> anyhow::Result<()> {
             let lines = format!(
                 "address delete {BEFORE_IT}/24 dev wan\naddress add {MOVED}/24 dev wan\n"
             );
-            fleet.ground.configure("a", &lines)
+            fleet.network.configure("a", &lines)
         }
         // As from one cell to the next: the one link goes, the other comes, the address stays.
-        Move::OtherRouter => fleet.ground.configure(
+        Move::OtherRouter => fleet.network.configure(
             "client",
             "link set site down\naddress delete 192.168.1.2/24 dev site\naddress add 192.168.1.2/24 dev site-d\n\
              link set site-d up\nroute add default via 192.168.1.1\n",

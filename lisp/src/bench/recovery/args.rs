@@ -26,7 +26,7 @@ Examples:
 
 It takes root, iproute2, ethtool, and for names bind9 and bind9-dnsutils. Give it a machine that does nothing else.";
 
-/// What `xr-lisp bench recovery` is told.
+/// The arguments of `xr-lisp bench recovery`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXPLAINED)]
 pub struct RecoveryArgs {

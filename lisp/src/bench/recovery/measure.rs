@@ -9,7 +9,7 @@ use super::args::RecoveryArgs;
 use super::once::once;
 use super::way::{Fault, Way};
 
-/// What stands below the table.
+/// The note below the table.
 const NOTE: &str = "The paper's figures are its Figure 10: 1.2 s, of which the mapping took 30 %, and 1.55 s with DNS, of which it took 36 %. \
      Detection in the ways paper and paper-dns is played.";
 

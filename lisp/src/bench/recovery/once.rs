@@ -1,4 +1,4 @@
-//! One fault on a ground of its own, and what became of the client's requests.
+//! One fault on a network of its own, and what became of the client's requests.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ const AFTER: Duration = Duration::from_millis(100);
 /// How much longer than its detection may take a fault may be away.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What is the same in every repetition.
+/// The settings that are the same in every repetition.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The time to live of the name, in seconds.
@@ -47,7 +47,7 @@ impl Default for Settings {
     }
 }
 
-/// Makes a ground, has it work, and breaks it. `phase`, from 0 to 1, is how much of the intervals of whoever looks is over at the fault.
+/// Makes a network, has it work, and breaks it. `phase`, from 0 to 1, is how much of the intervals of whoever looks is over at the fault.
 pub fn once(
     program: PathBuf,
     folder: &Path,
@@ -137,12 +137,12 @@ fn make(fault: Fault, fleet: &mut Fleet) -> anyhow::Result<()> {
     match fault {
         Fault::ServiceKilled => fleet.program(B.names.service)?.kill(),
         Fault::PodHung => fleet.program(B.names.service)?.hang(),
-        Fault::NodeCut => fleet.ground.configure(B.pod, "link set site down\n"),
-        Fault::ClusterCut => fleet.ground.configure("core", "link set to-b down\n"),
+        Fault::NodeCut => fleet.network.configure(B.pod, "link set site down\n"),
+        Fault::ClusterCut => fleet.network.configure("core", "link set to-b down\n"),
     }
 }
 
-/// When somebody knew, and when whoever sends had another way.
+/// The times at which the fault was detected, and at which the sender had another path.
 fn known(fleet: &Fleet, way: Way, fault: Fault, begun_ns: u64) -> anyhow::Result<Known> {
     let other: IpAddr = C.locator.parse()?;
     let pod: IpAddr = C.pod_address.parse()?;

@@ -1,6 +1,6 @@
 //! What fails, and in which ways the client's packets come to the other cluster.
 
-/// What is done to the cluster that is used.
+/// A fault of the cluster that is used.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, strum::IntoStaticStr,
 )]
@@ -36,7 +36,7 @@ pub enum Way {
     Probing,
 }
 
-/// How a way tells whoever sends.
+/// The means by which the sender learns of another mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mapping {
     Publication,
@@ -54,7 +54,7 @@ impl Fault {
         Self::ClusterCut,
     ];
 
-    /// The word for it.
+    /// The word on the command line and in figures.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -71,7 +71,7 @@ impl Way {
         Self::Probing,
     ];
 
-    /// The word for it.
+    /// The word on the command line and in figures.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -101,7 +101,7 @@ impl Way {
         matches!(self, Self::Paper | Self::PaperDns)
     }
 
-    /// What the second paper measured (Figure 10), in milliseconds: all of it, and the mapping's share.
+    /// The second paper's measurement (Figure 10), in milliseconds: the whole outage, and the mapping's share.
     pub(super) const fn paper_ms(self) -> Option<(f64, f64)> {
         match self {
             Self::Paper => Some((1200.0, 360.0)),

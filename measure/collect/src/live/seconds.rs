@@ -49,9 +49,9 @@ struct Sum {
     latency: LatencyHistogram,
 }
 
-/// A [`Sum`] as the page is told of it.
+/// The totals of a scenario, a [`Sum`], as the page is told of them.
 #[derive(Debug, Serialize)]
-struct Whole<'a> {
+struct ScenarioTotals<'a> {
     scenario: &'a str,
     frames: &'a BTreeMap<&'static str, u64>,
     latency_us: Option<Spread>,
@@ -64,14 +64,14 @@ struct Run<'a> {
     now: &'a str,
     /// How it ended; none while it goes on.
     ended: Option<&'a str>,
-    scenarios: Vec<Whole<'a>>,
+    scenarios: Vec<ScenarioTotals<'a>>,
 }
 
 /// A message to the page: the seconds that it does not have, and the rest as it is.
 #[derive(Debug, Serialize)]
 struct News<'a> {
     seconds: &'a [Second],
-    whole: Whole<'a>,
+    whole: ScenarioTotals<'a>,
     run: Option<Run<'a>>,
     used: &'a [Used],
 }
@@ -186,8 +186,8 @@ impl Seconds {
 }
 
 impl Sum {
-    fn told(&self) -> Whole<'_> {
-        Whole {
+    fn told(&self) -> ScenarioTotals<'_> {
+        ScenarioTotals {
             scenario: &self.scenario,
             frames: &self.frames,
             latency_us: spread(&self.latency),
@@ -198,7 +198,7 @@ impl Sum {
 /// The frames of somebody of whom none was heard.
 static NO_FRAMES: BTreeMap<&str, u64> = BTreeMap::new();
 
-const NONE: Whole<'_> = Whole {
+const NONE: ScenarioTotals<'_> = ScenarioTotals {
     scenario: "",
     frames: &NO_FRAMES,
     latency_us: None,

@@ -39,7 +39,7 @@ pub struct ScenarioPool {
     pub p50_us: Pooled,
     /// What it takes more than its floor, picture by picture, microseconds; null where fewer than two runs have both.
     pub gap_us: Option<Pooled>,
-    /// Its p50 over its floor's p50; null as above.
+    /// The scenario's p50 over its floor's p50; null as above.
     pub floor_ratio: Option<Pooled>,
 }
 

@@ -1,4 +1,4 @@
-//! The ground that is measured on: namespaces of one's own on this kernel, gone when it is dropped.
+//! The network of an experiment: namespaces of its own on this kernel, gone when it is dropped.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -16,31 +16,31 @@ use nix::unistd::Pid;
 use super::layout::Layout;
 use crate::told::Told;
 
-/// Grounds that this process has made.
+/// Test networks that this process has made.
 static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// How long a program may take to listen.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Namespaces and links.
+/// A network of namespaces and links, on which an experiment runs.
 #[derive(Debug)]
-pub struct Ground {
-    /// The process, and how many grounds it had made before.
+pub struct TestNetwork {
+    /// The process, and how many networks it had made before.
     id: (u32, u32),
     layout: &'static Layout,
     program: PathBuf,
 }
 
-impl Ground {
+impl TestNetwork {
     /// Makes namespaces and links; with offloads off, no link of them merges or segments packets. `program` is xr-lisp.
     pub fn make(layout: &'static Layout, offloads: bool, program: PathBuf) -> anyhow::Result<Self> {
-        let ground = Self {
+        let network = Self {
             id: (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed)),
             layout,
             program,
         };
-        ground.remove();
-        let name = |place: &str| ground.name(place);
+        network.remove();
+        let name = |place: &str| network.name(place);
         let mut lines = String::new();
         for &place in layout.places {
             lines += &format!("netns add {}\n", name(place));
@@ -62,7 +62,7 @@ impl Ground {
                 "net.ipv4.conf.all.rp_filter=0",
                 "net.ipv4.conf.default.rp_filter=0",
             ];
-            ground.call(place, "sysctl", &[["-qw"].as_slice(), &settings].concat())?;
+            network.call(place, "sysctl", &[["-qw"].as_slice(), &settings].concat())?;
         }
         let switch = if offloads { "on" } else { "off" };
         let ends = layout
@@ -70,13 +70,13 @@ impl Ground {
             .iter()
             .flat_map(|&[near, near_link, far, far_link]| [(near, near_link), (far, far_link)]);
         for (place, link) in ends {
-            ground.call(
+            network.call(
                 place,
                 "ethtool",
                 &["-K", link, "tso", switch, "gso", switch, "gro", switch],
             )?;
         }
-        Ok(ground)
+        Ok(network)
     }
 
     fn name(&self, place: &str) -> String {
@@ -196,7 +196,7 @@ impl Ground {
     }
 }
 
-impl Drop for Ground {
+impl Drop for TestNetwork {
     fn drop(&mut self) {
         self.remove();
     }
@@ -212,7 +212,7 @@ impl Running {
         !matches!(self.0.try_wait(), Ok(None))
     }
 
-    /// The process.
+    /// The number of the process.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }

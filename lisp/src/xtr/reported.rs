@@ -1,4 +1,4 @@
-//! What was said of where packets go, and what of it is different.
+//! The paths that a tunnel router's events have reported, and what is different of others.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use crate::told::Told;
 /// The locators of each learnt prefix, the best first.
 pub(crate) type Ways = BTreeMap<Eid, Vec<IpAddr>>;
 
-/// Where packets go by these paths.
+/// The locators to which packets go by these paths, for each prefix.
 pub(crate) fn ways<'a>(paths: impl Iterator<Item = (Eid, Option<&'a Path>)>) -> Ways {
     paths
         .map(|(eid, path)| (eid, path.map(best_first).unwrap_or_default()))
@@ -26,12 +26,12 @@ fn best_first(path: &Path) -> Vec<IpAddr> {
     usable.iter().map(|one| one.address).collect()
 }
 
-/// What was said last.
+/// The locators of each learnt prefix, as they were reported last.
 #[derive(Debug, Default)]
-pub(crate) struct Said(Ways);
+pub(crate) struct ReportedPaths(Ways);
 
-impl Said {
-    /// Says what is different from before.
+impl ReportedPaths {
+    /// Prints an event for each prefix whose locators are different from before.
     pub(crate) fn change(&mut self, ways: Ways, at_ns: u64) {
         for told in self.differences(ways, at_ns) {
             told.say();
@@ -61,7 +61,7 @@ mod tests {
     use crate::wire::Locator;
 
     #[test]
-    fn only_what_is_different_is_said() {
+    fn only_what_is_different_is_reported() {
         let locator = |last: u8, priority| Locator::new([10, 0, 0, last].into(), priority, 100);
         let eid = |text: &str| -> Eid { text.parse().unwrap() };
         let both = Path::Tunnel(vec![locator(11, 2), locator(12, 1), locator(13, 255)]);
@@ -71,15 +71,15 @@ mod tests {
             all[&cart],
             [IpAddr::from([10, 0, 0, 12]), [10, 0, 0, 11].into()]
         );
-        let mut said = Said::default();
-        assert_eq!(said.differences(all.clone(), 1).len(), 2);
-        assert_eq!(said.differences(all, 2), []);
+        let mut reported = ReportedPaths::default();
+        assert_eq!(reported.differences(all.clone(), 1).len(), 2);
+        assert_eq!(reported.differences(all, 2), []);
         let one = ways([(cart, Some(&both))].into_iter());
         let gone = Told::Mapping {
             at_ns: 3,
             eid: front,
             locators: vec![],
         };
-        assert_eq!(said.differences(one, 3), [gone]);
+        assert_eq!(reported.differences(one, 3), [gone]);
     }
 }

@@ -1,4 +1,4 @@
-//! What agent and control plane say, gathered: from their standard outputs, or from files that grow.
+//! The events of agent and control plane, gathered: from their standard outputs, or from files that grow.
 
 use std::collections::BTreeMap;
 use std::io::SeekFrom;
@@ -24,8 +24,8 @@ const QUEUE: usize = 65_536;
 /// A line of a program.
 type Line = (&'static str, String);
 
-/// What has been said, by the service that it is about.
-pub(super) struct Said {
+/// Events that programs have printed, by the service that they are about.
+pub(super) struct EventLog {
     sender: mpsc::Sender<Line>,
     lines: mpsc::Receiver<Line>,
     by_service: BTreeMap<ServiceName, Vec<(&'static str, Told)>>,
@@ -33,7 +33,7 @@ pub(super) struct Said {
     addresses: BTreeMap<&'static str, Value>,
 }
 
-impl Said {
+impl EventLog {
     pub(super) fn new() -> Self {
         let (sender, lines) = mpsc::channel(QUEUE);
         Self {
@@ -44,7 +44,7 @@ impl Said {
         }
     }
 
-    /// Reads what a program says from now on, until its end.
+    /// Reads the events that a program prints from now on, until its end.
     pub(super) fn listen(
         &self,
         who: &'static str,
@@ -61,7 +61,7 @@ impl Said {
         });
     }
 
-    /// Reads by what a file grows from now on.
+    /// Reads the events by which a file grows from now on.
     pub(super) async fn follow(&self, who: &'static str, path: PathBuf) -> anyhow::Result<()> {
         let file = File::open(&path).await;
         let mut file = file.with_context(|| format!("cannot read {}", path.display()))?;
@@ -111,14 +111,14 @@ impl Said {
         }
     }
 
-    /// Takes in what has been said by now.
+    /// Takes in the events that have come by now.
     pub(super) fn take_all(&mut self) {
         while let Ok(line) = self.lines.try_recv() {
             self.take(line);
         }
     }
 
-    /// Takes in what is said until `found` finds something.
+    /// Takes in events until `found` finds something.
     pub(super) async fn until<T>(
         &mut self,
         what: &str,
@@ -145,7 +145,7 @@ impl Said {
         Some(told[port].as_str()?.to_owned())
     }
 
-    /// What was said about a service.
+    /// The events about a service, each with the program that printed it.
     pub(super) fn about(&self, service: &ServiceName) -> &[(&'static str, Told)] {
         self.by_service.get(service).map_or(&[], Vec::as_slice)
     }
@@ -156,7 +156,7 @@ impl Said {
         about.any(|(_, told)| matches!(told, Told::Registered { .. }))
     }
 
-    /// Forgets what was said about a service.
+    /// Forgets the events about a service.
     pub(super) fn forget(&mut self, service: &ServiceName) {
         self.by_service.remove(service);
     }
@@ -172,10 +172,10 @@ mod tests {
 
     #[tokio::test]
     async fn lines_of_outputs_and_of_files_that_grow_are_told_by_service() {
-        let mut said = Said::new();
+        let mut events = EventLog::new();
         let ready = &b"{\"event\":\"ready\",\"program\":\"xr-lisp\",\"api\":\"127.0.0.1:7\"}\n"[..];
-        said.listen("control", ready);
-        let api = said.until("ready", PATIENCE, |said| said.address("control", "api"));
+        events.listen("control", ready);
+        let api = events.until("ready", PATIENCE, |events| events.address("control", "api"));
         assert_eq!(api.await.unwrap(), "127.0.0.1:7");
 
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -185,7 +185,10 @@ mod tests {
             )
         };
         file.write_all(line("before").as_bytes()).unwrap();
-        said.follow("agent", file.path().to_owned()).await.unwrap();
+        events
+            .follow("agent", file.path().to_owned())
+            .await
+            .unwrap();
         let (one, two) = (line("one"), line("two"));
         let (half, rest) = two.split_at(20);
         let mut more = |text: &str| {
@@ -195,19 +198,21 @@ mod tests {
         more(&format!("a log's line\n{one}{half}"));
         let service = |name: &str| -> ServiceName { format!("bench/{name}").parse().unwrap() };
         let registered = |name: &'static str| {
-            move |said: &Said| said.is_registered(&service(name)).then_some(())
+            move |events: &EventLog| events.is_registered(&service(name)).then_some(())
         };
-        said.until("one", PATIENCE, registered("one"))
+        events
+            .until("one", PATIENCE, registered("one"))
             .await
             .unwrap();
         more(rest);
-        said.until("two", PATIENCE, registered("two"))
+        events
+            .until("two", PATIENCE, registered("two"))
             .await
             .unwrap();
-        assert!(!said.is_registered(&service("before")));
-        said.forget(&service("one"));
-        assert!(said.about(&service("one")).is_empty());
-        let never = said.until("three", Duration::from_millis(20), registered("three"));
+        assert!(!events.is_registered(&service("before")));
+        events.forget(&service("one"));
+        assert!(events.about(&service("one")).is_empty());
+        let never = events.until("three", Duration::from_millis(20), registered("three"));
         assert!(never.await.unwrap_err().to_string().contains("three"));
     }
 }
