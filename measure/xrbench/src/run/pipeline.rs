@@ -13,6 +13,7 @@ use testbed::{Ready, Spec};
 use tokio::net::TcpStream;
 
 use super::addresses::{Addresses, FEED, IdentityFiles, ListenAddresses, announced};
+use super::behind::{self, Behind, Counting};
 use super::faults::Action;
 use super::place::{FEED_PORT, Fault, Node, Place, PlacePlan, READY, Setup, Workload, ops_port};
 use super::repetition::{Repetition, Stopped};
@@ -23,11 +24,11 @@ use collect::scrape::{Scraper, Target};
 /// How often a port is tried that is still closed.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long the streamer may take to answer.
+/// How long the streamer, or a client, may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// The client's counter of frames that it did not decode because it was behind the stream.
-const BEHIND: &str = "xr_client_frames_total{outcome=\"behind\"} ";
+/// Where a program serves its metrics.
+const METRICS: &str = "/metrics";
 
 /// A node that is drained, and the programs that had to leave it.
 #[derive(Debug)]
@@ -51,8 +52,8 @@ pub(super) struct Pipeline {
     drained: BTreeMap<Role, Drained>,
     /// Programs that were told to end: a pod logs on until it is gone.
     ended: Vec<Workload>,
-    /// What the client has counted of frames for which it was too slow, up to where they are taken from; none before measuring.
-    behind_before: Option<u64>,
+    /// What clients have counted of frames for which they were too slow, up to where it was taken; none before measuring.
+    behind: Option<Behind>,
 }
 
 impl Pipeline {
@@ -100,7 +101,7 @@ impl Pipeline {
             scrapers: BTreeMap::new(),
             drained: BTreeMap::new(),
             ended: Vec::new(),
-            behind_before: None,
+            behind: None,
         })
     }
 
@@ -214,42 +215,56 @@ impl Pipeline {
         Ok(Some(list.timeout(ANSWER).send().await?.text().await?))
     }
 
-    /// From now on frames count for which the client is too slow.
+    /// From now on frames count for which a client is too slow.
     pub(super) async fn count_behind_from_here(&mut self) {
-        self.behind_before = Some(self.client_behind().await.unwrap_or(0));
+        self.behind = Some(Behind::from(self.clients_behind().await));
     }
 
-    /// Takes the frames for which the client has been too slow since it was asked last. A client that does not answer says nothing.
+    /// Takes the frames for which clients have been too slow since they were asked last. A client that does not answer says nothing.
     pub(super) async fn count_behind(&mut self, repetition: &mut Repetition<'_>) {
-        if let Some(before) = self.behind_before
-            && let Some(now) = self.client_behind().await
-        {
-            repetition.meta.client_behind += now.saturating_sub(before);
-            self.behind_before = Some(now);
+        let Some(mut behind) = self.behind.take() else {
+            return;
+        };
+        let taken = behind.take(self.clients_behind().await);
+        self.behind = Some(behind);
+        for (client, frames) in taken {
+            repetition.meta.client_behind += frames;
+            *repetition.meta.clients_behind.entry(client).or_default() += frames;
         }
     }
 
-    /// Frames for which the client has been too slow since its start.
-    async fn client_behind(&self) -> Option<u64> {
-        let client = self.running.get(&Role::Client)?;
-        let page = match client {
+    /// What each client has counted since its start of frames for which it was too slow.
+    async fn clients_behind(&self) -> Vec<(Counting, u64)> {
+        let Some(client) = self.running.get(&Role::Client) else {
+            return Vec::new();
+        };
+        let pages = match client {
             Workload::Pods(pods) => {
-                let page = pods.get(ops_port(Role::Client), "/metrics");
-                tokio::time::timeout(ANSWER, page).await.ok()?.ok()??
+                let port = ops_port(Role::Client);
+                pods.get_each(port, METRICS, ANSWER).await
             }
             Workload::Process(_) => {
-                let said = tokio::time::timeout(LOOK, client.ready())
-                    .await
-                    .ok()?
-                    .ok()?;
-                let ops = announced(&said, "ops", Role::Client).ok()?;
-                let ops = self.place.address_of(Role::Client, &ops).ok()?;
-                let page = http::client().get(format!("http://{ops}/metrics"));
-                let page = page.timeout(ANSWER).send().await.ok()?;
-                page.error_for_status().ok()?.bytes().await.ok()?.to_vec()
+                let (name, instance) = (client.role().to_owned(), client.started_at().to_string());
+                let page = self.page_of(client).await;
+                page.map(|page| (name, instance, page))
+                    .into_iter()
+                    .collect()
             }
         };
-        counted(&String::from_utf8_lossy(&page), BEHIND)
+        let counts = pages.into_iter().filter_map(|(client, instance, page)| {
+            Some((Counting { client, instance }, behind::counted(&page)?))
+        });
+        counts.collect()
+    }
+
+    /// The metrics of a client that is a process; none while it does not answer.
+    async fn page_of(&self, client: &Workload) -> Option<Vec<u8>> {
+        let said = tokio::time::timeout(LOOK, client.ready()).await;
+        let ops = announced(&said.ok()?.ok()?, "ops", Role::Client).ok()?;
+        let ops = self.place.address_of(Role::Client, &ops).ok()?;
+        let page = http::client().get(format!("http://{ops}{METRICS}"));
+        let page = page.timeout(ANSWER).send().await.ok()?;
+        Some(page.error_for_status().ok()?.bytes().await.ok()?.to_vec())
     }
 
     /// Brings here what a program has written to a file by now, where the program writes elsewhere.
@@ -343,9 +358,6 @@ impl Pipeline {
         }
         let exit = workload.kill().await?;
         repetition.ended(&workload, &exit);
-        if role == Role::Client {
-            self.behind_before = self.behind_before.map(|_| 0);
-        }
         let again = workload.restart().await?;
         repetition.started(&again)?;
         self.running.insert(role, again);
@@ -373,6 +385,11 @@ impl Pipeline {
         let Some(node) = self.running.get(&role).and_then(Workload::node) else {
             return Ok(());
         };
+        let client = self.running.get(&Role::Client);
+        if client.is_some_and(|client| client.is_on(&node)) {
+            // Its counters go with it.
+            self.count_behind(repetition).await;
+        }
         let mut away = Vec::new();
         for (role, mut workload) in self.running.extract_if(.., |_, one| one.is_on(&node)) {
             if let Some(exit) = workload.leave().await {
@@ -442,12 +459,6 @@ impl Pipeline {
     }
 }
 
-/// The value of a counter on a page of metrics, by what its line begins with.
-fn counted(page: &str, counter: &str) -> Option<u64> {
-    let value = page.lines().find_map(|line| line.strip_prefix(counter))?;
-    value.trim().parse().ok()
-}
-
 /// Pulls what a service's ring holds, before the service ends.
 async fn catch_up(repetition: &Repetition<'_>, scraper: &Scraper) {
     if let Err(error) = scraper.catch_up().await {
@@ -460,18 +471,5 @@ async fn catch_up(repetition: &Repetition<'_>, scraper: &Scraper) {
 async fn takes_connections(port: SocketAddr) {
     while TcpStream::connect(port).await.is_err() {
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_counter_is_found_by_its_label() {
-        let page = "# TYPE xr_client_frames counter\nxr_client_frames_total{outcome=\"shown\"} 812\n\
-                    xr_client_frames_total{outcome=\"behind\"} 41\n# EOF\n";
-        assert_eq!(counted(page, BEHIND), Some(41));
-        assert_eq!(counted("# EOF\n", BEHIND), None, "an earlier client");
     }
 }
