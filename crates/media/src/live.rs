@@ -239,6 +239,17 @@ mod tests {
         RtpTimestamp(timestamp.0.wrapping_add(ticks))
     }
 
+    /// When a frame comes to a viewer that was stopped for five seconds: the socket had it meanwhile, the process did not.
+    fn around_a_stop(frame: u64) -> u64 {
+        let at = frame * INTERVAL_US;
+        let stopped = 3_000_000..8_000_000;
+        if stopped.contains(&at) {
+            stopped.end
+        } else {
+            at
+        }
+    }
+
     fn dropped(played: &[(u64, Fate)]) -> usize {
         played
             .iter()
@@ -262,21 +273,11 @@ mod tests {
 
     #[test]
     fn who_was_stopped_is_live_again_at_the_next_key_frame() {
-        let stopped = 3_000_000..8_000_000;
-        let arrival = |frame: u64| {
-            let at = frame * INTERVAL_US;
-            // The socket had them; the process did not.
-            if stopped.contains(&at) {
-                stopped.end
-            } else {
-                at
-            }
-        };
-        let played = play(900, arrival, |_| 2_000);
+        let played = play(900, around_a_stop, |_| 2_000);
         let after: Vec<_> = (0..900_u64)
             .zip(&played)
             .filter(|(frame, (_, fate))| {
-                arrival(*frame) - frame * INTERVAL_US > 100_000 && *fate == Fate::Decode
+                around_a_stop(*frame) - frame * INTERVAL_US > 100_000 && *fate == Fate::Decode
             })
             .collect();
         assert!(
@@ -352,17 +353,8 @@ mod tests {
     /// The clock is set while the viewer is stopped: what waited for it is of the past all the same.
     #[test]
     fn a_stall_with_a_burst_and_a_step_in_it_is_dropped() {
-        let stopped = 3_000_000..8_000_000;
-        let arrival = |frame: u64| {
-            let at = frame * INTERVAL_US;
-            if stopped.contains(&at) {
-                stopped.end
-            } else {
-                at
-            }
-        };
         let set = |frame| -3_000_000 * i64::from(frame >= 300);
-        let played = play_set(900, arrival, |_| 2_000, set);
+        let played = play_set(900, around_a_stop, |_| 2_000, set);
         let lost = dropped(&played);
         assert!((200..300).contains(&lost), "{lost}");
         assert_eq!(dropped(&played[600..]), 0, "live again");

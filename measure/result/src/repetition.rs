@@ -92,9 +92,12 @@ pub struct RepetitionMeta {
     #[serde(default)]
     pub reports_skipped: u64,
     /// Frames that came to the client from the beginning of the measured time on, and that it did not decode because it was behind the
-    /// stream. Absent in results of earlier versions.
+    /// stream; of all clients together. Absent in results of earlier versions.
     #[serde(default)]
     pub client_behind: u64,
+    /// The same of each client that was asked and answered, by its name. Absent in results of earlier versions.
+    #[serde(default)]
+    pub clients_behind: BTreeMap<String, u64>,
     /// Every process, in the order of starting.
     pub processes: Vec<ProcessInfo>,
     /// Whether the repetition was completed; what was written stands in any case.

@@ -195,8 +195,9 @@ fn scenario(
         summary.notes.push(Note::new(
             NoteKind::Behind,
             format!(
-                "{} frames came whole to the client and were not shown: it was behind the stream, or waited for a key frame",
-                measured.came
+                "{} frames came whole to {} client and were not shown: it was behind the stream, or waited for a key frame",
+                measured.came,
+                if measured.clients.len() > 1 { "a" } else { "the" }
             ),
         ));
     }

@@ -10,7 +10,7 @@ use timeline::{
 };
 
 use super::{
-    Note, NoteKind, clocks,
+    Note, NoteKind, behind, clocks,
     read::{self, Fault},
 };
 use result::{
@@ -211,7 +211,7 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
             ),
         );
     }
-    if let Some(text) = behind(&meta) {
+    if let Some(text) = behind::told(&meta) {
         note(NoteKind::Behind, text);
     }
     let window = window(&meta, folder, &rows).filter(|_| !unread);
@@ -265,18 +265,6 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
         notes,
         faults: faults.transpose()?.unwrap_or_default(),
         damaged,
-    })
-}
-
-/// That the client was too slow for the stream; none where it was not.
-fn behind(meta: &RepetitionMeta) -> Option<String> {
-    let count = meta.client_behind;
-    (count > 0).then(|| {
-        format!(
-            "the client could not keep up with the stream: {count} frames came to it and were not decoded, because it was more than \
-             three frame intervals behind; they count as lost. Take fewer pixels or frames (size, fps), more client.decoder_threads, \
-             or another machine"
-        )
     })
 }
 

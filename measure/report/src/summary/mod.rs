@@ -2,6 +2,7 @@
 //!
 //! Names say units: `_us` microseconds, `_s` seconds, `_bps` bits a second; shares are from 0 to 1; counts have none.
 
+mod behind;
 mod build;
 #[cfg(test)]
 mod cause_tests;

@@ -8,6 +8,7 @@
 //! A *run* is the whole of it; a *repetition* is one measurement of one scenario.
 
 pub mod addresses;
+mod behind;
 pub mod cli;
 mod clocks;
 mod codecs;

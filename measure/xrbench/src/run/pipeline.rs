@@ -13,6 +13,7 @@ use testbed::{Ready, Spec};
 use tokio::net::TcpStream;
 
 use super::addresses::{Addresses, FEED, IdentityFiles, ListenAddresses, announced};
+use super::behind::{self, Behind, Counting};
 use super::faults::Action;
 use super::place::{Fault, HttpPort, Node, Place, PlacePlan, READY, Setup, Workload};
 use super::repetition::{Repetition, Stopped};
@@ -23,11 +24,8 @@ use collect::scrape::{Scraper, Target};
 /// How often a port is tried that is still closed.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long a client may take to tell its counters.
-const ANSWER: Duration = Duration::from_secs(1);
-
-/// The client's counter of frames that it did not decode because it was behind the stream.
-const BEHIND: &str = "xr_client_frames_total{outcome=\"behind\"} ";
+/// Where a program serves its metrics.
+const METRICS: &str = "/metrics";
 
 /// A node that is drained, and the programs that had to leave it.
 #[derive(Debug)]
@@ -51,8 +49,8 @@ pub(super) struct Pipeline {
     drained: BTreeMap<Role, Drained>,
     /// Programs that were told to end: a pod logs on until it is gone.
     ended: Vec<Workload>,
-    /// What the client has counted of frames for which it was too slow, up to where they are taken from; none before measuring.
-    behind_before: Option<u64>,
+    /// What clients have counted of frames for which they were too slow, up to where it was taken; none before measuring.
+    behind: Option<Behind>,
 }
 
 impl Pipeline {
@@ -100,7 +98,7 @@ impl Pipeline {
             scrapers: BTreeMap::new(),
             drained: BTreeMap::new(),
             ended: Vec::new(),
-            behind_before: None,
+            behind: None,
         })
     }
 
@@ -214,28 +212,35 @@ impl Pipeline {
         Ok(list.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// From now on frames count for which the client is too slow.
+    /// From now on frames count for which a client is too slow.
     pub(super) async fn count_behind_from_here(&mut self) {
-        self.behind_before = Some(self.client_behind().await.unwrap_or(0));
+        self.behind = Some(Behind::from(self.clients_behind().await));
     }
 
-    /// Takes the frames for which the client has been too slow since it was asked last. A client that does not answer says nothing.
+    /// Takes the frames for which clients have been too slow since they were asked last. A client that does not answer says nothing.
     pub(super) async fn count_behind(&mut self, repetition: &mut Repetition<'_>) {
-        if let Some(before) = self.behind_before
-            && let Some(now) = self.client_behind().await
-        {
-            repetition.meta.client_behind += now.saturating_sub(before);
-            self.behind_before = Some(now);
+        let Some(mut behind) = self.behind.take() else {
+            return;
+        };
+        let taken = behind.take(self.clients_behind().await);
+        self.behind = Some(behind);
+        for (client, frames) in taken {
+            repetition.meta.client_behind += frames;
+            *repetition.meta.clients_behind.entry(client).or_default() += frames;
         }
     }
 
-    /// Frames for which the client has been too slow since its start.
-    async fn client_behind(&self) -> Option<u64> {
+    /// What each client has counted since its start of frames for which it was too slow.
+    async fn clients_behind(&self) -> Vec<(Counting, u64)> {
         let role = Role::Client;
-        let client = self.running.get(&role)?;
-        let page = self.place.get(role, client, HttpPort::Ops, "/metrics");
-        let page = tokio::time::timeout(ANSWER, page).await.ok()?.ok()??;
-        counted(&String::from_utf8_lossy(&page), BEHIND)
+        let Some(client) = self.running.get(&role) else {
+            return Vec::new();
+        };
+        let pages = self.place.get_each(role, client, METRICS).await;
+        let counts = pages.into_iter().filter_map(|(client, instance, page)| {
+            Some((Counting { client, instance }, behind::counted(&page)?))
+        });
+        counts.collect()
     }
 
     /// Brings here what a program has written to a file by now, where the program writes elsewhere.
@@ -329,9 +334,6 @@ impl Pipeline {
         }
         let exit = workload.kill().await?;
         repetition.ended(&workload, &exit);
-        if role == Role::Client {
-            self.behind_before = self.behind_before.map(|_| 0);
-        }
         let again = workload.restart().await?;
         repetition.started(&again)?;
         self.running.insert(role, again);
@@ -359,6 +361,11 @@ impl Pipeline {
         let Some(node) = self.running.get(&role).and_then(Workload::node) else {
             return Ok(());
         };
+        let client = self.running.get(&Role::Client);
+        if client.is_some_and(|client| client.is_on(&node)) {
+            // Its counters go with it.
+            self.count_behind(repetition).await;
+        }
         let mut away = Vec::new();
         for (role, mut workload) in self.running.extract_if(.., |_, one| one.is_on(&node)) {
             if let Some(exit) = workload.leave().await {
@@ -428,12 +435,6 @@ impl Pipeline {
     }
 }
 
-/// The value of a counter on a page of metrics, by what its line begins with.
-fn counted(page: &str, counter: &str) -> Option<u64> {
-    let value = page.lines().find_map(|line| line.strip_prefix(counter))?;
-    value.trim().parse().ok()
-}
-
 /// Pulls what a service's ring holds, before the service ends.
 async fn catch_up(repetition: &Repetition<'_>, scraper: &Scraper) {
     if let Err(error) = scraper.catch_up().await {
@@ -446,18 +447,5 @@ async fn catch_up(repetition: &Repetition<'_>, scraper: &Scraper) {
 async fn takes_connections(port: SocketAddr) {
     while TcpStream::connect(port).await.is_err() {
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_counter_is_found_by_its_label() {
-        let page = "# TYPE xr_client_frames counter\nxr_client_frames_total{outcome=\"shown\"} 812\n\
-                    xr_client_frames_total{outcome=\"behind\"} 41\n# EOF\n";
-        assert_eq!(counted(page, BEHIND), Some(41));
-        assert_eq!(counted("# EOF\n", BEHIND), None, "an earlier client");
     }
 }

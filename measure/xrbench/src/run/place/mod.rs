@@ -267,6 +267,26 @@ impl Place {
         }
     }
 
+    /// Reads a page from the ops port of each program that runs in a role: the name under which it runs, what tells its process from
+    /// another, and the page. One that does not answer in time is not among them.
+    pub(super) async fn get_each(
+        &self,
+        role: Role,
+        program: &Workload,
+        path: &str,
+    ) -> Vec<(String, String, Vec<u8>)> {
+        let port = HttpPort::Ops;
+        match program {
+            Workload::Process(_) => {
+                let page = tokio::time::timeout(ANSWER, self.get(role, program, port, path)).await;
+                let page = page.ok().and_then(Result::ok).flatten();
+                let of = (program.role().to_owned(), program.started_at().to_string());
+                page.map(|page| (of.0, of.1, page)).into_iter().collect()
+            }
+            Workload::Pods(pods) => pods.get_each(port.in_pod(role), path, ANSWER).await,
+        }
+    }
+
     /// Does something to the place on purpose.
     pub(super) async fn inject(&mut self, fault: Fault) -> anyhow::Result<()> {
         match self {

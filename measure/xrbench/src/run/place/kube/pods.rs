@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cluster::{Cluster, Forward, PodContainer};
+use futures::StreamExt as _;
 use futures::future::{select_all, try_join_all};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -31,6 +32,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Where the program beside an ffmpeg serves what ffmpeg writes.
 const SERVED: &str = "/files";
+
+/// Pods that are asked at the same time: each takes a connection through the API server.
+const ASKED_AT_ONCE: usize = 8;
 
 /// Lines that a message has of a log.
 const TAIL_LINES: usize = 20;
@@ -61,10 +65,19 @@ pub(super) struct Started {
 #[derive(Clone, Debug)]
 enum State {
     Starting,
-    /// Each is ready; their names and nodes.
-    Running(Vec<(String, Node)>),
+    /// Each is ready.
+    Running(Vec<ReadyPod>),
     /// One has ended, or cannot start.
     Ended(String),
+}
+
+/// A pod that is ready.
+#[derive(Clone, Debug)]
+struct ReadyPod {
+    /// The name of its Deployment, under which a client reports.
+    of: String,
+    name: String,
+    node: Node,
 }
 
 /// The pods of a role.
@@ -220,7 +233,7 @@ impl Pods {
             return;
         };
         let pod = match &*self.state.borrow() {
-            State::Running(pods) => pods.first().map(|(pod, _)| pod.clone()),
+            State::Running(pods) => pods.first().map(|pod| pod.name.clone()),
             State::Starting | State::Ended(_) => None,
         };
         let Some(pod) = pod else {
@@ -240,6 +253,26 @@ impl Pods {
             return Ok(None);
         };
         Ok(Some(forward.get(path, 0).await?.bytes.to_vec()))
+    }
+
+    /// Asks a port of every pod, a few at a time, once all are ready: the name of its Deployment, its own, and its answer. A pod that has
+    /// none within `patience` is not among them.
+    pub(crate) async fn get_each(
+        &self,
+        port: u16,
+        path: &str,
+        patience: Duration,
+    ) -> Vec<(String, String, Vec<u8>)> {
+        let State::Running(pods) = self.state.borrow().clone() else {
+            return Vec::new();
+        };
+        let answers = pods.into_iter().map(|pod| async move {
+            let mut forward = self.forward_to(&pod, port);
+            let answer = tokio::time::timeout(patience, forward.get(path, 0)).await;
+            Some((pod.of, pod.name, answer.ok()?.ok()?.bytes.to_vec()))
+        });
+        let answers = futures::stream::iter(answers).buffer_unordered(ASKED_AT_ONCE);
+        answers.filter_map(std::future::ready).collect().await
     }
 
     /// Appends to a file what the first pod has written of it since. A program beside it serves the file.
@@ -262,8 +295,11 @@ impl Pods {
         let State::Running(pods) = &*self.state.borrow() else {
             return None;
         };
-        let (pod, _) = pods.first()?;
-        Some(Forward::new(&self.cluster, &self.namespace, pod, port))
+        Some(self.forward_to(pods.first()?, port))
+    }
+
+    fn forward_to(&self, pod: &ReadyPod, port: u16) -> Forward {
+        Forward::new(&self.cluster, &self.namespace, &pod.name, port)
     }
 
     /// Ends the pods, each with the grace that its manifest gives it. That they are gone is awaited with their namespace.
@@ -291,7 +327,7 @@ impl Pods {
         self.fetch_strips().await;
         self.tasks.abort_all();
         self.forget();
-        let (pod, _) = pods.first().context("a role has a pod")?;
+        let pod = &pods.first().context("a role has a pod")?.name;
         self.cluster.kill_pod(&self.namespace, pod).await?;
         Ok(format!("pod {pod} killed"))
     }
@@ -299,7 +335,7 @@ impl Pods {
     /// The nodes that its pods are on, while all are ready.
     pub(crate) fn nodes(&self) -> Vec<Node> {
         match &*self.state.borrow() {
-            State::Running(pods) => pods.iter().map(|(_, node)| node.clone()).collect(),
+            State::Running(pods) => pods.iter().map(|pod| pod.node.clone()).collect(),
             State::Starting | State::Ended(_) => Vec::new(),
         }
     }
@@ -385,7 +421,7 @@ impl Following {
                 return Err(format!("{fault}\n{said}"));
             }
         };
-        let mut names = Vec::new();
+        let mut pods_ready = Vec::new();
         for (name, pods) in &running {
             for pod in pods {
                 let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
@@ -396,7 +432,11 @@ impl Following {
                     cluster: self.cluster.name(),
                     name: node.to_owned(),
                 };
-                names.push((pod_name.to_owned(), on));
+                pods_ready.push(ReadyPod {
+                    of: name.clone(),
+                    name: pod_name.to_owned(),
+                    node: on,
+                });
                 self.started
                     .lock()
                     .extend(PodContainer::of(pod).map(|container| Started {
@@ -406,7 +446,7 @@ impl Following {
                     }));
             }
         }
-        tell.send_replace(State::Running(names));
+        tell.send_replace(State::Running(pods_ready));
         Ok(running)
     }
 
