@@ -48,3 +48,30 @@ pub async fn run(cli: Cli, shutdown: Shutdown) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(args, shutdown).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn all(command: &clap::Command) -> Vec<&clap::Command> {
+        let below = command.get_subcommands().flat_map(all);
+        std::iter::once(command).chain(below).collect()
+    }
+
+    /// A longer line is cut in two where nobody knows the terminal's width, and cannot be pasted.
+    #[test]
+    fn the_command_line_is_sound_and_examples_can_be_pasted() {
+        Cli::command().debug_assert();
+        let command = Cli::command();
+        for one in all(&command) {
+            let help = one.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let long = help
+                .lines()
+                .find(|line| line.starts_with(' ') && line.len() > 100);
+            assert_eq!(long, None, "{}", one.get_name());
+        }
+    }
+}

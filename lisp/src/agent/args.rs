@@ -20,11 +20,13 @@ Examples:
   The agent of cluster seoul, as k8s/lisp starts it in the cluster:
     xr-lisp agent --cluster seoul --control https://10.0.0.9:4381 --locator 10.0.0.11 \\
       --tls-cert agent.crt --tls-key agent.key --control-ca control-ca.crt
-  The same on a machine outside of it, for trying out; the webhook's configuration names it by its address:
-    xr-lisp agent --cluster seoul --control http://127.0.0.1:4380 --token-file token --locator 10.0.0.11 \\
-      --kubeconfig admin.kubeconfig --webhook 0.0.0.0:9443 --webhook-name 10.0.0.5
+  The same outside of it, for trying out; the webhook's configuration has its address:
+    xr-lisp agent --cluster seoul --control http://127.0.0.1:4380 --token-file token \\
+      --locator 10.0.0.11 --kubeconfig admin.kubeconfig --webhook 0.0.0.0:9443 --webhook-name 10.0.0.5
   A Service that has one address in every cluster, and is probed by its pods' readiness page:
-    kubectl label service cart xrbench.io/shared=true          (when it is created: an address never changes)
+    kubectl create service clusterip cart --tcp 8080 --dry-run=client --output yaml |
+      kubectl label --local --filename - --output yaml xrbench.io/shared=true |
+      kubectl create --filename -
     kubectl annotate service cart xrbench.io/probe=http:8080/ready
 
 docs/lisp.md says what it does, what it needs, and what happens when it is gone.";
@@ -46,6 +48,9 @@ pub struct AgentArgs {
         required = true
     )]
     pub(super) locators: Vec<Locator>,
+    /// Say each review and each request about a Service in a line of JSON on standard output, with the time on `CLOCK_MONOTONIC`
+    #[arg(long, env = "XR_LISP_EVENTS")]
+    pub(super) events: bool,
     #[command(flatten)]
     pub(super) control: ControlArgs,
     #[command(flatten)]
@@ -54,10 +59,6 @@ pub struct AgentArgs {
     pub(super) webhook: WebhookArgs,
     #[command(flatten)]
     pub(super) watching: WatchingArgs,
-    /// Say each review and each request about a Service in a line of JSON on standard output, with the time on `CLOCK_MONOTONIC`
-    #[arg(long, env = "XR_LISP_EVENTS")]
-    pub(super) events: bool,
-
     /// Arguments of every program.
     #[command(flatten)]
     pub common: Common,

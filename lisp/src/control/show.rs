@@ -14,7 +14,7 @@ use super::view::View;
 /// How long the control plane may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Shows a control plane's services, clusters, mappings and subscribers.
+/// What a control plane has: clusters, services, mappings with their subscribers, and counts of events.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ShowArgs {
     /// Ops port of the control plane

@@ -15,14 +15,14 @@ use super::static_map::{StaticMapping, mapping};
 
 const EXAMPLES: &str = "\
 Examples:
-  A host that reaches services in two clusters through their tunnel routers, 70 flows of 100 by the first:
+  A host that reaches services in two clusters, 70 flows of 100 by the first's tunnel router:
     xr-lisp xtr --locator 10.0.0.1 --endpoint 192.168.1.1/32 --address 192.168.1.1/32 \\
       --map 10.96.0.0/16=10.0.0.11@1/70,10.0.0.12@1/30
   The tunnel router of one of the clusters:
     xr-lisp xtr --locator 10.0.0.11 --endpoint 10.96.0.0/16 --map 192.168.1.1=10.0.0.1
   Both with a Map-Server, which knows where things are, and says so when that changes:
-    xr-lisp xtr --locator 10.0.0.1 --endpoint 192.168.1.1/32 --address 192.168.1.1/32 --route 10.96.0.0/16 \\
-      --map-server 10.0.0.9 --key-file key --site 3 --register 192.168.1.1/32
+    xr-lisp xtr --locator 10.0.0.1 --endpoint 192.168.1.1/32 --address 192.168.1.1/32 \\
+      --route 10.96.0.0/16 --map-server 10.0.0.9 --key-file key --site 3 --register 192.168.1.1/32
 
 It needs CAP_NET_ADMIN, CAP_NET_RAW and /dev/net/tun to start, and gives up every right once it has opened what it needs.";
 

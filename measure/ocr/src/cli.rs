@@ -25,14 +25,14 @@ use stats::quantile;
 /// `xrbench ocr`'s arguments.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  xrbench ocr results/mine                 every repetition of a result; writes its ocr.csv files again, from which
-                                           `xrbench report results/mine` then makes the figures anew
-  xrbench ocr strips/                      strips that `xr-client --strips strips/` kept; writes strips/ocr.csv
-  xrbench ocr recording.mkv                any video that shows both stamps; writes recording.mkv.ocr.csv
-  xrbench ocr --kind clock shown.mkv       a video with ffmpeg's clock in it (docs/reference.md)
-  xrbench ocr --bench                      how fast this machine reads, against one tesseract process a strip
+  xrbench ocr results/mine             every repetition of a result; writes its ocr.csv files again,
+                                       from which `xrbench report results/mine` makes the figures anew
+  xrbench ocr strips/                  what `xr-client --strips strips/` kept; writes strips/ocr.csv
+  xrbench ocr recording.mkv            a video with both stamps; writes recording.mkv.ocr.csv
+  xrbench ocr --kind clock shown.mkv   a video with ffmpeg's clock in it (docs/reference.md)
+  xrbench ocr --bench                  how fast this machine reads, and one tesseract process a strip
 
-Rows: file, image, rtp_timestamp, both texts, frame, generated_us, consumed_us, latency_us (microseconds), status
+Rows: file, image, rtp_timestamp, both texts, frame, generated_us, consumed_us, latency_us (microseconds), status \
 (read or unread), why, and whether the blocks say the same (yes, no, na).")]
 pub struct OcrArgs {
     /// A result, a repetition, a folder of strips, a strips file (.pgm), or a video file

@@ -18,11 +18,16 @@ pub use crate::run::Stopped;
 
 const EXAMPLES: &str = "\
 Examples:
-  xrbench provision k8s/capi/figure-4.toml --context management
-  xrbench provision k8s/capi/figure-4.toml --dry-run | kubectl apply --dry-run=server -f -
-  xrbench provision k8s/capi/figure-4.toml --simulate k8s/capi/profile.toml     where no provider runs
-  xrbench provision k8s/capi/figure-4.toml --resume results/figure-4-...        go on with one that was stopped
-  xrbench provision k8s/capi/figure-4.toml --clean                              delete what earlier ones left
+  Measure:
+    xrbench provision k8s/capi/figure-4.toml --context management
+  See whether the management cluster takes what would be applied:
+    xrbench provision k8s/capi/figure-4.toml --dry-run | kubectl apply --dry-run=server -f -
+  Where no provider runs:
+    xrbench provision k8s/capi/figure-4.toml --simulate k8s/capi/profile.toml
+  Go on with one that was stopped:
+    xrbench provision k8s/capi/figure-4.toml --resume results/figure-4-...
+  Delete what earlier ones left:
+    xrbench provision k8s/capi/figure-4.toml --clean
 
 Prints the table, and writes provision.json, clusters.csv, transitions.csv and provision.html; `xrbench report` shows them again.
 Exit codes: 0 done, 1 the cluster is not ready for it or something failed, 64 the command line or a file is wrong, 130 Ctrl-C.";
@@ -49,7 +54,7 @@ pub struct ProvisionArgs {
     /// Play the provider, with times drawn from this profile: for trying out. Every result says that it was simulated
     #[arg(long, value_name = "PROFILE.toml")]
     simulate: Option<PathBuf>,
-    /// Print the manifests of the first cluster of each cell, and apply nothing
+    /// Print the manifests of one cluster of each kind, and apply nothing
     #[arg(long, conflicts_with_all = ["clean", "resume"])]
     dry_run: bool,
     /// Delete every object that an experiment left in the namespace, and measure nothing

@@ -13,7 +13,7 @@ use result::provision::ProvisionFolder;
 /// `xrbench report`'s arguments.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  xrbench report results/mine                    the tables; writes summary.json and report.html again
+  xrbench report results/mine           the tables; writes summary.json and report.html again
   xrbench report results/mine --json | jq '.scenarios[] | {name, p50: .latency_us.p50}'
   xrbench report results/mine --junit junit.xml --perfdash perfdash.json
 

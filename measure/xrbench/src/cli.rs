@@ -30,7 +30,7 @@ Examples:
   xrbench frames results/mine > frames.csv    every frame of every scenario, for statistics programs
   source <(xrbench completions bash)          completions, for this shell
 
-Services that run already, as pods do, are measured by the program xr-collector: xr-collector --help.
+Services that run already, as pods do, are measured by another program: xr-collector --help.
 
 Exit codes: 0 done, 1 failed or a regression, 3 results that cannot be compared, 4 nobody can tell which is worse, 64 the command line or a scenario file is wrong, 130 Ctrl-C.";
 
@@ -43,6 +43,7 @@ pub struct Cli {
         long,
         env = "XR_LOG",
         value_name = "LEVEL",
+        help_heading = "Operation",
         default_value = "warn,xrbench=info,collect=info,ocr=info,report=info,provision=info",
         global = true
     )]
@@ -52,6 +53,7 @@ pub struct Cli {
         long,
         env = "XR_LOG_FORMAT",
         value_name = "FORMAT",
+        help_heading = "Operation",
         value_enum,
         default_value_t,
         global = true
@@ -128,6 +130,24 @@ mod tests {
         }
         let link = ["xrbench", testbed::wan::link::SUBCOMMAND, "{}"];
         assert!(Cli::try_parse_from(link).is_ok());
+    }
+
+    /// A longer line is cut in two where nobody knows the terminal's width, and cannot be pasted.
+    #[test]
+    fn examples_can_be_pasted_and_flags_stand_under_their_heading() {
+        let command = Cli::command();
+        let run = command.find_subcommand("run").expect("a command");
+        for one in command.get_subcommands().chain([&command]) {
+            let help = one.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let long = help
+                .lines()
+                .find(|line| line.starts_with(' ') && line.len() > 100);
+            assert_eq!(long, None, "{}", one.get_name());
+        }
+        let mut arguments = run.get_arguments();
+        let no_ocr = arguments.find(|arg| arg.get_id() == "no_ocr");
+        assert_eq!(no_ocr.expect("a flag").get_help_heading(), None);
     }
 
     /// What a lab of LISP starts of this program, this program understands.

@@ -8,24 +8,25 @@ use ipnet::Ipv4Net;
 use service::ConfigError;
 
 const EXPLAINED: &str = "\
-Services with the label xrbench.io/shared are created in a namespace of their own, one by one, beside as many others as --services says,
+Services with the label xrbench.io/shared are created in a namespace of their own, one by one, beside as many others as --services says, \
 and each one's way is taken apart:
-  Create_to_getID      from the request to the API server until the agent has answered with the address
+  Create_to_getID      from the request to the API server until the agent has given the address
   getID_to_MapReg      from there until the agent has registered the cluster for it
   MapReg_to_complete   from there until the control plane has answered
 and all of it once more by who took it: LISP (the agent and the control plane), the transfer between both, and Kubernetes, the rest.
 
-The API server, with its controllers, is one that runs. The agent and the control plane are started here, as processes beside it, and the
-API server calls the agent's webhooks by URL at --webhook; or they are found running, on this machine, with --events on both, and what
-they say is read from the two files. A node and a pod are played: objects that nobody runs, so that no image is fetched. The namespace,
+The API server, with its controllers, is one that runs. The agent and the control plane are started here, as processes beside it, and the \
+API server calls the agent's webhooks by URL at --webhook; or they are found running, on this machine, with --events on both, and what \
+they say is read from the two files. A node and a pod are played: objects that nobody runs, so that no image is fetched. The namespace, \
 the node and the webhook configurations have names of their own and go in the end; Services of others are not looked at.
 
 Examples:
   What docs/lisp.md shows:
     xr-lisp bench creation --kubeconfig admin.kubeconfig --out creation
   For a program:
-    xr-lisp bench creation --kubeconfig admin.kubeconfig --services 1 --repetitions 3 --json | jq .cells
-  With the agent as a pod of this machine, whose Deployment has XR_LISP_EVENTS=true, and a control plane with --events:
+    xr-lisp bench creation --kubeconfig admin.kubeconfig --services 1 --repetitions 3 --json |
+      jq .cells
+  With the agent as a pod that has XR_LISP_EVENTS=true, and a control plane with --events:
     kubectl --namespace xr-lisp logs --follow deployment/xr-lisp-agent >agent.events &
     xr-lisp bench creation --agent-events agent.events --control-events control.events
 

@@ -10,8 +10,8 @@ use crate::bench::report::{Cell, Report, phase};
 use super::once::{Move, Way, once};
 
 const EXPLAINED: &str = "\
-A client with a tunnel router, a cluster with one, and a control plane are namespaces of this machine, made anew for each measurement and
-gone with it. The client sends a request every 5 ms. Then it moves, and the time from the last answer before to the first one after is taken
+A client with a tunnel router, a cluster with one, and a control plane are namespaces of this machine, made anew for each measurement and \
+gone with it. The client sends a request every 5 ms. Then it moves, and the time from the last answer before to the first one after is taken \
 apart:
   detection   until the client's tunnel router has the new address, or the other one the client
   mapping     until the cluster's tunnel router sends there

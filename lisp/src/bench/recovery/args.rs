@@ -6,14 +6,14 @@ use super::once::Settings;
 use super::way::{Fault, Way};
 
 const EXPLAINED: &str = "\
-A client, two clusters with the same service at the same address, and a control plane are namespaces of this machine, made anew for
-each measurement and gone with it; each of the four has a tunnel router or a link of its own. The client sends a request every 5 ms. Then
-one cluster fails, and the time from the last answer of the one to the first of the other is taken apart, by what programs say on
+A client, two clusters with the same service at the same address, and a control plane are namespaces of this machine, made anew for \
+each measurement and gone with it; each of the four has a tunnel router or a link of its own. The client sends a request every 5 ms. Then \
+one cluster fails, and the time from the last answer of the one to the first of the other is taken apart, by what programs say on \
 the machine's monotonic clock:
-  detection   until the control plane is told that the service is gone, or knows by itself that the cluster is
+  detection   until the control plane is told that the service is gone, or misses the cluster
   mapping     until the client's tunnel router, or with a name the client, has the other cluster
   connection  until the first answer
-What Kubernetes would notice in the ways paper and paper-dns is played: a kubelet that lists containers once a second, and asks for
+What Kubernetes would notice in the ways paper and paper-dns is played: a kubelet that lists containers once a second, and asks for \
 a readiness page each --readiness-period-s.
 
 Examples:
@@ -22,7 +22,8 @@ Examples:
   Whether the bounds hold, in some three minutes:
     xr-lisp bench recovery --way publication --fault service-killed,cluster-cut
   For a program:
-    xr-lisp bench recovery --repetitions 3 --way publication,dns --fault service-killed --json | jq .cells
+    xr-lisp bench recovery --repetitions 3 --way publication,dns --fault service-killed --json |
+      jq .cells
 
 It takes root, iproute2, ethtool, and for names bind9 and bind9-dnsutils. Give it a machine that does nothing else.";
 

@@ -14,12 +14,12 @@ use crate::{export::junit, stdout::printed};
   xrbench compare results/before results/after --tolerance 0.5ms --html compare.html
   xrbench compare results/before results/after --json | jq '.scenarios[] | {name, verdict}'
 
-Scenarios are matched by name, rounds by number. What decides is by how much a p50 rose beyond the p50 of its floor, so that a
-machine that became slower is no regression: give scenarios a floor. A scenario is a regression if that rise lies above the
-tolerance, with its 95 % interval corrected for the number of scenarios, if it loses more frames (0.5 % of the scheduled) and
+Scenarios are matched by name, rounds by number. What decides is by how much a p50 rose beyond the p50 of its floor, so that a \
+machine that became slower is no regression: give scenarios a floor. A scenario is a regression if that rise lies above the \
+tolerance, with its 95 % interval corrected for the number of scenarios, if it loses more frames (0.5 % of the scheduled) and \
 chance does not explain that, or if fewer of its planned repetitions were completed with frames.
 
-Exit codes: 0 equivalent within the tolerance or better, 1 a regression, 3 a folder or a scenario that cannot be compared,
+Exit codes: 0 equivalent within the tolerance or better, 1 a regression, 3 a folder or a scenario that cannot be compared, \
 4 inconclusive: too few repetitions, too much noise, or no floor; 64 wrong usage.")]
 pub struct CompareArgs {
     /// The folder of the earlier result

@@ -13,8 +13,8 @@ use crate::stdout::printed;
   xrbench pool results/monday results/tuesday results/wednesday
   xrbench pool results/hour-* --json | jq '.differences[] | {a, b, next: .p50_us.prediction}'
 
-The intervals of one run know what its repetitions did; what another hour, machine or build does is in the spread between runs only.
-Scenarios are matched by name. With two or three runs the prediction interval is wide, because so few say little of a spread: give
+The intervals of one run know what its repetitions did; what another hour, machine or build does is in the spread between runs only. \
+Scenarios are matched by name. With two or three runs the prediction interval is wide, because so few say little of a spread: give \
 as many as there are.
 
 Exit codes: 0 done, 3 a folder that cannot be read or no scenario that two runs have; 64 wrong usage.")]

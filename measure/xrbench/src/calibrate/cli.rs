@@ -15,11 +15,11 @@ use result::{Calibration, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, kept};
 
 const EXAMPLES: &str = "\
 Examples:
-  xrbench calibrate                          seven delays and two waits, three repetitions of each: about five minutes
+  xrbench calibrate                 seven delays and two waits, three times each: four minutes
   xrbench calibrate --delays 0ms,10ms --runs 5 --out results/calibration
 
-Each delay is put on the WAN from the streamer to the client and captured at both of its ends; the frames' latency must
-grow by exactly that much. The residual is the instrument's own error on this machine. Then renderer and client wait at
+Each delay is put on the WAN from the streamer to the client and captured at both of its ends; the frames' latency must \
+grow by exactly that much. The residual is the instrument's own error on this machine. Then renderer and client wait at \
 each stamp, and the latency must grow by exactly the wait. What is found is kept, and reports print it.
 Exit codes: 0 slope, residual and waits are within their bounds, 1 they are not or something failed, 64 wrong usage, 130 Ctrl-C.";
 

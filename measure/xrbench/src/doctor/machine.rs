@@ -207,7 +207,7 @@ fn disk_at(folder: &Path) -> Check {
         free >= FREE_BYTES,
         format!("{:.1} GB free here", free as f64 / 1e9),
         Lack {
-            cost: "a long run may end for want of room; strips take 45 kB each",
+            cost: "a long run may end for want of room; strips take 33 kB each",
             remedy: "free the disk, or write elsewhere with --out",
         },
     )

@@ -8,13 +8,13 @@ use crate::scenario::{self, File, Overrides};
 
 const EXAMPLES: &str = "\
 Examples:
-  xrbench lab scenarios/quick.toml --print                  every link, address, route and rule, as text
+  xrbench lab scenarios/quick.toml --print         every link, address, route and rule, as text
   xrbench lab scenarios/quick.toml --scenario s2-liqo-local --in gateway-a
   xrbench lab scenarios/quick.toml --scenario s4-liqo-remote --in client -- ip route get 10.2.0.10
   xrbench lab scenarios/quick.toml --scenario s2-liqo-local --pcap wan-a=wan.pcap
 
-In the shell, not in a COMMAND given here, `lab-in NAME COMMAND` runs a command in any other pod or node, such as
-`lab-in node-a tcpdump -ni wan0`.
+In the shell, not in a COMMAND given here, `lab-in NAME COMMAND` runs a command in any other pod or node, such as \
+`lab-in node-a tcpdump -ni wan0`. \
 The lab ends with the shell.
 Exit codes: those of the shell or the command; 64 wrong usage; 1 the lab could not be brought up.";
 

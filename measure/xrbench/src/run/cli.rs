@@ -9,17 +9,24 @@ use crate::scenario::{self, File, Overrides};
 
 const EXAMPLES: &str = "\
 Examples:
-  xrbench run scenarios/one-machine.toml                     six minutes; the table is printed, the rest is in results/
-  xrbench run scenarios/one-machine.toml --only ours-udp-720p60 --set duration=10s --set runs=1
-  xrbench run scenarios/ladder.toml --out results/ladder --open     and be shown in a browser how it goes
-  xrbench run scenarios/paper.toml --out results/paper --resume      go on with a run that was stopped
-  xrbench run scenarios/quick.toml --only s2-liqo-local --pcap wan-a what the WAN carries, beside every frame
-  xrbench run scenarios/smoke.toml --dry-run                 every command line, and how long it would take
-  xrbench run scenarios/kube.toml --place kube --context-a near --context-b far     as pods (docs/kubernetes.md)
+  Some six minutes; the table is printed, the rest is in results/:
+    xrbench run scenarios/one-machine.toml
+  One scenario of the file, shorter:
+    xrbench run scenarios/one-machine.toml --only ours-udp-720p60 --set duration=10s --set runs=1
+  Another file, and a browser that shows how it goes:
+    xrbench run scenarios/ladder.toml --out results/ladder --open
+  Go on with a run that was stopped:
+    xrbench run scenarios/paper.toml --out results/paper --resume
+  What the WAN carries, beside every frame:
+    xrbench run scenarios/quick.toml --only s2-liqo-local --pcap wan-a
+  Every command line, and how long it would take:
+    xrbench run scenarios/smoke.toml --dry-run
+  As pods (docs/kubernetes.md):
+    xrbench run scenarios/kube.toml --place kube --context-a near --context-b far
 
---set takes a key of every scenario (duration=5s, client.latency_ms=20), of one scenario (NAME.duration=5s), or of the file
+--set takes a key of every scenario (duration=5s, client.latency_ms=20), of one scenario (NAME.duration=5s), or of the file \
 (seed=7, disturbed.steal_percent=5). docs/scenarios.md has every key.
-Exit codes: 0 done, 1 something failed or yielded no samples, 64 the scenario file or the command line is wrong, 130
+Exit codes: 0 done, 1 something failed or yielded no samples, 64 the scenario file or the command line is wrong, 130 \
 Ctrl-C; the folder is readable in every case.";
 
 /// Where the scenarios of a file run.
@@ -59,13 +66,14 @@ pub struct RunArgs {
     /// Run only this scenario, and its floor; may be given several times
     #[arg(long, env = "XR_ONLY", value_name = "NAME", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Print what would be run, in which order and with which command lines, and run nothing
+    /// Print what would be run, in which order and with which command lines, or with --place kube every object that would be
+    /// applied, and run nothing
     #[arg(long, env = "XR_DRY_RUN")]
     pub dry_run: bool,
     /// Print the summary, or the plan, as JSON
     #[arg(long, env = "XR_JSON")]
     pub json: bool,
-    /// Folder of xr-renderer, xr-streamer and xr-client [default: that of xrbench]
+    /// Folder of xr-renderer, xr-streamer, xr-client and, for fabric lisp, xr-lisp [default: that of xrbench]
     #[arg(long, env = "XR_BIN_DIR", value_name = "DIR")]
     pub bin_dir: Option<PathBuf>,
     /// Where it runs
@@ -77,9 +85,6 @@ pub struct RunArgs {
         default_value_t
     )]
     pub place: PlaceWord,
-    /// The clusters of `--place kube`.
-    #[command(flatten)]
-    pub kube: KubeArgs,
     /// Show the run in a browser as it goes, at this address [default: a free port of 127.0.0.1]
     #[arg(
         long,
@@ -97,6 +102,10 @@ pub struct RunArgs {
     /// Leave the strips unread; `xrbench ocr DIR` reads them later, and `xrbench report DIR` shows what came of it
     #[arg(long, env = "XR_NO_OCR")]
     pub no_ocr: bool,
+    // Last, because their heading would go on for what follows.
+    /// The clusters of `--place kube`.
+    #[command(flatten)]
+    pub kube: KubeArgs,
 }
 
 /// A free port of this machine alone.
