@@ -99,7 +99,7 @@ fn hide_secrets(mut error: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use clap::Args;
+    use clap::{Args, CommandFactory as _};
 
     use super::*;
 

@@ -322,7 +322,7 @@ mod tests {
     }
 
     fn connected() -> (TcpStream, Connection, Instant) {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let peer = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
         let (stream, from) = listener.accept().expect("it is there");
         let caller = Caller {
