@@ -17,7 +17,7 @@ impl Peer {
                 let bits = address.to_bits() >> IPV6_OWN_BITS << IPV6_OWN_BITS;
                 IpAddr::V6(std::net::Ipv6Addr::from_bits(bits))
             }
-            address => address,
+            address @ IpAddr::V4(_) => address,
         })
     }
 }

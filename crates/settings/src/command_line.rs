@@ -105,13 +105,11 @@ mod tests {
 
     #[derive(Debug, Parser)]
     #[command(name = "program")]
-    #[expect(dead_code, reason = "only what the parser says of it is looked at")]
     enum Program {
         Run(Options),
     }
 
     #[derive(Debug, Args)]
-    #[expect(dead_code, reason = "only what the parser says of it is looked at")]
     struct Options {
         #[arg(long)]
         port: Option<u16>,

@@ -215,16 +215,7 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
         note(NoteKind::Behind, text);
     }
     let window = window(&meta, folder, &rows).filter(|_| !unread);
-    // A client that reports to a collector by itself has no sampler beside it.
-    let watched = window.filter(|_| meta.complete && !meta.collected);
-    let watched = watched.map(|window| match meta.clock_uncertainty_us {
-        0 => window,
-        // Of another clock than the sampler's: only its beginning is sure to be in its files.
-        _ => Window {
-            to_us: window.from_us,
-            ..window
-        },
-    });
+    let watched = watched(window, &meta);
     let disturbances = read::disturbances(folder, watched, &mut files)?;
     let mut damaged = false;
     let mut measured = match window {
@@ -265,6 +256,20 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
         notes,
         faults: faults.transpose()?.unwrap_or_default(),
         damaged,
+    })
+}
+
+/// The part of the measured time that is sure to be in the sampler's files; none of a client that reports to a collector by itself, which
+/// has no sampler beside it.
+fn watched(window: Option<Window>, meta: &RepetitionMeta) -> Option<Window> {
+    let window = window.filter(|_| meta.complete && !meta.collected)?;
+    Some(match meta.clock_uncertainty_us {
+        0 => window,
+        // Of another clock than the sampler's: only its beginning is sure to be in its files.
+        _ => Window {
+            to_us: window.from_us,
+            ..window
+        },
     })
 }
 
