@@ -68,7 +68,7 @@ mod tests {
         let first = keep(&departed, start);
         let later = start + Duration::from_secs(2);
         let second = keep(&departed, later);
-        departed.release(start + KEPT - Duration::from_millis(1));
+        departed.release(start + KEPT.saturating_sub(Duration::from_millis(1)));
         assert!(lives(&first) && lives(&second));
         departed.release(start + KEPT);
         assert!(!lives(&first) && lives(&second));
