@@ -31,6 +31,12 @@ const PATIENCE_US: u64 = 1_000_000;
 /// How often a key frame is asked for while frames are dropped.
 const ASK_US: u64 = 200_000;
 
+/// Frames that the mean interval is of, about.
+const MEAN_OF: i64 = 16;
+
+/// No step counts for more intervals than this, once a mean is known: a sender that stood still says nothing of its rate.
+const LONGEST_STEP: i64 = 8;
+
 /// Clocks part by less than one in so many: without it a sender's slow clock would look like a viewer that falls behind.
 const DRIFT: i64 = 2_000;
 
@@ -50,8 +56,11 @@ pub(crate) struct Live {
     last: Option<Last>,
     /// How far the last frame was behind the quickest ones.
     behind_ns: i64,
-    /// The shortest time between two frames, microseconds; it follows a slower rate by and by.
+    /// The mean time from one frame to the next, microseconds, of the last frames most: a server that gives two frames almost the same
+    /// timestamp sends them no faster.
     interval_us: u64,
+    /// Steps that the mean is of, up to [`MEAN_OF`].
+    steps: i64,
     /// The furthest that a timestamp went back because frames are not sent in the order of their pictures.
     reordered_ns: i64,
     /// From when on every frame has been behind.
@@ -152,15 +161,17 @@ impl Live {
         self.behind_ns.unsigned_abs() / 1_000
     }
 
-    /// Takes the time from one timestamp to the next.
+    /// Takes the time from one timestamp to the next, which is negative where frames are not sent in the order of their pictures.
     fn interval(&mut self, step_ns: i64) {
-        let step_us = u64::try_from(step_ns / 1_000).unwrap_or(0);
-        self.interval_us = match self.interval_us {
-            _ if step_us == 0 => return,
-            0 => step_us,
-            shortest if step_us < shortest => step_us,
-            shortest => shortest + (step_us - shortest) / 16,
-        };
+        let mean_us = i64::try_from(self.interval_us).unwrap_or(i64::MAX);
+        let mut step_us = step_ns / 1_000;
+        if self.steps == MEAN_OF && mean_us > 0 {
+            let longest_us = mean_us.saturating_mul(LONGEST_STEP);
+            step_us = step_us.clamp(-longest_us, longest_us);
+        }
+        self.steps = (self.steps + 1).min(MEAN_OF);
+        let moved_us = step_us.saturating_sub(mean_us) / self.steps;
+        self.interval_us = mean_us.saturating_add(moved_us).max(0).unsigned_abs();
     }
 
     /// Whether frames have been as far behind as this one for long enough, though none was decoded.
@@ -255,6 +266,18 @@ mod tests {
             .iter()
             .filter(|(_, fate)| *fate != Fate::Decode)
             .count()
+    }
+
+    /// A server that takes its timestamps from when packets came to it: two are almost alike, and the next is twice as far.
+    #[test]
+    fn timestamps_in_pairs_are_no_faster_stream() {
+        let mut live = Live::default();
+        for frame in 0..600_u64 {
+            let made_us = 40_000 * (frame / 2 * 2) + 400 * (frame % 2);
+            let ticks = u32::try_from(made_us * 9 / 100).expect("a minute");
+            let fate = live.frame(RtpTimestamp(ticks), frame % 60 == 0, 40_000 * frame);
+            assert_eq!(fate, Fate::Decode, "frame {frame}");
+        }
     }
 
     #[test]

@@ -148,7 +148,7 @@ mod tests {
             (&["run", "--odd", "me:secret@h:1"], "'***@h:1' is odd"),
             (
                 &["run", "--odd", "gst:x user-pw=secret"],
-                "'gst:x user-pw=***' is odd",
+                "'gst:x user-pw=*** is odd",
             ),
             // No option at all.
             (&["run", "rtsp://me:secret@cam"], "'rtsp://***@cam'"),

@@ -14,7 +14,8 @@ Examples:
     xr-lisp control --config lisp.toml --store /var/lib/xr-lisp/control.sqlite --token-file token
   An address for a service of a cluster:
     curl -d '{\"cluster\":\"seoul\",\"namespace\":\"shop\",\"name\":\"cart\"}' \\
-      -H 'content-type: application/json' -H \"authorization: Bearer $(cat token)\" http://127.0.0.1:4380/v1/services
+      -H 'content-type: application/json' -H \"authorization: Bearer $(cat token)\" \\
+      http://127.0.0.1:4380/v1/services
   The same for agents in other places, each of which shows a certificate that names its cluster:
     xr-lisp control --config lisp.toml --tls-cert control.crt --tls-key control.key \\
       --client-ca agents-ca.crt

@@ -25,8 +25,8 @@ use stats::quantile;
 /// `xrbench ocr`'s arguments.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  xrbench ocr results/mine             every repetition of a result; writes its ocr.csv files again,
-                                       from which `xrbench report results/mine` makes the figures anew
+  xrbench ocr results/mine             every repetition of a result; writes its ocr.csv files again
+  xrbench report results/mine          makes the figures anew from them
   xrbench ocr strips/                  what `xr-client --strips strips/` kept; writes strips/ocr.csv
   xrbench ocr recording.mkv            a video with both stamps; writes recording.mkv.ocr.csv
   xrbench ocr --kind clock shown.mkv   a video with ffmpeg's clock in it (docs/reference.md)
