@@ -22,7 +22,8 @@ Examples:
       --tls-cert agent.crt --tls-key agent.key --control-ca control-ca.crt
   The same outside of it, for trying out; the webhook's configuration has its address:
     xr-lisp agent --cluster seoul --control http://127.0.0.1:4380 --token-file token \\
-      --locator 10.0.0.11 --kubeconfig admin.kubeconfig --webhook 0.0.0.0:9443 --webhook-name 10.0.0.5
+      --locator 10.0.0.11 --kubeconfig admin.kubeconfig --webhook 0.0.0.0:9443 \\
+      --webhook-name 10.0.0.5
   A Service that has one address in every cluster, and is probed by its pods' readiness page:
     kubectl create service clusterip cart --tcp 8080 --dry-run=client --output yaml |
       kubectl label --local --filename - --output yaml xrbench.io/shared=true |

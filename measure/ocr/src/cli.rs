@@ -30,7 +30,7 @@ use stats::quantile;
   xrbench ocr strips/                  what `xr-client --strips strips/` kept; writes strips/ocr.csv
   xrbench ocr recording.mkv            a video with both stamps; writes recording.mkv.ocr.csv
   xrbench ocr --kind clock shown.mkv   a video with ffmpeg's clock in it (docs/reference.md)
-  xrbench ocr --bench                  how fast this machine reads, and one tesseract process a strip
+  xrbench ocr --bench                  how fast this machine reads, and one tesseract a strip
 
 Rows: file, image, rtp_timestamp, both texts, frame, generated_us, consumed_us, latency_us (microseconds), status \
 (read or unread), why, and whether the blocks say the same (yes, no, na).")]
