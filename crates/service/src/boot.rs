@@ -39,7 +39,7 @@ where
     if let Some(shell) = completions_asked(std::env::args_os().skip(1)) {
         return print_completions::<C>(shell);
     }
-    let args = match settings::parse::<C>() {
+    let args = match settings::parse_command_line::<C>() {
         Ok(args) => args,
         Err(error) => {
             // There is nowhere left to say that stderr is closed.

@@ -14,7 +14,7 @@ use crate::variable::name_variable;
 /// # Errors
 /// The parser's, for `print`. It names the variable that a refused value came from, and has `***` for passwords: it goes where logs go.
 /// So does the help, which shows what variables hold.
-pub fn parse<C: Parser>() -> Result<C, Error> {
+pub fn parse_command_line<C: Parser>() -> Result<C, Error> {
     parse_from(std::env::args_os(), variable)
 }
 

@@ -60,7 +60,7 @@ mod words;
 pub use address::{address_without_password, has_password, without_passwords};
 pub use args::{Refused, check, to_args};
 pub use bitrate::{Bitrate, BitsPerSecond};
-pub use command_line::parse;
+pub use command_line::parse_command_line;
 pub use feed_url::{FeedMethod, FeedUrl};
 pub use frame_rate::FrameRate;
 pub use hint::{hint, nearest};

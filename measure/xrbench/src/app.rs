@@ -25,7 +25,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = match settings::parse::<Cli>() {
+    let cli = match settings::parse_command_line::<Cli>() {
         Ok(cli) => cli,
         Err(error) => {
             // There is nowhere left to say that stderr is closed.
