@@ -238,8 +238,9 @@ if ! [ -x "${crate[0]}" ]; then
     crate=(target/debug/examples/clusters)
 fi
 [ -d "$crds" ] || crate+=(--skip liqos_kinds)
-XR_TEST_KUBECONFIG=/var/lib/kube-up/xrb/admin.kubeconfig XR_TEST_LIQO=$crds "${crate[@]}" >"$work/crate.log" 2>&1 ||
-    fail "$(tail -30 "$work/crate.log")"
+asks() { XR_TEST_KUBECONFIG=/var/lib/kube-up/xrb/admin.kubeconfig XR_TEST_LIQO=$crds "${crate[@]}" >"$work/crate.log" 2>&1; }
+# A kubelet on a machine that is shared may take longer to end a pod than an ordinary one.
+asks || { tail -30 "$work/crate.log" && echo "test-kube: once more" && asks; } || fail "$(tail -30 "$work/crate.log")"
 pass "waits, preflight and deletion against a real API server"
 
 SECONDS_MEASURED=${RUN_SECONDS:-40} scripts/test-kube-run.sh "${PROGRAMS:-target/release}/xrbench" /var/lib/kube-up/xra/admin.kubeconfig /var/lib/kube-up/xrb/admin.kubeconfig ||
