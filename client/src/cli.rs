@@ -13,7 +13,7 @@ use service::tls::{CA_ORIGIN, CaArgs, PemFile};
 use service::{ConfigError, TokenArgs};
 use settings::{
     ClientSettings, QUIC_SCHEME, RTSPS_SCHEME, Span, Transport, address_without_password,
-    check_stream_url,
+    check_stream_url, whole,
 };
 
 use crate::link;
@@ -108,13 +108,14 @@ pub struct Args {
         env = "XR_STRIPS_MAX",
         value_name = "N",
         default_value_t = 10_000,
-        help_heading = "Records"
+        help_heading = "Records",
+        value_parser = whole::<u64>(0..=u64::MAX)
     )]
     pub strips_max: u64,
 
     /// Keep the strip of one frame in K; frames whose blocks were not read are always kept.
     #[arg(long, env = "XR_STRIPS_EVERY", value_name = "K", default_value_t = 1,
-        value_parser = clap::value_parser!(u64).range(1..), help_heading = "Records")]
+        value_parser = whole::<u64>(1..=u64::MAX), help_heading = "Records")]
     pub strips_every: u64,
 
     #[command(flatten)]

@@ -13,7 +13,7 @@ use service::tls::CaArgs;
 use service::{ConfigError, TokenArgs};
 use settings::{
     FeedMethod, FeedTransport, FeedUrl, RendererSettings, Span, ThreadType, UnitError,
-    VideoSettings, address_without_password,
+    VideoSettings, address_without_password, whole,
 };
 
 use crate::feed::Means;
@@ -77,7 +77,7 @@ pub struct Args {
 
     /// Threads of the floor's decoder, as those of the client that it is compared with; 0 takes one a core, at most 64.
     #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = 0,
-        value_parser = clap::value_parser!(u32).range(0..=64), help_heading = "Floor")]
+        value_parser = whole::<u32>(0..=64), help_heading = "Floor")]
     pub decoder_threads: u32,
 
     /// What the threads of the floor's decoder share.
@@ -87,7 +87,7 @@ pub struct Args {
     /// A file whose pictures fit into so many megabytes is decoded once and looped from memory, which leaves the cores to
     /// the encoder; 0 decodes each round anew, and 65536 is the most. A second of 1280x720 at 25 pictures a second takes 35.
     #[arg(long, env = "XR_SOURCE_MEMORY_MB", value_name = "MB", default_value_t = 256,
-        value_parser = clap::value_parser!(u32).range(0..=65_536))]
+        value_parser = whole::<u32>(0..=65_536))]
     pub source_memory_mb: u32,
 
     /// End after this time, as 30s, 500ms or 2m; without it run until SIGTERM or ctrl-c.

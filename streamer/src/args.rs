@@ -10,7 +10,7 @@ use roq::identity::Identity;
 use service::args::{Common, listen_address};
 use service::tls::TlsArgs;
 use service::{ConfigError, Secret};
-use settings::StreamerSettings;
+use settings::{StreamerSettings, whole};
 
 use crate::rtsp::credentials::Credentials;
 
@@ -97,7 +97,7 @@ pub struct Args {
     pub udp_ports: Option<PortRange>,
 
     /// Send buffer of each name's UDP socket, in bytes; the system's limit is `net.core.wmem_max`.
-    #[arg(long, env = "XR_UDP_SEND_BUFFER", value_name = "BYTES", default_value_t = 4 << 20)]
+    #[arg(long, env = "XR_UDP_SEND_BUFFER", value_name = "BYTES", default_value_t = 4 << 20, value_parser = whole::<u32>(0..=u32::MAX))]
     pub udp_send_buffer: u32,
 
     /// The options that cost latency.
@@ -110,7 +110,8 @@ pub struct Args {
         env = "XR_KEYFRAME_MS",
         value_name = "MS",
         default_value_t = 200,
-        help_heading = "Latency"
+        help_heading = "Latency",
+        value_parser = whole::<u32>(0..=u32::MAX)
     )]
     pub keyframe_ms: u32,
 
@@ -120,7 +121,8 @@ pub struct Args {
         env = "XR_MAX_FEEDS",
         value_name = "N",
         default_value_t = 64,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        value_parser = whole::<usize>(1..=1_000_000)
     )]
     pub max_feeds: usize,
 
@@ -130,7 +132,8 @@ pub struct Args {
         env = "XR_MAX_VIEWERS",
         value_name = "N",
         default_value_t = 256,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        value_parser = whole::<u32>(1..=u32::MAX)
     )]
     pub max_viewers: u32,
 
@@ -141,7 +144,8 @@ pub struct Args {
         env = "XR_MAX_VIEWERS_PER_PEER",
         value_name = "N",
         default_value_t = 64,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        value_parser = whole::<u32>(1..=u32::MAX)
     )]
     pub max_viewers_per_peer: u32,
 
@@ -151,7 +155,8 @@ pub struct Args {
         env = "XR_MAX_CONNECTIONS",
         value_name = "N",
         default_value_t = 512,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        value_parser = whole::<usize>(8..=1_000_000)
     )]
     pub max_connections: usize,
 
@@ -161,7 +166,8 @@ pub struct Args {
         env = "XR_STALL_MS",
         value_name = "MS",
         default_value_t = 2000,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        value_parser = whole::<u32>(100..=u32::MAX)
     )]
     pub stall_ms: u32,
 
@@ -171,7 +177,8 @@ pub struct Args {
         env = "XR_FORGET_S",
         value_name = "S",
         default_value_t = 600,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        value_parser = whole::<u32>(0..=u32::MAX)
     )]
     pub forget_s: u32,
 
@@ -181,7 +188,8 @@ pub struct Args {
         env = "XR_SLOW_MS",
         value_name = "MS",
         default_value_t = 2000,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        value_parser = whole::<u32>(200..=u32::MAX)
     )]
     pub slow_ms: u32,
 
@@ -191,7 +199,8 @@ pub struct Args {
         env = "XR_SESSION_TIMEOUT_S",
         value_name = "S",
         default_value_t = 30,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        value_parser = whole::<u32>(5..=u32::MAX)
     )]
     pub session_timeout_s: u32,
 
@@ -303,40 +312,7 @@ impl Args {
     /// Checks what clap does not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_rtsps()?;
-        self.check_viewers()?;
-        let least = [
-            ("--max-feeds (XR_MAX_FEEDS)", self.max_feeds as u64, 1),
-            (
-                "--max-viewers (XR_MAX_VIEWERS)",
-                u64::from(self.max_viewers),
-                1,
-            ),
-            (
-                "--max-viewers-per-peer (XR_MAX_VIEWERS_PER_PEER)",
-                u64::from(self.max_viewers_per_peer),
-                1,
-            ),
-            (MAX_CONNECTIONS_ORIGIN, self.max_connections as u64, 8),
-            ("--stall-ms (XR_STALL_MS)", u64::from(self.stall_ms), 100),
-            ("--slow-ms (XR_SLOW_MS)", u64::from(self.slow_ms), 200),
-            (
-                "--session-timeout-s (XR_SESSION_TIMEOUT_S)",
-                u64::from(self.session_timeout_s),
-                5,
-            ),
-        ];
-        for (origin, value, least) in least {
-            if value < least {
-                let remedy = format!("Use at least {least}, or leave it out.");
-                return Err(ConfigError::new(
-                    origin,
-                    value.to_string(),
-                    "too small to work with",
-                    remedy,
-                ));
-            }
-        }
-        Ok(())
+        self.check_viewers()
     }
 
     fn check_rtsps(&self) -> Result<(), ConfigError> {
@@ -412,13 +388,20 @@ mod tests {
     }
 
     #[test]
-    fn small_limits_are_refused_by_name() {
-        let args = Args::try_parse_from(["xr-streamer", "--stall-ms", "5"]).unwrap();
-        let text = args.check().unwrap_err().to_string();
-        assert!(
-            text.contains("--stall-ms") && text.contains("at least 100"),
-            "{text}"
-        );
+    fn limits_out_of_range_are_refused_by_name() {
+        for (flag, value, range) in [
+            ("--stall-ms", "5", "100 to 4294967295"),
+            ("--slow-ms", "199", "200 to 4294967295"),
+            ("--max-feeds", "none", "1 to 1000000"),
+            ("--max-connections", "7", "8 to 1000000"),
+            ("--max-viewers", "0", "1 to 4294967295"),
+        ] {
+            let refused = Args::try_parse_from(["xr-streamer", flag, value]);
+            let text = refused.unwrap_err().to_string();
+            for part in [flag, value, range] {
+                assert!(text.contains(part), "{text}");
+            }
+        }
     }
 
     #[test]

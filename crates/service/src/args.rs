@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use clap_complete::Shell;
 
+pub use settings::whole;
+
 use crate::clock::Skew;
 use crate::logs::{Filter, Format};
 

@@ -167,7 +167,11 @@ mod tests {
             gop: 0,
             ..RendererSettings::default()
         });
-        let (key, value, why) = ("gop".into(), "0".into(), "0 is not in 1..=100000".into());
+        let (key, value, why) = (
+            "gop".into(),
+            "0".into(),
+            "it must be a whole number, 1 to 100000".into(),
+        );
         assert_eq!(refused, Err(Refused { key, value, why }));
         let refused = check(&RendererSettings {
             rtp_mtu: 100,

@@ -1,13 +1,37 @@
 //! The options of each service that a scenario may set, which are flags of its program.
 
 use clap::Args;
-use clap::value_parser;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Bitrate, BufferMode, ClusterName, Congestion, Encoder, FrameRate, Preset, SourceSpec,
-    ThreadType, Tune, VideoSize,
+    ThreadType, Tune, VideoSize, whole,
 };
+
+/// The readers of an option that is a whole number within a range: of a flag's value, and of a file's.
+macro_rules! within {
+    ($name:ident, $range:expr) => {
+        mod $name {
+            use serde::Deserializer;
+
+            use crate::UnitError;
+
+            pub(super) fn flag(text: &str) -> Result<u32, UnitError> {
+                crate::whole($range)(text)
+            }
+
+            pub(super) fn key<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+                crate::whole_key(from, $range)
+            }
+        }
+    };
+}
+
+within!(gop, 1..=100_000);
+within!(threads, 0..=64);
+within!(rtp_mtu, 256..=9000);
+within!(hold_us, 0..=100_000);
+within!(quic_stale_ms, 5..=10_000);
 
 /// The video: flags of xr-renderer, and keys of a scenario itself.
 #[derive(Clone, Debug, PartialEq, Eq, Args, Serialize)]
@@ -22,7 +46,8 @@ pub struct VideoSettings {
         long,
         env = "XR_SOURCE_START",
         value_name = "PICTURES",
-        default_value_t = 0
+        default_value_t = 0,
+        value_parser = whole::<u64>(0..=u64::MAX)
     )]
     pub source_start: u64,
 
@@ -57,23 +82,27 @@ pub struct RendererSettings {
 
     /// Frames from one key frame to the next; a viewer who joins asks for one, so this may be long; 1 to 100000.
     #[arg(long, env = "XR_GOP", value_name = "FRAMES", default_value_t = RendererSettings::DEFAULT.gop,
-        value_parser = value_parser!(u32).range(1..=100_000), help_heading = "Encoding")]
+        value_parser = gop::flag, help_heading = "Encoding")]
+    #[serde(deserialize_with = "gop::key")]
     pub gop: u32,
 
     /// Threads of the encoder; 0 lets it choose by the number of cores; at most 64.
     #[arg(long, env = "XR_THREADS", value_name = "N", default_value_t = RendererSettings::DEFAULT.threads,
-        value_parser = value_parser!(u32).range(0..=64), help_heading = "Encoding")]
+        value_parser = threads::flag, help_heading = "Encoding")]
+    #[serde(deserialize_with = "threads::key")]
     pub threads: u32,
 
     /// Largest RTP packet in bytes, 256 to 9000. 1150 fits overlays at MTU 1340 and QUIC; nobody downstream can cut packets smaller.
     #[arg(long, env = "XR_RTP_MTU", value_name = "BYTES", default_value_t = RendererSettings::DEFAULT.rtp_mtu,
-        value_parser = value_parser!(u32).range(256..=9000), help_heading = "Encoding")]
+        value_parser = rtp_mtu::flag, help_heading = "Encoding")]
+    #[serde(deserialize_with = "rtp_mtu::key")]
     pub rtp_mtu: u32,
 
     /// Busy-wait of so many microseconds, at most 100000, between the clock reading of each stamp and its drawing: `xrbench calibrate` must find
     /// it in the latency again.
     #[arg(long, env = "XR_HOLD_US", value_name = "MICROSECONDS", default_value_t = RendererSettings::DEFAULT.hold_us,
-        value_parser = value_parser!(u32).range(0..=100_000), hide_short_help = true, help_heading = "Calibration")]
+        value_parser = hold_us::flag, hide_short_help = true, help_heading = "Calibration")]
+    #[serde(deserialize_with = "hold_us::key")]
     pub hold_us: u32,
 
     /// The cluster in which a scenario's renderer runs. No flag: where a program runs is not its own to say.
@@ -99,7 +128,8 @@ pub struct StreamerSettings {
         env = "XR_FACTORY_LATENCY_MS",
         value_name = "MS",
         default_value_t = 0,
-        help_heading = "Latency"
+        help_heading = "Latency",
+        value_parser = whole::<u32>(0..=u32::MAX)
     )]
     pub factory_latency_ms: u32,
 
@@ -110,7 +140,8 @@ pub struct StreamerSettings {
     /// A frame that waits for longer than so many milliseconds, 5 to 10000, for a viewer over QUIC is let go, with all up to the
     /// next key frame.
     #[arg(long, env = "XR_QUIC_STALE_MS", value_name = "MS", default_value_t = StreamerSettings::DEFAULT.quic_stale_ms,
-        value_parser = value_parser!(u32).range(5..=10_000), help_heading = "Latency")]
+        value_parser = quic_stale_ms::flag, help_heading = "Latency")]
+    #[serde(deserialize_with = "quic_stale_ms::key")]
     pub quic_stale_ms: u32,
 }
 
@@ -125,7 +156,8 @@ pub struct ClientSettings {
         env = "XR_LATENCY_MS",
         value_name = "MS",
         default_value_t = ClientSettings::DEFAULT.latency_ms,
-        help_heading = "Tuning"
+        help_heading = "Tuning",
+        value_parser = whole::<u32>(0..=u32::MAX)
     )]
     pub latency_ms: u32,
 
@@ -140,7 +172,8 @@ pub struct ClientSettings {
 
     /// Threads of the decoder; 0 takes one a core, of which a picture keeps as many busy as it has slices; at most 64.
     #[arg(long, env = "XR_DECODER_THREADS", value_name = "N", default_value_t = ClientSettings::DEFAULT.decoder_threads,
-        value_parser = value_parser!(u32).range(0..=64), help_heading = "Tuning")]
+        value_parser = threads::flag, help_heading = "Tuning")]
+    #[serde(deserialize_with = "threads::key")]
     pub decoder_threads: u32,
 
     /// What decoder threads share: slice, or frame, which holds back one frame a thread.
@@ -150,7 +183,8 @@ pub struct ClientSettings {
     /// Busy-wait of so many microseconds, at most 100000, before the clock reading of each picture: `xrbench calibrate` must find it in the
     /// latency again.
     #[arg(long, env = "XR_HOLD_US", value_name = "MICROSECONDS", default_value_t = ClientSettings::DEFAULT.hold_us,
-        value_parser = value_parser!(u32).range(0..=100_000), hide_short_help = true, help_heading = "Calibration")]
+        value_parser = hold_us::flag, hide_short_help = true, help_heading = "Calibration")]
+    #[serde(deserialize_with = "hold_us::key")]
     pub hold_us: u32,
 }
 

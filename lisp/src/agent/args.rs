@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Uri};
 use rustls::{ClientConfig, RootCertStore};
-use service::args::{Common, listen_address};
+use service::args::{Common, listen_address, whole};
 use service::{ConfigError, TokenArgs};
 
 use super::machine::{Config, Probing};
@@ -94,10 +94,10 @@ pub(crate) struct ControlArgs {
     )]
     control_ca: Option<PathBuf>,
     /// Milliseconds between two heartbeats; after three missing ones the cluster counts as lost, and others serve
-    #[arg(long, env = "XR_LISP_HEARTBEAT_MS", value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u16).range(50..=20_000))]
+    #[arg(long, env = "XR_LISP_HEARTBEAT_MS", value_name = "MS", default_value_t = 200, value_parser = whole::<u16>(50..=20_000))]
     heartbeat_ms: u16,
     /// Seconds that the cluster still counts as there after this agent was asked to stop, for the next one to start in
-    #[arg(long, env = "XR_LISP_HANDOVER_S", value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u16).range(0..=180))]
+    #[arg(long, env = "XR_LISP_HANDOVER_S", value_name = "S", default_value_t = 30, value_parser = whole::<u16>(0..=180))]
     handover_s: u16,
 }
 
@@ -152,7 +152,7 @@ pub(crate) struct WebhookArgs {
     )]
     pub(super) excepted: Vec<String>,
     /// Days that a certificate of the webhook is good for; the next one comes when two thirds are over
-    #[arg(long, env = "XR_LISP_CERTIFICATE_DAYS", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=365))]
+    #[arg(long, env = "XR_LISP_CERTIFICATE_DAYS", value_name = "DAYS", default_value_t = 30, value_parser = whole::<u16>(1..=365))]
     certificate_days: u16,
 }
 
@@ -169,20 +169,21 @@ pub(crate) struct WatchingArgs {
     )]
     probe: ProbeKind,
     /// Milliseconds between two probes of a pod
-    #[arg(long, env = "XR_LISP_PROBE_INTERVAL_MS", value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u16).range(20..=10_000))]
+    #[arg(long, env = "XR_LISP_PROBE_INTERVAL_MS", value_name = "MS", default_value_t = 100, value_parser = whole::<u16>(20..=10_000))]
     probe_interval_ms: u16,
     /// Milliseconds that an answer may take
-    #[arg(long, env = "XR_LISP_PROBE_TIMEOUT_MS", value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u16).range(10..=10_000))]
+    #[arg(long, env = "XR_LISP_PROBE_TIMEOUT_MS", value_name = "MS", default_value_t = 100, value_parser = whole::<u16>(10..=10_000))]
     probe_timeout_ms: u16,
     /// Probes in a row without an answer after which a pod is down
-    #[arg(long, env = "XR_LISP_PROBE_FAILURES", value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, env = "XR_LISP_PROBE_FAILURES", value_name = "N", default_value_t = 2, value_parser = whole::<u16>(1..=100))]
     probe_failures: u16,
     /// Pods that are probed at most; of others what Kubernetes says counts
     #[arg(
         long,
         env = "XR_LISP_MOST_PROBED",
         value_name = "N",
-        default_value_t = 2_000
+        default_value_t = 2_000,
+        value_parser = whole::<usize>(0..=usize::MAX)
     )]
     most_probed: usize,
     /// Milliseconds that pods which are no longer ready, but answer, are used where no other cluster has the Service
@@ -190,11 +191,12 @@ pub(crate) struct WatchingArgs {
         long,
         env = "XR_LISP_DRAIN_MS",
         value_name = "MS",
-        default_value_t = 2_000
+        default_value_t = 2_000,
+        value_parser = whole::<u32>(0..=u32::MAX)
     )]
     drain_ms: u32,
     /// Seconds after which an address is given back whose Service never came
-    #[arg(long, env = "XR_LISP_GRACE_S", value_name = "S", default_value_t = 60)]
+    #[arg(long, env = "XR_LISP_GRACE_S", value_name = "S", default_value_t = 60, value_parser = whole::<u16>(0..=u16::MAX))]
     grace_s: u16,
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
+use service::args::whole;
 use service::{Readiness, Shutdown};
 use tokio::sync::mpsc;
 
@@ -47,13 +48,13 @@ pub struct GivenArgs {
     #[command(flatten)]
     watching: WatchingArgs,
     /// Play the kubelet of this process of the pod, and probe nothing: --probe is then the pod's readiness probe
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = whole::<u32>(0..=u32::MAX))]
     kubelet_of: Option<u32>,
     /// Seconds between two of its readiness probes
-    #[arg(long, value_name = "S", default_value_t = 10)]
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = whole::<u16>(0..=u16::MAX))]
     readiness_period_s: u16,
     /// Readiness probes without an answer after which the pod is not ready
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole::<u16>(0..=u16::MAX))]
     readiness_failures: u16,
     /// How much of its intervals is over at the beginning
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]

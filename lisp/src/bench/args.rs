@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use service::args::Common;
+use service::args::{Common, whole};
 
 use super::contender::Contender;
 use super::creation::CreationArgs;
@@ -62,10 +62,10 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         to: SocketAddr,
         /// How many
-        #[arg(long)]
+        #[arg(long, value_parser = whole::<usize>(0..=usize::MAX))]
         count: usize,
         /// After how long one counts as lost, in milliseconds
-        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = 1000, value_parser = whole::<u32>(1..=u32::MAX))]
         patience_ms: u32,
     },
 }
@@ -77,22 +77,22 @@ pub(crate) struct DataArgs {
     #[arg(long, value_name = "DIR", default_value = "bench-lisp")]
     pub out: PathBuf,
     /// Repetitions, each with every contender
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole::<u16>(1..=u16::MAX))]
     pub repetitions: u16,
     /// Lengths of Ethernet frames, in bytes
-    #[arg(long, value_name = "BYTES", value_delimiter = ',', default_values_t = [256, 512, 1024, 1280, 1518], value_parser = clap::value_parser!(u16).range(128..=1518))]
+    #[arg(long, value_name = "BYTES", value_delimiter = ',', default_values_t = [256, 512, 1024, 1280, 1518], value_parser = whole::<u16>(128..=1518))]
     pub sizes: Vec<u16>,
     /// Who is measured
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_enum, default_values_t = Contender::ALL)]
     pub contenders: Vec<Contender>,
     /// Seconds of each measurement
-    #[arg(long, value_name = "S", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=600))]
+    #[arg(long, value_name = "S", default_value_t = 2, value_parser = whole::<u16>(1..=600))]
     pub seconds: u16,
     /// TCP streams of each measurement
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<u16>(1..=100))]
     pub streams: u16,
     /// Round trips of each measurement of latency
-    #[arg(long, value_name = "N", default_value_t = 5000)]
+    #[arg(long, value_name = "N", default_value_t = 5000, value_parser = whole::<usize>(0..=usize::MAX))]
     pub pings: usize,
     /// Only latency, no throughput
     #[arg(long)]

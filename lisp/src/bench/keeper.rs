@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use service::args::whole;
 use service::{Secret, Shutdown, ready};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -46,7 +47,7 @@ pub(crate) struct KeeperArgs {
     #[arg(long, value_name = "NAME")]
     name: String,
     /// Time to live of the name, in seconds
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = whole::<u32>(0..=u32::MAX))]
     ttl_s: u32,
 }
 

@@ -9,6 +9,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use service::Shutdown;
+use service::args::whole;
 use tokio::net::UdpSocket;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -24,7 +25,7 @@ pub(crate) struct StreamArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     to: SocketAddr,
     /// Milliseconds between two requests
-    #[arg(long, value_name = "MS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "MS", default_value_t = 5, value_parser = whole::<u16>(1..=u16::MAX))]
     interval_ms: u16,
     /// Name of who answers, which is resolved again whenever its time to live is over
     #[arg(long, value_name = "NAME", requires = "resolver")]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use service::ConfigError;
-use service::args::Common;
+use service::args::{Common, whole};
 
 use crate::data::header::MAX_24;
 use crate::data::mtu::{MIN_LINK_BYTES, longest_inner};
@@ -12,6 +12,11 @@ use crate::data::mtu::{MIN_LINK_BYTES, longest_inner};
 use super::follow::addresses;
 use super::mapping_args::MappingArgs;
 use super::static_map::{StaticMapping, mapping};
+
+/// The smallest MTU of links, as a flag has it.
+const LINK_MTU_MIN: u16 = 1336;
+
+const _: () = assert!(LINK_MTU_MIN as usize == MIN_LINK_BYTES, "they are one");
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,16 +84,16 @@ pub struct XtrArgs {
     )]
     pub(crate) routes: Vec<IpNet>,
     /// Instance that all packets are of; 0 is sent without an instance id
-    #[arg(long, env = "XR_INSTANCE", value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_24)))]
+    #[arg(long, env = "XR_INSTANCE", value_name = "N", default_value_t = 0, value_parser = whole::<u32>(0..=MAX_24))]
     pub(crate) instance: u32,
     /// Name of the TUN device
     #[arg(long, env = "XR_DEVICE", value_name = "NAME", default_value = "lisp0")]
     pub(crate) device: String,
     /// MTU of the links between locators, in bytes
-    #[arg(long, env = "XR_LINK_MTU", value_name = "BYTES", default_value_t = 1500, value_parser = clap::value_parser!(u16).range(MIN_LINK_BYTES as i64..))]
+    #[arg(long, env = "XR_LINK_MTU", value_name = "BYTES", default_value_t = 1500, value_parser = whole::<u16>(LINK_MTU_MIN..=u16::MAX))]
     pub(crate) link_mtu: u16,
     /// Pairs of threads, each with a queue of the device
-    #[arg(long, env = "XR_QUEUES", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, env = "XR_QUEUES", value_name = "N", default_value_t = 1, value_parser = whole::<u8>(1..=16))]
     pub(crate) queues: u8,
     /// Whether packets are merged and segmented by the system, with UDP checksums, where it can
     #[arg(
@@ -103,7 +108,7 @@ pub struct XtrArgs {
     #[arg(long, env = "XR_EVENTS")]
     pub(crate) events: bool,
     /// User to become once everything is open, when started as root; 0 stays root
-    #[arg(long, env = "XR_USER", value_name = "UID", default_value_t = 65_534)]
+    #[arg(long, env = "XR_USER", value_name = "UID", default_value_t = 65_534, value_parser = whole::<u32>(0..=u32::MAX))]
     pub(crate) user: u32,
 
     /// The mapping system.

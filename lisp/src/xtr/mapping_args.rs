@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use service::ConfigError;
+use service::args::whole;
 
 use crate::auth::{Algorithm, Key, KeyRing};
 use crate::edge::EdgeConfig;
@@ -36,7 +37,7 @@ pub(crate) struct MappingArgs {
     #[arg(long, env = "XR_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// Number of the secret
-    #[arg(long, env = "XR_KEY_ID", value_name = "N", default_value_t = 1)]
+    #[arg(long, env = "XR_KEY_ID", value_name = "N", default_value_t = 1, value_parser = whole::<u8>(0..=u8::MAX))]
     key_id: u8,
     /// How messages are signed
     #[arg(
@@ -48,7 +49,7 @@ pub(crate) struct MappingArgs {
     )]
     key_algorithm: KeyAlgorithm,
     /// Number of the site; with it, mappings are subscribed to, and locators of several tunnel routers merged
-    #[arg(long, env = "XR_SITE", value_name = "N")]
+    #[arg(long, env = "XR_SITE", value_name = "N", value_parser = whole::<u64>(0..=u64::MAX))]
     site: Option<u64>,
     /// Endpoints that are registered at the Map-Server
     #[arg(
@@ -69,13 +70,13 @@ pub(crate) struct MappingArgs {
     )]
     pub(crate) register_while: Option<String>,
     /// Priority of our locators in what is registered; lower is better, 255 is never used
-    #[arg(long, env = "XR_PRIORITY", value_name = "N", default_value_t = 1)]
+    #[arg(long, env = "XR_PRIORITY", value_name = "N", default_value_t = 1, value_parser = whole::<u8>(0..=u8::MAX))]
     pub(crate) priority: u8,
     /// Weight of our locators among those of one priority
-    #[arg(long, env = "XR_WEIGHT", value_name = "N", default_value_t = 100)]
+    #[arg(long, env = "XR_WEIGHT", value_name = "N", default_value_t = 100, value_parser = whole::<u8>(0..=u8::MAX))]
     pub(crate) weight: u8,
     /// Seconds between two probes of a locator that is in use; 0 probes none
-    #[arg(long, env = "XR_PROBE_S", value_name = "S", default_value_t = 0)]
+    #[arg(long, env = "XR_PROBE_S", value_name = "S", default_value_t = 0, value_parser = whole::<u16>(0..=u16::MAX))]
     probe_s: u16,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use result::Machine;
-use service::args::{Common, listen_address};
+use service::args::{Common, listen_address, whole};
 use service::ops::Ops;
 use service::tls::TlsArgs;
 use service::{ConfigError, Shutdown, TokenArgs, clock, ready};
@@ -68,7 +68,7 @@ pub struct CollectArgs {
     #[command(flatten)]
     token: TokenArgs,
     /// How large frames.csv may grow, in bytes; then no more reports are taken
-    #[arg(long, env = "XR_MAX_BYTES", value_name = "N", default_value_t = MAX_BYTES, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env = "XR_MAX_BYTES", value_name = "N", default_value_t = MAX_BYTES, value_parser = whole::<u64>(1..=u64::MAX))]
     max_bytes: u64,
     /// Every service and client is on this host: no clock is asked
     #[arg(long, env = "XR_ONE_CLOCK")]

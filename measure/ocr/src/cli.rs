@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use settings::whole;
 
 use super::{
     bench,
@@ -45,7 +46,7 @@ pub struct OcrArgs {
     #[arg(long, env = "XR_OCR_WORKERS")]
     workers: Option<NonZero<usize>>,
     /// Read at most this many images, spread evenly; 0 for all
-    #[arg(long, default_value_t = 0, env = "XR_OCR_MAX")]
+    #[arg(long, default_value_t = 0, env = "XR_OCR_MAX", value_parser = whole::<u64>(0..=u64::MAX))]
     max: u64,
     /// Where the rows go, instead of beside what was read
     #[arg(long, value_name = "FILE.csv", env = "XR_OCR_OUT")]
@@ -57,7 +58,7 @@ pub struct OcrArgs {
     #[arg(long, env = "XR_BENCH", conflicts_with = "path")]
     bench: bool,
     /// Rounds of the measurement
-    #[arg(long, env = "XR_ROUNDS", default_value_t = 3)]
+    #[arg(long, env = "XR_ROUNDS", default_value_t = 3, value_parser = whole::<u32>(0..=u32::MAX))]
     rounds: u32,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use result::provision::ProvisionCell;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use service::ConfigError;
 use settings::Span;
 
@@ -15,7 +15,7 @@ const SCHEMA: u32 = 1;
 const NAME_LETTERS: usize = 24;
 
 /// Most clusters of one experiment.
-const MOST: usize = 10_000;
+const MOST: u32 = 10_000;
 
 /// A matrix file, checked.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,9 +28,10 @@ pub(crate) struct Matrix {
     #[serde(default = "one")]
     pub seed: u64,
     /// Clusters of each cell.
+    #[serde(deserialize_with = "repetitions")]
     pub repetitions: u32,
     /// Clusters that are provisioned at the same time.
-    #[serde(default = "one_at_a_time")]
+    #[serde(default = "one_at_a_time", deserialize_with = "parallel")]
     pub parallel: usize,
     /// How long a cluster may take to become ready, and then again to be deleted.
     pub timeout: Span,
@@ -84,6 +85,14 @@ const fn one_at_a_time() -> usize {
     1
 }
 
+fn repetitions<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    settings::whole_key(from, 1..=MOST)
+}
+
+fn parallel<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    settings::whole_key(from, 1..=MOST as usize)
+}
+
 fn no_flavour() -> Vec<String> {
     vec![String::new()]
 }
@@ -113,14 +122,11 @@ impl Matrix {
         const REMEDY: &str = "docs/provisioning.md has every key and an example.";
         let wrong = |value: &str, why: String| ConfigError::new(origin, value, why, REMEDY);
         let mut matrix: Self = toml::from_str(text).map_err(|error| {
-            let value = error.span().and_then(|span| text.get(span)).unwrap_or("");
-            let line = error
-                .span()
-                .map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-            wrong(
-                value.lines().next().unwrap_or(""),
-                format!("line {line}: {}", error.message()),
-            )
+            // The line has the key beside the value.
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(0, |before| before.matches('\n').count());
+            let told = text.lines().nth(line).unwrap_or_default().trim();
+            wrong(told, format!("line {}: {}", line + 1, error.message()))
         })?;
         text.clone_into(&mut matrix.text);
         if matrix.schema != SCHEMA {
@@ -128,8 +134,6 @@ impl Matrix {
             return Err(wrong(&format!("schema = {}", matrix.schema), why));
         }
         for (key, is_empty) in [
-            ("repetitions", matrix.repetitions == 0),
-            ("parallel", matrix.parallel == 0),
             (
                 "nodes",
                 matrix.nodes.is_empty() || matrix.nodes.contains(&0),
@@ -156,7 +160,7 @@ impl Matrix {
             return Err(wrong(bad, why));
         }
         let count = matrix.cells().len() * matrix.repetitions as usize;
-        if count > MOST {
+        if count > MOST as usize {
             return Err(wrong(
                 &count.to_string(),
                 format!("more than {MOST} clusters"),
@@ -291,6 +295,16 @@ mod tests {
                 ["nodes: 3", "twice"],
             ),
             ("nodes = [1, 3, 5]", "nodes = []", ["nodes", "at least one"]),
+            (
+                "repetitions = 30",
+                "repetitions = \"30\"",
+                ["repetitions = ", "1 to 10000"],
+            ),
+            (
+                "repetitions = 30",
+                "repetitions = 0",
+                ["repetitions = 0", "1 to 10000"],
+            ),
             ("timeout = \"20m\"", "timeout = \"soon\"", ["soon", "line"]),
             ("name = \"k3s\"", "name = \"K3S\"", ["K3S", "a-z"]),
             ("repetitions = 30", "repetitions = 3000", ["18000", "10000"]),

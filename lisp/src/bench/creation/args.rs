@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use cluster::Access;
 use ipnet::Ipv4Net;
 use service::ConfigError;
+use service::args::whole;
 
 const EXPLAINED: &str = "\
 Services with the label xrbench.io/shared are created in a namespace of their own, one by one, beside as many others as --services says, \
@@ -46,10 +47,10 @@ pub(crate) struct CreationArgs {
     #[arg(long, value_name = "DIR", default_value = "bench-lisp-creation")]
     pub(super) out: PathBuf,
     /// Services that there are while one is created, that one among them
-    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 10, 100, 1000], value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 10, 100, 1000], value_parser = whole::<u16>(1..=10_000))]
     pub(super) services: Vec<u16>,
     /// Repetitions with each number of services
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = whole::<u16>(1..=u16::MAX))]
     pub(super) repetitions: u16,
     /// Addresses that the services are given, of the range that the API server gives addresses of Services from; without it,
     /// A.B.240.0/20 where the API server's own Service is at A.B.x.y
@@ -59,7 +60,7 @@ pub(crate) struct CreationArgs {
     #[arg(long, value_name = "ADDR", conflicts_with = "agent_events")]
     pub(super) webhook: Option<IpAddr>,
     /// Port of the agent's webhooks
-    #[arg(long, value_name = "PORT", default_value_t = 9443, conflicts_with = "agent_events", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value_t = 9443, conflicts_with = "agent_events", value_parser = whole::<u16>(1..=u16::MAX))]
     pub(super) webhook_port: u16,
     /// Folder of the manifests, whose webhook configurations are applied
     #[arg(long, value_name = "DIR", default_value = cluster::MANIFESTS, conflicts_with = "agent_events")]

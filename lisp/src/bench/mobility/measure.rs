@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use service::Shutdown;
+use service::args::whole;
 
 use crate::bench::raw::Raw;
 use crate::bench::report::{Cell, Report, phase};
@@ -36,7 +37,7 @@ pub struct MobilityArgs {
     #[arg(long, value_name = "DIR", default_value = "bench-lisp-mobility")]
     out: PathBuf,
     /// Repetitions, each of every move in every way
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = whole::<u16>(1..=u16::MAX))]
     repetitions: u16,
     /// What moves
     #[arg(long = "move", value_name = "MOVE", value_delimiter = ',', value_enum, default_values_t = Move::ALL)]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use service::args::whole;
+
 use super::once::Settings;
 use super::way::{Fault, Way};
 
@@ -35,7 +37,7 @@ pub struct RecoveryArgs {
     #[arg(long, value_name = "DIR", default_value = "bench-lisp-recovery")]
     pub(super) out: PathBuf,
     /// Repetitions, each with every way and fault
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = whole::<u16>(1..=u16::MAX))]
     pub(super) repetitions: u16,
     /// In which ways
     #[arg(long = "way", value_name = "WAY", value_delimiter = ',', value_enum, default_values_t = Way::ALL)]
@@ -44,16 +46,16 @@ pub struct RecoveryArgs {
     #[arg(long = "fault", value_name = "FAULT", value_delimiter = ',', value_enum, default_values_t = Fault::ALL)]
     pub(super) faults: Vec<Fault>,
     /// Milliseconds between two probes of the agent
-    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u16).range(20..=10_000))]
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = whole::<u16>(20..=10_000))]
     probe_interval_ms: u16,
     /// Time to live of the name, in seconds
-    #[arg(long, value_name = "S", default_value_t = 1)]
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = whole::<u16>(0..=u16::MAX))]
     dns_ttl_s: u16,
     /// Seconds between two readiness probes of the played kubelet; Kubernetes has 10
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=300))]
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = whole::<u16>(1..=300))]
     readiness_period_s: u16,
     /// Readiness probes without an answer after which it takes a pod for not ready; Kubernetes has 3
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole::<u16>(1..=100))]
     readiness_failures: u16,
     /// The figures as one document of JSON, in the place of the table
     #[arg(long)]

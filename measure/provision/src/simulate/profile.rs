@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use result::provision::ProvisionCell;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use service::ConfigError;
 
 /// The version of the profile's format.
@@ -15,8 +15,10 @@ const SCHEMA: u32 = 1;
 pub(crate) struct Profile {
     schema: u32,
     /// Simulated seconds in a real one.
+    #[serde(deserialize_with = "time_scale")]
     pub time_scale: f64,
     /// Clusters that are simulated at the same time.
+    #[serde(deserialize_with = "parallel")]
     pub parallel: usize,
     /// The kinds of clusters.
     #[serde(rename = "cell")]
@@ -64,6 +66,14 @@ pub(crate) struct Lognormal {
     pub sigma: f64,
 }
 
+fn time_scale<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    settings::number_key(from, 1.0..=1000.0)
+}
+
+fn parallel<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    settings::whole_key(from, 1..=256)
+}
+
 impl Profile {
     /// Reads a profile file.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
@@ -80,27 +90,16 @@ impl Profile {
             ConfigError::new(origin, value, why, "k8s/capi/profile.toml has every key.")
         };
         let mut profile: Self = toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-            wrong("", format!("line {line}: {}", error.message()))
+            // The line has the key beside the value.
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(0, |before| before.matches('\n').count());
+            let told = text.lines().nth(line).unwrap_or_default().trim();
+            wrong(told, format!("line {}: {}", line + 1, error.message()))
         })?;
         text.clone_into(&mut profile.text);
         if profile.schema != SCHEMA {
             let why = format!("this program reads version {SCHEMA} of the format");
             return Err(wrong(&profile.schema.to_string(), why));
-        }
-        if !(1.0..=1000.0).contains(&profile.time_scale) {
-            return Err(wrong(
-                &profile.time_scale.to_string(),
-                "time_scale must be from 1 to 1000".to_owned(),
-            ));
-        }
-        if !(1..=256).contains(&profile.parallel) {
-            return Err(wrong(
-                &profile.parallel.to_string(),
-                "parallel must be from 1 to 256".to_owned(),
-            ));
         }
         for cell in &profile.cells {
             if let Some(bad) = cell.steps().into_iter().find(|step| !step.is_sound()) {

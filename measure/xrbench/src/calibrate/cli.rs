@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use service::{ConfigError, Shutdown};
-use settings::{Bitrate, ClusterName, RendererSettings, Span, VideoSize};
+use settings::{Bitrate, ClusterName, RendererSettings, Span, VideoSize, whole};
 use testbed::local::isolate::Isolation;
 
 use super::conclude;
@@ -41,7 +41,7 @@ pub struct CalibrateArgs {
     pub hold: Span,
     /// Repetitions of each, interleaved; 2 to 100
     #[arg(long, env = "XR_RUNS", value_name = "N", default_value_t = 3,
-        value_parser = clap::value_parser!(u32).range(2..=100))]
+        value_parser = whole::<u32>(2..=100))]
     pub runs: u32,
     /// Measured in each repetition
     #[arg(long, env = "XR_DURATION", value_name = "TIME", default_value = "5s")]

@@ -5,6 +5,7 @@ mod error;
 mod load;
 mod model;
 mod network;
+mod ranges;
 mod server;
 mod tree;
 

@@ -11,6 +11,7 @@ use settings::{
 };
 
 use super::network::{Fabric, Fault, Service, WanKeys};
+use super::ranges;
 use super::server::Server;
 
 /// The version of the format that this program reads.
@@ -76,10 +77,13 @@ const fn default_rest() -> Span {
 #[serde(deny_unknown_fields, default)]
 pub struct Disturbed {
     /// More of the machine's processor time than this was stolen by its hypervisor, in percent.
+    #[serde(deserialize_with = "ranges::not_negative")]
     pub steal_percent: f64,
     /// A timer of ours, due every 5 ms at real-time priority where the machine lets us, was later than this, in ms.
+    #[serde(deserialize_with = "ranges::not_negative")]
     pub late_ms: f64,
     /// Processes that are not part of the run used more of the machine's processor time than this, in percent.
+    #[serde(deserialize_with = "ranges::not_negative")]
     pub foreign_percent: f64,
 }
 
@@ -111,6 +115,7 @@ pub struct Scenario {
     /// The pipeline that runs.
     pub pipeline: Pipeline,
     /// The number of the paper's scenario that this one repeats.
+    #[serde(deserialize_with = "ranges::paper")]
     pub paper: Option<u8>,
     /// Where pictures come from: `file:PATH`, `test`, or `gst:LAUNCH LINE`.
     pub source: SourceSpec,
@@ -142,6 +147,7 @@ pub struct Scenario {
     /// The measured time of each repetition.
     pub duration: Span,
     /// Repetitions, each with new processes.
+    #[serde(deserialize_with = "ranges::runs")]
     pub runs: u32,
     /// How long the first frame may take before the repetition has failed.
     pub first_frame: Span,
@@ -153,6 +159,7 @@ pub struct Scenario {
     pub server: Option<Server>,
     pub client: ClientSettings,
     /// Clients that play at the same time; more than one only on clusters.
+    #[serde(deserialize_with = "ranges::clients")]
     pub clients: u32,
     /// The strips that are kept for OCR.
     pub ocr: Ocr,
@@ -233,7 +240,8 @@ impl Scenario {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Floor {
-    /// Repetitions of the floor, one in each round; absent for as many as the scenario has.
+    /// Repetitions of the floor, one in each round; absent for as many as the scenario has, 0 for none.
+    #[serde(deserialize_with = "ranges::floor_runs")]
     pub runs: Option<u32>,
     /// The measured time of each repetition; absent for the scenario's.
     pub duration: Option<Span>,

@@ -8,6 +8,7 @@ use testbed::local::plan;
 use testbed::wan::{self, Jitter, Loss, NotPossible, Wan};
 
 use super::error::CheckError;
+use super::ranges;
 
 /// What connects the pods.
 #[derive(
@@ -131,10 +132,13 @@ pub struct WanKeys {
     /// How the delay varies.
     pub distribution: Option<Distribution>,
     /// Packets lost, in percent.
+    #[serde(deserialize_with = "ranges::percent")]
     pub loss_percent: Option<f64>,
     /// Packets lost in a row, on average; 1 for one by one.
+    #[serde(deserialize_with = "ranges::burst")]
     pub loss_burst: Option<f64>,
     /// Packets that overtake, in percent.
+    #[serde(deserialize_with = "ranges::percent")]
     pub reorder_percent: Option<f64>,
     /// The rate in bits a second.
     pub rate: Option<BitsPerSecond>,
@@ -154,8 +158,11 @@ pub struct DirectionKeys {
     pub delay: Option<Span>,
     pub jitter: Option<Span>,
     pub distribution: Option<Distribution>,
+    #[serde(deserialize_with = "ranges::percent")]
     pub loss_percent: Option<f64>,
+    #[serde(deserialize_with = "ranges::burst")]
     pub loss_burst: Option<f64>,
+    #[serde(deserialize_with = "ranges::percent")]
     pub reorder_percent: Option<f64>,
     pub rate: Option<BitsPerSecond>,
     pub queue_bytes: Option<u64>,
