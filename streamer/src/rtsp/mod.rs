@@ -18,6 +18,7 @@ pub mod current;
 mod departed;
 mod door;
 pub mod factory;
+mod handshakes;
 mod loopback;
 mod place;
 pub mod ports;

@@ -7,7 +7,8 @@
 //!
 //! GStreamer could speak TLS by itself, behind everything that bounds connections here: a handshake without an end, and what
 //! its socket holds, would be nobody's to see. Whatever is copied stands in buffers of fixed sizes, so that a viewer that
-//! takes nothing stops the copying, and what is unsent grows where the RTSP server writes.
+//! takes nothing stops the copying, and what is unsent grows where the RTSP server writes. What handshakes cost is bounded by
+//! [`handshakes`](super::handshakes).
 
 use std::fmt;
 use std::io;
@@ -16,22 +17,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use roq::peer::Peer;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
 use super::beginning::{BAD_REQUEST, FIRST_BYTES, begins_rtsp};
 use super::connection::Caller;
+use super::handshakes::Handshakes;
 use super::loopback;
 use super::place::Place;
 use super::server::{Counted, Server};
 use crate::metrics::Dropped;
 
-/// How long a handshake may take.
+/// How long a handshake may take, how long its first byte, and how long it may wait until it begins.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// How long a peer may take what is left for it once the RTSP server has let go of its connection.
@@ -48,7 +52,10 @@ const HANDSHAKE_RECORD: u8 = 22;
 
 /// How TLS is spoken. Clones are the same one.
 #[derive(Clone)]
-pub struct Tls(TlsAcceptor);
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    handshakes: Arc<Handshakes>,
+}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,7 +69,10 @@ impl Tls {
         let mut config = config.clone();
         // RTSP 1.0 has no name among protocols (ALPN), and what `config` names is not spoken here.
         config.alpn_protocols.clear();
-        Self(Arc::new(config).into())
+        Self {
+            acceptor: Arc::new(config).into(),
+            handshakes: Arc::new(Handshakes::new(Instant::now())),
+        }
     }
 
     /// Takes a connection of `peer` through its handshake and its first words to `server`.
@@ -74,14 +84,19 @@ impl Tls {
         server: &Server,
     ) {
         let drop_for = |reason| server.metrics().drop_connection(reason);
-        let mut stream = match timeout(HANDSHAKE, self.open(stream, server)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
+        let mut stream = match self.open(stream, peer, server).await {
+            Ok(stream) => stream,
+            Err(Unopened::Failed(error)) => {
                 drop_for(Dropped::handshake);
                 tracing::debug!(%peer, %error, "no TLS handshake at the RTSPS port");
                 return;
             }
-            Err(_) => return drop_for(Dropped::silent),
+            Err(Unopened::Silent) => return drop_for(Dropped::silent),
+            Err(Unopened::Crowded) => {
+                drop_for(Dropped::crowded);
+                tracing::debug!(%peer, "an RTSPS connection ended: too many handshakes were under way");
+                return;
+            }
         };
         match timeout(FIRST_BYTES, first_words(&mut stream)).await {
             Ok(Ok((words, true))) => {
@@ -106,18 +121,55 @@ impl Tls {
     async fn open(
         &self,
         mut stream: TcpStream,
+        peer: SocketAddr,
         server: &Server,
-    ) -> io::Result<TlsStream<TcpStream>> {
-        let mut first = [0];
-        if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE_RECORD {
-            stream.write_all(BAD_REQUEST).await?;
-            return Err(io::Error::other("the peer does not speak TLS"));
-        }
+    ) -> Result<TlsStream<TcpStream>, Unopened> {
+        // Whoever says nothing keeps no handshake waiting.
+        timeout(HANDSHAKE, begins(&mut stream)).await??;
+        let of = Peer::of(peer.ip());
+        let under_way = timeout(HANDSHAKE, self.handshakes.begin(of)).await;
+        let _under_way = under_way.map_err(|_| Unopened::Crowded)?;
         server.tune(&stream)?;
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
-        let mut stream = self.0.accept(stream).await?;
+        let mut stream = timeout(HANDSHAKE, self.acceptor.accept(stream)).await??;
         stream.get_mut().1.set_buffer_limit(Some(PIECE_BYTES));
         Ok(stream)
+    }
+}
+
+/// Why a connection came to no handshake.
+#[derive(Debug)]
+enum Unopened {
+    /// The peer does not speak TLS, or not ours.
+    Failed(io::Error),
+    /// The peer does not go on.
+    Silent,
+    /// Others had the handshakes, or the peer's own others did.
+    Crowded,
+}
+
+impl From<io::Error> for Unopened {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Elapsed> for Unopened {
+    fn from(_: Elapsed) -> Self {
+        Self::Silent
+    }
+}
+
+/// Waits until the peer begins a handshake. One that begins something else is told so.
+async fn begins(stream: &mut TcpStream) -> io::Result<()> {
+    let mut first = [0];
+    match stream.peek(&mut first).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ if first[0] == HANDSHAKE_RECORD => Ok(()),
+        _ => {
+            stream.write_all(BAD_REQUEST).await?;
+            Err(io::Error::other("the peer does not speak TLS"))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use service::tls::CaArgs;
@@ -318,6 +318,43 @@ fn a_crowd_at_the_port_for_tls_keeps_nobody_out() {
     let answer = honest.ask("OPTIONS", "room", &[]);
     assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
     drop((silent, crowd));
+}
+
+/// They begin many and end none: their host waits behind its own, and nobody else does.
+#[test]
+fn handshakes_without_an_end_keep_only_their_own_host_waiting() {
+    let secure = Secure::start(&[]);
+    let (one, other) = ([127, 0, 0, 2], [127, 0, 0, 3]);
+    // The head of a record with the beginning of a ClientHello, of which there is no more.
+    let begun: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = connect_from(one, secure.rtsps);
+            stream.write_all(&[22, 3, 1, 1, 0, 1]).unwrap();
+            stream
+        })
+        .collect();
+    secure.streamer.wait("all have arrived", |streamer| {
+        streamer.metric("xr_streamer_rtsp_connections") == 40
+    });
+    let asks = |host| {
+        let begun = Instant::now();
+        let answer = secure.viewer(host).ask("OPTIONS", "room", &[]);
+        assert!(answer.starts_with("RTSP/1.0 200"), "{answer}");
+        begun.elapsed()
+    };
+    let took = asks(other);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let mut same = secure.over(connect_from(one, secure.rtsps));
+    let wait = Some(Duration::from_secs(2));
+    same.sock.set_read_timeout(wait).unwrap();
+    let shaken = same.conn.complete_io(&mut same.sock);
+    assert!(
+        shaken.is_err(),
+        "it has no turn before its own others have ended"
+    );
+    drop((begun, same));
+    secure.wait_alone();
+    asks(one);
 }
 
 #[test]

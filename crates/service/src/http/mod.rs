@@ -15,6 +15,7 @@ mod tls;
 mod watched;
 mod wire;
 
+pub use pace::Pace;
 pub use problem::{Problem, visible};
 pub use serve::{Connections, Limits, listen, serve};
 #[cfg(feature = "tls")]

@@ -37,6 +37,15 @@ use crate::{Shutdown, StartError};
 /// How often a connection is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Requests a second over all connections: a hundred clients that report ten times a second take half of it.
+///
+/// What tells whether the program lives has no turn to wait for as the first request of its connection, so that no crowd that asks for
+/// page after page keeps a supervisor waiting.
+const PER_SECOND: u32 = 2000;
+
+/// How many of them may come at once.
+const BURST: u32 = 200;
+
 /// Refused connections that are told so at a time; any more are just closed.
 const FAREWELLS: usize = 32;
 
@@ -174,7 +183,7 @@ pub(super) async fn serve_on<W: Wire>(
         urgent: limits.urgent,
         slots: Arc::clone(&slots),
         farewells: Arc::new(Semaphore::new(FAREWELLS)),
-        pace: Mutex::new(Pace::new(Instant::now())),
+        pace: Mutex::new(Pace::new(PER_SECOND, BURST, Instant::now())),
         shutdown: shutdown.clone(),
         cut: cut.clone(),
     });
@@ -331,7 +340,7 @@ impl<W: Wire> Server<W> {
 
     /// Waits while more requests come than should be worked on. Who waits here makes room as one that idles.
     async fn turn(&self) {
-        let turn = self.pace.lock().turn(Instant::now());
+        let turn = self.pace.lock().take(Instant::now());
         if let Some(turn) = turn {
             self.counters.paced.inc();
             tokio::time::sleep_until(turn).await;
