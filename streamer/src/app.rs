@@ -27,9 +27,10 @@ use crate::ingest::routes::router;
 use crate::metrics::Metrics;
 use crate::quic::server::Serving;
 use crate::rtsp::accept::Arrivals;
+use crate::rtsp::bounds::Bounds;
 use crate::rtsp::factory::Options;
 use crate::rtsp::ports::Ports;
-use crate::rtsp::server::{Bounds, Server};
+use crate::rtsp::server::Server;
 use crate::rtsp::tls::Tls;
 use crate::rtsp::viewers::Viewers;
 

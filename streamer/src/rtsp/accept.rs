@@ -15,7 +15,8 @@ use tokio_util::task::TaskTracker;
 
 use super::beginning::{BAD_REQUEST, FIRST_BYTES, begins_rtsp};
 use super::connection::Caller;
-use super::server::{Counted, Server};
+use super::server::Server;
+use super::shared::Counted;
 use super::tls::Tls;
 use crate::metrics::Dropped;
 use service::Shutdown;

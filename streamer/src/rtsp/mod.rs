@@ -12,6 +12,7 @@
 pub mod accept;
 mod backlog;
 pub mod beginning;
+pub mod bounds;
 mod connection;
 pub mod credentials;
 pub mod current;
@@ -24,6 +25,7 @@ mod place;
 pub mod ports;
 pub mod rtcp;
 pub mod server;
+mod shared;
 pub mod slow;
 pub mod source;
 pub mod tls;

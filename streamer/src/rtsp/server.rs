@@ -1,32 +1,31 @@
 //! The RTSP server: what is set up for each connection, session and name.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
-use gstreamer_rtsp::{RTSPHeaderField, RTSPStatusCode};
+use gstreamer_rtsp::RTSPStatusCode;
 use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::prelude::*;
 use parking_lot::Mutex;
-use settings::Transport;
 use socket2::{SockRef, TcpKeepalive};
 
-use super::connection::{Caller, Connection, Sessions};
+use super::bounds::Bounds;
+use super::connection::{Caller, Connection};
 use super::credentials::Credentials;
 use super::current::Current;
 use super::departed::Departed;
-use super::door::{self, Door, Host, Terms};
+use super::door::{self, Door, Terms};
 use super::factory::{FeedFactory, Options};
-use super::place::{Place, Places};
-use super::transport;
+use super::place::Places;
+use super::shared::{Arriving, Counted, Inner, Watched, path};
 use super::viewers::Viewers;
 use crate::feed::Feed;
 use crate::feed::name::FeedName;
 use crate::feed::table::Table;
-use crate::metrics::{Denied, Metrics};
+use crate::metrics::Metrics;
 
 /// Threads that talk to RTSP clients. One client may hold up others for as long as its media takes to start.
 const CLIENT_THREADS: i32 = 4;
@@ -40,85 +39,9 @@ const TCP_SEND_BUFFER_BYTES: usize = 512 * 1024;
 /// Room for requests and RTCP: what lies here when a connection is cut is still read by the server.
 const TCP_RECEIVE_BUFFER_BYTES: usize = 32 * 1024;
 
-/// The bounds of viewers.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Sessions at a time.
-    pub sessions: u32,
-    /// Sessions at a time of one peer's viewers.
-    pub sessions_per_peer: u32,
-    /// A session that sends neither RTSP nor RTCP for so long is over.
-    pub session_timeout: Duration,
-    /// A viewer on TCP that is behind for so long is dropped.
-    pub slow: Duration,
-}
-
 /// The RTSP server of the streamer. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Server(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    rtsp: gst_rtsp_server::RTSPServer,
-    pool: gst_rtsp_server::RTSPSessionPool,
-    mounts: gst_rtsp_server::RTSPMountPoints,
-    table: Arc<Table>,
-    viewers: Viewers,
-    metrics: Metrics,
-    options: Options,
-    bounds: Bounds,
-    credentials: Option<Credentials>,
-    places: Places,
-    /// The connection that is being handed over: the server announces a client without saying which.
-    arriving: Mutex<Option<Arriving>>,
-    handing_over: Mutex<()>,
-    /// The media that each name's next viewer gets.
-    medias: Mutex<HashMap<FeedName, Current>>,
-    /// The connections that were handed over to the RTSP server, by number.
-    connections: Mutex<HashMap<u64, Connection>>,
-    /// Sessions whose connection has ended.
-    orphans: Mutex<Vec<String>>,
-    departed: Departed,
-}
-
-#[derive(Debug)]
-struct Arriving {
-    counted: Counted,
-    caller: Caller,
-    twin: TcpStream,
-}
-
-/// The count of one open connection; dropping it counts it out.
-#[derive(Debug)]
-pub struct Counted {
-    id: u64,
-    server: Server,
-    place: Place,
-}
-
-impl Counted {
-    /// The connection's place, for whoever copies between it and its peer: it is taken until both let go of it.
-    pub(super) fn place(&self) -> Place {
-        self.place.clone()
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let inner = &self.server.0;
-        let connection = inner.connections.lock().remove(&self.id);
-        if let Some(connection) = connection {
-            inner
-                .orphans
-                .lock()
-                .extend(Sessions::from(connection).into_ids());
-        }
-        if let Some(feed) = inner.viewers.close(self.id) {
-            inner.wake_sender(&feed);
-        }
-        self.place.end();
-    }
-}
 
 impl Server {
     /// A server without names and connections. With `credentials` nobody else may view.
@@ -172,12 +95,8 @@ impl Server {
         &self.0.metrics
     }
 
-    pub fn count_connection(&self, id: u64) -> Counted {
-        Counted {
-            id,
-            server: self.clone(),
-            place: self.0.places.take(),
-        }
+    pub(super) fn count_connection(&self, id: u64) -> Counted {
+        Counted::new(id, Arc::clone(&self.0))
     }
 
     /// Gives the connection of `caller` to the server.
@@ -316,7 +235,7 @@ impl Server {
     }
 
     fn welcome(&self, client: &gst_rtsp_server::RTSPClient, arriving: Arriving) {
-        let id = arriving.counted.id;
+        let id = arriving.counted.id();
         let connection = Connection::new(arriving.twin, arriving.caller, Instant::now());
         self.0.connections.lock().insert(id, connection);
         door::close_tunnels(client);
@@ -405,150 +324,4 @@ impl Server {
         client.connect_pre_get_parameter_request(heard(never));
         client.connect_pre_set_parameter_request(heard(never));
     }
-}
-
-/// Connection `id`, as far as its door asks for it.
-struct Watched {
-    server: Weak<Inner>,
-    id: u64,
-}
-
-impl Host for Watched {
-    fn owns(&self, session: &str) -> bool {
-        self.server.upgrade().is_some_and(|server| {
-            let mut connections = server.connections.lock();
-            let connection = connections.get_mut(&self.id);
-            connection.is_some_and(|connection| connection.sessions().has(session))
-        })
-    }
-
-    fn deny(&self, why: Denied) -> bool {
-        self.server.upgrade().is_some_and(|server| {
-            server.metrics.deny_viewer(why);
-            let mut connections = server.connections.lock();
-            let connection = connections.get_mut(&self.id);
-            connection.is_some_and(Connection::deny)
-        })
-    }
-}
-
-impl Inner {
-    /// Whether connection `id` may set up another session.
-    fn may_set_up(&self, id: u64, context: &gst_rtsp_server::RTSPContext) -> RTSPStatusCode {
-        if self.is_full_for(id) {
-            return RTSPStatusCode::ServiceUnavailable;
-        }
-        // The server lengthens its list of a connection's channels without a lock, while its sending thread looks for the first
-        // stream's in it; that ends the process when the list moves meanwhile.
-        if self.has(id, Connection::is_interleaved) && offers_tcp(context) {
-            return RTSPStatusCode::UnsupportedTransport;
-        }
-        RTSPStatusCode::Ok
-    }
-
-    /// Whether connection `id` is there and `is_so`.
-    fn has(&self, id: u64, is_so: fn(&Connection) -> bool) -> bool {
-        self.connections.lock().get(&id).is_some_and(is_so)
-    }
-
-    /// Whether connection `id`, or its peer, has all the sessions that it may have.
-    fn is_full_for(&self, id: u64) -> bool {
-        let mut connections = self.connections.lock();
-        let Some(connection) = connections.get_mut(&id) else {
-            return false;
-        };
-        let (host, has_room) = (connection.host(), connection.sessions().has_room());
-        let of_host = connections
-            .values()
-            .filter(|other| other.host() == host)
-            .map(Connection::session_count)
-            .sum::<usize>();
-        !has_room || of_host >= self.bounds.sessions_per_peer as usize
-    }
-
-    /// A viewer on UDP says where it sends RTCP from, and one on TCP has its connection's channels.
-    fn is_set_up(&self, context: &gst_rtsp_server::RTSPContext, id: u64) {
-        if offers_tcp(context)
-            && let Some(connection) = self.connections.lock().get_mut(&id)
-        {
-            connection.interleave();
-        }
-        let session = context.session().and_then(RTSPSessionExt::sessionid);
-        let offers = door::header(context, RTSPHeaderField::Transport);
-        let port = offers.and_then(|offers| transport::rtcp_port(&offers).ok()?);
-        let host = self.connections.lock().get(&id).map(Connection::address);
-        if let (Some(session), Some(port), Some(host)) = (session, port, host) {
-            self.viewers
-                .reports_from(session.to_string(), SocketAddr::new(host, port));
-        }
-    }
-
-    /// A viewer plays: it needs a key frame.
-    fn plays(
-        &self,
-        client: &gst_rtsp_server::RTSPClient,
-        context: &gst_rtsp_server::RTSPContext,
-        connection: u64,
-    ) {
-        let (Some(name), Some(session)) = (name(context), context.session()) else {
-            return;
-        };
-        let transport = session
-            .media(&path(&name))
-            .0
-            .and_then(|media| media.transport(0));
-        if let Some(transport) = &transport {
-            // The sending thread does not know of it yet, as in `wake_sender`.
-            transport.message_sent();
-        }
-        let tcp = transport.is_some()
-            && (0..=u8::MAX).any(|channel| client.stream_transport(channel) == transport);
-        let transport = if tcp { Transport::Tcp } else { Transport::Udp };
-        if let Some(id) = session.sessionid() {
-            if let Some(connection) = self.connections.lock().get_mut(&connection) {
-                connection.sessions().play(&id);
-            }
-            self.viewers
-                .play(id.to_string(), name.clone(), transport, Some(connection));
-        }
-        if let Some(feed) = self.table.find(&name) {
-            feed.wish_keyframe();
-        }
-    }
-
-    /// Lets the server's sending thread of `feed` look again at whom it can send to.
-    ///
-    /// It does so when a frame comes and when a viewer on TCP has taken one, and not when viewers come and go: after one
-    /// that took nothing the sink would stay full, and no frame would come any more.
-    fn wake_sender(&self, feed: &FeedName) {
-        let path = path(feed);
-        let mut all = |_: &gst_rtsp_server::RTSPSessionPool, _: &gst_rtsp_server::RTSPSession| {
-            gst_rtsp_server::RTSPFilterResult::Ref
-        };
-        let transport = self
-            .pool
-            .filter(Some(&mut all))
-            .iter()
-            .find_map(|session| session.media(&path).0?.transport(0));
-        if let Some(transport) = transport {
-            transport.message_sent();
-        }
-    }
-}
-
-/// Whether a SETUP offers packets on the connection itself.
-fn offers_tcp(context: &gst_rtsp_server::RTSPContext) -> bool {
-    let offers = door::header(context, RTSPHeaderField::Transport);
-    offers.is_some_and(|offers| transport::offers_tcp(&offers))
-}
-
-/// The name that a request is for.
-fn name(context: &gst_rtsp_server::RTSPContext) -> Option<FeedName> {
-    let components = context.uri()?.decode_path_components();
-    let name = components.iter().find(|part| !part.is_empty())?;
-    FeedName::new(name).ok()
-}
-
-fn path(name: &FeedName) -> String {
-    format!("/{name}")
 }

@@ -32,7 +32,8 @@ use super::connection::Caller;
 use super::handshakes::Handshakes;
 use super::loopback;
 use super::place::Place;
-use super::server::{Counted, Server};
+use super::server::Server;
+use super::shared::Counted;
 use crate::metrics::Dropped;
 
 /// How long a handshake may take, how long its first byte, and how long it may wait until it begins.

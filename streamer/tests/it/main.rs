@@ -11,6 +11,7 @@ mod feeding_quic;
 mod owning;
 mod refusing;
 mod relaying;
+mod reporting;
 mod rtsps;
 mod server;
 mod speaking;

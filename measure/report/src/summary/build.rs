@@ -1,6 +1,6 @@
 //! From what was loaded to what is said.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use timeline::Stage;
@@ -8,16 +8,16 @@ use timeline::Stage;
 use super::{
     ClockFigures, Comparison, DisplayFigures, FloorSummary, FloorUs, FrameCounts, Freezes,
     FromTickUs, Goodput, LatencyUs, Note, NoteKind, OcrCounts, Paper, Points, Resources, Runs,
-    SUMMARY_VERSION, ScenarioSummary, StageUs, Summary, UncertaintyUs, Undisturbed, clocks,
-    differences,
-    display::{disturbed_seconds, seconds},
+    SUMMARY_VERSION, ScenarioSummary, StageUs, Summary, UncertaintyUs, Undisturbed, differences,
+    display::disturbed_seconds,
     fault,
-    latency::{MIN_P99_PICTURES, pictures},
-    load::{LoadedResult, LoadedRun, LoadedScenario},
+    latency::pictures,
+    load::{LoadedResult, LoadedScenario},
     network,
     resources::{host_note, resources, unlike_floor},
+    warnings,
 };
-use result::{Calibration, ClockSource, Pipeline, RunInfo};
+use result::{Calibration, Pipeline, RunInfo};
 use stats::{Counts, Exact, MAX_FLOOR_GAP_US, Measured, Sample, Stages, quantile};
 
 /// Sums up what was loaded.
@@ -184,7 +184,7 @@ fn scenario(
         resources: Resources::default(),
         notes: one.notes(),
     };
-    summary.notes.extend(warnings(&summary, &one.runs));
+    summary.notes.extend(warnings::of(&summary, &one.runs));
     summary.notes.extend(fault::notes(&summary.faults));
     if waits && ours {
         let text = "the client waits for each frame's time (client.sync), and that wait is in the stage decode: no share of the \
@@ -204,154 +204,6 @@ fn scenario(
     summary
 }
 
-/// What the figures themselves give reason to say.
-fn warnings(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
-    let mut notes: Vec<Note> = missing(summary.runs).into_iter().collect();
-    notes.extend(
-        summary
-            .fabric
-            .iter()
-            .flat_map(network::too_big)
-            .map(|text| Note::new(NoteKind::PacketSize, text)),
-    );
-    if let Some(why) = runs.iter().find_map(|run| run.meta.transport_why.as_ref()) {
-        notes.push(Note::new(NoteKind::Transport, why.as_str()));
-    }
-    if summary.ocr.disagree > 0 {
-        notes.push(Note::new(
-            NoteKind::Ocr,
-            format!(
-                "digits and blocks disagree on {} frames: one of the instruments is wrong",
-                summary.ocr.disagree
-            ),
-        ));
-    }
-    if summary.clients.len() > 1 {
-        let text = format!(
-            "{} clients: frames are counted once for each of them",
-            summary.clients.len()
-        );
-        notes.push(Note::new(NoteKind::Clients, text));
-    }
-    notes.extend(of_clocks(summary, runs));
-    if summary.ocr.frames == 0 {
-        notes.push(Note::new(
-            NoteKind::Ocr,
-            "no strip was read: nothing audits the blocks",
-        ));
-    }
-    if let Some(server) = &summary.server {
-        let carried = summary.carried_us.map_or_else(
-            || "is unknown".to_owned(),
-            |of| {
-                let (p50, p99) = (of.p50 as f64 / 1e3, of.p99 as f64 / 1e3);
-                format!("is one stage, {p50:.1} ms at p50 and {p99:.1} ms at p99")
-            },
-        );
-        notes.push(Note::new(NoteKind::Server, format!(
-            "another server is in xr-streamer's place and keeps no trace: what lies between encoded and received {carried} \
-             (`{server}`)"
-        )));
-    } else if let Some(points) = &summary.points
-        && summary.frames.shown > 0
-        && points.complete_share < 0.999
-    {
-        notes.push(Note::new(
-            NoteKind::Trace,
-            format!(
-                "{:.2} % of the shown frames have every point; the stages are of those",
-                points.complete_share * 100.0
-            ),
-        ));
-    }
-    notes.extend(of_frames(summary));
-    if let Some(gap) = summary.floor_us.as_ref().and_then(|floor| floor.codec_gap)
-        && gap > MAX_FLOOR_GAP_US
-    {
-        notes.push(Note::new(NoteKind::Floor, format!(
-            "the floor's p50 is {gap} us away from the sum of its own encode and decode: do not compare with it"
-        )));
-    }
-    let watched = runs.iter().any(|run| run.disturbances.is_some());
-    if let Some(quiet) = summary.undisturbed.as_ref().filter(|_| watched) {
-        let disturbed = summary.measured_s - quiet.seconds;
-        if disturbed > 0.0 {
-            notes.push(Note::new(
-                NoteKind::Disturbed,
-                format!(
-                    "the machine was disturbed in {} of {} measured seconds",
-                    seconds(disturbed),
-                    seconds(summary.measured_s)
-                ),
-            ));
-        }
-    }
-    notes
-}
-
-/// What the clocks, and all that makes a latency unsure, give reason to say.
-fn of_clocks(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
-    let mut notes = Vec::new();
-    let unknown: BTreeSet<&str> = runs
-        .iter()
-        .flat_map(|run| &run.meta.clocks)
-        .filter(|(_, clock)| clock.source == ClockSource::Unknown)
-        .map(|(source, _)| source.as_str())
-        .collect();
-    if !unknown.is_empty() {
-        let unknown: Vec<_> = unknown.into_iter().take(8).collect();
-        let text = format!(
-            "nobody asked the clock of {}: latencies are right only if it is the collector's own",
-            unknown.join(", ")
-        );
-        notes.push(Note::new(NoteKind::Clock, text));
-    }
-    notes.extend(clocks::notes(
-        summary.clocks,
-        summary.latency_us.map_or(0, |of| of.figures.min),
-        summary.points.map_or(0, |points| points.out_of_order),
-    ));
-    notes.extend(
-        summary
-            .uncertainty_us
-            .iter()
-            .filter_map(UncertaintyUs::note),
-    );
-    notes
-}
-
-/// What the frames themselves give reason to say.
-fn of_frames(summary: &ScenarioSummary) -> Vec<Note> {
-    let mut notes = Vec::new();
-    if summary.frames.damaged > 0 {
-        notes.push(Note::new(
-            NoteKind::Buffers,
-            format!(
-                "packets of {} shown pictures never came: they are torn, and count as lost. The network dropped them, or a full \
-                 receive buffer did: `xrbench doctor` says whether the system allows too small ones",
-                summary.frames.damaged
-            ),
-        ));
-    }
-    if let Some(latency) = &summary.latency_us
-        && latency.figures.p99.is_none()
-        && summary.frames.shown >= MIN_P99_PICTURES
-    {
-        let pictures = summary.pictures.map_or_else(
-            || format!("of a film of fewer than {MIN_P99_PICTURES} pictures"),
-            |pictures| format!("{pictures} distinct pictures"),
-        );
-        notes.push(Note::new(
-            NoteKind::Content,
-            format!(
-                "{} frames are {pictures}, too few for a p99: take a longer film, longer repetitions or more of them",
-                summary.frames.shown
-            ),
-        ));
-    }
-    notes
-}
-
 fn floor_alone(
     one: &LoadedScenario,
     measured: &Measured,
@@ -360,7 +212,7 @@ fn floor_alone(
 ) -> FloorSummary {
     let codec_gap_us = measured.codec_gap_us();
     let mut notes = one.notes();
-    notes.extend(missing(runs(one)));
+    notes.extend(warnings::missing(runs(one)));
     if codec_gap_us.is_some_and(|gap| gap > MAX_FLOOR_GAP_US) {
         notes.push(Note::new(
             NoteKind::Floor,
@@ -407,20 +259,6 @@ fn runs(one: &LoadedScenario) -> Runs {
         completed: count(one.runs.iter().filter(|run| run.meta.complete).count()),
         whole: count(one.runs.iter().filter(|run| run.is_whole()).count()),
     }
-}
-
-/// Repetitions that are in no percentile: a figure over the others must not pass for one over all.
-fn missing(of: Runs) -> Option<Note> {
-    let Runs { planned, whole, .. } = of;
-    (whole < planned).then(|| {
-        Note::new(
-            NoteKind::Incomplete,
-            format!(
-                "{whole} of {planned} planned repetitions were completed with frames; what the others would have shown is in \
-                 no percentile, interval or difference"
-            ),
-        )
-    })
 }
 
 /// The frames of each client, where there are several.

@@ -13,6 +13,8 @@ mod fault;
 mod finding;
 mod latency;
 mod load;
+#[cfg(test)]
+mod missing_tests;
 mod network;
 mod note;
 mod paper;
@@ -26,6 +28,7 @@ mod uncertainty;
 mod verdict_tests;
 #[cfg(test)]
 mod version_tests;
+mod warnings;
 
 use std::collections::BTreeMap;
 

@@ -9,6 +9,7 @@
 
 pub mod addresses;
 mod behind;
+mod captures;
 pub mod cli;
 mod clocks;
 mod codecs;

@@ -17,13 +17,13 @@ use super::content::Contents;
 use super::page::Page;
 use super::place::Means;
 use super::place::kube::{self, KubeArgs, KubeTarget};
-use super::place::lab_plan::{self, LabCapabilities};
+use super::place::lab_plan::LabCapabilities;
 use super::plan::{Plan, Subject};
 use super::progress::Progress;
 use super::prometheus::{self, Scraping};
 use super::provenance::{self, Here};
 use super::repetition::{RunContext, Stopped};
-use super::{course, dry, machine, named, programs, registry, resume, strips};
+use super::{captures, course, dry, machine, named, programs, registry, resume, strips};
 use crate::scenario::File;
 use result::{
     FolderLock, MachineState, PlannedRepetition, RUN_VERSION, RunFolder, RunInfo, RunState, kept,
@@ -120,7 +120,7 @@ pub fn print_plan(file: &File, options: &RunOptions) -> anyhow::Result<()> {
     // What a run would refuse at its start is refused here: nobody wants to hear it of a plan that was taken for sound.
     named::check(file)?;
     if !needs_lab(file, options) {
-        no_captures(&options.pcap)?;
+        captures::check_none(&options.pcap)?;
     }
     let plan = Plan::new(file);
     let folder = folder_of(file, options, clock::now());
@@ -212,8 +212,8 @@ async fn run_on(
         serde_json::to_value(file).context("cannot put the scenario file into JSON")?;
     let plan = Plan::new(file);
     match means.lab() {
-        Some(capabilities) => check_points(file, capabilities, &options.pcap)?,
-        None => no_captures(&options.pcap)?,
+        Some(capabilities) => captures::check(file, capabilities, &options.pcap)?,
+        None => captures::check_none(&options.pcap)?,
     }
     // Held to the end: nobody else writes into it, and it held nothing but a result.
     let (folder, _lock) = take(&folder_of(file, options, started), options)?;
@@ -440,38 +440,6 @@ fn print(text: &str) -> anyhow::Result<()> {
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
         .context("cannot write to stdout")
-}
-
-/// Refuses to capture where there is no lab.
-fn no_captures(asked: &[String]) -> Result<(), ConfigError> {
-    asked.first().map_or(Ok(()), |point| {
-        let why = "no scenario of this run has a fabric, so there is no lab to capture in";
-        let remedy = "Leave it out, or give a scenario with a fabric, such as those of scenarios/quick.toml.";
-        Err(ConfigError::new("--pcap (XR_PCAP)", point, why, remedy))
-    })
-}
-
-/// A point at which no lab of the file can capture is said before anything runs, and so is a lab that cannot be built.
-fn check_points(
-    file: &File,
-    capabilities: &LabCapabilities,
-    asked: &[String],
-) -> anyhow::Result<()> {
-    let mut points = std::collections::BTreeSet::new();
-    for scenario in file.scenario.iter().filter(|one| one.fabric.is_lab()) {
-        capabilities.check(scenario)?;
-        let planned = lab_plan::plan(scenario, capabilities, file.seed)?;
-        points.extend(planned.built.reach.captures.into_keys());
-    }
-    let known: Vec<&str> = points.iter().map(String::as_str).collect();
-    if let Some(point) = asked.iter().find(|point| !points.contains(*point)) {
-        let why = format!(
-            "no lab of this file has such a point; {}",
-            settings::hint(point, &known)
-        );
-        return Err(ConfigError::new("--pcap (XR_PCAP)", point, why, "Name one of them.").into());
-    }
-    Ok(())
 }
 
 /// Takes the folder of the result. A name of our own that another run has got is left to that one.
