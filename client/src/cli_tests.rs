@@ -74,7 +74,7 @@ fn wrong_values_say_what_is_right() {
         (["--sink", "record:a.avi"], ".mkv or .mp4"),
         (["--transport", "quic"], "auto"),
         (["--duration", "soon"], "30s"),
-        (["--strips-every", "0"], "1.."),
+        (["--strips-every", "0"], "a whole number, 1 to"),
         (["--decoder-thread-type", "both"], "slice, frame"),
     ] {
         let error = parse(&flags).unwrap_err().to_string();

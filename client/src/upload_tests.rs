@@ -64,11 +64,17 @@ fn report(sequence: u64) -> FrameReport {
     }
 }
 
+/// A port that is ours, and refuses until it listens.
+fn closed_port() -> (tokio::net::TcpSocket, std::net::SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
 #[tokio::test]
 async fn a_collector_that_comes_late_and_fails_twice_gets_everything_in_order() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let (port, address) = closed_port();
     let fates = Fates::default();
     let (uploader, posts) = Uploader::start(
         &format!("http://{address}/"),
@@ -88,7 +94,7 @@ async fn a_collector_that_comes_late_and_fails_twice_gets_everything_in_order() 
         .unwrap_err();
     let collector = Collector::default();
     *collector.failures.lock().unwrap() = 2;
-    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let listener = port.listen(128).unwrap();
     tokio::spawn(serve(listener, collector.clone()));
     drop(posts);
     uploader.finish(Duration::from_secs(20)).await;
@@ -101,9 +107,7 @@ async fn a_collector_that_comes_late_and_fails_twice_gets_everything_in_order() 
 
 #[tokio::test]
 async fn what_does_not_fit_and_what_is_left_at_the_end_is_counted() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let (_port, address) = closed_port();
     let fates = Fates::default();
     let stopping = Shutdown::new();
     stopping.begin();

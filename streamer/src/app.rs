@@ -1,7 +1,6 @@
 //! Assembly: everything built, bound, run, drained.
 
 use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -12,13 +11,14 @@ use service::http::{self, Limits};
 use service::ops::Ops;
 use service::trace::Traces;
 use service::{Shutdown, descriptors, ready};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::args::{
     Args, HTTP_ORIGIN, MAX_CONNECTIONS_ORIGIN, QUIC_ORIGIN, RTSP_ORIGIN, RTSPS_ORIGIN,
 };
+use crate::expiry::{self, Rounds};
 use crate::feed::lease::State;
 use crate::feed::table::Table;
 use crate::feed::{Feed, Settings};
@@ -48,9 +48,6 @@ const QUIC_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// How often states are looked at and slow viewers are looked for.
 const TICK: Duration = Duration::from_millis(100);
-
-/// How often sessions expire.
-const SESSION_EXPIRY: Duration = Duration::from_millis(200);
 
 /// How long connections may take to end after the signal.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -115,10 +112,18 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         tokio::spawn(serving.run(listener.clone()))
     });
     let mut mounting = tokio::spawn(mount_names(names, server.clone()));
+    let rounds = Rounds::default();
     let (expiring, mut expired) =
-        expire_sessions(server.clone()).context("starting a thread for sessions")?;
+        expiry::start(server.clone(), rounds.clone()).context("starting a thread for sessions")?;
     let forget = Duration::from_secs(u64::from(args.forget_s));
-    let mut keeping = tokio::spawn(keep_house(table, viewers, metrics, server.clone(), forget));
+    let mut keeping = tokio::spawn(keep_house(
+        table,
+        viewers,
+        metrics,
+        server.clone(),
+        forget,
+        rounds,
+    ));
 
     ready.set_ready();
     let mut said = vec![
@@ -269,6 +274,7 @@ async fn keep_house(
     metrics: Metrics,
     server: Server,
     forget: Duration,
+    rounds: Rounds,
 ) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -277,33 +283,17 @@ async fn keep_house(
         let now = Instant::now();
         count_states(&table, &metrics, now);
         server.drop_overdue(now);
-        for name in table.expire(forget, now, |name| viewers.of(name) > 0) {
-            server.unmount(&name);
-            tracing::info!(feed = %name, "name forgotten");
+        if let Some(taken) = rounds.overdue(now) {
+            tracing::error!(
+                taken_s = taken.as_secs(),
+                "a media does not stop: no session ends until it does, nor what a session keeps; restart xr-streamer if this lasts"
+            );
+        }
+        for feed in table.expire(forget, now, |name| viewers.of(name) > 0) {
+            server.unmount(&feed);
+            tracing::info!(feed = %feed.name(), "name forgotten");
         }
     }
-}
-
-/// Ends sessions that have timed out, until the sender is dropped; the task ends with that. Stopping a media may take a while,
-/// so it has a thread; and from the start, since later none may be had.
-fn expire_sessions(
-    server: Server,
-) -> std::io::Result<(std::sync::mpsc::Sender<()>, JoinHandle<()>)> {
-    let (running, ended) = std::sync::mpsc::channel();
-    let (lives, gone) = oneshot::channel::<()>();
-    std::thread::Builder::new()
-        .name("sessions".into())
-        .spawn(move || {
-            let _lives = lives;
-            while ended.recv_timeout(SESSION_EXPIRY) == Err(RecvTimeoutError::Timeout) {
-                server.expire_sessions(Instant::now());
-            }
-        })?;
-    let gone = tokio::spawn(async move {
-        // Nothing is sent: the thread has ended.
-        let _ = gone.await;
-    });
-    Ok((running, gone))
 }
 
 fn count_states(table: &Table, metrics: &Metrics, now: Instant) {

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod args;
+pub mod expiry;
 pub mod feed;
 pub mod ingest;
 pub mod metrics;

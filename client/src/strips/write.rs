@@ -98,6 +98,8 @@ impl Writer {
 
 fn run(mut files: Files, strips: &mpsc::Receiver<Strip>, fates: &Fates) {
     let mut flush_at = Instant::now() + FLUSH;
+    // Strips that are written and not known to be on the disk.
+    let mut buffered = 0;
     let mut complained = false;
     let mut check = |result: io::Result<()>, directory: &Path| {
         let failed = result.err();
@@ -113,24 +115,30 @@ fn run(mut files: Files, strips: &mpsc::Receiver<Strip>, fates: &Fates) {
         match strips.recv_timeout(flush_at.saturating_duration_since(Instant::now())) {
             Ok(strip) => {
                 let written = files.write(&strip);
-                let fate = if check(written, &files.directory) {
-                    &fates.kept
+                if check(written, &files.directory) {
+                    buffered += 1;
                 } else {
-                    &fates.dropped
-                };
-                fate.inc();
+                    fates.dropped.inc();
+                }
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if Instant::now() >= flush_at {
             let flushed = files.flush();
-            check(flushed, &files.directory);
+            if check(flushed, &files.directory) {
+                fates.kept.inc_by(std::mem::take(&mut buffered));
+            }
             flush_at = Instant::now() + FLUSH;
         }
     }
     let flushed = files.flush();
-    check(flushed, &files.directory);
+    let fate = if check(flushed, &files.directory) {
+        &fates.kept
+    } else {
+        &fates.dropped
+    };
+    fate.inc_by(buffered);
 }
 
 struct Files {

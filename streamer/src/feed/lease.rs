@@ -96,13 +96,22 @@ impl Lease {
     /// A living feed is replaced only by one that carries the same token, or comes from the same process: that is how a
     /// renderer that lost its connection comes back before the streamer has noticed.
     pub fn is_open_to(&self, sender: &Sender, now: Instant) -> bool {
-        let same = |held: &Option<Secret>, given: &Option<Secret>| matches!((held, given), (Some(held), Some(given)) if held == given);
         if self.owner.is_some() {
             return same(&self.owner, &sender.token);
         }
         let holder = self.holder.as_ref();
         self.state(now) != State::Live
             || holder.is_some_and(|holder| same(&holder.process, &sender.process))
+    }
+
+    /// Whether `asker` may be who feeds the name, as far as that can be told: of a feed with neither token nor process everybody may.
+    pub fn may_be_of(&self, asker: &Sender) -> bool {
+        let process = self.holder.as_ref().map(|holder| &holder.process);
+        match (&self.owner, process) {
+            (Some(_), _) => same(&self.owner, &asker.token),
+            (None, Some(process @ Some(_))) => same(process, &asker.process),
+            (None, _) => true,
+        }
     }
 
     /// Takes the name, and returns the number of the claim: every older one is over.
@@ -167,6 +176,11 @@ impl Lease {
     }
 }
 
+/// Whether both are there and alike.
+fn same(held: &Option<Secret>, given: &Option<Secret>) -> bool {
+    matches!((held, given), (Some(held), Some(given)) if held == given)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -186,6 +200,28 @@ mod tests {
         Sender {
             token: None,
             process: Some(Secret::new(text)),
+        }
+    }
+
+    #[test]
+    fn whoever_feeds_a_name_is_told_from_others_where_there_is_a_difference() {
+        let start = Instant::now();
+        let claimed = |sender: &Sender| {
+            let mut lease = Lease::new(start, STALL);
+            lease.claim(sender.clone(), start).unwrap();
+            lease
+        };
+        let (nobody, a, b) = (Sender::default(), token("a"), process("b"));
+        for (feeds, asks, may_be) in [
+            (&a, &a, true),
+            (&a, &nobody, false),
+            (&a, &b, false),
+            (&b, &b, true),
+            (&b, &nobody, false),
+            (&nobody, &nobody, true),
+            (&nobody, &a, true),
+        ] {
+            assert_eq!(claimed(feeds).may_be_of(asks), may_be, "{feeds:?} {asks:?}");
         }
     }
 

@@ -140,6 +140,11 @@ impl Feed {
         self.lease.lock().is_open_to(sender, now)
     }
 
+    /// Whether `asker` may be who feeds the name.
+    pub fn may_be_of(&self, asker: &Sender) -> bool {
+        self.lease.lock().may_be_of(asker)
+    }
+
     /// Whether the name belongs to a token.
     pub fn is_established(&self) -> bool {
         self.lease.lock().is_established()
@@ -196,10 +201,14 @@ impl Feed {
         }
     }
 
-    /// The key frames that its renderer is asked for, and whether one was wanted before somebody listened.
-    pub fn wishes(&self) -> (broadcast::Receiver<()>, bool) {
-        let wishes = self.wishes.subscribe();
-        (wishes, self.unheard.swap(false, Ordering::Relaxed))
+    /// The key frames that its renderer is asked for from now on.
+    pub fn wishes(&self) -> broadcast::Receiver<()> {
+        self.wishes.subscribe()
+    }
+
+    /// Whether a key frame was wanted while nobody listened. Whoever asks must pass that on to the renderer: it is said once.
+    pub fn take_unheard(&self) -> bool {
+        self.unheard.swap(false, Ordering::Relaxed)
     }
 
     /// From now on `outlet` gets the name's frames, until it is dropped.

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::counters::Families;
 use super::lease::{Sender, Taken};
 use super::name::FeedName;
-use super::relay::{Feed, Settings};
+use super::relay::{Claim, Feed, Settings};
 
 /// There are as many names as the streamer keeps, and all are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,19 +52,25 @@ impl Table {
         self.feeds.lock().get(name).cloned()
     }
 
-    /// The feed of `name`, new if need be, with whether it is new.
-    pub fn open(&self, name: &FeedName, now: Instant) -> Result<(Arc<Feed>, bool), Full> {
+    /// Gives `name` to `sender`, with whether the name is new. Nothing forgets the name in between.
+    pub fn claim(
+        &self,
+        name: &FeedName,
+        sender: Sender,
+        now: Instant,
+    ) -> Result<(Claim, bool), Unavailable> {
         let mut feeds = self.feeds.lock();
         if let Some(feed) = feeds.get(name) {
-            return Ok((Arc::clone(feed), false));
+            return Ok((feed.claim(sender, now)?, false));
         }
         if feeds.len() >= self.limit {
-            return Err(Full(self.limit));
+            return Err(Full(self.limit).into());
         }
         let feed = Feed::new(name.clone(), &self.settings, self.counters.of(name), now);
         let feed = Arc::new(feed);
-        feeds.insert(name.clone(), Arc::clone(&feed));
-        Ok((feed, true))
+        let claim = feed.claim(sender, now)?;
+        feeds.insert(name.clone(), feed);
+        Ok((claim, true))
     }
 
     /// Every feed, by name.
@@ -82,6 +88,14 @@ impl Table {
         }
     }
 
+    /// Whether `feed` is what its name stands for, and was not forgotten.
+    pub fn holds(&self, feed: &Arc<Feed>) -> bool {
+        let feeds = self.feeds.lock();
+        feeds
+            .get(feed.name())
+            .is_some_and(|held| Arc::ptr_eq(held, feed))
+    }
+
     /// Forgets names that nobody has fed for `after` and of which `watched` is false; returns them. If there is no room for
     /// another, the one of them goes at once that was unused longest and belongs to no token that has fed it for a while.
     pub fn expire(
@@ -89,7 +103,7 @@ impl Table {
         after: Duration,
         now: Instant,
         watched: impl Fn(&FeedName) -> bool,
-    ) -> Vec<FeedName> {
+    ) -> Vec<Arc<Feed>> {
         let mut feeds = self.feeds.lock();
         let unused: Vec<_> = feeds
             .values()
@@ -98,18 +112,75 @@ impl Table {
         let mut old: Vec<_> = unused
             .iter()
             .filter(|feed| feed.unused(now) >= after)
-            .map(|feed| feed.name().clone())
+            .map(|feed| Arc::clone(feed))
             .collect();
         if old.is_empty() && feeds.len() >= self.limit {
             let spare = unused.iter().filter(|feed| !feed.is_established());
             let longest = spare.max_by_key(|feed| feed.unused(now));
-            old.extend(longest.map(|feed| feed.name().clone()));
+            old.extend(longest.map(|feed| Arc::clone(feed)));
         }
-        for name in &old {
+        for feed in &old {
+            let name = feed.name();
             feeds.remove(name);
             self.counters.forget(name);
             self.settings.traces.forget(name.as_str());
         }
         old
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::trace::Traces;
+
+    use super::*;
+
+    const FORGET: Duration = Duration::from_secs(1);
+
+    fn table() -> Table {
+        let settings = Settings {
+            stall: FORGET,
+            keyframe_window: FORGET,
+            traces: Traces::new(8),
+        };
+        Table::new(2, settings, Families::default())
+    }
+
+    #[tokio::test]
+    async fn a_name_that_comes_back_is_not_the_one_that_was_forgotten() {
+        let (table, start) = (table(), Instant::now());
+        let name = FeedName::new("room").expect("a name");
+        let claim = || table.claim(&name, Sender::default(), start);
+        let (first, is_new) = claim().expect("there is room");
+        let old = Arc::clone(first.feed());
+        assert!(is_new && table.holds(&old));
+        drop(first);
+        let later = Instant::now() + FORGET;
+        let forgotten = table.expire(FORGET, later, |_| false);
+        assert!(Arc::ptr_eq(&forgotten[0], &old) && !table.holds(&old));
+        let (second, is_new) = claim().expect("there is room");
+        assert!(is_new && table.holds(second.feed()) && !table.holds(&old));
+    }
+
+    /// Whoever was given a name has it, though names are forgotten as soon as nobody feeds them.
+    #[tokio::test]
+    async fn a_name_that_was_given_is_not_forgotten() {
+        let table = Arc::new(table());
+        let name = FeedName::new("room").expect("a name");
+        let forgetting = Arc::clone(&table);
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let forgets = std::thread::spawn(move || {
+            while stopped.try_recv().is_err() {
+                let later = Instant::now() + FORGET;
+                forgetting.expire(FORGET, later, |_| false);
+            }
+        });
+        for _ in 0..20_000 {
+            let claimed = table.claim(&name, Sender::default(), Instant::now());
+            let (claim, _) = claimed.expect("nobody else wants it");
+            assert!(table.holds(claim.feed()));
+        }
+        stop.send(()).expect("it waits for it");
+        forgets.join().expect("it ends");
     }
 }

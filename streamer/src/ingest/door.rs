@@ -57,14 +57,12 @@ impl Ingest {
         transport: FeedTransport,
     ) -> Result<Claim, Refusal> {
         let now = Instant::now();
-        let (feed, new) = self.table.open(name, now)?;
-        let mut claim = feed
-            .claim(sender, now)
-            .map_err(|taken| Refusal::Taken(name.clone(), taken))?;
+        let claimed = self.table.claim(name, sender, now);
+        let (mut claim, new) = claimed.map_err(|why| Refusal::unavailable(name, why))?;
         claim.announce(sets);
         if new {
             // Nobody listens any more only when the streamer stops.
-            let _ = self.opened.send(feed);
+            let _ = self.opened.send(Arc::clone(claim.feed()));
         }
         self.metrics.feed_begins(transport);
         tracing::info!(feed = %name, transport = transport.as_str(), "feed begins");

@@ -194,8 +194,8 @@ async fn events(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    // Whoever reads them takes the wishes that were kept for the renderer.
-    if let Err(refusal) = ingest.admit(&sender(&headers)) {
+    let listener = sender(&headers);
+    if let Err(refusal) = ingest.admit(&listener) {
         return say_no(&ingest, &refusal);
     }
     let feed = FeedName::new(&name)
@@ -212,7 +212,9 @@ async fn events(
         )
         .into_response();
     };
-    let (wishes, unheard) = feed.wishes();
+    let wishes = feed.wishes();
+    // What was kept for the renderer is for nobody else.
+    let unheard = feed.may_be_of(&listener) && feed.take_unheard();
     let shutdown = ingest.shutdown.clone();
     let stream = futures::stream::unfold(
         (wishes, unheard, true),

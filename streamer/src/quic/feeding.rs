@@ -128,7 +128,8 @@ async fn take(
             let line = line.lock();
             let claim = line.intake.claimed();
             let claim = claim.expect("whoever says so has claimed it");
-            (claim.feed().wishes(), claim.ended())
+            let feed = claim.feed();
+            ((feed.wishes(), feed.take_unheard()), claim.ended())
         };
         tokio::select! {
             () = ended.cancelled() => Refusal::Superseded(name.clone(), Superseded),

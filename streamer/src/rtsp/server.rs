@@ -1,6 +1,7 @@
 //! The RTSP server: what is set up for each connection, session and name.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,10 +21,9 @@ use super::departed::Departed;
 use super::door::{self, Door, Terms};
 use super::factory::{FeedFactory, Options};
 use super::place::Places;
-use super::shared::{Arriving, Counted, Inner, Watched, path};
+use super::shared::{Arriving, Counted, Inner, Mounted, Watched, path};
 use super::viewers::Viewers;
 use crate::feed::Feed;
-use crate::feed::name::FeedName;
 use crate::feed::table::Table;
 use crate::metrics::Metrics;
 
@@ -77,7 +77,7 @@ impl Server {
             places,
             arriving: Mutex::default(),
             handing_over: Mutex::default(),
-            medias: Mutex::default(),
+            mounted: Mutex::default(),
             connections: Mutex::default(),
             orphans: Mutex::default(),
             departed: Departed::default(),
@@ -134,21 +134,33 @@ impl Server {
         socket.set_tcp_user_timeout(Some(self.0.bounds.session_timeout))
     }
 
-    /// Serves `feed` at its name.
+    /// Serves `feed` at its name, unless it has been forgotten.
     pub fn mount(&self, feed: &Arc<Feed>) -> anyhow::Result<()> {
-        let current = Current::default();
+        let media = Current::default();
         let (options, metrics, viewers) = (&self.0.options, &self.0.metrics, &self.0.viewers);
-        let factory = FeedFactory::new(feed, options, metrics, &current, viewers)
+        let factory = FeedFactory::new(feed, options, metrics, &media, viewers)
             .context("making an RTSP media factory")?;
-        self.0.medias.lock().insert(feed.name().clone(), current);
-        self.0.mounts.add_factory(&path(feed.name()), factory);
+        let mut mounted = self.0.mounted.lock();
+        if self.0.table.holds(feed) {
+            let of_name = Mounted {
+                feed: Arc::downgrade(feed),
+                media,
+            };
+            mounted.insert(feed.name().clone(), of_name);
+            self.0.mounts.add_factory(&path(feed.name()), factory);
+        }
         Ok(())
     }
 
-    /// Serves `name` no more.
-    pub fn unmount(&self, name: &FeedName) {
-        self.0.mounts.remove_factory(&path(name));
-        self.0.medias.lock().remove(name);
+    /// Serves `feed` no more, which has been forgotten; another one of its name goes on.
+    pub fn unmount(&self, feed: &Arc<Feed>) {
+        let mut mounted = self.0.mounted.lock();
+        if let Entry::Occupied(of_name) = mounted.entry(feed.name().clone())
+            && std::ptr::eq(of_name.get().feed.as_ptr(), Arc::as_ptr(feed))
+        {
+            self.0.mounts.remove_factory(&path(feed.name()));
+            of_name.remove();
+        }
     }
 
     /// Ends sessions that have timed out, whose connection has ended, or that were set up and never played, and medias that
@@ -166,7 +178,9 @@ impl Server {
         }
         self.0.pool.cleanup();
         self.0.departed.release(now);
-        let medias: Vec<Current> = self.0.medias.lock().values().cloned().collect();
+        let mounted = self.0.mounted.lock();
+        let medias: Vec<Current> = mounted.values().map(|of| of.media.clone()).collect();
+        drop(mounted);
         for media in medias {
             media.release(now);
         }

@@ -20,6 +20,7 @@ use super::factory::Options;
 use super::place::{Place, Places};
 use super::transport;
 use super::viewers::Viewers;
+use crate::feed::Feed;
 use crate::feed::name::FeedName;
 use crate::feed::table::Table;
 use crate::metrics::{Denied, Metrics};
@@ -40,13 +41,22 @@ pub(super) struct Inner {
     /// The connection that is being handed over: the server announces a client without saying which.
     pub(super) arriving: Mutex<Option<Arriving>>,
     pub(super) handing_over: Mutex<()>,
-    /// The media that each name's next viewer gets.
-    pub(super) medias: Mutex<HashMap<FeedName, Current>>,
+    /// The feed that each name is served from.
+    pub(super) mounted: Mutex<HashMap<FeedName, Mounted>>,
     /// The connections that were handed over to the RTSP server, by number.
     pub(super) connections: Mutex<HashMap<u64, Connection>>,
     /// Sessions whose connection has ended.
     pub(super) orphans: Mutex<Vec<String>>,
     pub(super) departed: Departed,
+}
+
+/// What a name is served from.
+#[derive(Debug)]
+pub(super) struct Mounted {
+    /// The feed, to be told from another one of its name.
+    pub(super) feed: Weak<Feed>,
+    /// The media that its next viewer gets.
+    pub(super) media: Current,
 }
 
 /// A connection on its way to the RTSP server.

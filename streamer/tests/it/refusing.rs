@@ -1,6 +1,6 @@
 //! What is refused, and that refusing it costs nothing else.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::feeding::{Feed, RTP, Request, framed};
 use crate::server::{Streamer, answer, get};
 use crate::speaking::Rtsp;
+use crate::surviving::wait_viewable;
 use crate::viewing::Viewer;
 
 const KEY: &[u8] = &[0x65, 0x88, 1];
@@ -189,6 +190,33 @@ fn a_streamer_with_a_token_takes_no_other() {
     right.send(&framed(0, 0, KEY)).unwrap();
     assert_eq!(right.end().0, 200);
     assert_eq!(get(streamer.http, "/feeds/room/events").0, 401);
+}
+
+/// A viewer asks for a key frame before the renderer listens: a stranger who asks for events first does not get it.
+#[test]
+fn a_stranger_takes_no_wish_that_was_kept() {
+    let streamer = Streamer::start(&[]);
+    let kind = format!("{RTP}; sprop-parameter-sets=\"Z0LAH9o=,aM48gA==\"");
+    let mut feed = Request::begin(streamer.http, "room", Some(&kind), Some("mine"));
+    feed.send(&framed(0, 0, KEY)).unwrap();
+    wait_viewable(&streamer);
+    let mut viewer = Rtsp::connect(streamer.rtsp);
+    viewer.play("room", "RTP/AVP/TCP;unicast;interleaved=0-1");
+    streamer.wait("a key frame is wanted", |streamer| {
+        streamer.metric("xr_streamer_keyframe_requests_total{feed=\"room\"}") >= 1
+    });
+    let first_line = |token: Option<&str>| {
+        let mut stream = TcpStream::connect(streamer.http).unwrap();
+        let token = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
+        let token = token.unwrap_or_default();
+        let head = format!("GET /feeds/room/events HTTP/1.1\r\nHost: x\r\n{token}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let lines = BufReader::new(stream).lines().map(Result::unwrap);
+        let mut said = lines.filter(|line| line.starts_with("event:") || line.starts_with(':'));
+        said.next().unwrap()
+    };
+    assert_eq!(first_line(None), ": xr-streamer");
+    assert_eq!(first_line(Some("mine")), "event: keyframe");
 }
 
 /// GStreamer's souphttpclientsink sends a request for each piece, none of which is a feed.
@@ -405,8 +433,10 @@ fn a_log_that_nobody_reads_holds_nothing_up() {
 #[test]
 fn a_taken_port_and_a_wrong_flag_are_told() {
     let streamer = Streamer::start(&[]);
+    // So many files that the default of connections fits and the most does not, on whatever machine.
     let try_start = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_xr-streamer"))
+        let output = Command::new("prlimit")
+            .args(["--nofile=4096:4096", env!("CARGO_BIN_EXE_xr-streamer")])
             .args(args)
             .output()
             .unwrap();
@@ -426,7 +456,7 @@ fn a_taken_port_and_a_wrong_flag_are_told() {
     ]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains(&taken) && text.contains("--http"), "{text}");
-    let (code, text) = try_start(&["--max-connections", "1000000000000"]);
+    let (code, text) = try_start(&["--max-connections", "1000000"]);
     assert_eq!(code, Some(64), "{text}");
     assert!(
         text.contains("--max-connections") && text.contains("ulimit -n"),

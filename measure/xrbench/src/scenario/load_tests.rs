@@ -453,7 +453,7 @@ fn a_mistake_in_the_defaults_has_their_line_and_one_of_the_command_line_none() {
         in_file.contains("defaults.renderer.gop in two.toml, line 4"),
         "{in_file}"
     );
-    let set = error(text, &["renderer.gop=0"]);
+    let set = error(&text.replace("gop = 0", "gop = 30"), &["renderer.gop=0"]);
     assert!(set.contains("two.toml (changed by --set)"), "{set}");
 }
 
