@@ -55,6 +55,7 @@ pub struct Feed {
     wishes: broadcast::Sender<()>,
     /// The renderer was asked while it did not listen.
     unheard: AtomicBool,
+    viewable: AtomicBool,
     current: Mutex<CancellationToken>,
     runtime: tokio::runtime::Handle,
     counters: Counters,
@@ -87,6 +88,7 @@ impl Feed {
             keyframes: Mutex::new(Limiter::new(settings.keyframe_window)),
             wishes: broadcast::Sender::new(4),
             unheard: AtomicBool::new(false),
+            viewable: AtomicBool::new(false),
             current: Mutex::new(CancellationToken::new()),
             runtime: tokio::runtime::Handle::current(),
             counters,
@@ -153,6 +155,16 @@ impl Feed {
     /// How long nobody has fed it.
     pub fn unused(&self, now: Instant) -> Duration {
         self.lease.lock().unused(now)
+    }
+
+    /// From now on viewers over RTSP find the name.
+    pub fn set_viewable(&self) {
+        self.viewable.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether viewers over RTSP find the name.
+    pub fn is_viewable(&self) -> bool {
+        self.viewable.load(Ordering::Relaxed)
     }
 
     /// Packets and frames taken in so far.

@@ -49,6 +49,8 @@ pub fn router(ingest: Ingest) -> Router {
 struct Listed {
     name: String,
     state: &'static str,
+    /// Whether viewers over RTSP find the name: its parameter sets have come.
+    viewable: bool,
     viewers: usize,
     packets: u64,
     frames: u64,
@@ -61,6 +63,7 @@ async fn list(State(ingest): State<Ingest>) -> Json<Vec<Listed>> {
         Listed {
             name: feed.name().to_string(),
             state: feed.state(now).as_str(),
+            viewable: feed.is_viewable(),
             viewers: ingest.viewers.of(feed.name()),
             packets,
             frames,

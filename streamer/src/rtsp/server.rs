@@ -148,6 +148,7 @@ impl Server {
             };
             mounted.insert(feed.name().clone(), of_name);
             self.0.mounts.add_factory(&path(feed.name()), factory);
+            feed.set_viewable();
         }
         Ok(())
     }

@@ -112,7 +112,7 @@ async fn measure(
 
     start(repetition, pipeline, Role::Renderer, &render).await?;
     let deadline = Instant::now() + patience;
-    let live = tokio::time::timeout_at(deadline, feed_is_live(pipeline));
+    let live = tokio::time::timeout_at(deadline, feed_can_be_viewed(pipeline));
     let running = pipeline.running();
     if repetition.until(live, &running).await?.is_err() {
         return Err(Stopped::Failed(no_first_frame(patience, &running)));
@@ -162,11 +162,11 @@ async fn start(
     pipeline.start(repetition, role, spec).await.map(drop)
 }
 
-/// Waits until the streamer has a feed: a player that asks earlier is told that there is none, and gives up.
-async fn feed_is_live(pipeline: &Pipeline) {
+/// Waits until the streamer serves a feed: a player that asks earlier is told that there is none, and gives up.
+async fn feed_can_be_viewed(pipeline: &Pipeline) {
     loop {
         if let Ok(Some(text)) = pipeline.feeds().await
-            && has_live_feed(&text)
+            && has_viewable_feed(&text)
         {
             return;
         }
@@ -178,12 +178,16 @@ async fn feed_is_live(pipeline: &Pipeline) {
 #[derive(Deserialize)]
 struct ListedFeed {
     state: String,
+    viewable: bool,
 }
 
-/// Whether a feed of the streamer's list sends frames.
-fn has_live_feed(list: &str) -> bool {
-    serde_json::from_str::<Vec<ListedFeed>>(list)
-        .is_ok_and(|feeds| feeds.iter().any(|feed| feed.state == "live"))
+/// Whether a feed of the streamer's list sends frames, and viewers find it.
+fn has_viewable_feed(list: &str) -> bool {
+    serde_json::from_str::<Vec<ListedFeed>>(list).is_ok_and(|feeds| {
+        feeds
+            .iter()
+            .any(|feed| feed.state == "live" && feed.viewable)
+    })
 }
 
 /// Waits until the player has written to this file.
@@ -255,12 +259,17 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_is_live_by_its_state_and_not_by_its_name() {
-        assert!(has_live_feed(
-            r#"[{"name":"a","state":"gone"},{"name":"b","state":"live"}]"#
+    fn a_feed_can_be_viewed_by_what_is_said_of_it_and_not_by_its_name() {
+        assert!(has_viewable_feed(
+            r#"[{"name":"a","state":"gone","viewable":true},{"name":"b","state":"live","viewable":true}]"#
         ));
-        for list in [r#"[{"name":"live","state":"stalled"}]"#, "[]", "\"live\""] {
-            assert!(!has_live_feed(list), "{list}");
+        for list in [
+            r#"[{"name":"live","state":"stalled","viewable":true}]"#,
+            r#"[{"name":"a","state":"live","viewable":false}]"#,
+            "[]",
+            "\"live\"",
+        ] {
+            assert!(!has_viewable_feed(list), "{list}");
         }
     }
 
