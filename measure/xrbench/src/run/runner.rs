@@ -186,7 +186,14 @@ async fn run_somewhere(
         return run_on(file, options, means, shown, &programs, shutdown, started).await;
     };
     let programs = programs::expected(None);
-    let file = kube::adapted(file);
+    let (file, without_effect) = kube::adapted(file);
+    if !without_effect.is_empty() {
+        let keys = without_effect.join("; ");
+        tracing::warn!(
+            keys,
+            "without effect on clusters: the network and the limits are theirs, and a floor needs the programs here"
+        );
+    }
     let target = KubeTarget::reach(&file, args, started).await?;
     let means = Means::Kube(Arc::clone(&target));
     let result = run_on(&file, options, means, shown, &programs, shutdown, started).await;

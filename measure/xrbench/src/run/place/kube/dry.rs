@@ -21,7 +21,7 @@ use result::RepetitionFolder;
 /// What would be applied for each scenario of a file. No cluster is asked: where an address of cluster B is not given, one
 /// stands there that no network has.
 pub async fn text(file: &File, args: &KubeArgs) -> anyhow::Result<String> {
-    let file = adapted(file);
+    let (file, _) = adapted(file);
     let target = Arc::new(KubeTarget::unreached(args));
     let mut text = String::new();
     for scenario in &file.scenario {

@@ -23,13 +23,24 @@ pub struct KubeTarget {
     pub(super) far_nodes: Vec<NodeRoom>,
 }
 
-/// A scenario file as it runs on clusters: without floors, which need the programs on this machine.
-pub fn adapted(file: &File) -> File {
+/// A scenario file as it runs on clusters, and what of it has no effect there, scenario by scenario: floors need the programs on this
+/// machine, and the network and the limits are what the clusters have. A result must not name what it did not have.
+pub fn adapted(file: &File) -> (File, Vec<String>) {
     let mut file = file.clone();
+    let mut without_effect = Vec::new();
     for scenario in &mut file.scenario {
-        scenario.floor = None;
+        let keys = [
+            ("floor", scenario.floor.take().is_some()),
+            ("wan", scenario.wan.take().is_some()),
+            ("limits", std::mem::take(&mut scenario.limits)),
+        ];
+        let keys = keys.iter().filter(|(_, was_set)| *was_set);
+        let keys: Vec<_> = keys.map(|(key, _)| *key).collect();
+        if !keys.is_empty() {
+            without_effect.push(format!("{}: {}", scenario.name, keys.join(", ")));
+        }
     }
-    file
+    (file, without_effect)
 }
 
 impl KubeTarget {
@@ -104,5 +115,26 @@ impl KubeTarget {
         } else {
             Err(Faults(faults))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Overrides;
+
+    #[test]
+    fn what_has_no_effect_on_clusters_is_said_and_is_in_no_result() {
+        let text = "schema = 1\nname = \"x\"\n[[scenario]]\nname = \"far\"\nfabric = \"liqo\"\nlimits = true\nfloor = {}\n\
+                    wan = { preset = \"frankfurt-geneva\" }\n[[scenario]]\nname = \"near\"\nfabric = \"single\"\n";
+        let file =
+            crate::scenario::parse(text, "x.toml", &Overrides::default()).expect("a scenario file");
+        let (file, without_effect) = adapted(&file);
+        assert_eq!(without_effect, ["far: floor, wan, limits"]);
+        let [far, near] = &file.scenario[..] else {
+            unreachable!("two were written")
+        };
+        assert_eq!((far.floor, &far.wan, far.limits), (None, &None, false));
+        assert_eq!(near.name, "near");
     }
 }
