@@ -173,6 +173,16 @@ impl Config {
         let mut server = ServerConfig::new(file.address, sites);
         server.prefixes = pools.iter().map(|pool| pool.eid).collect();
         server.solicits = file.solicits;
+        for PolicyTable { prefix, policy } in &file.policy {
+            let named = policy.clusters();
+            if let Some(name) = named.iter().find(|name| !clusters.contains_key(**name)) {
+                let known: Vec<_> = clusters.keys().map(String::as_str).collect();
+                let known = known.join(", ");
+                let why =
+                    format!("the policy of {prefix} names {name:?}, and the sites are {known}");
+                return Err(wrong(why, remedy));
+            }
+        }
         let policies = file
             .policy
             .into_iter()
@@ -321,6 +331,11 @@ mod tests {
             ),
             ("\"shop/front\"", "\"front\"", "no name of a service"),
             ("\"order\"", "\"fastest\"", "fastest"),
+            (
+                "clusters = [\"seoul\"]",
+                "clusters = [\"busan\"]",
+                "names \"busan\", and the sites are legacy, seoul",
+            ),
         ] {
             assert!(FILE.contains(from), "{from}");
             let error = load(&FILE.replacen(from, to, 1)).unwrap_err().to_string();

@@ -34,6 +34,15 @@ pub struct ClusterState {
 }
 
 impl Policy {
+    /// The clusters that the policy names.
+    pub fn clusters(&self) -> Vec<&str> {
+        match self {
+            Self::Order { clusters } => clusters.iter().map(String::as_str).collect(),
+            Self::Weights { clusters } => clusters.keys().map(String::as_str).collect(),
+            Self::Registered | Self::Nearest { .. } | Self::LeastLoaded => Vec::new(),
+        }
+    }
+
     /// Sets priorities and weights; each locator comes with the name of its cluster. Locators that may not be used, or
     /// only when there are no others, stay so.
     pub fn apply(&self, locators: &mut [(&str, Locator)], state: &BTreeMap<String, ClusterState>) {
