@@ -64,17 +64,17 @@ fn report(sequence: u64) -> FrameReport {
     }
 }
 
-/// A port that is ours, and refuses until it listens.
-fn closed_port() -> (tokio::net::TcpSocket, std::net::SocketAddr) {
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap();
-    (socket, address)
+/// A port of which connections are refused until its socket listens, and which nobody else draws.
+fn hold_port() -> (tokio::net::TcpSocket, std::net::SocketAddr) {
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = held.local_addr().unwrap();
+    (held, address)
 }
 
 #[tokio::test]
 async fn a_collector_that_comes_late_and_fails_twice_gets_everything_in_order() {
-    let (port, address) = closed_port();
+    let (held, address) = hold_port();
     let fates = Fates::default();
     let (uploader, posts) = Uploader::start(
         &format!("http://{address}/"),
@@ -94,8 +94,7 @@ async fn a_collector_that_comes_late_and_fails_twice_gets_everything_in_order() 
         .unwrap_err();
     let collector = Collector::default();
     *collector.failures.lock().unwrap() = 2;
-    let listener = port.listen(128).unwrap();
-    tokio::spawn(serve(listener, collector.clone()));
+    tokio::spawn(serve(held.listen(64).unwrap(), collector.clone()));
     drop(posts);
     uploader.finish(Duration::from_secs(20)).await;
     assert_eq!(
@@ -107,7 +106,7 @@ async fn a_collector_that_comes_late_and_fails_twice_gets_everything_in_order() 
 
 #[tokio::test]
 async fn what_does_not_fit_and_what_is_left_at_the_end_is_counted() {
-    let (_port, address) = closed_port();
+    let (_held, address) = hold_port();
     let fates = Fates::default();
     let stopping = Shutdown::new();
     stopping.begin();
@@ -156,7 +155,7 @@ async fn posted(reports: u64, status: StatusCode, text: &'static str) -> (u64, u
         posts.push(report(sequence));
     }
     drop(posts);
-    uploader.finish(Duration::from_secs(3)).await;
+    uploader.finish(Duration::from_secs(20)).await;
     (fates.kept.get(), fates.dropped.get(), collector)
 }
 

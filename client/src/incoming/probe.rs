@@ -127,10 +127,10 @@ mod tests {
     async fn silence_another_protocol_and_a_closed_port_are_not() {
         assert!(!alive(&server(b"").await).await);
         assert!(!alive(&server(b"HTTP/1.1 400 Bad Request\r\n\r\n").await).await);
-        // Ours, and nobody listens.
-        let closed = tokio::net::TcpSocket::new_v4().unwrap();
-        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let port = closed.local_addr().unwrap().port();
+        // Nobody listens there, and nobody else draws it.
+        let held = tokio::net::TcpSocket::new_v4().unwrap();
+        held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let port = held.local_addr().unwrap().port();
         let url = format!("rtsp://127.0.0.1:{port}/demo").parse().unwrap();
         assert!(!alive(&url).await);
         let why = connect_error(&url).await.unwrap();

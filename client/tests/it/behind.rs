@@ -7,11 +7,11 @@ use service::clock;
 use timeline::Point;
 use timeline::frames_csv::FrameRow;
 
-use crate::client::{Client, await_rows};
+use crate::client::{Client, await_rows, rows};
 use crate::server::{Options, Server};
 
-/// How long the client is stopped: less than the silence after which it opens another session.
-const STOPPED: Duration = Duration::from_secs(3);
+/// How long the client is stopped: much less than the silence after which it opens another session, which is four seconds.
+const STOPPED: Duration = Duration::from_secs(2);
 
 /// The latency of a frame that is not of the time before.
 const LIVE_US: i64 = 500_000;
@@ -33,6 +33,7 @@ fn comes_back_to_the_stream(transport: &str) {
         ],
     );
     await_rows(&frames, "frames are shown", |rows| rows.len() > 60);
+    let before = rows(&frames).len();
     client.freeze();
     // The stream goes on meanwhile, and waits in the socket.
     std::thread::park_timeout(STOPPED);
@@ -54,6 +55,9 @@ fn comes_back_to_the_stream(transport: &str) {
             && row.latency_us().is_some_and(|latency| latency > LIVE_US)
     };
     let late = rows.iter().filter(of_the_past).count();
+    // What the server made from the last frame before the stop to the first live one, on this machine, at this hour.
+    let number = |row: &FrameRow| row.frame.unwrap().0;
+    let missed = number(rows.iter().find(|row| live(row)).unwrap()) - number(&rows[before - 1]);
     let metrics = client.ask("/metrics");
     let metric = |name: &str| {
         let line = metrics.lines().find_map(|line| line.strip_prefix(name));
@@ -69,12 +73,17 @@ fn comes_back_to_the_stream(transport: &str) {
         back / 1_000
     );
     assert!(behind > 20, "{summary}");
-    assert_eq!(summary["frames"]["behind"], behind, "{summary}");
-    // The 180 of the stop would all have come late, each of them a sample.
-    assert!(late < 90, "{late} frames of the past were shown: {summary}");
+    // There may be more since it was asked.
+    let in_all = summary["frames"]["behind"].as_u64();
+    assert!(in_all >= Some(behind), "{behind}: {summary}");
+    // Those of the stop would all have come late, each of them a sample.
+    assert!(
+        late < missed as usize / 2,
+        "{late} of {missed} frames of the past were shown: {summary}"
+    );
     assert!(asked > 0, "no key frame was asked for: {summary}");
-    // The next that nobody asks for may be ten seconds away.
-    assert!(back < 3_000_000, "{back} us");
+    // The next that nobody asks for is more than twenty seconds away.
+    assert!(back < 15_000_000, "{back} us");
     assert_eq!(summary["reconnects"], 0, "{summary}");
     let said = ended.stderr.matches("are not decoded").count();
     assert_eq!(said, 1, "once, and not for each frame: {}", ended.stderr);

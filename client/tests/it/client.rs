@@ -1,6 +1,7 @@
 //! xr-client as a child process.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
@@ -9,6 +10,15 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use timeline::frames_csv::{FrameReader, FrameRow};
+
+/// A port that nobody else draws while the socket lives. Connections are refused until somebody who is told of it listens there.
+pub(crate) fn hold_port() -> (tokio::net::TcpSocket, SocketAddr) {
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.set_reuseaddr(true).unwrap();
+    held.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = held.local_addr().unwrap();
+    (held, address)
+}
 
 /// Longer than anything here takes, on a machine that builds something else at the same time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -124,13 +134,13 @@ impl Client {
         Pid::from_raw(self.child.id().cast_signed())
     }
 
-    /// SIGTERM, and its end, which must come within three seconds.
+    /// SIGTERM, and its end: within the three seconds of its grace, and what a busy machine adds to them.
     pub(crate) fn terminate(self) -> Ended {
         let begun = Instant::now();
         kill(self.pid(), Signal::SIGTERM).unwrap();
         let ended = self.wait();
         assert!(
-            begun.elapsed() < Duration::from_millis(3_300),
+            begun.elapsed() < Duration::from_secs(10),
             "{:?}\n{}",
             begun.elapsed(),
             ended.stderr

@@ -1,6 +1,6 @@
 //! What is wrong is said, with its cause and its remedy.
 
-use crate::client::{Client, await_rows, refuse};
+use crate::client::{Client, await_rows, hold_port, refuse};
 use crate::server::{Options, Server};
 
 #[test]
@@ -71,20 +71,9 @@ fn what_cannot_be_written_exits_1() {
 
 #[test]
 fn a_refused_port_is_waited_for_and_named() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let (_held, closed) = hold_port();
     let client = Client::start(&format!("rtsp://{closed}/demo"), &[]);
-    let begun = std::time::Instant::now();
-    while !client.ask("/ready").contains("Connection refused") {
-        assert!(
-            begun.elapsed() < crate::client::PATIENCE,
-            "{}",
-            client.ask("/ready")
-        );
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
-    }
+    client.await_reason("Connection refused");
     let ended = client.terminate();
     assert!(
         ended
@@ -111,15 +100,7 @@ fn nothing_shown_is_a_failure_of_a_measurement() {
         &server.url().replace("/test", "/nobody"),
         &["--duration", "1s"],
     );
-    let begun = std::time::Instant::now();
-    while !client.ask("/ready").contains("ot found") {
-        assert!(
-            begun.elapsed() < crate::client::PATIENCE,
-            "{}",
-            client.ask("/ready")
-        );
-        std::thread::park_timeout(std::time::Duration::from_millis(20));
-    }
+    client.await_reason("ot found");
     let ended = client.terminate();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     assert!(
@@ -152,9 +133,8 @@ fn a_stream_of_two_videos_is_refused_with_its_reason() {
 #[test]
 fn the_summary_is_the_one_document_on_stdout() {
     let server = Server::start(Options::default());
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let ops = free.local_addr().unwrap().to_string();
-    drop(free);
+    let (_held, ops) = hold_port();
+    let ops = ops.to_string();
     let url = server.url();
     let flags = ["--url", &url, "--ops", &ops, "--json", "--duration", "1s"];
     let ended = refuse(&flags);
@@ -168,10 +148,7 @@ fn the_summary_is_the_one_document_on_stdout() {
 
 #[test]
 fn an_unreachable_collector_is_said_at_start_and_frames_go_on() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let (_held, closed) = hold_port();
     let server = Server::start(Options::default());
     let directory = tempfile::tempdir().unwrap();
     let frames = directory.path().join("frames.csv");

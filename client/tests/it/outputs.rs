@@ -5,7 +5,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use stamp::Plane;
 
-use crate::client::Client;
+use crate::client::{Client, await_rows};
 use crate::server::{HEIGHT, Options, Server, WIDTH};
 
 fn records(suffix: &str) {
@@ -13,7 +13,11 @@ fn records(suffix: &str) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join(format!("shown.{suffix}"));
     let sink = format!("record:{}", file.display());
-    let ended = Client::start(&server.url(), &["--sink", &sink, "--duration", "2s"]).wait();
+    let frames = directory.path().join("frames.csv");
+    let flags = ["--sink", &sink, "--frames", frames.to_str().unwrap()];
+    let client = Client::start(&server.url(), &flags);
+    await_rows(&frames, "frames are shown", |rows| rows.len() > 60);
+    let ended = client.terminate();
     assert!(ended.status.success(), "{}", ended.stderr);
     let summary = ended.summary();
     let screened = summary["records"]["screened"].as_u64().unwrap();

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use service::clock;
-use timeline::Point;
 use timeline::frames_csv::FrameRow;
+use timeline::{FrameNumber, Point};
 
-use crate::client::{Client, await_rows};
+use crate::client::{Client, PATIENCE, await_rows};
 use crate::server::{Options, Server};
 
-/// Design goal: from the start of the new process to the next distinct frame. Four times that is allowed here, because the
-/// machine that runs tests also builds.
-const BACK_WITHIN_US: i64 = 8_000_000;
+/// Design goal: two seconds from the start of the new process to its first frame. Many times that is allowed here, because the machine
+/// that runs tests also builds; a session that nobody gave up would be kept for half a minute.
+const BACK_WITHIN_US: i64 = 15_000_000;
 
 fn frames_in(directory: &Path) -> (PathBuf, Vec<String>) {
     let path = directory.join("frames.csv");
@@ -25,11 +25,11 @@ fn client(server: &Server, transport: &str, frames: &[String]) -> Client {
     Client::start(&server.url(), &args)
 }
 
-fn decoded_after(rows: &[FrameRow], at: timeline::UnixMicros) -> Option<i64> {
-    rows.iter()
-        .filter_map(|row| row.at(Point::Decoded))
-        .find(|decoded| *decoded > at)
-        .map(|decoded| decoded.micros_since(at))
+/// When the first frame was decoded that was made after `at`: what waited in a socket or a queue is not of then.
+fn made_after(rows: &[FrameRow], at: timeline::UnixMicros) -> Option<i64> {
+    let made = |row: &&FrameRow| row.at(Point::Generated).is_some_and(|made| made > at);
+    let first = rows.iter().find(made)?;
+    Some(first.at(Point::Decoded)?.micros_since(at))
 }
 
 fn survives_kills(transport: &str) {
@@ -37,15 +37,17 @@ fn survives_kills(transport: &str) {
     let (path, args) = frames_in(directory.path());
     let mut server = Server::start(Options::default());
     let client = client(&server, transport, &args);
-    await_rows(&path, "the first frames", |rows| rows.len() > 20);
+    await_rows(&path, "the first frames", |rows| rows.len() > 90);
     for round in 1..=3 {
         server.kill();
         let restarted = clock::now();
         server.kill_and_restart();
+        // So many that the next server's first numbers are lower, however late its viewer comes.
         let rows = await_rows(&path, "frames of the new server", |rows| {
-            decoded_after(rows, restarted).is_some()
+            made_after(rows, restarted).is_some()
+                && rows.last().and_then(|row| row.frame) > Some(FrameNumber(90))
         });
-        let back = decoded_after(&rows, restarted).unwrap();
+        let back = made_after(&rows, restarted).unwrap();
         println!(
             "{transport}, kill {round}: a frame {} ms after the new server's start",
             back / 1_000
@@ -77,10 +79,15 @@ fn a_server_that_comes_late() {
     server.kill();
     let client = client(&server, "auto", &args);
     assert!(client.ask("/ready").starts_with("HTTP/1.1 503"));
+    // It has tried, and not merely been started.
+    client.await_reason("Connection refused");
     let started = clock::now();
     server.kill_and_restart();
-    let rows = await_rows(&path, "the first frames", |rows| rows.len() > 5);
-    assert!(decoded_after(&rows, started).unwrap() < BACK_WITHIN_US);
+    let rows = await_rows(&path, "the first frames", |rows| {
+        made_after(rows, started).is_some()
+    });
+    let back = made_after(&rows, started).unwrap();
+    assert!(back < BACK_WITHIN_US, "{back} us");
     let ended = client.terminate();
     assert!(
         ended.stderr.contains("trying again until it comes"),
@@ -99,10 +106,7 @@ fn survives_a_frozen_server(transport: &str) {
     // The client must notice by itself that nobody answers: its readiness says so.
     let begun = std::time::Instant::now();
     while client.ask("/ready").starts_with("HTTP/1.1 200") {
-        assert!(
-            begun.elapsed() < std::time::Duration::from_secs(15),
-            "the silence goes unnoticed"
-        );
+        assert!(begun.elapsed() < PATIENCE, "the silence goes unnoticed");
         std::thread::park_timeout(std::time::Duration::from_millis(50));
     }
     println!(
@@ -112,11 +116,11 @@ fn survives_a_frozen_server(transport: &str) {
     let thawed = clock::now();
     server.thaw();
     let rows = await_rows(&path, "frames after the thaw", |rows| {
-        decoded_after(rows, thawed).is_some()
+        made_after(rows, thawed).is_some()
     });
     println!(
         "{transport}: a frame {} ms after the thaw",
-        decoded_after(&rows, thawed).unwrap() / 1_000
+        made_after(&rows, thawed).unwrap() / 1_000
     );
     let ended = client.terminate();
     assert!(ended.status.success(), "{}", ended.stderr);

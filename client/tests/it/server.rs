@@ -3,33 +3,36 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::net::TcpSocket;
+
+use crate::client::hold_port;
 
 /// The size of the test stream.
 pub(crate) const WIDTH: usize = 640;
 pub(crate) const HEIGHT: usize = 360;
 
-const HEAVY: [&str; 7] = ["--size", "1280", "720", "--fps", "60", "--gop", "600"];
+const HEAVY: [&str; 7] = ["--size", "1280", "720", "--fps", "60", "--gop", "1800"];
 
 /// What the server does.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
-    /// 0 takes a free one.
-    pub(crate) port: u16,
     /// Refuse UDP.
     pub(crate) tcp_only: bool,
     /// Leave these frame numbers out, as a feed that is gone for a while.
     pub(crate) silent: Option<(u32, u32)>,
-    /// 1280x720 at 60 frames a second instead of 640x360 at 30, with a key frame every ten seconds and where one is asked for.
+    /// 1280x720 at 60 frames a second instead of 640x360 at 30, with a key frame every half minute and where one is asked for.
     pub(crate) heavy: bool,
 }
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
     child: Child,
-    pub(crate) port: u16,
+    /// Its port, which is nobody else's while it does not run.
+    held: Arc<TcpSocket>,
     options: Options,
     scheme: &'static str,
 }
@@ -41,13 +44,19 @@ impl Server {
 
     /// With more flags of the example.
     pub(crate) fn start_with(options: Options, more: &[&str]) -> Self {
+        let (held, _) = hold_port();
+        Self::run(Arc::new(held), options, more)
+    }
+
+    fn run(held: Arc<TcpSocket>, options: Options, more: &[&str]) -> Self {
+        let port = held.local_addr().unwrap().port();
         let (first, end) = options.silent.unwrap_or_default();
         let mut path = std::env::current_exe().unwrap();
         path.pop();
         path.set_file_name("examples");
         path.push("stamped_server");
         let mut child = Command::new(path)
-            .args(["--port", &options.port.to_string()])
+            .args(["--port", &port.to_string()])
             .args(options.tcp_only.then_some("--tcp-only"))
             .args(["--silent", &first.to_string(), &end.to_string()])
             .args(options.heavy.then_some(HEAVY).into_iter().flatten())
@@ -55,17 +64,14 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the example is built");
-        let port = BufReader::new(child.stdout.take().unwrap())
+        BufReader::new(child.stdout.take().unwrap())
             .lines()
             .map_while(Result::ok)
-            .find_map(|line| {
-                line.split_once("listening on ")
-                    .map(|(_, port)| port.parse::<u16>().unwrap())
-            })
-            .expect("the server says where it listens");
+            .find(|line| line.starts_with("listening on "))
+            .expect("the server says that it listens");
         Self {
             child,
-            port,
+            held,
             options,
             scheme: if more.contains(&"--tls") {
                 "rtsps"
@@ -76,16 +82,14 @@ impl Server {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}/test", self.scheme, self.port)
+        let address = self.held.local_addr().unwrap();
+        format!("{}://{address}/test", self.scheme)
     }
 
     /// SIGKILL, and the same server again on the same port.
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
-        *self = Self::start(Options {
-            port: self.port,
-            ..self.options
-        });
+        *self = Self::run(Arc::clone(&self.held), self.options, &[]);
     }
 
     pub(crate) fn kill(&mut self) {
