@@ -4,7 +4,6 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{ClientConnection, StreamOwned};
@@ -12,7 +11,7 @@ use service::tls::{CaArgs, trouble};
 use tempfile::TempDir;
 
 use crate::feeding::{RTP, framed};
-use crate::server::{Streamer, get};
+use crate::server::{ENDED_WITHIN, PATIENCE, Streamer, get};
 
 const TOKEN: &str = "herring";
 
@@ -61,9 +60,7 @@ fn feed(streamer: &Streamer, ca: &Path, token: &str) -> Result<String, String> {
     let name = IpAddr::from([127, 0, 0, 1]).into();
     let session = ClientConnection::new(Arc::clone(&config), name).unwrap();
     let socket = TcpStream::connect(streamer.http).unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut stream = StreamOwned::new(session, socket);
     let head = format!(
         "PUT /feeds/room HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {RTP}\r\nAuthorization: Bearer {token}\r\n\
@@ -103,7 +100,7 @@ fn a_feed_over_tls_is_taken_with_its_token() {
     // A peer that does not go on with its handshake holds nothing up.
     let _silent = TcpStream::connect(streamer.http).unwrap();
     let (time, code) = streamer.terminate();
-    assert!(time < Duration::from_secs(3) && code == Some(0), "{code:?}");
+    assert!(time < ENDED_WITHIN && code == Some(0), "{code:?}");
 }
 
 #[test]

@@ -234,7 +234,9 @@ async fn what_is_no_feed_ends_it_and_no_other() {
         !matches!(ended, Ok(Told::Taking(_) | Told::Keyframe)),
         "{ended:?}"
     );
-    assert!(server.refused("garbage") >= 4);
+    server
+        .streamer
+        .wait("all are counted", |_| server.refused("garbage") >= 4);
 
     // A feed that is gone in the middle of a frame.
     let cut = server.feed("cut").await;
@@ -266,5 +268,4 @@ async fn a_feed_that_is_too_fast_is_slowed_down() {
     server.streamer.wait_frames("room", 3001);
     let took = started.elapsed();
     assert!(took >= Duration::from_millis(2_400), "{took:?}");
-    assert!(took < Duration::from_secs(10), "{took:?}");
 }

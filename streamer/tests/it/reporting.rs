@@ -1,10 +1,9 @@
 //! RTCP of viewers and of strangers: what of it is believed.
 
 use std::io::{Read as _, Seek as _};
-use std::time::Duration;
 
 use crate::feeding::Feed;
-use crate::server::Streamer;
+use crate::server::{PATIENCE, Streamer};
 use crate::speaking::Rtsp;
 use crate::surviving::wait_viewable;
 
@@ -16,9 +15,7 @@ fn rtcp_of_strangers_is_not_believed() {
     wait_viewable(&streamer);
     let [rtp, rtcp] = [0; 2].map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
     for socket in [&rtp, &rtcp] {
-        socket
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
     }
     let port = |socket: &std::net::UdpSocket| socket.local_addr().unwrap().port();
     let transport = format!("RTP/AVP;unicast;client_port={}-{}", port(&rtp), port(&rtcp));

@@ -6,6 +6,13 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Far beyond what anything awaited here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What an end may take: the grace of three seconds, and what a busy machine adds to it. Whether the grace was kept to is what the
+/// exit code says, by the streamer's own clock: it is 1 where something was cut off.
+pub(crate) const ENDED_WITHIN: Duration = Duration::from_secs(10);
+
 /// Any port of this machine's own.
 const HERE: &str = "127.0.0.1:0";
 
@@ -89,14 +96,11 @@ impl Streamer {
         value.map_or(0, |value| value.parse().unwrap())
     }
 
-    /// Waits until `what` holds; the deadline is far beyond what a busy machine needs.
+    /// Waits until `what` holds.
     pub(crate) fn wait(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let begun = Instant::now();
         while !holds(self) {
-            assert!(
-                begun.elapsed() < Duration::from_secs(20),
-                "waited in vain: {what}"
-            );
+            assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -170,9 +174,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
 
 /// Status and body of an answer that ends with its connection or its content length.
 pub(crate) fn answer(stream: &mut TcpStream) -> (u16, String) {
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -20,7 +20,7 @@ impl Rtsp {
     pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
+            .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
         let address = stream.peer_addr().unwrap();
         Self::speaking(stream, address)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use crate::feeding::{Feed, RTP, Request, packet};
-use crate::server::Streamer;
+use crate::server::{ENDED_WITHIN, PATIENCE, Streamer};
 use crate::speaking::Rtsp;
 use crate::viewing::{Viewer, hear};
 
@@ -15,7 +15,7 @@ pub(crate) const UDP: &str = "RTP/AVP;unicast;client_port=40000-40001";
 pub(crate) const TCP: &str = "RTP/AVP/TCP;unicast;interleaved=0-1";
 
 /// A content type that carries the parameter sets, so that the name can be viewed at once.
-const SETS: &str = "; sprop-parameter-sets=\"Z0LAH9o=,aM48gA==\"";
+pub(crate) const SETS: &str = "; sprop-parameter-sets=\"Z0LAH9o=,aM48gA==\"";
 
 pub(crate) fn wait_viewable(streamer: &Streamer) {
     streamer.wait("the name can be viewed", |streamer| {
@@ -89,7 +89,7 @@ fn it_ends_well_although_its_viewers_go() {
         });
         let (took, code) = streamer.terminate();
         assert_eq!(code, Some(0), "round {round}");
-        assert!(took < Duration::from_secs(3), "{took:?}");
+        assert!(took < ENDED_WITHIN, "{took:?}");
         going.join().unwrap();
         drop(feed);
     }
@@ -172,7 +172,7 @@ fn a_long_backlog_is_brought_in_parts() {
             let _ = heard.send(());
         }
     });
-    hearing.recv_timeout(Duration::from_secs(20)).unwrap();
+    hearing.recv_timeout(PATIENCE).unwrap();
     assert!(streamer.is_running());
 }
 
@@ -409,6 +409,6 @@ fn it_ends_in_time_although_answers_are_not_read() {
         .collect();
     let (took, code) = streamer.terminate();
     assert_eq!(code, Some(0));
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < ENDED_WITHIN, "{took:?}");
     drop(deaf);
 }

@@ -8,6 +8,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
+use crate::server::PATIENCE;
 use crate::speaking::{Rtsp, session};
 
 #[derive(Clone, Copy, Debug)]
@@ -75,10 +76,7 @@ impl Viewer {
             if let Some(found) = self.received().into_iter().find(|packet| wanted(packet)) {
                 return found;
             }
-            assert!(
-                begun.elapsed() < Duration::from_secs(20),
-                "waited in vain: {what}"
-            );
+            assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
