@@ -15,7 +15,7 @@ fn the_floor_has_a_row_for_every_frame() {
         "--floor",
         path.to_str().unwrap(),
         "--duration",
-        "2s",
+        "5s",
     ]);
     let (status, said) = renderer.wait();
     assert!(status.success(), "{said}");
@@ -24,7 +24,7 @@ fn the_floor_has_a_row_for_every_frame() {
     let mut reader = FrameReader::new(file).unwrap();
     let rows: Vec<_> = reader.by_ref().map(Result::unwrap).collect();
     assert!(!reader.was_cut_off());
-    assert!(rows.len() > 30, "{} rows of 120 ticks", rows.len());
+    assert!(rows.len() > 30, "{} rows of 300 ticks", rows.len());
     for row in &rows {
         assert_eq!(row.outcome, Outcome::Shown);
         let at = |point| row.at(point).unwrap();

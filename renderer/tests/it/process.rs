@@ -9,7 +9,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Far beyond what anything awaited here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What an end may take: the grace of three seconds, and what a busy machine adds to it. Whether the grace was kept to is what the
+/// exit code says, by the renderer's own clock.
+pub(crate) const ENDED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running renderer; dropping it kills it.
 pub(crate) struct Renderer {

@@ -1,12 +1,22 @@
 //! A streamer in a hundred lines: it reads a feed as HTTP and RFC 4571 say, and can be told to be rude.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use bytes::Bytes;
 use media::framing::Deframer;
 use media::h264;
 use media::rtp::Packet;
+use socket2::{Domain, Socket, Type};
+
+/// A port at which nobody listens before the socket does and which nobody else draws, and the URL of a feed there.
+pub(crate) fn hold_port() -> (Socket, String) {
+    let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    held.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    let address = held.local_addr().unwrap().as_socket().unwrap();
+    (held, format!("http://{address}/feeds/test"))
+}
 
 /// A listening server, on any port.
 pub(crate) struct Server {

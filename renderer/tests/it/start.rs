@@ -112,7 +112,7 @@ fn a_source_that_does_not_open_ends_at_once() {
     let status = child.wait().unwrap();
     let mut text = String::new();
     std::io::Read::read_to_string(&mut said, &mut text).unwrap();
-    assert!(begin.elapsed().as_secs() < 2, "{text}");
+    assert!(begin.elapsed().as_secs() < 7, "{text}");
     assert_eq!(status.code(), Some(0), "{text}");
     assert!(text.contains("gst:appsrc name=rtsp://***@cam"), "{text}");
 }
