@@ -53,7 +53,7 @@ impl Drop for Running {
 fn post(address: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
+        .set_read_timeout(Some(Duration::from_secs(40)))
         .expect("a limit");
     let length = body.len();
     write!(

@@ -124,13 +124,9 @@ fn a_repetition_is_sampled_to_its_last_moment() {
         assert!(counted.iter().all(Option::is_some), "{row:?}");
         assert_eq!((row.rx_bytes, row.tx_bytes), (None, None), "{row:?}");
     }
-    assert_eq!(
-        std::fs::read_to_string(folder.host_csv())
-            .expect("written")
-            .lines()
-            .count(),
-        2
-    );
+    // A row, or one for each second that the machine took for this.
+    let host = std::fs::read_to_string(folder.host_csv()).expect("written");
+    assert!(host.lines().count() >= 2, "{host}");
 }
 
 /// A process ends, and its group is gone before the sampler comes to it.
