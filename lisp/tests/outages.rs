@@ -15,7 +15,7 @@ use lisp::wire::{MapRequest, RequestFlags};
 use service::Shutdown;
 
 /// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_xr-lisp"))
@@ -210,6 +210,7 @@ fn a_solicitation_to_a_running_tunnel_router_leads_to_one_request() {
     send(&fleet, "10.0.0.1", &smr("10.112.0.99", 1));
     until("unasked", 1.0);
     assert!((counter(&fleet, "a", "map_request") - asked).abs() < 0.5);
+    let begun = Instant::now();
     for nonce in 2..=4 {
         send(&fleet, "10.0.0.1", &smr(SERVICE, nonce));
     }
@@ -217,5 +218,6 @@ fn a_solicitation_to_a_running_tunnel_router_leads_to_one_request() {
     until("map_request", asked + 1.0);
     until("subscribed", 2.0);
     let more = counter(&fleet, "a", "map_request") - asked;
-    assert!(more < 1.5, "one in 3 s, not {more}");
+    let most = 1.0 + (begun.elapsed().as_secs_f64() / 3.0).floor();
+    assert!(more < most + 0.5, "one in 3 s, not {more}");
 }

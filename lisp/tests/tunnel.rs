@@ -13,6 +13,9 @@ use lisp::bench::layout::TUNNEL;
 use lisp::bench::network::{Running, TestNetwork};
 use lisp::bench::pingpong;
 
+/// Far beyond what anything awaited here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// Round trips that are made through each tunnel.
 const TRIPS: usize = 20;
 
@@ -70,10 +73,7 @@ fn absent_is_fine(error: std::io::Error) -> std::io::Result<()> {
 fn await_file(file: &Path, holds: impl Fn(&[u8]) -> bool) {
     let start = Instant::now();
     while !std::fs::read(file).is_ok_and(|bytes| holds(&bytes)) {
-        assert!(
-            start.elapsed() < Duration::from_secs(5),
-            "tcpdump captures nothing"
-        );
+        assert!(start.elapsed() < PATIENCE, "tcpdump captures nothing");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -215,7 +215,7 @@ fn packets_are_carried_between_any_two_tunnel_routers() {
         )
     };
     while refused() < 1.0 {
-        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(start.elapsed() < PATIENCE);
         let _ = pingpong::round_trips(&network, 1);
     }
     assert!(metric(&network, "b", "xr_lisp_data_packets_total", "way=\"in\"").abs() < 1.0);
@@ -247,10 +247,7 @@ fn mappings_come_from_open_overlay_router_as_map_server() {
         let start = Instant::now();
         // A locator that answers its probes stays, and its round trip is known.
         while metric(&network, "a", "xr_lisp_xtr_round_trip_seconds", "10.0.0.2") <= 0.0 {
-            assert!(
-                start.elapsed() < Duration::from_secs(5),
-                "no probe is answered"
-            );
+            assert!(start.elapsed() < PATIENCE, "no probe is answered");
         }
     });
     let wrong = "_ws.malformed || _ws.expert.severity>=6291456";
@@ -429,7 +426,7 @@ fn a_service_moves_when_its_tunnel_router_ends_and_comes_back() {
     let until = |what: &str, mut is_so: Box<dyn FnMut() -> bool + '_>| {
         let start = Instant::now();
         while !is_so() {
-            assert!(start.elapsed() < Duration::from_secs(10), "{what}");
+            assert!(start.elapsed() < PATIENCE, "{what}");
         }
         start.elapsed()
     };

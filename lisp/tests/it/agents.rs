@@ -188,7 +188,7 @@ async fn an_agent_speaks_for_the_cluster_that_its_certificate_names() {
     let folder = folder.path();
     let (program, agents) = start(folder);
     let seoul = shows(folder, "seoul");
-    let beat = |agent: &str| json!({ "agent": agent, "interval_ms": 100 });
+    let beat = |agent: &str| json!({ "agent": agent, "interval_ms": 60_000 });
     let busan = json!({ "cluster": "busan", "namespace": "shop", "name": "cart" });
     let conflict = json!({ "cluster": "busan", "address": "10.112.0.1" });
     let foreign = "/v1/services/shop/cart?cluster=busan";

@@ -109,18 +109,18 @@ at_least() { # EVENT NUMBER
 }
 
 ip netns exec core tcpdump -i br0 -U -w run.pcap 'udp and (port 4341 or port 4342)' >tcpdump.log 2>&1 &
-await 10 test -s run.pcap
+await 60 test -s run.pcap
 ip netns exec ms "$lisp" control --config lisp.toml --store store.sqlite >ready.log 2>control.log &
-await 10 test -s ready.log
+await 60 test -s ready.log
 oor xa secretA 192.168.1.0/24
 oor xb secretB 192.168.2.0/24
-await 30 at_least map_notify 2
+await 60 at_least map_notify 2
 echo "registered=$(count map_notify)"
 
 pinged() {
     ip netns exec ha ping -q -c 1 -W 1 192.168.2.2 >/dev/null
 }
-await 30 pinged
+await 60 pinged
 echo "pings=$(ip netns exec ha ping -q -c 5 -i 0.2 -W 1 192.168.2.2 | sed -n 's/.* \([0-9]*\) received.*/\1/p')"
 echo "map_reply=$(count map_reply)"
 
@@ -130,7 +130,7 @@ oor xc secretB 192.168.2.0/24
 moved() {
     [ "$(tshark -r run.pcap -Y 'udp.dstport==4341 && ip.dst==10.0.0.13' 2>/dev/null | wc -l)" -gt 0 ]
 }
-await 30 moved
+await 60 moved
 time_of() { # FILTER: of the first frame, in microseconds
     tshark -r run.pcap -Y "$1" -T fields -e frame.time_epoch 2>/dev/null | head -1 | tr -d . | cut -c1-16
 }

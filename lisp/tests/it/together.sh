@@ -56,7 +56,7 @@ await() { # SECONDS COMMAND...
     done
 }
 ask() { # NAMESPACE PATH BODY
-    ip netns exec "$1" curl -sf --max-time 0.3 -H 'content-type: application/json' -H 'authorization: Bearer swordfish' \
+    ip netns exec "$1" curl -sf --max-time 10 -H 'content-type: application/json' -H 'authorization: Bearer swordfish' \
         -d "$3" "http://10.0.0.1:4380$2"
 }
 xtr() { # NAMESPACE ARGUMENTS...
@@ -69,7 +69,7 @@ control() {
     : >ready.log
     ip netns exec ms "$lisp" control --config lisp.toml --store store.sqlite --token-file token --api 10.0.0.1:4380 >ready.log 2>>control.log &
     control=$!
-    await 10 test -s ready.log
+    await 60 test -s ready.log
 }
 control
 for cluster in seoul busan; do
@@ -88,7 +88,7 @@ xtr xb --locator 10.0.0.12 --endpoint 10.112.0.0/16 --route 192.168.1.0/24 --sit
 xtr xc --locator 10.0.0.13 --endpoint 192.168.1.1/32 --address 192.168.1.1/32 --route 10.112.0.0/16 --site 3 --register 192.168.1.1/32
 (
     while :; do
-        ask xa /v1/clusters/seoul/heartbeat '{"agent":"one","interval_ms":100}' >>beat.log 2>&1 || true
+        ask xa /v1/clusters/seoul/heartbeat '{"agent":"one","interval_ms":2000}' >>beat.log 2>&1 || true
         sleep 0.1
     done
 ) &
@@ -98,16 +98,19 @@ shown() { # PYTHON: what is to be true of what the control plane has
         python3 -c "import json, sys; view = json.load(sys.stdin); sys.exit(not ($1))"
 }
 ours='[one for one in view["mappings"] if one["eid"] == "'$service'/32"]'
-await 30 shown "len($ours) == 1 and len($ours[0]['registrations']) == 2 and len(view['mappings']) == 2"
+await 60 shown "len($ours) == 1 and len($ours[0]['registrations']) == 2 and len(view['mappings']) == 2"
 pinged() {
     ip netns exec xc ping -q -c 1 -W 1 -I 192.168.1.1 "$service" >/dev/null
 }
-await 30 pinged
+await 60 pinged
 ip netns exec xc ping -D -i 0.01 -I 192.168.1.1 "$service" >ping.log &
-await 10 test -s ping.log
+await 60 test -s ping.log
 
 reached() { # ADDRESS: of the locator that the client uses
     ip netns exec xc timeout 1 tcpdump -nn -c 1 --immediate-mode -i vxc "udp dst port 4341 and dst host $1" >/dev/null 2>&1
+}
+answered() { # SECONDS-SINCE-1970: of a moment after which an answer is to come
+    awk -F'[][]' -v since="$1" '/bytes from/ && $2 > since { found = 1 } END { exit !found }' ping.log
 }
 # The longest time without an answer since a moment, in milliseconds.
 gap() { # SECONDS-SINCE-1970
@@ -115,30 +118,30 @@ gap() { # SECONDS-SINCE-1970
 import re, sys
 since = float(sys.argv[1])
 times = [float(line[1:].split("]")[0]) for line in open("ping.log") if "icmp_seq" in line and "bytes from" in line]
-after = [t for t in times if t >= since - 0.05]
+after = [t for t in times if t < since][-1:] + [t for t in times if t >= since]
 print(round(1000 * max(b - a for a, b in zip(after, after[1:]))))
 END
 }
-await 10 reached 10.0.0.11
-sleep 0.2
+await 60 reached 10.0.0.11
+await 60 answered "$(date +%s.%N)"
 
 # The service's tunnel router is told to stop, and withdraws.
 at=$(date +%s.%N)
 kill -TERM "$seoul"
-await 10 reached 10.0.0.12
-sleep 0.2
+await 60 reached 10.0.0.12
+await 60 answered "$(date +%s.%N)"
 echo "stopped_ms=$(gap "$at")"
 
 # It comes back.
 seoul
-await 10 reached 10.0.0.11
-sleep 0.2
+await 60 reached 10.0.0.11
+await 60 answered "$(date +%s.%N)"
 
 # Its cluster is cut off: no tunnel, no heartbeat.
 at=$(date +%s.%N)
 ip -n core link set pxa down
-await 30 reached 10.0.0.12
-sleep 0.2
+await 60 reached 10.0.0.12
+await 60 answered "$(date +%s.%N)"
 echo "cut_off_ms=$(gap "$at")"
 
 # The control plane is killed and comes back: what runs goes on.
@@ -146,7 +149,7 @@ at=$(date +%s.%N)
 kill -KILL "$control"
 wait "$control" 2>/dev/null || true
 control
-await 30 shown "len($ours) == 1"
-sleep 0.2
+await 60 shown "len($ours) == 1"
+await 60 answered "$(date +%s.%N)"
 echo "control_killed_ms=$(gap "$at")"
 echo "refused=$(grep -v 'no heartbeat' control.log | head -3)"

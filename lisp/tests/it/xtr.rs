@@ -10,7 +10,7 @@ use lisp::wire::Identity;
 use crate::process::SECRET;
 
 /// How long anything may take here.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Xtr {
     socket: UdpSocket,
