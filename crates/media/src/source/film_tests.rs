@@ -94,7 +94,8 @@ fn a_gif_that_was_cut_is_looped_over_what_is_left() {
         std::fs::write(&path, &bytes[..length]).unwrap();
         let begin = Instant::now();
         loops_over(&path, 15..=40);
-        assert!(begin.elapsed() < Duration::from_secs(8), "it waited");
+        // Who looks for an end waits ten seconds for it, before anything else.
+        assert!(begin.elapsed() < Duration::from_secs(10), "it waited");
     }
     std::fs::write(&path, &bytes).unwrap();
     loops_over(&path, 40..=40);

@@ -271,12 +271,10 @@ fn a_key_frame_comes_when_it_is_asked_for() {
     let next: Vec<_> = (0..30)
         .map(|_| run.frames.recv_timeout(PATIENCE).unwrap().key_frame)
         .collect();
-    assert_eq!(
-        next.iter().filter(|key| **key).count(),
-        1,
-        "fifty requests are one: {next:?}"
-    );
-    assert_eq!(*run.watcher.forced.lock().unwrap(), 1);
+    // Or two, where the test stood still between them.
+    let keys = u64::try_from(next.iter().filter(|key| **key).count()).unwrap();
+    assert!((1..=2).contains(&keys), "fifty requests are one: {next:?}");
+    assert_eq!(*run.watcher.forced.lock().unwrap(), keys);
 }
 
 #[test]

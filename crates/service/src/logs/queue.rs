@@ -147,7 +147,9 @@ fn write(to: impl AsFd, mut bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+
+    use nix::fcntl::{FcntlArg, fcntl};
 
     use super::*;
 
@@ -176,22 +178,19 @@ mod tests {
 
     #[test]
     fn a_full_pipe_costs_lines_but_no_time_and_what_was_queued_still_comes() {
-        let (mut reader, queue) = queue(8192);
-        let line = [b'x'; 1000];
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        // The pipe is full before anything is queued.
+        let room = fcntl(&writer, FcntlArg::F_GETPIPE_SZ).unwrap();
+        let mut before = vec![b'.'; usize::try_from(room).unwrap()];
+        writer.write_all(&before).unwrap();
+        let queue: &'static _ = Box::leak(Box::new(Queue::new(writer, 8192)));
         let mut given = 0;
-        let mut give = || {
-            queue.push(&line);
-            given += 1;
-        };
-        // First the pipe is full, then the queue.
-        give();
-        while queue.flush(Duration::from_millis(100)) {
-            give();
-        }
         while queue.dropped().get() < 3 {
-            give();
+            queue.push(&[b'x'; 1000]);
+            given += 1;
         }
         assert!(!queue.flush(AT_ONCE));
+        reader.read_exact(&mut before).unwrap();
         let mut kept = vec![0; 1000 * (given - 3)];
         reader.read_exact(&mut kept).unwrap();
         assert!(queue.flush(PATIENCE));

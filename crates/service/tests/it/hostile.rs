@@ -40,7 +40,7 @@ async fn two_hundred_silent_connections_do_not_silence_the_ops_port() {
             .starts_with("http/1.1 200")
     );
     assert!(
-        asked.elapsed() < Duration::from_secs(2),
+        asked.elapsed() < Limits::default().header_timeout / 2,
         "{:?}",
         asked.elapsed()
     );
@@ -263,7 +263,11 @@ async fn an_answer_that_is_not_taken_and_a_body_that_does_not_come_end() {
     tokio::time::timeout(PATIENCE, trickle)
         .await
         .expect("a byte now and then does not keep a connection");
-    assert_eq!(chunks.recv().await, Some(1), "it was read while it came");
+    let read = chunks.recv().await;
+    assert!(
+        read.is_some_and(|bytes| bytes < 1000),
+        "it was read while it came: {read:?}"
+    );
     let both = async {
         let mut text = String::new();
         while !text.contains("xr_http_connections_stalled_total{listener=\"test\"} 2") {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get as route;
@@ -186,6 +186,7 @@ async fn handshakes_that_do_not_go_on_hold_no_place() {
     let limits = Limits {
         connections: 4,
         handshake: Duration::from_hours(1),
+        drain: Duration::from_hours(1),
         ..Limits::default()
     };
     let mut registry = Registry::default();
@@ -210,11 +211,9 @@ async fn handshakes_that_do_not_go_on_hold_no_place() {
     );
 
     // Whoever has not asked anything is not waited for at the end.
-    let begun = Instant::now();
     server.shutdown.begin();
     let ended = tokio::time::timeout(PATIENCE, server.task).await;
     ended.expect("it ends").expect("without a panic");
-    assert!(begun.elapsed() < Duration::from_secs(1), "{begun:?}");
 }
 
 #[tokio::test]

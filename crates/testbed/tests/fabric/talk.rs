@@ -13,8 +13,11 @@ use testbed::netns::Netns;
 /// For what takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long nothing comes until nothing is said to come.
-const SILENCE: Duration = Duration::from_millis(400);
+/// How long nothing comes until nothing is said to come: longer than a busy machine stands still.
+const SILENCE: Duration = Duration::from_secs(4);
+
+/// The size of the packet that says that no other follows: each path keeps the order of packets.
+const LAST: usize = 1;
 
 /// Enough for a few windows, so that TCP takes the largest segments that it may.
 const BYTES: usize = 300_000;
@@ -113,7 +116,7 @@ impl Talk {
 
 /// Plays RTSP's part in RTP on UDP: the client connects to `rtsp`, says its UDP port, opens the path to the server's port as
 /// RTSP clients do, and asks to play; then `sizes` are sent from `server_port` to that port at the address that the connection
-/// came from, in packets that nobody may cut up. Returns the sizes that came, in bytes of UDP payload.
+/// came from, in packets that nobody may cut up, and one more that ends them. Returns the sizes that came, in bytes of UDP payload.
 pub(crate) fn rtp(
     client: &Netns,
     rtsp: SocketAddrV4,
@@ -145,7 +148,7 @@ pub(crate) fn rtp(
 
     let peer = served.peer_addr().expect("a peer").ip();
     let to = SocketAddr::new(peer, u16::from_be_bytes(said));
-    for &size in sizes {
+    for size in sizes.iter().copied().chain([LAST]) {
         match sender.send_to(&vec![0; size], to) {
             Ok(_) => {}
             // Longer than the first link, or a rule said no.
@@ -158,5 +161,6 @@ pub(crate) fn rtp(
         }
     }
     let mut buffer = vec![0; 65_536];
-    std::iter::from_fn(|| receiver.recv(&mut buffer).ok()).collect()
+    let received = std::iter::from_fn(|| receiver.recv(&mut buffer).ok());
+    received.take_while(|size| *size != LAST).collect()
 }

@@ -201,7 +201,7 @@ fn sigkill(stage: &Stage) {
         User::Nobody => 0,
     };
     kill(lab.pid(), Signal::SIGKILL).expect("killed");
-    let until = Instant::now() + Duration::from_secs(1);
+    let until = Instant::now() + Duration::from_secs(20);
     lab.guard.wait().expect("reaped");
     loop {
         let left = (processes_inside(&alive, &namespaces), control_groups(guard));
