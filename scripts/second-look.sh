@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Runs failed tests of whole processes again, alone: second-look.sh LOG, with what `make test` printed.
-# Such a test is one of a binary that is named `it`, in whatever package: they start programs, which show real video in real time. Each
-# is run again by the very binary that failed, because a name may be in several packages. A failed test of a library (--lib), of
-# documentation (--doc) or of any other binary, and a rule of the house (house::..), which no busy machine breaks, are not looked at
-# again: with one of them, with more than three failed tests in all, or with a binary that failed without naming a test, this fails at
-# once. It fails too where a test fails again.
+# Runs failed tests again, alone: second-look.sh LOG, with what `make test` printed.
+# Tests wait for sockets, threads and whole programs that show real video in real time, which a shared machine can hold up for seconds. A
+# name that several packages have is run in each. Documentation and rules of the house (house::..), which no busy machine breaks, are not
+# looked at again: with one of them, with more than three failed tests in all, or with a binary that failed without naming a test, this
+# fails at once. It fails too where a test fails again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 log=$1
@@ -14,7 +13,7 @@ refuse() {
     exit 1
 }
 
-# A line for each failed test: `-p X --test it`, the binary's file, the test. Cargo names the file before a binary runs and its target when
+# A line for each failed test: its package, the binary's file, the test. Cargo names the file before a binary runs and its target when
 # all are over, both in the same order. The last list of a binary's failures names its tests alone.
 failed=$(awk '
     function fail(why) { print "? ? " why; exit }
@@ -37,11 +36,11 @@ failed=$(awk '
     END {
         if (!ended) fail("no failed binary is named")
         for (i = 0; i < ended; i++)
-            if (targets[i] !~ /^-p [a-z0-9_-]+ --test it$/) fail(targets[i])
+            if (targets[i] !~ /^-p [a-z0-9_-]+ --(lib|test [a-z0-9_-]+)$/) fail(targets[i])
         if (lists != ended) fail(ended " failed binaries, and " lists " lists of failed tests")
         for (i = 0; i < ended; i++) {
             split(targets[i], words, " ")
-            if (files[i] !~ /\/it-[0-9a-f]+$/ || !counts[i]) fail("what failed of " targets[i])
+            if (!counts[i]) fail("what failed of " targets[i])
             for (j = 0; j < counts[i]; j++) print words[2], files[i], tests[i, j]
         }
     }
@@ -54,13 +53,10 @@ failed=$(awk '
 echo "== Failed beside other work, and run again alone:"
 echo "$failed"
 said=$(mktemp)
-while read -r package file name; do
-    # As cargo runs it: in its package's folder.
-    folder=$(${CARGO:-cargo} pkgid --offline --package "$package" | sed 's,^path+file://,,; s,#.*,,')
-    file=$(realpath "$file")
-    (cd "$folder" && "$file" --exact "$name") </dev/null | tee "$said"
-    # A name that is no test's would pass, too.
-    grep -q '^test result: ok. 1 passed' "$said"
-done <<<"$failed"
+mapfile -t names < <(cut -d ' ' -f 3 <<<"$failed" | sort -u)
+cargo test --locked --workspace --tests -- --exact "${names[@]}" | tee "$said"
+# A name that is no test's would pass, too.
+passed=$(awk '/^test result: ok\. / { passed += $4 } END { print passed + 0 }' "$said")
+[ "$passed" -ge "$(wc -l <<<"$failed")" ]
 echo "== Passed at the second look, so that the machine is what failed:"
 echo "$failed"
