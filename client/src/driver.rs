@@ -52,6 +52,8 @@ struct State {
     ready: bool,
     /// What was said last, so that a wait of minutes is one line.
     said: Option<String>,
+    /// What the server refuses for good. The end of another try says nothing against it, for as long as the server is there.
+    refusal: Option<String>,
     last_teardown: Option<JoinHandle<()>>,
 }
 
@@ -73,6 +75,7 @@ impl Driver {
                     if state.session.as_ref().is_some_and(|present| present.number() == session)
                         && self.link.probed(self.now(), alive) == Some(Action::Close)
                     {
+                        state.refusal = None;
                         self.end(&mut state, "the streamer is silent and answers no more");
                     }
                 }
@@ -126,6 +129,8 @@ impl Driver {
         if let Event::Cause(why) = &event
             && !state.alive
         {
+            // Nobody is there: what comes may be another server.
+            state.refusal = None;
             self.say(state, why);
         }
         let Some(present) = &state.session else {
@@ -141,9 +146,14 @@ impl Driver {
                     self.drop_session(state);
                     self.find_cause();
                 }
+                Ending::Unplayable(why) => self.refused_for_good(state, why),
                 Ending::Lost(why) => {
                     self.link.failed(self.now());
-                    self.end(state, &why);
+                    let refusal = state.refusal.clone();
+                    if refusal.is_some() {
+                        tracing::debug!(why, "another try");
+                    }
+                    self.end(state, refusal.as_deref().unwrap_or(&why));
                 }
             },
             Event::Latency(session) if session == present.number() => present.recalculate_latency(),
@@ -162,8 +172,13 @@ impl Driver {
         self.end(state, &why);
     }
 
+    fn refused_for_good(&mut self, state: &mut State, why: String) {
+        self.link.refused_for_good(self.now());
+        self.end(state, &why);
+        state.refusal = Some(why);
+    }
+
     fn denied(&mut self, state: &mut State) {
-        self.link.denied(self.now());
         let why = match &self.settings.incoming.user {
             Some(user) => format!(
                 "the server refuses the user '{}' or its password (401 Unauthorized): check --user and --password-file",
@@ -172,7 +187,7 @@ impl Driver {
             None => "the server asks for a user (401 Unauthorized): give --user and --password-file, or XR_PASSWORD"
                 .to_owned(),
         };
-        self.end(state, &why);
+        self.refused_for_good(state, why);
     }
 
     /// Looks when the present session's last packet came, and now and then at its jitter buffer.
@@ -198,7 +213,7 @@ impl Driver {
             return;
         }
         state.alive = true;
-        state.said = None;
+        (state.said, state.refusal) = (None, None);
         if std::mem::replace(&mut state.ever_alive, true) {
             self.context.metrics.reconnects.inc();
         }

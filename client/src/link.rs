@@ -63,9 +63,9 @@ pub struct Policy {
     /// How long a silent session of a living server is kept before a new one is tried. It doubles each time.
     pub patience_start: Duration,
     pub patience_cap: Duration,
-    /// The wait after the server refused the user: rtspsrc gives a wrong password eight times in one attempt, and servers shut out
-    /// whoever errs often.
-    pub denied: Duration,
+    /// The wait after a refusal that another try will hardly change, as of the user: rtspsrc gives a wrong password eight times in one
+    /// attempt, and servers shut out whoever errs often.
+    pub refused: Duration,
 }
 
 impl Default for Policy {
@@ -76,7 +76,7 @@ impl Default for Policy {
             silence: Duration::from_secs(1),
             patience_start: Duration::from_secs(4),
             patience_cap: Duration::from_secs(30),
-            denied: Duration::from_secs(30),
+            refused: Duration::from_secs(30),
         }
     }
 }
@@ -223,11 +223,11 @@ impl Link {
         }
     }
 
-    /// The session ended because the server refuses the user.
-    pub fn denied(&mut self, now: Duration) {
+    /// The session ended with a refusal that another try will hardly change: of the user, or of what the stream is.
+    pub fn refused_for_good(&mut self, now: Duration) {
         if matches!(self.state, State::Open { .. }) {
             self.state = State::Waiting {
-                until: now + self.policy.denied,
+                until: now + self.policy.refused,
             };
         }
     }

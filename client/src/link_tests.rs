@@ -83,10 +83,10 @@ fn failures_wait_longer_each_time_up_to_the_cap() {
 }
 
 #[test]
-fn a_refused_user_is_not_told_again_at_once() {
+fn a_refusal_for_good_is_not_asked_for_again_at_once() {
     let mut link = link(Choice::Auto);
     link.poll(ms(0));
-    link.denied(ms(10));
+    link.refused_for_good(ms(10));
     assert_eq!(link.poll(ms(30_009)), None);
     assert_eq!(
         link.poll(ms(30_010)),

@@ -101,9 +101,9 @@ impl Session {
         });
         let closed = Arc::new(AtomicBool::new(false));
         let events = context.events.clone();
-        let incoming = Incoming::new(transport, &settings.incoming, move |why| {
+        let incoming = Incoming::new(transport, &settings.incoming, move |ending| {
             // A full queue holds an end already.
-            let _ = events.try_send(Event::Over(number, Ending::Lost(why)));
+            let _ = events.try_send(Event::Over(number, ending));
         })?;
         let watcher = Watcher {
             player: context.player.clone(),

@@ -40,6 +40,8 @@ pub enum Ending {
     Refused,
     /// The server asks who the client is, and takes no answer that it has.
     Denied,
+    /// The server has the stream, and this client can never play it; the text says why.
+    Unplayable(String),
     /// The stream was lost; the text says why.
     Lost(String),
 }

@@ -8,6 +8,7 @@ pub mod probe;
 mod quic;
 mod rtsp;
 pub mod tls;
+mod tracks;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,11 +31,11 @@ pub(crate) enum Incoming {
 }
 
 impl Incoming {
-    /// Makes the element that will receive the stream. `refuse` is told of a stream that cannot be played, and why.
+    /// Makes the element that will receive the stream. `refuse` is told of a stream that cannot be played.
     pub(crate) fn new(
         transport: Transport,
         settings: &Settings,
-        refuse: impl Fn(String) + Send + Sync + 'static,
+        refuse: impl Fn(Ending) + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         match transport {
             Transport::Udp | Transport::Tcp => {

@@ -17,7 +17,7 @@ use roq::signal::{Mode, Playing};
 use settings::Transport;
 use tokio::task::JoinHandle;
 
-use super::contract::{QuicSettings, Settings};
+use super::contract::{Ending, QuicSettings, Settings};
 use super::feedback::Feedback;
 use super::jitter::JitterBuffers;
 
@@ -54,7 +54,7 @@ impl Quic {
         transport: Transport,
         settings: &Settings,
         quic: &QuicSettings,
-        ended: impl Fn(String) + Send + Sync + 'static,
+        ended: impl Fn(Ending) + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let mode = if transport == Transport::QuicStream {
             Mode::Stream
@@ -146,27 +146,30 @@ struct Session {
 }
 
 impl Session {
-    /// Connects and receives; returns why that ended.
-    async fn run(self) -> String {
+    /// Connects and receives; returns how that ended.
+    async fn run(self) -> Ending {
         let stream = match roq::connect::play(&self.target, &self.trust, self.key_log).await {
             Ok(stream) => stream,
-            Err(error) => return error.to_string(),
+            Err(error) => return Ending::Lost(error.to_string()),
         };
         match self.receive(&stream).await {
-            Ok(why) | Err(why) => why,
+            Ok(why) => Ending::Lost(why),
+            Err(ending) => ending,
         }
     }
 
-    async fn receive(&self, stream: &Stream) -> Result<String, String> {
+    async fn receive(&self, stream: &Stream) -> Result<String, Ending> {
         let playing = stream.playing();
         if playing.encoding != "H264" {
-            return Err(format!(
-                "the stream is {}, and this client decodes H264 only",
+            return Err(Ending::Unplayable(format!(
+                "the stream is {}, and this client decodes H264 only: have the server send H264",
                 playing.encoding
-            ));
+            )));
         }
-        let flow =
-            |number: u64| FlowId::new(number).ok_or("the server names a flow that cannot be");
+        let flow = |number: u64| {
+            let impossible = || Ending::Lost("the server names a flow that cannot be".to_owned());
+            FlowId::new(number).ok_or_else(impossible)
+        };
         let flows = Flows {
             rtp: Some(flow(playing.rtp_flow)?),
             rtcp: flow(playing.rtcp_flow)?,

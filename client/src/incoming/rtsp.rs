@@ -1,11 +1,12 @@
 //! An RTSP session through rtspsrc, with RTP over UDP or interleaved on the RTSP connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use gstreamer_sdp as gst_sdp;
 use media::Error;
 use media::bus::{BusEvent, Kind, SERVER_CLOSED};
 use settings::Transport;
@@ -13,7 +14,7 @@ use settings::Transport;
 use super::contract::{Ending, Settings};
 use super::feedback::Feedback;
 use super::jitter::JitterBuffers;
-use super::tls;
+use super::{tls, tracks};
 
 /// How long rtspsrc may wait for one answer of the server, and how long it takes a lost SYN for a dead host.
 const ANSWER: Duration = Duration::from_millis(1_500);
@@ -36,15 +37,15 @@ impl Rtsp {
     pub(super) fn new(
         transport: Transport,
         settings: &Settings,
-        refuse: impl Fn(String) + Send + Sync + 'static,
+        refuse: impl Fn(Ending) + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let source = source(transport, settings)?;
         let (jitter_buffers, feedback) = (JitterBuffers::default(), Arc::default());
         find_manager(&source, &jitter_buffers, &feedback);
         let refuse = Arc::new(refuse);
         let told = Arc::clone(&refuse);
-        tls::explain(&source, move |why| told(why));
-        choose_streams(&source, move |why| refuse(why));
+        tls::explain(&source, move |why| told(Ending::Lost(why)));
+        choose_streams(&source, move |why| refuse(Ending::Unplayable(why)));
         Ok(Self {
             source,
             jitter_buffers,
@@ -134,28 +135,25 @@ fn find_manager(source: &gst::Element, found: &JitterBuffers, feedback: &Arc<Fee
     });
 }
 
-/// Takes H.264 video, leaves sound and the like, and says so if there is a video that cannot be played, or a second one: which of the
-/// two is played would be chance.
+/// Takes H.264 video, leaves sound and the like, and says so if no video can be played, or several can.
 fn choose_streams(source: &gst::Element, refuse: impl Fn(String) + Send + Sync + 'static) {
-    let videos = AtomicU32::default();
+    let refused = Arc::new(AtomicBool::default());
+    let none = Arc::clone(&refused);
+    source.connect("on-sdp", false, move |values| {
+        let sdp = values.get(1)?.get::<gst_sdp::SDPMessage>().ok()?;
+        let why = tracks::refusal(&tracks::videos(&sdp));
+        refused.store(why.is_some(), Relaxed);
+        if let Some(why) = why {
+            refuse(why);
+        }
+        None
+    });
     source.connect("select-stream", false, move |values| {
         let caps = values.get(2)?.get::<gst::Caps>().ok()?;
         let stream = caps.structure(0)?;
         let field = |name| stream.get::<String>(name).unwrap_or_default();
-        let (media, encoding) = (field("media"), field("encoding-name"));
-        let playable = media == "video" && encoding == "H264";
-        if media == "video" && !playable {
-            refuse(format!(
-                "the stream is {encoding}, and this client decodes H264 only"
-            ));
-        }
-        let first = !playable || videos.fetch_add(1, Relaxed) == 0;
-        if !first {
-            refuse(
-                "the stream has several H.264 videos: ask the server for one of them".to_owned(),
-            );
-        }
-        Some((playable && first).to_value())
+        let playable = field("media") == "video" && field("encoding-name") == "H264";
+        Some((playable && !none.load(Relaxed)).to_value())
     });
 }
 
