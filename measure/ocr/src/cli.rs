@@ -131,12 +131,13 @@ impl OcrArgs {
                     said.rows.display()
                 )?;
             }
-            if said.iter().any(|said| said.of_result) {
-                writeln!(
-                    out,
-                    "the figures of the result are as before: `xrbench report` of its folder makes them anew"
-                )?;
-            }
+        }
+        if said.iter().any(|said| said.of_result) {
+            // Of a result's rows nothing is seen before; stdout is for what was read.
+            writeln!(
+                io::stderr(),
+                "the figures of the result are as before: `xrbench report` of its folder makes them anew"
+            )?;
         }
         let sum = |of: fn(&Audit) -> u64| said.iter().map(|said| of(&said.audit)).sum::<u64>();
         ensure!(

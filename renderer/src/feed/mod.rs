@@ -247,7 +247,6 @@ impl Feed {
         let body = self.mailbox.open().boxed();
         self.metrics.connected();
         self.ask_for(Asker::Feed);
-        tracing::info!(feed = %self.url, "connected");
         let request = connection::put(&self.url, &self.sender, self.sets.sprop(), body);
         let exchange = async {
             match sender.send_request(request).await {
@@ -272,12 +271,25 @@ impl Feed {
             std::future::pending::<()>().await;
         };
         let (before, told) = (self.metrics.total(Outcome::Sent), AtomicBool::new(false));
+        let is_fed = AtomicBool::new(false);
         let hear = |heard| match heard {
-            Heard::Fed | Heard::Foreign => self.ready.set_ready(),
+            Heard::Fed | Heard::Foreign => {
+                self.ready.set_ready();
+                is_fed.store(true, Ordering::Relaxed);
+            }
             Heard::NotFed if self.metrics.total(Outcome::Sent) > before => {
                 self.arrives_nowhere(&told);
             }
             Heard::NotFed => {}
+        };
+        let connected = async {
+            // A name that another renderer feeds is fed, too, and this feed is refused.
+            tokio::time::sleep(GOOD).await;
+            while !is_fed.load(Ordering::Relaxed) {
+                tokio::time::sleep(FIRST_RETRY).await;
+            }
+            tracing::info!(feed = %self.url, "connected");
+            std::future::pending::<()>().await;
         };
         let asked = || self.ask_for(Asker::Streamer);
         let events = events::listen(&self.url, self.tls.as_ref(), &self.sender, asked, hear);
@@ -285,6 +297,7 @@ impl Feed {
             ended = exchange => ended,
             () = driven => Ended::Finished,
             () = events => Ended::Finished,
+            () = connected => Ended::Finished,
             () = self.stuck() => Self::took_nothing(),
         };
         self.metrics.disconnected();

@@ -77,6 +77,32 @@ fn a_taken_name_is_said_in_the_streamers_words_and_tried_again() {
 }
 
 #[test]
+fn a_feed_is_called_connected_once_it_was_taken() {
+    let server = Server::start();
+    let renderer = Renderer::start(&["--source", "test", "--feed", &server.url()]);
+    for _ in 0..2 {
+        let mut feed = server.accept_feed();
+        // The other renderer's feed has events.
+        server.accept_events().answer_events();
+        feed.answer("409 Conflict", "application/problem+json", TAKEN)
+            .unwrap();
+    }
+    renderer.wait_for_words("name taken");
+    let (_, _, said) = renderer.terminate();
+    assert!(
+        said.contains("name taken") && !said.contains("connected"),
+        "{said}"
+    );
+
+    let server = Server::start();
+    let renderer = Renderer::start(&["--source", "test", "--feed", &server.url()]);
+    let _feed = server.accept_feed();
+    let mut events = server.accept_events();
+    events.answer_events();
+    renderer.wait_for_words("connected");
+}
+
+#[test]
 fn a_refusal_for_good_ends_the_renderer() {
     let server = Server::start();
     let renderer = Renderer::start(&["--source", "test", "--feed", &server.url()]);
