@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use media::generate::Stamps;
 use media::packets::{self, ParameterSets};
 use media::producer::Producer;
+use media::source::Unread;
 use rustls::ClientConfig;
 use service::ops::Ops;
 use service::trace::TraceRing;
@@ -64,6 +65,7 @@ async fn feed(
         server.stop().await;
         return Ok(());
     };
+    let unread = source.unread();
     clock::set_hold(Duration::from_micros(args.encoding.hold_us.into()));
     let mailbox = Mailbox::new(metrics.clone());
     let (stamps, sets) = (Stamps::new(), ParameterSets::default());
@@ -130,7 +132,7 @@ async fn feed(
 
     let refused = tokio::select! {
         result = &mut feeding => Some(result),
-        result = frames::produce(producer, ended, args.duration, &metrics, &shutdown) => {
+        result = frames::produce(producer, ended, args.duration, (&metrics, &unread), &shutdown) => {
             // In this order: the answer that the end of the body brings is then known to be the last word.
             stop_feed.begin();
             mailbox.finish();
@@ -143,7 +145,7 @@ async fn feed(
         None => feeding.await,
     };
     let trouble = result.context("the feed's task ended early")??;
-    summary(&metrics);
+    summary(&metrics, &unread);
     server.stop().await;
     // A renderer that was stopped before a streamer came did nothing wrong.
     if args.duration.is_some()
@@ -156,13 +158,14 @@ async fn feed(
 }
 
 /// One line for people, when all is over.
-fn summary(metrics: &Metrics) {
+fn summary(metrics: &Metrics, unread: &Unread) {
     tracing::info!(
         generated = metrics.total(Outcome::Generated),
         sent = metrics.total(Outcome::Sent),
         skipped = metrics.total(Outcome::Skipped),
         dropped = metrics.total(Outcome::Dropped),
         source_behind = metrics.lost(Reason::SourceBehind),
+        source_unread = unread.pictures(),
         "frames"
     );
 }

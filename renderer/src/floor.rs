@@ -59,6 +59,7 @@ pub async fn run(
         server.stop().await;
         return Ok(());
     };
+    let unread = source.unread();
     let (telemetry, ended) = Telemetry::new(metrics.clone(), trace.clone());
     let stamps = Stamps::new();
     let entered = Entered::default();
@@ -96,7 +97,8 @@ pub async fn run(
         ],
     );
 
-    let ended_well = frames::produce(producer, ended, args.duration, &metrics, &shutdown).await;
+    let watched = (&metrics, &unread);
+    let ended_well = frames::produce(producer, ended, args.duration, watched, &shutdown).await;
     // The producer is gone, and with it the last sender: the writer ends after what waits.
     let written = tokio::task::spawn_blocking(move || writer.join()).await?;
     let rows = match written {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use media::producer::Producer;
-use media::source::Source;
+use media::source::{Source, Unread};
 use service::Shutdown;
 use tokio::sync::mpsc;
 
@@ -54,7 +54,7 @@ pub(crate) async fn produce(
     producer: Producer,
     mut ended: mpsc::Receiver<Result<(), String>>,
     duration: Option<Duration>,
-    metrics: &Metrics,
+    (metrics, unread): (&Metrics, &Unread),
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let over = async {
@@ -70,7 +70,7 @@ pub(crate) async fn produce(
             }
             result
         }
-        () = watch_source(metrics) => None,
+        () = watch_source(metrics, unread) => None,
         () = async { tokio::select! { () = over => {}, () = shutdown.fired() => {} } } => {
             producer.control().stop();
             let last = shutdown.grace("encoder", DRAIN, ended.recv());
@@ -79,6 +79,7 @@ pub(crate) async fn produce(
     };
     // Stopping a pipeline waits for its thread, which may be asleep until the next tick.
     let stopped = tokio::task::spawn_blocking(move || drop(producer)).await;
+    metrics.source_unread(unread.pictures());
     stopped.context("the producer did not stop")?;
     match result {
         Some(Err(cause)) => Err(anyhow::anyhow!(cause).context("rendering failed")),
@@ -86,20 +87,21 @@ pub(crate) async fn produce(
     }
 }
 
-/// Says once that the source gives too few pictures. It never returns.
-async fn watch_source(metrics: &Metrics) {
+/// Says once that the source gives too few pictures, and counts those that it cannot read. It never returns.
+async fn watch_source(metrics: &Metrics, unread: &Unread) {
     let mut ticks = tokio::time::interval(LOOK);
+    let mut said = false;
     loop {
         ticks.tick().await;
+        metrics.source_unread(unread.pictures());
         let without = metrics.lost(Reason::SourceBehind);
-        if without >= SLOW_TICKS {
+        if without >= SLOW_TICKS && !said {
+            said = true;
             let of = metrics.total(Outcome::Generated) + metrics.total(Outcome::Skipped);
             tracing::warn!(
                 "the source had no picture for {without} of {of} ticks: it gives fewer than --fps asks for, or this machine is too slow \
                  for it. Lower --fps or --size, or let a film be kept in memory (--source-memory-mb)"
             );
-            break;
         }
     }
-    std::future::pending::<()>().await;
 }

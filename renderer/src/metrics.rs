@@ -114,6 +114,7 @@ pub struct Metrics {
     connected: Gauge,
     connections: Counter,
     sent_bytes: Counter,
+    source_unread: Gauge,
     /// Frames of a feed over QUIC, after they were handed to the connection.
     pub quic: Sent,
 }
@@ -136,6 +137,7 @@ impl Metrics {
             connected: Gauge::default(),
             connections: Counter::default(),
             sent_bytes: Counter::default(),
+            source_unread: Gauge::default(),
             quic: Sent::default(),
         };
         let registry = registry.sub_registry_with_prefix("xr_renderer");
@@ -186,6 +188,11 @@ impl Metrics {
             "Bytes of frames handed to the connection",
             Unit::Bytes,
             metrics.sent_bytes.clone(),
+        );
+        registry.register(
+            "source_unread_pictures",
+            "Pictures of the film that cannot be read, in each of its rounds",
+            metrics.source_unread.clone(),
         );
         let quic = &metrics.quic;
         for (name, help, counter) in [
@@ -242,6 +249,12 @@ impl Metrics {
     /// The connection is gone.
     pub fn disconnected(&self) {
         self.connected.set(0);
+    }
+
+    /// So many pictures of the film cannot be read.
+    pub fn source_unread(&self, pictures: u64) {
+        self.source_unread
+            .set(pictures.try_into().unwrap_or(i64::MAX));
     }
 
     /// A frame came out of the encoder.

@@ -98,6 +98,9 @@ pub struct RepetitionMeta {
     /// The same of each client that was asked and answered, by its name. Absent in results of earlier versions.
     #[serde(default)]
     pub clients_behind: BTreeMap<String, u64>,
+    /// Pictures of each round of the film that the renderer could not read, or more. Absent in results of earlier versions.
+    #[serde(default)]
+    pub source_unread: u64,
     /// Every process, in the order of starting.
     pub processes: Vec<ProcessInfo>,
     /// Whether the repetition was completed; what was written stands in any case.

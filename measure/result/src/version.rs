@@ -13,7 +13,7 @@ pub const OLDEST_READ: u32 = 1;
 
 /// What files of an earlier version may not say: the last version that may lack it, the key of `meta.json` that tells whether it does,
 /// and how its figures are to be read without.
-const UNSAID: [(u32, &str, &str); 3] = [
+const UNSAID: [(u32, &str, &str); 4] = [
     (
         1,
         "content",
@@ -28,6 +28,11 @@ const UNSAID: [(u32, &str, &str); 3] = [
         1,
         "client_behind",
         "whether the client could keep up with the stream is unknown",
+    ),
+    (
+        1,
+        "source_unread",
+        "whether the renderer could read the whole film is unknown",
     ),
 ];
 

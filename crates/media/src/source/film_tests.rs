@@ -51,8 +51,22 @@ fn a_film_that_was_cut_is_looped_over_what_is_left() {
     loops_over(&path, 10..=55);
 }
 
+/// How many pictures ffmpeg reads of it.
+fn read_by_ffmpeg(path: &Path) -> usize {
+    let listed = ffmpeg("-i FILM -map 0:v -f framecrc -", path);
+    let listed = String::from_utf8(listed).unwrap();
+    listed.lines().filter(|line| line.starts_with("0,")).count()
+}
+
+fn overwrite(path: &Path, at: usize, length: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at..at + length].fill(0x5a);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Its decoder fails at each damaged picture, and decodes all others.
 #[test]
-fn a_film_with_a_hole_is_looped_up_to_it() {
+fn a_film_with_holes_is_looped_over_what_ffmpeg_reads_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hole.mov");
     make(&format!(
@@ -60,11 +74,48 @@ fn a_film_with_a_hole_is_looped_up_to_it() {
          ! qtmux ! filesink location={}",
         path.display()
     ));
-    let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 2000].fill(0x5a);
-    std::fs::write(&path, bytes).unwrap();
-    loops_over(&path, 5..=25);
+    let length = usize::try_from(path.metadata().unwrap().len()).unwrap();
+    overwrite(&path, length / 3, 6_000);
+    overwrite(&path, length * 2 / 3, 20);
+    let whole = read_by_ffmpeg(&path);
+    assert!((15..=28).contains(&whole), "{whole}");
+    loops_over(&path, whole..=whole);
+
+    let source = open(&path, 0);
+    let unread = source.unread();
+    for _ in 0..2 * whole {
+        next(&source);
+    }
+    assert_eq!(unread.pictures(), 30 - whole as u64);
+}
+
+/// Its decoder says at the first damaged picture that it fails, and then gives no other one, nor ends.
+#[test]
+fn a_decoder_that_gives_up_is_begun_anew_at_the_next_key_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hole.mkv");
+    ffmpeg(
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=2 -c:v libaom-av1 -usage realtime -cpu-used 8 -g 10 -lag-in-frames 0 FILM",
+        &path,
+    );
+    let length = usize::try_from(path.metadata().unwrap().len()).unwrap();
+    overwrite(&path, length / 2, 300);
+    loops_over(&path, 35..=49);
+}
+
+#[test]
+fn nothing_is_unread_of_a_whole_film() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("whole.mkv");
+    ffmpeg(
+        "-f lavfi -i testsrc2=s=320x180:r=25:d=1 -c:v libx264 FILM",
+        &path,
+    );
+    let source = open(&path, 0);
+    for _ in 0..60 {
+        next(&source);
+    }
+    assert_eq!(source.unread().pictures(), 0);
 }
 
 fn ffmpeg(arguments: &str, path: &Path) -> Vec<u8> {

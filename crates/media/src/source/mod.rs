@@ -13,6 +13,7 @@ mod film;
 mod past_end;
 mod read_ahead;
 mod reader;
+mod resume;
 mod round;
 mod streams;
 mod swallowed;
@@ -57,9 +58,25 @@ impl Source {
         self.pictures.skip(ticks);
     }
 
+    /// How many pictures of the film cannot be read, asked whenever somebody wants to know.
+    pub fn unread(&self) -> Unread {
+        Unread(Arc::clone(&self.pictures))
+    }
+
     /// The next picture, if one is ready. It never waits. The buffer belongs to the caller alone.
     pub fn take(&self) -> Taken {
         self.pictures.take()
+    }
+}
+
+/// What a source could not read of its film. It outlives the source.
+#[derive(Clone, Debug)]
+pub struct Unread(Arc<read_ahead::ReadAhead>);
+
+impl Unread {
+    /// Pictures of one round of the film that could not be read, or more: 0 before the first round is over, and of a whole film.
+    pub fn pictures(&self) -> u64 {
+        self.0.unread()
     }
 }
 

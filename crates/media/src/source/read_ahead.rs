@@ -48,6 +48,8 @@ struct State {
     live: bool,
     /// Pictures that are still to be passed over before the first one that counts.
     before: u64,
+    /// Pictures of a round that could not be read.
+    unread: u64,
 }
 
 impl ReadAhead {
@@ -106,6 +108,21 @@ impl ReadAhead {
         state.closed = true;
         state.pictures.clear();
         self.changed.notify_all();
+    }
+
+    /// Whether the next picture waits until another one is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.state.lock().pictures.len() >= self.capacity
+    }
+
+    /// Pictures of each round that cannot be read, as far as that is known.
+    pub(super) fn unread(&self) -> u64 {
+        self.state.lock().unread
+    }
+
+    /// So many pictures of the round that is over could not be read.
+    pub(super) fn note_unread(&self, count: u64) {
+        self.state.lock().unread = count;
     }
 
     /// Whether nobody takes pictures any more.

@@ -12,6 +12,7 @@ use super::error::SourceError;
 use super::film::{self, Film};
 use super::past_end;
 use super::read_ahead::ReadAhead;
+use super::resume::{self, Resume};
 use super::round::{Lacking, Round};
 use super::streams::{Streams, link_video};
 use super::swallowed;
@@ -83,6 +84,11 @@ pub(super) fn start(
         round,
         seekable: true,
         warned: false,
+        resume: Resume::default(),
+        length: None,
+        damage: None,
+        is_spent: false,
+        is_futile: false,
     };
     std::thread::Builder::new()
         .name("xr-source".to_owned())
@@ -112,9 +118,11 @@ fn tail(
         .field("height", info.height().cast_signed())
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
         .build();
+    // Nor does a change of state wait for a picture: a failure before it would end the change.
     let sink = gst_app::AppSink::builder()
         .caps(&caps)
         .sync(false)
+        .async_(false)
         .enable_last_sample(false)
         .max_buffers(1)
         .build();
@@ -124,7 +132,9 @@ fn tail(
             .new_sample(move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                 let picture = copy(&sample, &info, &pool).ok_or(gst::FlowError::Error)?;
-                round.note(&sample);
+                if !round.note(&sample) {
+                    return Ok(gst::FlowSuccess::Ok);
+                }
                 film.keep(&picture);
                 if pictures.push(picture) {
                     Ok(gst::FlowSuccess::Ok)
@@ -259,6 +269,16 @@ struct Reader {
     seekable: bool,
     /// Whether it was said what the file lacks.
     warned: bool,
+    /// Where the round goes on behind what cannot be read.
+    resume: Resume,
+    /// How long the film says that it lasts.
+    length: Option<gst::ClockTime>,
+    /// What failed first in this round.
+    damage: Option<bus::PipelineError>,
+    /// An element has failed since the file was opened: what it gives from then on is not to be relied on.
+    is_spent: bool,
+    /// Nothing came of taking a round up again: the file is cut, its sound is longer, or nothing behind the damage can be decoded alone.
+    is_futile: bool,
     film: Film,
     pool: gst::BufferPool,
 }
@@ -276,7 +296,7 @@ impl Reader {
                 gst::MessageView::Eos(_) if !matches!(self.spec, SourceSpec::File(_)) => {
                     self.pictures.end(Ok(()));
                 }
-                gst::MessageView::Eos(_) if !self.next_round(None) => break,
+                gst::MessageView::Eos(_) if !self.over(false) => break,
                 gst::MessageView::Error(_) => {
                     let Some(bus::BusEvent::Failed(error)) = bus::event(&message) else {
                         continue;
@@ -286,7 +306,16 @@ impl Reader {
                         matches!(self.spec, SourceSpec::File(_)) && self.round.pictures() > 0;
                     if !goes_on {
                         self.pictures.end(Err(self.explain(&error)));
-                    } else if !self.next_round(Some(&error)) {
+                        continue;
+                    }
+                    self.damage.get_or_insert(error);
+                    self.is_spent = true;
+                    // If nothing follows it, whoever reads the file says so, too.
+                    if resume::is_of_decoder(&message) {
+                        continue;
+                    }
+                    self.settle(bus, resume::patience(&message));
+                    if !self.over(true) {
                         break;
                     }
                 }
@@ -298,31 +327,76 @@ impl Reader {
         let _ = self.pipeline.set_state(gst::State::Null);
     }
 
-    /// The file is over, or `failed` before its end: from the start again. False if nothing more comes on the bus.
-    fn next_round(&mut self, failed: Option<&bus::PipelineError>) -> bool {
+    /// Waits until what was read before a failure has come out of the decoder: to its end, or until nothing has come for `patience`.
+    fn settle(&self, bus: &gst::Bus, patience: gst::ClockTime) {
+        loop {
+            let before = self.round.pictures();
+            let ends = [gst::MessageType::Eos, gst::MessageType::Application];
+            let ended = bus.timed_pop_filtered(patience, &ends).is_some();
+            let waits = self.pictures.is_full() || self.round.pictures() > before;
+            if ended || !waits || self.pictures.is_closed() {
+                return;
+            }
+        }
+    }
+
+    /// The file is over, or it `failed` and gives no more pictures: the round goes on behind the damage, or the next one begins. False
+    /// if nothing more comes on the bus.
+    fn over(&mut self, failed: bool) -> bool {
+        if self.pictures.is_closed() {
+            return false;
+        }
         let length = self.pipeline.query_duration::<gst::ClockTime>();
-        let lacking = self.round.end(length);
+        self.length = length.or(self.length);
+        // Some decoders take all that follows for a part of a damaged picture, and say nothing.
+        let is_stuck = self.is_spent || self.round.is_short(self.length);
+        let how = match (failed, self.is_spent) {
+            (true, _) => resume::Stop::Failed,
+            (false, true) => resume::Stop::GaveUp,
+            (false, false) => resume::Stop::Early,
+        };
+        self.is_futile |= self.round.has_gone_back();
+        if is_stuck
+            && !self.is_futile
+            && let Some(at) = self.resume.next(self.round.last(), self.length, how)
+            && self.reopen_at(at)
+        {
+            return !self.pictures.is_closed();
+        }
+        self.next_round()
+    }
+
+    /// From the start again. False if nothing more comes on the bus.
+    fn next_round(&mut self) -> bool {
+        let has_tried = std::mem::take(&mut self.resume).has_tried();
+        self.is_futile |= has_tried && !self.round.has_gone_on();
+        let failed = self.damage.take();
+        let lacking = self.round.end(self.length, failed.is_some());
         if lacking.read == 0 {
             self.pictures.end(Err(self.empty()));
             return true;
         }
-        self.warn(lacking, failed);
+        self.warn(lacking, failed.as_ref());
         if let Some(pictures) = self.film.take() {
             // Nothing more is decoded, and nothing more comes on the bus.
             let _ = self.pipeline.set_state(gst::State::Null);
             film::play(&pictures, &self.pool, &self.pictures);
             return false;
         }
-        if failed.is_none() && self.wind_back() {
+        if !self.is_spent && self.wind_back() {
             return true;
         }
         self.reopen()
     }
 
-    /// Says once what the film lacks.
+    /// Says once what the film lacks, and counts it.
     fn warn(&mut self, lacking: Lacking, failed: Option<&bus::PipelineError>) {
         let is_cut = self.streams.is_cut();
-        if self.warned || (lacking.is_nothing() && failed.is_none() && !is_cut) {
+        let is_whole = failed.is_none() && !is_cut;
+        // One at least, where the film does not say how many there are.
+        let unread = lacking.missing.max(u64::from(!is_whole));
+        self.pictures.note_unread(unread);
+        if self.warned || (lacking.is_nothing() && is_whole) {
             return;
         }
         self.warned = true;
@@ -339,7 +413,7 @@ impl Reader {
         );
         tracing::warn!(
             source = %self.spec, cause,
-            "{}; what is left is looped: find what is wrong by ffmpeg -v error -i FILE -f null -",
+            "{}; what is left is looped, and another decoder may read more or less of it: find what is wrong by ffmpeg -v error -i FILE -f null -",
             lacking.in_words(),
         );
     }
@@ -360,11 +434,33 @@ impl Reader {
         self.seekable
     }
 
+    /// Opens the file anew, and goes on at its first picture from `at` on that needs no other. False if it cannot be gone on there.
+    fn reopen_at(&mut self, at: gst::ClockTime) -> bool {
+        if !self.seekable {
+            return false;
+        }
+        // Until it is known to go on.
+        self.is_spent = true;
+        let _ = self.pipeline.set_state(gst::State::Null);
+        self.streams.forget();
+        let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT | gst::SeekFlags::SNAP_AFTER;
+        let goes_on = self.pipeline.set_state(gst::State::Paused).is_ok()
+            && self.pipeline.state(resume::OPENING).0.is_ok()
+            && self.pipeline.seek_simple(flags, at).is_ok();
+        if !goes_on {
+            return false;
+        }
+        self.round.resume();
+        self.is_spent = false;
+        self.pipeline.set_state(gst::State::Playing).is_ok()
+    }
+
     /// Opens the file anew. False once nobody takes pictures any more: then the message that says so may have been lost here.
-    fn reopen(&self) -> bool {
+    fn reopen(&mut self) -> bool {
         // In this state the bus forgets what is left of a failure.
         let _ = self.pipeline.set_state(gst::State::Null);
         self.streams.forget();
+        self.is_spent = false;
         if self.pipeline.set_state(gst::State::Playing).is_err() {
             tracing::debug!(source = %self.spec, "the next round does not start");
         }

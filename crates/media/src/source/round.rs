@@ -24,6 +24,12 @@ struct Seen {
     end: Option<gst::ClockTime>,
     /// How long it lasts.
     lasts: Option<gst::ClockTime>,
+    /// The film was opened anew within the round: what comes again counts once.
+    resumed: bool,
+    /// Pictures came since it was.
+    gone_on: bool,
+    /// Pictures came again.
+    gone_back: bool,
 }
 
 /// Pictures of a round that nobody sees as they were made.
@@ -31,10 +37,10 @@ struct Seen {
 pub(super) struct Lacking {
     /// Pictures that were read.
     pub(super) read: u64,
-    /// Pictures that were not, between the last one and the film's end.
+    /// Pictures that were not: between the last one and the film's end and, where reading failed, between others.
     pub(super) missing: u64,
-    /// Pictures for which there is room between others: no lack by itself, because a film of variable rate has such room too, and
-    /// the demuxer of gifs says of every picture that it lasts half as long as it does.
+    /// Pictures for which there is room between others although nothing failed: no lack by itself, because a film of variable rate has
+    /// such room too, and the demuxer of gifs says of every picture that it lasts half as long as it does.
     pub(super) holes: u64,
     /// Of those that were read, what the decoder calls damaged.
     pub(super) damaged: u64,
@@ -71,10 +77,10 @@ impl Lacking {
 }
 
 impl Round {
-    /// A picture was read.
-    pub(super) fn note(&self, sample: &gst::Sample) {
+    /// A picture was read. False if the round has given it before.
+    pub(super) fn note(&self, sample: &gst::Sample) -> bool {
         let Some(buffer) = sample.buffer() else {
-            return;
+            return true;
         };
         let at = sample
             .segment()
@@ -82,7 +88,7 @@ impl Round {
             .zip(buffer.pts())
             .and_then(|(segment, pts)| segment.to_stream_time(pts));
         let is_damaged = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
-        self.0.lock().note(at, buffer.duration(), is_damaged);
+        self.0.lock().note(at, buffer.duration(), is_damaged)
     }
 
     /// How many pictures the round has given so far.
@@ -90,9 +96,36 @@ impl Round {
         self.0.lock().pictures
     }
 
-    /// The round is over, and the film says that it lasts `length`: what it lacked. The next round begins.
-    pub(super) fn end(&self, length: Option<gst::ClockTime>) -> Lacking {
-        std::mem::take(&mut *self.0.lock()).lacking(length)
+    /// When the last picture ends, and how long it lasts; none of a film whose pictures have no times.
+    pub(super) fn last(&self) -> Option<(gst::ClockTime, gst::ClockTime)> {
+        let seen = self.0.lock();
+        seen.end.zip(seen.lasts)
+    }
+
+    /// The film was opened anew, and the round goes on.
+    pub(super) fn resume(&self) {
+        self.0.lock().resumed = true;
+    }
+
+    /// Whether pictures came since then.
+    pub(super) fn has_gone_on(&self) -> bool {
+        self.0.lock().gone_on
+    }
+
+    /// Whether pictures came again: the film's demuxer goes elsewhere than it is told to.
+    pub(super) fn has_gone_back(&self) -> bool {
+        self.0.lock().gone_back
+    }
+
+    /// Whether so much of a film of this `length` is left that pictures of it must have been left out.
+    pub(super) fn is_short(&self, length: Option<gst::ClockTime>) -> bool {
+        self.0.lock().rest(length).is_some()
+    }
+
+    /// The round is over, and the film says that it lasts `length`: what it lacked, where reading it `failed` or did not. The next
+    /// round begins.
+    pub(super) fn end(&self, length: Option<gst::ClockTime>, failed: bool) -> Lacking {
+        std::mem::take(&mut *self.0.lock()).lacking(length, failed)
     }
 }
 
@@ -102,11 +135,21 @@ impl Seen {
         at: Option<gst::ClockTime>,
         lasts: Option<gst::ClockTime>,
         is_damaged: bool,
-    ) {
+    ) -> bool {
+        let timed = at.zip(lasts.filter(|lasts| !lasts.is_zero()));
+        // Not every demuxer goes where it is told to.
+        let is_again = timed
+            .zip(self.end)
+            .is_some_and(|((at, lasts), end)| self.resumed && at + lasts / 2 < end);
+        self.gone_back |= is_again;
+        if is_again {
+            return false;
+        }
         self.pictures += 1;
+        self.gone_on |= self.resumed;
         self.damaged += u64::from(is_damaged);
-        let Some((at, lasts)) = at.zip(lasts.filter(|lasts| !lasts.is_zero())) else {
-            return;
+        let Some((at, lasts)) = timed else {
+            return true;
         };
         if let Some(end) = self.end
             && let Some(hole) = at.checked_sub(end)
@@ -115,20 +158,29 @@ impl Seen {
         }
         self.end = self.end.max(Some(at + lasts));
         self.lasts = Some(lasts);
+        true
     }
 
-    fn lacking(&self, length: Option<gst::ClockTime>) -> Lacking {
-        let rest = length
-            .zip(self.end)
-            .and_then(|(length, end)| length.checked_sub(end))
-            .filter(|rest| *rest > SLACK);
-        let after = rest
+    /// How much of a film of this `length` is left, if that is more than sound may be longer by.
+    fn rest(&self, length: Option<gst::ClockTime>) -> Option<gst::ClockTime> {
+        let (length, end) = length.zip(self.end)?;
+        length.checked_sub(end).filter(|rest| *rest > SLACK)
+    }
+
+    fn lacking(&self, length: Option<gst::ClockTime>, failed: bool) -> Lacking {
+        let after = self
+            .rest(length)
             .zip(self.lasts)
             .map_or(0, |(rest, lasts)| rounded(rest, lasts));
+        let (between, holes) = if failed || self.gone_on {
+            (self.holes, 0)
+        } else {
+            (0, self.holes)
+        };
         Lacking {
             read: self.pictures,
-            missing: after,
-            holes: self.holes,
+            missing: after + between,
+            holes,
             damaged: self.damaged,
         }
     }
@@ -150,7 +202,7 @@ mod tests {
     fn round(times_ms: impl IntoIterator<Item = u64>) -> Seen {
         let mut seen = Seen::default();
         for at in times_ms {
-            seen.note(Some(ms(at)), Some(ms(40)), false);
+            assert!(seen.note(Some(ms(at)), Some(ms(40)), false));
         }
         seen
     }
@@ -159,13 +211,17 @@ mod tests {
     fn a_whole_film_lacks_nothing() {
         let film = round((0..25).map(|number| number * 40));
         for length in [None, Some(ms(1000)), Some(ms(1400)), Some(ms(900))] {
-            assert!(film.lacking(length).is_nothing(), "{length:?}");
+            assert!(film.lacking(length, false).is_nothing(), "{length:?}");
         }
         // Times in a container may be rounded, and pictures may come without any.
-        assert!(round([0, 41, 80, 119, 160]).lacking(None).is_nothing());
+        assert!(
+            round([0, 41, 80, 119, 160])
+                .lacking(None, false)
+                .is_nothing()
+        );
         let mut timeless = Seen::default();
         timeless.note(None, None, false);
-        assert!(timeless.lacking(Some(ms(9000))).is_nothing());
+        assert!(timeless.lacking(Some(ms(9000)), false).is_nothing());
     }
 
     #[test]
@@ -174,14 +230,14 @@ mod tests {
         for number in 0..100 {
             halved.note(Some(ms(number * 40)), Some(ms(20)), false);
         }
-        assert!(halved.lacking(None).is_nothing());
+        assert!(halved.lacking(None, false).is_nothing());
         let variable = round(
             (0..100)
                 .filter(|number| number % 10 < 6)
                 .map(|number| number * 40),
         );
-        assert!(variable.lacking(Some(ms(4000))).is_nothing());
-        let cut = round([0, 40, 80, 880]).lacking(Some(ms(2000)));
+        assert!(variable.lacking(Some(ms(4000)), false).is_nothing());
+        let cut = round([0, 40, 80, 880]).lacking(Some(ms(2000)), false);
         assert_eq!((cut.missing, cut.holes), (27, 19));
         assert!(
             cut.in_words().ends_with("room for 19 more"),
@@ -193,20 +249,40 @@ mod tests {
     #[test]
     fn what_is_cut_off_and_what_is_damaged_is_counted() {
         let cut = round((0..60).map(|number| number * 40));
-        let lacking = cut.lacking(Some(ms(4000)));
+        let lacking = cut.lacking(Some(ms(4000)), false);
         assert_eq!((lacking.read, lacking.missing), (60, 40));
         assert_eq!(
             lacking.in_words(),
             "40 of 100 pictures cannot be read, and 0 are damaged"
         );
-        let unlisted = cut.lacking(None).in_words();
+        let unlisted = cut.lacking(None, false).in_words();
         assert!(
             unlisted.starts_with("60 pictures can be read"),
             "{unlisted}"
         );
         let mut hole = round([0, 40, 200, 240]);
         hole.note(Some(ms(280)), Some(ms(40)), true);
-        let lacking = hole.lacking(Some(ms(320)));
+        let lacking = hole.lacking(Some(ms(320)), false);
         assert_eq!((lacking.holes, lacking.damaged), (3, 1));
+        // Where reading failed the room is of what was not read.
+        let failed = hole.lacking(Some(ms(320)), true);
+        assert_eq!((failed.missing, failed.holes), (3, 0));
+    }
+
+    #[test]
+    fn what_comes_again_behind_a_damaged_picture_counts_once() {
+        let mut seen = round([0, 40, 80]);
+        seen.resumed = true;
+        for (at, is_new) in [
+            (0, false),
+            (40, false),
+            (81, false),
+            (160, true),
+            (200, true),
+        ] {
+            assert_eq!(seen.note(Some(ms(at)), Some(ms(40)), false), is_new, "{at}");
+        }
+        let lacking = seen.lacking(Some(ms(240)), true);
+        assert_eq!((lacking.read, lacking.missing), (5, 1));
     }
 }

@@ -258,3 +258,32 @@ fn a_client_that_was_behind_is_said() {
         assert!(said.contains(words), "{said}");
     }
 }
+
+/// What the renderer leaves out of a damaged film the reference may show.
+#[test]
+fn a_film_that_was_not_read_whole_is_said() {
+    let (_, dir) = summary();
+    let folder = RunFolder::new(dir.path());
+    let at = folder.repetition("ours-udp-360p25", 1);
+    let said = |source_unread: u64| {
+        let meta = RepetitionMeta {
+            source_unread,
+            ..at.meta().expect("there")
+        };
+        write_json(&at.meta_json(), &meta).expect("written");
+        let summary = build(&load(&folder).expect("a result"));
+        let ours = summary.scenario("ours-udp-360p25").expect("there");
+        let mut notes = ours
+            .notes
+            .iter()
+            .filter(|note| note.kind == NoteKind::Content);
+        notes.find_map(|note| {
+            note.text
+                .contains("could not read")
+                .then(|| note.text.clone())
+        })
+    };
+    assert_eq!(said(0), None);
+    let text = said(30).expect("a note");
+    assert!(text.contains("30 pictures of the film or more"), "{text}");
+}

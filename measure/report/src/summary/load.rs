@@ -214,6 +214,9 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
     if let Some(text) = behind::told(&meta) {
         note(NoteKind::Behind, text);
     }
+    if meta.source_unread > 0 {
+        note(NoteKind::Content, left_out(meta.source_unread));
+    }
     let window = window(&meta, folder, &rows).filter(|_| !unread);
     let watched = watched(window, &meta);
     let disturbances = read::disturbances(folder, watched, &mut files)?;
@@ -257,6 +260,15 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
         faults: faults.transpose()?.unwrap_or_default(),
         damaged,
     })
+}
+
+/// That the renderer left out pictures of the film.
+fn left_out(pictures: u64) -> String {
+    format!(
+        "the renderer could not read {pictures} pictures of the film or more, and showed the others: the film is cut or damaged, and a \
+         reference, whose decoder is another one, may have shown more of it or less. ffmpeg -v error -i FILE -f null - says what is wrong \
+         with it; measure again with a whole one"
+    )
 }
 
 /// The part of the measured time that is sure to be in the sampler's files; none of a client that reports to a collector by itself, which

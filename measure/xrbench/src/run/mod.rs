@@ -44,6 +44,7 @@ mod runner;
 pub mod sampler;
 mod strips;
 pub mod timer;
+mod unread;
 
 pub use cli::RunArgs;
 pub use runner::{Entry, Interrupted, Print, RunOptions, needs_lab, print_plan, run};

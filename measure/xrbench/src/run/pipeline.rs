@@ -17,7 +17,7 @@ use super::behind::{self, Behind, Counting};
 use super::faults::Action;
 use super::place::{Fault, HttpPort, Node, Place, PlacePlan, READY, Setup, Workload};
 use super::repetition::{Repetition, Stopped};
-use super::{clocks, commands};
+use super::{clocks, commands, unread};
 use collect::Collector;
 use collect::scrape::{Scraper, Target};
 
@@ -228,6 +228,19 @@ impl Pipeline {
             repetition.meta.client_behind += frames;
             *repetition.meta.clients_behind.entry(client).or_default() += frames;
         }
+    }
+
+    /// Asks the renderer what it could not read of its film. One that does not answer says nothing.
+    pub(super) async fn ask_source(&self, repetition: &mut Repetition<'_>) {
+        let role = Role::Renderer;
+        let Some(renderer) = self.running.get(&role) else {
+            return;
+        };
+        let pages = self.place.get_each(role, renderer, METRICS).await;
+        let unread = pages
+            .iter()
+            .filter_map(|(_, _, page)| unread::counted(page));
+        repetition.meta.source_unread = unread.max().unwrap_or(0);
     }
 
     /// What each client has counted since its start of frames for which it was too slow.

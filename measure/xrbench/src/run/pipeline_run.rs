@@ -28,6 +28,7 @@ pub(super) async fn run(repetition: &mut Repetition<'_>) -> Result<(), Stopped> 
         repetition.cut_short(reports.progress().borrow().generated);
     }
     pipeline.count_behind(repetition).await;
+    pipeline.ask_source(repetition).await;
     pipeline.end_programs(repetition).await;
     // Before the place goes: a collector that is a pod goes with it.
     let finished = match result {
