@@ -130,15 +130,19 @@ fn a_deaf_viewer_disturbs_nobody() {
 /// The only viewer on TCP is deaf: viewers on UDP do not wait for it.
 #[test]
 fn a_lone_deaf_viewer_does_not_stop_the_media() {
-    let streamer = Streamer::start(&["--slow-ms", SLOW_MS]);
+    let streamer = Streamer::start(&["--slow-ms", "3000"]);
     let feed = Feed::start(streamer.http, "room", (1280, 720), 30, 20_000);
     streamer.wait_frames("room", 5);
     let _deaf = deaf(streamer.rtsp, "room");
     let viewer = Viewer::start(&streamer.url("room"), "udp");
     viewer.wait("a packet", |_| true);
-    let begun = Instant::now();
+    // How long the streamer or this test stood still: the longest time from one answer to the next.
+    let (mut still, mut asked) = (Duration::ZERO, Instant::now());
     streamer.wait("the deaf viewer is dropped", |streamer| {
-        streamer.metric("xr_streamer_dropped_connections_total{reason=\"slow\"}") == 1
+        let dropped = streamer.metric("xr_streamer_dropped_connections_total{reason=\"slow\"}");
+        still = still.max(asked.elapsed());
+        asked = Instant::now();
+        dropped == 1
     });
     let received = viewer.received();
     let pauses = received
@@ -146,9 +150,8 @@ fn a_lone_deaf_viewer_does_not_stop_the_media() {
         .map(|pair| pair[1].at.duration_since(pair[0].at));
     let longest = pauses.max().unwrap();
     assert!(
-        longest < STANDS_STILL,
-        "stood still for {longest:?} in {:?}",
-        begun.elapsed()
+        longest < Duration::from_secs(2) + still,
+        "stood still for {longest:?}, of which {still:?} are the machine's"
     );
     // With the deaf one gone nothing waits for it any more, and another on TCP gets frames as they come.
     let metric =
