@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 use testbed::{Event, Exit, Placement, Process, Ready, Spec, Testbed};
 
 use crate::{Ops, until};
 
 /// A start that takes longer than this has failed; a busy machine starts a service in about a second.
-const START_PATIENCE: Duration = Duration::from_secs(20);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The client's metric of frames shown.
 const SHOWN: &str = "xr_client_frames_total{outcome=\"shown\"}";
@@ -267,13 +268,23 @@ fn with_defaults<'a>(chosen: &[&'a str], defaults: &[(&'a str, &'a str)]) -> Vec
     open.chain(chosen.iter().copied()).collect()
 }
 
-/// An address of this host whose port nobody has at the moment.
+/// Sockets of the addresses that were given out, which hold them until the tests end: of what only asks for any port, nobody gets one
+/// that a socket is bound to, and who is told of it may listen there all the same, because both let it be used again.
+static HELD: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
+
+/// An address of this host for a program that starts later, and may be started again: nobody else draws its port. Until then
+/// connections to it are refused.
 ///
 /// # Panics
 /// If the system has none.
 pub fn free_address() -> SocketAddr {
-    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    taken.local_addr().expect("a bound socket has an address")
+    let held = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    held.set_reuse_address(true).expect("an option");
+    held.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .expect("loopback has a free port");
+    let address = held.local_addr().expect("a bound socket has an address");
+    HELD.lock().push(held);
+    address.as_socket().expect("an address of IPv4")
 }
 
 /// A program of ours that runs.

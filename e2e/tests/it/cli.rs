@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::{Finished, binary, run, run_in};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Every command line that takes flags.
 const COMMANDS: &[&[&str]] = &[

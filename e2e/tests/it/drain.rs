@@ -1,18 +1,14 @@
 //! SIGTERM: each program ends within its promise, with exit 0, and what it had recorded is where it belongs.
 
-use std::time::Duration;
-
 use e2e::{Ended, Sandbox, Transport, Viewer, binary, rows, until};
 use testbed::Exit;
 
 use crate::tools::{Foreign, PATIENCE, Trio, text};
 
-/// Three seconds are promised; the rest is what a busy machine adds to the end of a process.
-const DRAIN: Duration = Duration::from_millis(3500);
-
+/// By its own clock each program judges whether it kept to the three seconds that are promised, and ends with 1 where it did not. What a
+/// busy machine adds to the end of a process is no part of that; a program that does not end at all is killed, which is no code.
 fn assert_drained(ended: &Ended) {
     assert_eq!(ended.exit, Exit::Code(0), "{ended:?}");
-    assert!(ended.took < DRAIN, "took {:?}: {}", ended.took, ended.log);
 }
 
 fn summary(ended: &Ended) -> serde_json::Value {

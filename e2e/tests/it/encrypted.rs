@@ -5,7 +5,7 @@ use std::path::Path;
 use e2e::{Sandbox, until};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-use crate::tools::{PATIENCE, text};
+use crate::tools::{PATIENCE, assert_whole, text};
 
 /// Writes an authority's certificate, and one of 127.0.0.1 that it vouches for with its key.
 fn certify([ca, chain, key]: [&Path; 3]) {
@@ -49,10 +49,7 @@ async fn a_stream_is_encrypted_on_its_whole_way_and_shown_to_who_may_watch() {
     let with = |password| [who.as_slice(), &[password]].concat();
     let viewer = sandbox.client(&stream, &with(&right)).await;
     viewer.shows(60, PATIENCE).await;
-    for outcome in ["missing", "unread"] {
-        let metric = format!("xr_client_frames_total{{outcome=\"{outcome}\"}}");
-        assert_eq!(viewer.ops().metric(&metric).await, Some(0.0), "{outcome}");
-    }
+    assert_whole(&viewer).await;
 
     let stranger = sandbox.client(&stream, &with(&wrong)).await;
     let denied = "xr_streamer_denied_requests_total{reason=\"wrong\"}";

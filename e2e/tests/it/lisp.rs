@@ -3,17 +3,22 @@
 use e2e::Sandbox;
 use serde_json::Value;
 
-use crate::labs::{events, fields, measure, scenario, summary};
+use crate::labs::{behind, events, fields, measure, scenario, summary};
 use crate::run::assert_valid;
 
-/// Of the frames that were made, all but so many were shown, and each that was shown could be read.
+/// Of the frames that were made, all but so many and those that a client let go that stood still were shown, and each that was shown
+/// could be read.
 #[track_caller]
-fn assert_shown(one: &Value, all_but: u64) {
+fn assert_shown(sandbox: &Sandbox, one: &Value, all_but: u64) {
     let frames = &one["frames"];
     let count = |key: &str| frames[key].as_u64().expect("a number");
     assert_eq!(count("unread"), 0, "{one}");
     let (shown, generated) = (count("shown"), count("generated"));
-    assert!(generated > 60 && shown + all_but >= generated, "{one}");
+    let behind = behind(sandbox, one["name"].as_str().expect("a name"));
+    assert!(
+        generated > 60 && shown + behind + all_but >= generated,
+        "{one}"
+    );
 }
 
 /// A tunnel router that is killed comes back as the same one, and the stream goes on by itself.
@@ -23,7 +28,7 @@ async fn a_stream_outlives_a_killed_tunnel_router() {
     let mut file = String::new();
     for cluster in ["a", "b"] {
         file += &format!(
-            "[[scenario]]\nname = \"{cluster}\"\nfabric = \"lisp\"\ntransport = \"udp\"\nduration = \"8s\"\n\
+            "[[scenario]]\nname = \"{cluster}\"\nfabric = \"lisp\"\ntransport = \"udp\"\nduration = \"11s\"\n\
              fault = [{{ at = \"1s\", what = \"kill\", who = \"gateway-{cluster}\" }}]\n"
         );
     }
@@ -35,7 +40,7 @@ async fn a_stream_outlives_a_killed_tunnel_router() {
         assert_eq!(starts, 2, "{log}");
         let one = scenario(&summary, cluster);
         let shown = one["frames"]["shown"].as_u64().expect("a number");
-        // The feed's TCP may wait two seconds for what it sends again.
+        // Of eleven seconds: the feed's TCP may wait two seconds for what it sends again, and the machine stand still for some.
         assert!(shown >= 5 * 30, "the stream went on: {one}");
     }
 }
@@ -44,7 +49,7 @@ async fn a_stream_outlives_a_killed_tunnel_router() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_goes_on_at_the_same_address_from_another_cluster() {
     let sandbox = Sandbox::new();
-    let file = "[[scenario]]\nname = \"failed\"\nfabric = \"lisp\"\ntransport = \"udp\"\nduration = \"10s\"\nstandby = true\n\
+    let file = "[[scenario]]\nname = \"failed\"\nfabric = \"lisp\"\ntransport = \"udp\"\nduration = \"13s\"\nstandby = true\n\
         wan = { preset = \"local\" }\nfault = [{ at = \"2s\", what = \"fail\", who = \"streamer\" }]\n";
     measure(&sandbox, file, &["--pcap", "wan-a"]).await.well();
     let summary = summary(&sandbox);
@@ -56,7 +61,7 @@ async fn a_stream_goes_on_at_the_same_address_from_another_cluster() {
     let starts = log.matches(",started,streamer,").count();
     assert_eq!(starts, 1, "nobody started it again\n{log}");
     let shown = one["frames"]["shown"].as_u64().expect("a number");
-    // Of ten seconds, four may pass until viewer and renderer have found it, on a machine that is busy with other tests.
+    // Of thirteen seconds, seven may pass until viewer and renderer have found it, on a machine that is busy with other tests.
     assert!(shown >= 6 * 30, "the stream went on: {one}");
     let wan = sandbox.path("out/failed/run-1/wan-a.pcap");
     let from = |cluster: &str| {
@@ -73,7 +78,7 @@ async fn a_stream_goes_on_at_the_same_address_from_another_cluster() {
 async fn every_transport_reaches_the_address_of_the_service_and_crosses_the_wan_in_a_tunnel() {
     let sandbox = Sandbox::new();
     let mut file = String::new();
-    for (transport, duration) in [("udp", "12s"), ("tcp", "3s"), ("quic-datagram", "3s")] {
+    for (transport, duration) in [("udp", "12s"), ("tcp", "6s"), ("quic-datagram", "6s")] {
         file += &format!(
             "[[scenario]]\nname = \"{transport}\"\nfabric = \"lisp\"\ntransport = \"{transport}\"\n\
              duration = \"{duration}\"\nwan = {{ preset = \"local\" }}\n"
@@ -95,7 +100,7 @@ async fn every_transport_reaches_the_address_of_the_service_and_crosses_the_wan_
             assert_eq!(one["fabric"]["too_big"], serde_json::json!({}), "{one}");
         }
         // A hundredth of twelve seconds.
-        assert_shown(one, 12 * 30 / 100);
+        assert_shown(&sandbox, one, 12 * 30 / 100);
 
         let wan = pcap(transport, "wan-a");
         let all = fields(&wan, "", "ip.len");

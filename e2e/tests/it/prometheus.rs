@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::labs::measure;
 use crate::tools::PATIENCE;
 
-/// Long enough for rates over some scrapes.
+/// Long enough for rates over some scrapes, although the machine may stand still for some seconds.
 const RUN: &str =
-    "[[scenario]]\nname = \"near\"\nfabric = \"single\"\ntransport = \"udp\"\nduration = \"8s\"\n";
+    "[[scenario]]\nname = \"near\"\nfabric = \"single\"\ntransport = \"udp\"\nduration = \"14s\"\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_in_a_lab_is_scraped_and_asked_from_outside() {

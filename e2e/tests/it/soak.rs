@@ -20,6 +20,9 @@ use crate::tools::{PATIENCE, text};
 /// What was recorded so long before a kill must be there after it.
 const RECORDED: Duration = Duration::from_secs(1);
 
+/// Frames of a second.
+const A_SECOND: u64 = 20;
+
 /// Kills, unless `XR_SOAK_KILLS` says otherwise.
 const KILLS: u64 = 20;
 
@@ -53,7 +56,10 @@ impl<'a> World<'a> {
         fs::write(sandbox.path("soak.toml"), SCENARIO).expect("written");
         let streamer = sandbox.streamer(&[]).await;
         let renderer = sandbox
-            .renderer(&streamer.feed_url("feed"), &["--fps", "20"])
+            .renderer(
+                &streamer.feed_url("feed"),
+                &["--fps", &A_SECOND.to_string()],
+            )
             .await;
         let (listen, ops) = (free_address().to_string(), free_address().to_string());
         let out = text(&sandbox.path("collected"));
@@ -124,6 +130,12 @@ impl<'a> World<'a> {
             "client" => {
                 let shown = self.client.shown().await.expect("it answers");
                 tokio::time::sleep(RECORDED + later).await;
+                // It must have run for so long, too.
+                until("more frames", PATIENCE, async || {
+                    let now = self.client.shown().await?;
+                    (now >= shown + A_SECOND).then_some(())
+                })
+                .await;
                 self.client = self.client.kill_and_restart().await;
                 let rows = self.client_rows();
                 let recorded = (rows - self.rows_before) as u64;
@@ -135,6 +147,12 @@ impl<'a> World<'a> {
                 let new = "xr_collector_reports_total{result=\"new\"}";
                 let taken = ops.metric(new).await.unwrap_or(0.0);
                 tokio::time::sleep(RECORDED + later).await;
+                // It must have run for so long, too.
+                until("more reports", PATIENCE, async || {
+                    let now = ops.metric(new).await?;
+                    (now >= taken + A_SECOND as f64).then_some(())
+                })
+                .await;
                 self.collector.process().kill().await;
                 let recorded = recorded(&self.repetition());
                 assert!(

@@ -12,7 +12,7 @@ use nix::fcntl::{FcntlArg, FdFlag};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the program under test has written to its terminal.
 type Written = Arc<(Mutex<String>, Condvar)>;

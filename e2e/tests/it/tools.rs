@@ -7,7 +7,7 @@ use e2e::{Sandbox, Service, until, video};
 use testbed::Process;
 
 /// Longer than anything awaited here takes on a busy machine; a bound of speed stands in no test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The arguments by which an unmodified ffmpeg feeds the real video as MPEG-TS.
 pub(crate) fn ffmpeg_feed(url: &str, method: &str, codec: &[&str]) -> Vec<String> {
@@ -180,6 +180,21 @@ pub(crate) async fn still_serves(sandbox: &Sandbox, streamer: &Service, name: &s
     for service in [client, renderer] {
         service.terminate().await;
     }
+}
+
+/// Every frame that was sent came to this client, and could be read: it misses none but those that it let go because it stood still.
+pub(crate) async fn assert_whole(client: &Service) {
+    let ops = client.ops();
+    let count = async |outcome: &str| {
+        let metric = format!("xr_client_frames_total{{outcome=\"{outcome}\"}}");
+        ops.metric(&metric).await.expect("it is counted")
+    };
+    let unread = count("unread").await;
+    assert!(unread < 1.0, "{unread} pictures that could not be read");
+    // Those that are let go are counted first.
+    let missing = count("missing").await;
+    let behind = count("behind").await;
+    assert!(missing <= behind, "{missing} missing, {behind} let go");
 }
 
 /// A path as an argument.
