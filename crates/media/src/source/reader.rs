@@ -84,11 +84,10 @@ pub(super) fn start(
         round,
         seekable: true,
         warned: false,
-        resume: Resume::default(),
+        resume: Some(Resume::default()),
         length: None,
         damage: None,
         is_spent: false,
-        is_futile: false,
     };
     std::thread::Builder::new()
         .name("xr-source".to_owned())
@@ -269,16 +268,15 @@ struct Reader {
     seekable: bool,
     /// Whether it was said what the file lacks.
     warned: bool,
-    /// Where the round goes on behind what cannot be read.
-    resume: Resume,
+    /// Where the round goes on behind what cannot be read. None once nothing came of that: the file is cut, its sound is longer, or
+    /// nothing behind the damage can be decoded alone.
+    resume: Option<Resume>,
     /// How long the film says that it lasts.
     length: Option<gst::ClockTime>,
     /// What failed first in this round.
     damage: Option<bus::PipelineError>,
     /// An element has failed since the file was opened: what it gives from then on is not to be relied on.
     is_spent: bool,
-    /// Nothing came of taking a round up again: the file is cut, its sound is longer, or nothing behind the damage can be decoded alone.
-    is_futile: bool,
     film: Film,
     pool: gst::BufferPool,
 }
@@ -355,10 +353,10 @@ impl Reader {
             (false, true) => resume::Stop::GaveUp,
             (false, false) => resume::Stop::Early,
         };
-        self.is_futile |= self.round.has_gone_back();
+        self.resume.take_if(|_| self.round.has_gone_back());
         if is_stuck
-            && !self.is_futile
-            && let Some(at) = self.resume.next(self.round.last(), self.length, how)
+            && let Some(resume) = &mut self.resume
+            && let Some(at) = resume.next(self.round.last(), self.length, how)
             && self.reopen_at(at)
         {
             return !self.pictures.is_closed();
@@ -368,8 +366,9 @@ impl Reader {
 
     /// From the start again. False if nothing more comes on the bus.
     fn next_round(&mut self) -> bool {
-        let has_tried = std::mem::take(&mut self.resume).has_tried();
-        self.is_futile |= has_tried && !self.round.has_gone_on();
+        let tries = self.resume.take();
+        let helped = |tries: &Resume| !tries.has_tried() || self.round.has_gone_on();
+        self.resume = tries.filter(helped).map(|_| Resume::default());
         let failed = self.damage.take();
         let lacking = self.round.end(self.length, failed.is_some());
         if lacking.read == 0 {
