@@ -35,7 +35,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("lisp", &["settings", "timeline", "service", "cluster"]),
     ("result", &["settings", "timeline"]),
     ("stats", &["timeline"]),
-    ("ocr", &["stamp", "result", "stats"]),
+    ("ocr", &["settings", "stamp", "result", "stats"]),
     ("collect", &["service", "timeline", "result"]),
     ("report", &["settings", "timeline", "result", "stats"]),
     (
