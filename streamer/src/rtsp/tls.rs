@@ -8,7 +8,7 @@
 //! GStreamer could speak TLS by itself, behind everything that bounds connections here: a handshake without an end, and what
 //! its socket holds, would be nobody's to see. Whatever is copied stands in buffers of fixed sizes, so that a viewer that
 //! takes nothing stops the copying, and what is unsent grows where the RTSP server writes. What handshakes cost is bounded by
-//! [`handshakes`](super::handshakes).
+//! the module `handshakes`.
 
 use std::fmt;
 use std::io;
