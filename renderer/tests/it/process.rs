@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// Far beyond what anything awaited here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What an end may take: the grace of three seconds, and what a busy machine adds to it. Whether the grace was kept to is what the
 /// exit code says, by the renderer's own clock.

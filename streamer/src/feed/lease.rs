@@ -97,20 +97,21 @@ impl Lease {
     /// renderer that lost its connection comes back before the streamer has noticed.
     pub fn is_open_to(&self, sender: &Sender, now: Instant) -> bool {
         if self.owner.is_some() {
-            return same(&self.owner, &sender.token);
+            return same(self.owner.as_ref(), sender.token.as_ref());
         }
         let holder = self.holder.as_ref();
         self.state(now) != State::Live
-            || holder.is_some_and(|holder| same(&holder.process, &sender.process))
+            || holder.is_some_and(|holder| same(holder.process.as_ref(), sender.process.as_ref()))
     }
 
     /// Whether `asker` may be who feeds the name, as far as that can be told: of a feed with neither token nor process everybody may.
     pub fn may_be_of(&self, asker: &Sender) -> bool {
-        let process = self.holder.as_ref().map(|holder| &holder.process);
+        let holder = self.holder.as_ref();
+        let process = holder.and_then(|holder| holder.process.as_ref());
         match (&self.owner, process) {
-            (Some(_), _) => same(&self.owner, &asker.token),
-            (None, Some(process @ Some(_))) => same(process, &asker.process),
-            (None, _) => true,
+            (Some(owner), _) => same(Some(owner), asker.token.as_ref()),
+            (None, Some(process)) => same(Some(process), asker.process.as_ref()),
+            (None, None) => true,
         }
     }
 
@@ -177,7 +178,7 @@ impl Lease {
 }
 
 /// Whether both are there and alike.
-fn same(held: &Option<Secret>, given: &Option<Secret>) -> bool {
+fn same(held: Option<&Secret>, given: Option<&Secret>) -> bool {
     matches!((held, given), (Some(held), Some(given)) if held == given)
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Far beyond what anything awaited here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What an end may take: the grace of three seconds, and what a busy machine adds to it. Whether the grace was kept to is what the
 /// exit code says, by the streamer's own clock: it is 1 where something was cut off.

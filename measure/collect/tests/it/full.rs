@@ -12,7 +12,7 @@ use timeline::{FrameReport, Reading, RtpTimestamp};
 use super::{post, start_by};
 
 /// How long anything may take here.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A shell that lets no file grow beyond 16 KiB, and leaves the rest to the collector. Such a write fails as on a full disk.
 const SMALL: &str = "trap '' XFSZ; ulimit -S -f 16; exec \"$0\" \"$@\"";
