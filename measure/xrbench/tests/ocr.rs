@@ -154,7 +154,7 @@ fn who_reads_a_result_is_told_what_shows_it() {
     let told = |path: &Path| {
         let output = ocr(&[], path);
         assert!(output.status.success(), "{output:?}");
-        String::from_utf8_lossy(&output.stdout).contains("`xrbench report`")
+        String::from_utf8_lossy(&output.stderr).contains("`xrbench report`")
     };
     assert!(told(dir.path()));
     assert!(!told(&folder.strips()), "no result has these");
