@@ -34,7 +34,7 @@ It needs CAP_NET_ADMIN, CAP_NET_RAW and /dev/net/tun to start, and gives up ever
 /// Carries packets between endpoints through tunnels to other tunnel routers (LISP, RFC 9300).
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-#[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9097")))]
+#[command(mut_arg("ops", |arg| arg.default_value("127.0.0.1:9096")))]
 pub struct XtrArgs {
     /// Address of this tunnel router that others send to; one of each family
     #[arg(
