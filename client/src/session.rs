@@ -239,9 +239,9 @@ impl Observer for Watcher {
     fn dropped(&mut self, ask: bool) {
         if self.metrics.behind() == 0 {
             tracing::warn!(
-                "this machine is too slow for the stream, or the client was stopped: frames that are more than three intervals \
-                 behind are not decoded, up to the next key frame, and counted; take a smaller size or rate, or more \
-                 --decoder-threads"
+                "frames stand before the decoder more than three intervals late: this machine is too slow for the stream, the client was \
+                 stopped, or key frames take long over a narrow network. They are not decoded, up to the next key frame, and counted; take \
+                 a smaller size, rate or bit rate, or more --decoder-threads"
             );
         }
         self.metrics.frame_behind();

@@ -12,9 +12,10 @@ pub(super) fn told(meta: &RepetitionMeta) -> Option<String> {
     let frames = meta.client_behind;
     (frames > 0).then(|| {
         format!(
-            "{} could not keep up with the stream: {frames} frames came and were not decoded, because their client was more than three \
-             frame intervals behind; they count as lost. Take fewer pixels or frames (size, fps), more client.decoder_threads, or another \
-             machine",
+            "{} could not keep up with the stream: {frames} frames came and were not decoded, because they stood before their decoder \
+             more than three frame intervals late; they count as lost. Where the client has too little processor, take fewer pixels or \
+             frames (size, fps), more client.decoder_threads, or another machine; where the network is too narrow for a key frame, fewer \
+             bits (bitrate)",
             whom(meta)
         )
     })
