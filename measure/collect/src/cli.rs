@@ -1,5 +1,6 @@
 //! The collector as a service, xr-collector: its command line, and its work from the start to the drained end.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -124,7 +125,8 @@ fn check_files(folder: &Path) -> Result<(), ConfigError> {
 /// The name of the program.
 const PROGRAM: &str = "xr-collector";
 
-/// How often `meta.json` is brought up to date, in seconds; each second at first, and after a new clock or the first frame.
+/// How often `meta.json` is brought up to date, in seconds; each second at first, and after a new clock, the first frame, or reports that
+/// do not count.
 const NOTE_EVERY_S: u32 = 10;
 
 /// How long services may take for the last page of their traces: what is heard by then is written.
@@ -196,13 +198,15 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
             },
             _ = notes.tick() => {
                 live.end_second(clock::now());
-                let (known, clocks) = (*progress.borrow(), collector.clocks());
+                let (known, clocks) = (progress.borrow().clone(), collector.clocks());
                 // Clocks alone are worth a note too: of an ffmpeg beside us nothing else is heard.
-                let heard = (known.shown > 0, clocks.asked());
-                if heard_before.replace(heard) != Some(heard) {
+                let heard = (known.shown > 0, clocks.asked(), known.unreported.clone());
+                if heard_before.as_ref() != Some(&heard) {
                     seconds = 0;
                 }
-                seconds = seconds.saturating_add(u32::from(heard != (false, 0)));
+                let anything = heard != (false, 0, BTreeMap::new());
+                seconds = seconds.saturating_add(u32::from(anything));
+                heard_before = Some(heard);
                 let is_due = seconds <= NOTE_EVERY_S || seconds.is_multiple_of(NOTE_EVERY_S);
                 if seconds > 0
                     && is_due
@@ -224,7 +228,7 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
     }
     let clocks = collector.clocks();
     let finished = collector.finish().await;
-    let known = *progress.borrow();
+    let known = progress.borrow().clone();
     let failed = finished.as_ref().err().map(|error| format!("{error:#}"));
     let ended = collection.end(&known, &clocks, failed, clock::now());
     let (counts, _) = finished?;

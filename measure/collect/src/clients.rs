@@ -21,6 +21,8 @@ pub(super) struct Client {
     /// Who reports under its name.
     pub(super) holder: Holder,
     next: u64,
+    /// Reports since the last one that counted whose times cannot be: their numbers are no gap.
+    refused: u64,
     marks: HashSet<Mark>,
     oldest: VecDeque<Mark>,
     /// Number and generation time of the last frame whose stamp was read.
@@ -68,6 +70,7 @@ impl Client {
         Self {
             holder,
             next: 0,
+            refused: 0,
             marks: HashSet::new(),
             oldest: VecDeque::new(),
             last: None,
@@ -98,9 +101,34 @@ impl Client {
     /// Counts a report that a client posted. Numbers only count gaps: a client that begins anew, or one absurd number, makes
     /// nothing that follows a repetition.
     pub(super) fn post(&mut self, report: &FrameReport) -> Posted {
+        if !self.remember(report) {
+            return Posted::Again;
+        }
+        let gap = report.sequence.saturating_sub(self.next);
+        self.next = report.sequence.saturating_add(1);
+        let refused = std::mem::take(&mut self.refused);
+        Posted::New {
+            skipped: if gap > MAX_GAP {
+                0
+            } else {
+                gap.saturating_sub(refused)
+            },
+        }
+    }
+
+    /// Leaves out a report whose times cannot be; its number, which may be as wrong, counts no gap. Whether it is posted for the first
+    /// time.
+    pub(super) fn refuse(&mut self, report: &FrameReport) -> bool {
+        let is_new = self.remember(report);
+        self.refused += u64::from(is_new);
+        is_new
+    }
+
+    /// Whether the report is new.
+    fn remember(&mut self, report: &FrameReport) -> bool {
         let mark = (report.sequence, report.decoded.0);
         if !self.marks.insert(mark) {
-            return Posted::Again;
+            return false;
         }
         self.oldest.push_back(mark);
         if self.oldest.len() > REMEMBERED
@@ -108,11 +136,7 @@ impl Client {
         {
             self.marks.remove(&oldest);
         }
-        let gap = report.sequence.saturating_sub(self.next);
-        self.next = report.sequence.saturating_add(1);
-        Posted::New {
-            skipped: if gap > MAX_GAP { 0 } else { gap },
-        }
+        true
     }
 }
 

@@ -156,6 +156,7 @@ impl Collection {
 
     fn know(&mut self, progress: &Progress, clocks: &ClocksKnown) {
         self.meta.fps = progress.rate.fps();
+        self.meta.set_unreported(progress.unreported.clone());
         self.meta.first_frame_us = progress.first_shown;
         self.meta.measured_from_us = progress.first_generated;
         self.meta.clocks.clone_from(&clocks.sources);

@@ -11,10 +11,10 @@ use timeline::{ClientName, FrameReport, Point, Reading, RtpTimestamp, TracePage,
 use super::clients::{Client, Posted, Rate};
 use super::clocks::Clocks;
 use super::reporter::{Holder, Reporter};
-use result::{ClockMeta, ClockSource};
+use result::{ClockMeta, ClockSource, Unreported};
 
 /// What has been shown so far, by all clients together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Pictures that were shown, in all.
     pub shown: u64,
@@ -32,8 +32,8 @@ pub struct Progress {
     pub latency_sum_us: u64,
     /// The number of samples in the sum.
     pub samples: u64,
-    /// Reports that clients made and never sent: the frames are neither known to be shown nor to be lost.
-    pub reports_skipped: u64,
+    /// What clients could not report: the frames are neither known to be shown nor to be lost. At most [`MAX_NAMES`].
+    pub unreported: BTreeMap<ClientName, Unreported>,
 }
 
 /// What became of the reports of one post.
@@ -94,6 +94,9 @@ impl ClocksKnown {
 
 /// Rows that may wait to be written before reports are put off: a quarter of a second of them comes to a few hundred.
 pub const MAX_ROWS: usize = 65_536;
+
+/// So many clients' unreported frames are counted: names can be made up.
+pub const MAX_NAMES: usize = 1024;
 
 /// How long a client may keep what an earlier collector did not acknowledge.
 const POSTED_AGAIN: Duration = Duration::from_mins(10);
@@ -169,24 +172,26 @@ impl Core {
             next: last.sequence.saturating_add(1),
             ..Taken::default()
         };
+        let mut unreported = Unreported::default();
         for report in reports {
             let wrong = absurd(report, arrived, clocks);
             if !self.before.is_empty() && self.before.contains(&(name.clone(), key(report))) {
                 taken.repeated += 1;
                 continue;
             }
-            let posted = wrong.is_none().then(|| client.post(report));
-            if posted == Some(Posted::Again) {
-                taken.repeated += 1;
-                continue;
-            }
-            let Some(Posted::New { skipped }) = posted else {
+            if wrong.is_some() {
+                let is_new = client.refuse(report);
                 taken.implausible += 1;
+                unreported.implausible += u64::from(is_new);
                 taken.why = taken.why.or(wrong);
                 continue;
+            }
+            let Posted::New { skipped } = client.post(report) else {
+                taken.repeated += 1;
+                continue;
             };
+            unreported.skipped = unreported.skipped.saturating_add(skipped);
             taken.skipped = taken.skipped.saturating_add(skipped);
-            self.progress.reports_skipped += skipped;
             if self.joiner.report(name, report, clocks, &mut self.rows) {
                 taken.new += 1;
                 client.holder.has_reported = true;
@@ -194,9 +199,11 @@ impl Core {
                 self.progress.rate.add(client.follow(report));
             } else {
                 taken.implausible += 1;
+                unreported.implausible += 1;
                 taken.why = taken.why.or(Some(UNTIMELY));
             }
         }
+        self.progress.miss(name, unreported);
         Ok(taken)
     }
 
@@ -304,7 +311,7 @@ impl Core {
 
     /// What has been shown so far.
     pub fn progress(&self) -> Progress {
-        self.progress
+        self.progress.clone()
     }
 
     /// What could not be joined so far.
@@ -351,6 +358,19 @@ fn absurd(report: &FrameReport, arrived: UnixMicros, clocks: Corrections) -> Opt
 }
 
 impl Progress {
+    /// Counts what a client could not report.
+    fn miss(&mut self, name: &ClientName, unreported: Unreported) {
+        if unreported == Unreported::default() {
+            return;
+        }
+        if self.unreported.len() < MAX_NAMES || self.unreported.contains_key(name) {
+            self.unreported
+                .entry(name.clone())
+                .or_default()
+                .add(unreported);
+        }
+    }
+
     fn note(&mut self, report: &FrameReport, clocks: Corrections, arrived: UnixMicros) {
         self.shown += 1;
         let Reading::Read { generated, .. } = report.reading else {

@@ -90,7 +90,7 @@ fn a_repeated_post_adds_nothing_and_a_restarted_client_goes_on() {
     );
     assert_eq!(post(&mut core, "a", &[]).next, 10);
     assert_eq!(post(&mut core, "a", &[report(12, 12)]).skipped, 2);
-    assert_eq!(core.progress().reports_skipped, 2);
+    assert_eq!(core.progress().unreported[&name("a")].skipped, 2);
     let anew = Taken {
         next: 1,
         new: 1,
@@ -110,6 +110,43 @@ fn a_restarted_client_with_an_earlier_clock_goes_on() {
     assert_eq!(post(&mut core, "a", &later).new, 50);
     assert_eq!(post(&mut core, "a", &earlier).new, 50);
     assert_eq!(shown(&core.finish().0), 100);
+}
+
+/// A clock that is hours off for ten frames: they are neither shown, nor lost, nor a gap in the numbers, however often they are posted.
+#[test]
+fn reports_of_impossible_times_are_counted_once_by_client() {
+    for shift in [7_200_000_000_i64, -3_600_000_000] {
+        let mut core = core();
+        let stepped = |n: u64| {
+            let shifted = |at: UnixMicros| UnixMicros(at.0.saturating_add_signed(shift));
+            let of = report(n, n);
+            FrameReport {
+                received: of.received.map(shifted),
+                decoded: shifted(of.decoded),
+                shown: shifted(of.shown),
+                ..of
+            }
+        };
+        let before: Vec<_> = (0..10).map(|n| report(n, n)).collect();
+        let wrong: Vec<_> = (10..20).map(stepped).collect();
+        let after: Vec<_> = (22..30).map(|n| report(n, n)).collect();
+        post(&mut core, "a", &before);
+        assert_eq!(post(&mut core, "a", &wrong).implausible, 10);
+        post(&mut core, "a", &wrong);
+        // Two numbers more are missing, of reports that were never sent.
+        post(&mut core, "a", &after);
+        post(&mut core, "b", &before);
+        let expected = Unreported {
+            skipped: 2,
+            implausible: 10,
+        };
+        let progress = core.progress();
+        assert_eq!(
+            progress.unreported.into_iter().collect::<Vec<_>>(),
+            [(name("a"), expected)]
+        );
+        assert_eq!(progress.shown, 10 + 8 + 10);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Latency over time, in bins narrow enough to see a gap and few enough to draw. A bin keeps its smallest and its largest
 //! value: drawing fewer points hides none.
 
-use crate::summary::LoadedRun;
+use crate::summary::LoadedRepetition;
 use stats::{Sample, Window, freeze_us, long_gaps, quantile};
 
 /// No bin is narrower, in microseconds: at 25 frames a second it holds several.
@@ -78,7 +78,7 @@ impl Series {
 }
 
 /// The series of a repetition in at most `bins` bins; none without samples. Its events are not in it yet.
-pub(super) fn series(run: &LoadedRun, bins: u64) -> Option<Series> {
+pub(super) fn series(run: &LoadedRepetition, bins: u64) -> Option<Series> {
     let window = run.window?;
     let length = window.to_us.saturating_sub(window.from_us);
     let samples = &run.measured.samples;
@@ -182,8 +182,8 @@ mod tests {
     use result::{RepetitionMeta, rows::Audit};
     use stats::{Measured, Window};
 
-    fn run(samples: Vec<Sample>) -> LoadedRun {
-        LoadedRun {
+    fn run(samples: Vec<Sample>) -> LoadedRepetition {
+        LoadedRepetition {
             meta: RepetitionMeta {
                 fps: 60.0,
                 run: 3,

@@ -19,6 +19,7 @@ pub mod rows;
 mod run;
 mod state;
 mod unlike;
+mod unreported;
 mod version;
 
 pub use calibration::{Calibration, Fit, Hold, MAX_RESIDUAL_US, MAX_SLOPE_ERROR, Step};
@@ -37,4 +38,5 @@ pub use run::{PlannedRepetition, RunInfo, RunState, ScenarioInfo, command};
 pub use settings::{Pipeline, Presentation};
 pub use state::MachineState;
 pub use unlike::{Unlike, unlike};
+pub use unreported::Unreported;
 pub use version::{OLDEST_READ, RUN_VERSION, is_read};

@@ -7,6 +7,7 @@ use settings::Pipeline;
 use timeline::UnixMicros;
 
 use super::clock::{ClockCheck, ClockMeta};
+use super::unreported::Unreported;
 
 /// The contents of `meta.json`: one repetition. Written when it begins, and again at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -91,6 +92,13 @@ pub struct RepetitionMeta {
     /// earlier versions.
     #[serde(default)]
     pub reports_skipped: u64,
+    /// Reports of frames of the measured time whose times cannot be, so that the collector left them out: a clock was set meanwhile.
+    /// Absent in results of earlier versions.
+    #[serde(default)]
+    pub reports_implausible: u64,
+    /// Both of each client that has any, by its name. Absent in results of earlier versions.
+    #[serde(default)]
+    pub clients_unreported: BTreeMap<String, Unreported>,
     /// Frames that came to the client from the beginning of the measured time on, and that it did not decode because it was behind the
     /// stream; of all clients together. Absent in results of earlier versions.
     #[serde(default)]
@@ -248,6 +256,20 @@ pub struct NodeMeta {
 }
 
 impl RepetitionMeta {
+    /// Writes down what clients could not report in the measured time.
+    pub fn set_unreported<N: ToString>(
+        &mut self,
+        clients: impl IntoIterator<Item = (N, Unreported)>,
+    ) {
+        let clients = clients.into_iter().filter(|(_, of)| of.all() > 0);
+        self.clients_unreported = clients.map(|(name, of)| (name.to_string(), of)).collect();
+        let mut all = Unreported::default();
+        for of in self.clients_unreported.values() {
+            all.add(*of);
+        }
+        (self.reports_skipped, self.reports_implausible) = (all.skipped, all.implausible);
+    }
+
     /// The largest certain distance of a service's clock from xrbench's, with its sign, microseconds; 0 where none is worth a word.
     pub fn clock_off_us(&self) -> i64 {
         let off = self.clock_checks.iter().map(ClockCheck::off_us);

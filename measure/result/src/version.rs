@@ -13,7 +13,7 @@ pub const OLDEST_READ: u32 = 1;
 
 /// What files of an earlier version may not say: the last version that may lack it, the key of `meta.json` that tells whether it does,
 /// and how its figures are to be read without.
-const UNSAID: [(u32, &str, &str); 4] = [
+const UNSAID: [(u32, &str, &str); 5] = [
     (
         1,
         "content",
@@ -23,6 +23,11 @@ const UNSAID: [(u32, &str, &str); 4] = [
         1,
         "reports_skipped",
         "frames whose reports never came count as lost",
+    ),
+    (
+        1,
+        "reports_implausible",
+        "frames whose reports told impossible times count as lost",
     ),
     (
         1,

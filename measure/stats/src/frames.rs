@@ -47,6 +47,27 @@ impl Part {
     }
 }
 
+/// How many reports of the measured time never came, or did not count.
+#[derive(Clone, Debug, Default)]
+pub struct UnreportedCounts {
+    /// Of all clients together.
+    pub all: u64,
+    /// Of each client that has any; empty where that is not known.
+    pub clients: BTreeMap<String, u64>,
+}
+
+impl UnreportedCounts {
+    /// Of one client; at most, where it is not known whose they are.
+    fn of(&self, client: Option<&ClientName>) -> u64 {
+        match client {
+            Some(client) if !self.clients.is_empty() => {
+                self.clients.get(client.as_str()).copied().unwrap_or(0)
+            }
+            _ => self.all,
+        }
+    }
+}
+
 /// What one client showed, while rows come in.
 #[derive(Debug, Default)]
 struct Viewer {
@@ -93,7 +114,7 @@ pub struct FromRows<'a> {
     window: Window,
     disturbances: Option<&'a Disturbances>,
     collected: bool,
-    unreported: u64,
+    unreported: UnreportedCounts,
     content: Content,
     viewers: BTreeMap<Option<ClientName>, Viewer>,
     /// Frames that were stamped: when, and whether in a disturbed second.
@@ -112,7 +133,7 @@ impl<'a> FromRows<'a> {
             window,
             disturbances,
             collected: false,
-            unreported: 0,
+            unreported: UnreportedCounts::default(),
             content: Content::default(),
             viewers: BTreeMap::new(),
             generated: HashMap::new(),
@@ -136,10 +157,10 @@ impl<'a> FromRows<'a> {
         Self { collected, ..self }
     }
 
-    /// So many reports of the client never came: as many missing frames are not known to be lost. In which second they are missing is
+    /// What the clients could not report: as many missing frames of each are not known to be lost. In which second they are missing is
     /// unknown too, so that the undisturbed ones are given the benefit as well.
     #[must_use]
-    pub fn unreported(self, unreported: u64) -> Self {
+    pub fn unreported(self, unreported: UnreportedCounts) -> Self {
         Self { unreported, ..self }
     }
 
@@ -279,8 +300,8 @@ impl<'a> FromRows<'a> {
         times_us.sort_unstable();
         for (client, mut viewer) in self.viewers {
             viewer.count_unread();
-            (viewer.all.unreported, viewer.undisturbed.unreported) =
-                (self.unreported, self.unreported);
+            let unreported = self.unreported.of(client.as_ref());
+            (viewer.all.unreported, viewer.undisturbed.unreported) = (unreported, unreported);
             let window = if self.collected {
                 viewer.presence(self.window)
             } else {

@@ -28,7 +28,7 @@ pub use bootstrap::{Intervals, intervals};
 pub use change::{Change, Outcome, Round, above_zero, outcomes};
 pub use display::{Display, Freeze, Picture, XR_BOUND_US, freeze_us, long_gaps};
 pub use exact::Exact;
-pub use frames::{FromOcr, FromRows};
+pub use frames::{FromOcr, FromRows, UnreportedCounts};
 pub use host::Disturbances;
 pub use measured::{Content, Counts, Latency, MAX_FLOOR_GAP_US, Measured, Sample};
 pub use paired::{

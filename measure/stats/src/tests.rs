@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use timeline::{
-    FrameNumber, Point, RtpTimestamp, Stage, UnixMicros,
+    ClientName, FrameNumber, Point, RtpTimestamp, Stage, UnixMicros,
     frames_csv::{FrameRow, Outcome, Phase},
 };
 
@@ -199,7 +199,11 @@ fn an_unread_picture_is_a_frame_that_was_shown() {
 #[test]
 fn a_report_that_never_came_is_no_loss() {
     let of = |unreported| {
-        let mut from = FromRows::new(WINDOW, None).unreported(unreported);
+        let counts = UnreportedCounts {
+            all: unreported,
+            ..UnreportedCounts::default()
+        };
+        let mut from = FromRows::new(WINDOW, None).unreported(counts);
         for number in (0..600).filter(|number| !(100..200).contains(number) && *number != 300) {
             from.push(&row(number, Outcome::Shown));
         }
@@ -209,6 +213,27 @@ fn a_report_that_never_came_is_no_loss() {
     assert_eq!(of(0), (499, 101, 0));
     assert_eq!(of(100), (499, 1, 100));
     assert_eq!(of(900), (499, 0, 101));
+}
+
+/// What one client could not report hides no loss of another.
+#[test]
+fn a_report_of_another_client_that_never_came_is_no_excuse() {
+    let counts = UnreportedCounts {
+        all: 100,
+        clients: [("a".to_owned(), 100)].into(),
+    };
+    let mut from = FromRows::new(WINDOW, None).unreported(counts);
+    for client in ["a", "b"] {
+        for number in (0..600).filter(|number| !(100..200).contains(number)) {
+            from.push(&FrameRow {
+                client: ClientName::new(client).ok(),
+                ..row(number, Outcome::Shown)
+            });
+        }
+    }
+    let clients = from.close(60.0).clients;
+    let of = |name: &str| (clients[name].lost, clients[name].unreported);
+    assert_eq!((of("a"), of("b")), ((0, 100), (100, 0)));
 }
 
 /// ffmpeg repeats a picture whose stamp cannot be read: that shows no other frame, and hides no loss.

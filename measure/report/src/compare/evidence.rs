@@ -4,7 +4,7 @@ use super::{
     comparison::{Change, OwnChangeUs, Repetitions, Verdict},
     options::Options,
 };
-use crate::summary::{LoadedResult, LoadedRun, LoadedScenario, differences};
+use crate::summary::{LoadedRepetition, LoadedResult, LoadedScenario, differences};
 use stats::{
     Estimate, Outcome, RepetitionFigures, Round, above_zero, cliffs_delta, gap, outcomes, pairs,
 };
@@ -212,7 +212,7 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 
 /// Lost frames of a repetition, in percent of the scheduled. One that was begun and showed nothing lost all of them. Of ours, frames that
 /// were shown and could not be read count as well: their pictures were torn.
-fn lost_percent(run: &LoadedRun) -> f64 {
+fn lost_percent(run: &LoadedRepetition) -> f64 {
     let frames = run.measured.judged();
     if frames.scheduled == 0 {
         return 100.0;

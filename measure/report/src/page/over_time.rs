@@ -6,7 +6,7 @@ use super::{figure::Figure, merged::MergedScenario};
 use crate::{
     charts::{self, Alt, OverTime},
     series::{Series, series},
-    summary::{LoadedRun, MIN_P99_PICTURES, seconds},
+    summary::{LoadedRepetition, MIN_P99_PICTURES, seconds},
     text::{ms, percent, whole_ms},
     view::{Class, Row, Table},
 };
@@ -118,13 +118,13 @@ fn in_words(all: &[Series]) -> String {
 }
 
 /// Each repetition in figures.
-fn runs(name: &str, drawn: &[&LoadedRun], all: &[Series]) -> Table {
+fn runs(name: &str, drawn: &[&LoadedRepetition], all: &[Series]) -> Table {
     let rows = drawn.iter().zip(all).map(|of| {
         let meta = &of.0.meta;
         let row = Row::new(format!("run {}", meta.run), meta.pipeline.into());
         (row, of)
     });
-    let figure = |run: &LoadedRun, of: fn(&Exact) -> i64| {
+    let figure = |run: &LoadedRepetition, of: fn(&Exact) -> i64| {
         let figures = run.measured.figures()?;
         Some(whole_ms(of(&figures)))
     };

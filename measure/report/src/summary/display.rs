@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LoadedRun, LoadedScenario};
+use super::{LoadedRepetition, LoadedScenario};
 use result::Pipeline;
 use stats::{Display, Freeze, Measured, freeze_us};
 
@@ -125,7 +125,7 @@ impl Freezes {
 }
 
 /// Each repetition that measured with what was seen of it; none where that is not known of all.
-fn displays(one: &LoadedScenario) -> Option<Vec<(&LoadedRun, &Display)>> {
+fn displays(one: &LoadedScenario) -> Option<Vec<(&LoadedRepetition, &Display)>> {
     let runs = one.runs.iter().filter(|run| run.window.is_some());
     let known: Option<Vec<_>> = runs
         .map(|run| Some((run, run.measured.display.as_ref()?)))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LoadedRun, LoadedScenario, Note, NoteKind, read::Fault};
+use super::{LoadedRepetition, LoadedScenario, Note, NoteKind, read::Fault};
 use stats::{Freeze, Sample, Window};
 
 /// A freeze that begins so much later is of something else, microseconds.
@@ -37,7 +37,7 @@ pub(super) fn of(one: &LoadedScenario) -> Vec<FaultAt> {
         .collect()
 }
 
-fn cost(run: &LoadedRun, fault: &Fault) -> FaultAt {
+fn cost(run: &LoadedRepetition, fault: &Fault) -> FaultAt {
     let at_us = fault.at.0;
     let begun_us = run.window.map_or(at_us, |window| window.from_us);
     let display = run.measured.display.as_ref();
@@ -59,7 +59,7 @@ fn cost(run: &LoadedRun, fault: &Fault) -> FaultAt {
 }
 
 /// Frames that were generated in a freeze and never shown.
-fn lost(run: &LoadedRun, freeze: &Freeze) -> u64 {
+fn lost(run: &LoadedRepetition, freeze: &Freeze) -> u64 {
     let samples = run.measured.samples.iter();
     let frames: Vec<_> = samples
         .map(|one| (one.generated_us, shown_us(one)))

@@ -12,6 +12,7 @@ use timeline::{
 use super::{
     Note, NoteKind, behind, clocks,
     read::{self, Fault},
+    unreported,
 };
 use result::{
     FrameRows, RepetitionFolder, RepetitionMeta, RunFolder, RunInfo, ScenarioInfo,
@@ -49,14 +50,14 @@ pub struct LoadedScenario {
     /// The scenario's part of `run.json`.
     pub info: ScenarioInfo,
     /// The repetitions in the order of their numbers.
-    pub runs: Vec<LoadedRun>,
+    pub runs: Vec<LoadedRepetition>,
     /// Each `meta.json` that was there once and is not any more, from the folder of the result on.
     lost: Vec<PathBuf>,
 }
 
 /// A repetition with its samples.
 #[derive(Debug)]
-pub struct LoadedRun {
+pub struct LoadedRepetition {
     /// The content of `meta.json`.
     pub meta: RepetitionMeta,
     /// The samples and figures of the repetition; empty before measuring began.
@@ -75,7 +76,7 @@ pub struct LoadedRun {
     pub damaged: bool,
 }
 
-impl LoadedRun {
+impl LoadedRepetition {
     /// Whether the repetition was completed, showed frames, and has all of them in its file.
     pub const fn is_whole(&self) -> bool {
         self.meta.complete && self.measured.all.frames.shown > 0 && !self.damaged
@@ -160,7 +161,7 @@ pub fn load(folder: &RunFolder) -> anyhow::Result<LoadedResult> {
     Ok(LoadedResult { info, scenarios })
 }
 
-fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result<LoadedRun> {
+fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result<LoadedRepetition> {
     let (mut notes, mut files) = (Vec::new(), Vec::new());
     let rows = rows::read::<OcrRow>(&folder.ocr_csv())?
         .unwrap_or_default()
@@ -201,15 +202,8 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
             format!("{count} crossings were overwritten before they were read"),
         );
     }
-    if meta.reports_skipped > 0 {
-        let count = meta.reports_skipped;
-        note(
-            NoteKind::Clients,
-            format!(
-                "{count} reports of the client never came, as its queue was full or the collector away: as many missing frames count as \
-                 unreported, and not as lost"
-            ),
-        );
+    for (kind, text) in unreported::told(&meta) {
+        note(kind, text);
     }
     if let Some(text) = behind::told(&meta) {
         note(NoteKind::Behind, text);
@@ -250,7 +244,7 @@ fn repetition(meta: RepetitionMeta, folder: &RepetitionFolder) -> anyhow::Result
     }
     let counted = measured_rows(&rows, window);
     let faults = window.map(|window| read::faults(folder, window));
-    Ok(LoadedRun {
+    Ok(LoadedRepetition {
         ocr: Audit::of(&counted),
         meta,
         measured,
@@ -363,7 +357,7 @@ fn from_frames(
     let path = folder.frames_csv();
     let mut measuring = FromRows::new(window, disturbances)
         .collected(meta.collected)
-        .unreported(meta.reports_skipped)
+        .unreported(unreported::of(meta))
         .content(content(meta));
     if !path.exists() {
         let remark = ("there is no frames.csv".to_owned(), true);

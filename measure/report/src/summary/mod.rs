@@ -24,6 +24,7 @@ mod resources;
 mod schema_tests;
 mod tick;
 mod uncertainty;
+mod unreported;
 #[cfg(test)]
 mod verdict_tests;
 #[cfg(test)]
@@ -48,7 +49,7 @@ pub use display::{DisplayFigures, FreezeAt, Freezes, Goodput, JitterUs};
 pub use fault::FaultAt;
 pub use finding::{Finding, FindingKind, MAX_LOST_SHARE};
 pub use latency::{FloorUs, GapUs, LatencyFigures, LatencyUs, MIN_P99_PICTURES, UndisturbedFloor};
-pub use load::{LoadedResult, LoadedRun, LoadedScenario, load};
+pub use load::{LoadedRepetition, LoadedResult, LoadedScenario, load};
 pub(crate) use load::{logged, window};
 pub use note::{Note, NoteKind};
 pub use paper::{Paper, PaperScenario};

@@ -20,7 +20,7 @@ use ::result::{
 };
 
 /// The version, and the digest of the shape of what it writes.
-const PINNED: (u32, &str) = (2, "a3c944b8605d04e8");
+const PINNED: (u32, &str) = (2, "d49613751806a46b");
 
 /// Every key, column and word of a run's files, without what is said of them.
 fn shape() -> String {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::{
     Note, NoteKind, Runs, ScenarioSummary, UncertaintyUs, clocks, display::seconds,
-    latency::MIN_P99_PICTURES, load::LoadedRun, network,
+    latency::MIN_P99_PICTURES, load::LoadedRepetition, network,
 };
 use result::ClockSource;
 use stats::MAX_FLOOR_GAP_US;
 
 /// What the figures themselves give reason to say.
-pub(super) fn of(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
+pub(super) fn of(summary: &ScenarioSummary, runs: &[LoadedRepetition]) -> Vec<Note> {
     let mut notes: Vec<Note> = missing(summary.runs).into_iter().collect();
     notes.extend(
         summary
@@ -95,7 +95,7 @@ pub(super) fn of(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
 }
 
 /// What the clocks, and all that makes a latency unsure, give reason to say.
-fn of_clocks(summary: &ScenarioSummary, runs: &[LoadedRun]) -> Vec<Note> {
+fn of_clocks(summary: &ScenarioSummary, runs: &[LoadedRepetition]) -> Vec<Note> {
     let mut notes = Vec::new();
     let unknown: BTreeSet<&str> = runs
         .iter()

@@ -71,10 +71,10 @@ async fn measure(
     let first = repetition
         .until(tokio::time::timeout(patience, first), &running)
         .await?;
-    let Ok(Ok(first)) = first.map(|first| first.map(|progress| *progress)) else {
+    let Ok(Ok(first)) = first.map(|first| first.map(|progress| progress.first_shown)) else {
         return Err(Stopped::Failed(no_first_frame(patience, &running)));
     };
-    repetition.meta.first_frame_us = first.first_shown;
+    repetition.meta.first_frame_us = first;
     pipeline.check_clocks(repetition, "at the start").await;
     let running = pipeline.running();
     shown.step("warming up");
@@ -86,7 +86,7 @@ async fn measure(
     if let Some(from) = repetition.meta.measured_from_us {
         reports.measure_from(from);
     }
-    let skipped_before = reports.progress().borrow().reports_skipped;
+    let before = reports.progress().borrow().unreported.clone();
     shown.step(&format!("measuring for {}", scenario.duration));
     watched(repetition, reports, pipeline, to).await?;
 
@@ -100,8 +100,12 @@ async fn measure(
         );
         repetition.events.now(EventRow::GAVE_UP, "xrbench", &detail);
     }
-    let skipped = reports.progress().borrow().reports_skipped;
-    repetition.meta.reports_skipped = skipped.saturating_sub(skipped_before);
+    let unreported = reports.progress().borrow().unreported.clone();
+    let measured = unreported.into_iter().map(|(client, of)| {
+        let before = before.get(&client).copied().unwrap_or_default();
+        (client, of.since(before))
+    });
+    repetition.meta.set_unreported(measured);
     Ok(())
 }
 
@@ -166,7 +170,7 @@ async fn watched(
     let begun = Instant::now();
     let mut actions = VecDeque::from(faults::actions(&repetition.scenario.fault));
     let progress = reports.progress();
-    let mut before: Progress = *progress.borrow();
+    let mut before: Progress = progress.borrow().clone();
     let mut told = begun;
     loop {
         let left =
@@ -186,7 +190,7 @@ async fn watched(
             continue;
         }
         told = Instant::now();
-        let now = *progress.borrow();
+        let now = progress.borrow().clone();
         let samples = now.samples.saturating_sub(before.samples).max(1);
         let mean_ms =
             now.latency_sum_us.saturating_sub(before.latency_sum_us) as f64 / samples as f64 / 1e3;

@@ -120,7 +120,7 @@ impl Reports {
             Self::Pod(follower) => {
                 let progress = follower.progress();
                 let clocks = follower.finish().await?;
-                let Progress { shown, unread, .. } = *progress.borrow();
+                let Progress { shown, unread, .. } = progress.borrow().clone();
                 let told = format!(
                     "{shown} frames shown, {unread} of them unread, by a collector that is a pod"
                 );

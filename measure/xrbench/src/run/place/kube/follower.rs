@@ -1,6 +1,7 @@
 //! The collector's result, streamed out of its pod while it grows: what it has written is in the repetition's folder a moment
 //! later. A connection that breaks is opened again, and goes on at the byte where it was.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Cursor, Write as _};
 use std::path::PathBuf;
@@ -12,12 +13,12 @@ use anyhow::Context as _;
 use cluster::{Cluster, Fault, Forward};
 use collect::Live;
 use collect::core::{ClocksKnown, Progress};
-use result::{RepetitionFolder, RepetitionMeta, RunInfo, cannot_write};
+use result::{RepetitionFolder, RepetitionMeta, RunInfo, Unreported, cannot_write};
 use service::clock;
 use timeline::clock_exchange::{Exchange, ServerTimes};
 use timeline::clock_filter::{ClockFilter, Known};
 use timeline::frames_csv::{FrameReader, FrameRow, Outcome};
-use timeline::{Point, UnixMicros};
+use timeline::{ClientName, Point, UnixMicros};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -196,7 +197,8 @@ impl Following {
                         self.live.row(&row);
                     }
                 }
-                self.tell.send_replace(self.known);
+                self.known.unreported = self.unreported();
+                self.tell.send_replace(self.known.clone());
                 Ok(true)
             }
             Err(fault) => {
@@ -309,6 +311,18 @@ impl Following {
     fn clocks_are_known(&self) -> bool {
         let mut metas = self.sources.iter().filter_map(|one| one.meta.as_ref());
         self.known.shown == 0 || metas.any(|meta| !meta.clocks.is_empty())
+    }
+
+    /// What clients could not report to any start of the collector.
+    fn unreported(&self) -> BTreeMap<ClientName, Unreported> {
+        let mut clients = BTreeMap::<_, Unreported>::new();
+        let metas = self.sources.iter().filter_map(|one| one.meta.as_ref());
+        for (name, of) in metas.flat_map(|meta| &meta.clients_unreported) {
+            if let Ok(name) = ClientName::new(name) {
+                clients.entry(name).or_default().add(*of);
+            }
+        }
+        clients
     }
 
     fn clocks(&self) -> ClocksKnown {
