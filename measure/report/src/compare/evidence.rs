@@ -73,7 +73,8 @@ impl Evidence {
             differs,
         };
         Some(Self {
-            settled: settled(&change, [of_a.is_empty(), of_b.is_empty()], wrong_clock),
+            settled: settled(&change, [of_a.is_empty(), of_b.is_empty()], wrong_clock)
+                .or_else(|| unreported(from, to)),
             change,
             latency: own.zip(tolerance_us),
             lost: lost(from, to),
@@ -113,6 +114,17 @@ fn settled(
     (of.pairs == 0).then(|| {
         let why = "no repetition was measured in both";
         (Verdict::Incomparable, why.into())
+    })
+}
+
+/// What cannot be told because of too many frames nobody knows whether they were shown; none where that is known of enough.
+fn unreported(a: &LoadedScenario, b: &LoadedScenario) -> Option<(Verdict, String)> {
+    [("A", a), ("B", b)].into_iter().find_map(|(side, of)| {
+        let percent = mean(of.runs.iter().map(unreported_percent))?;
+        let why = format!(
+            "{percent:.2} % of the frames of {side} are unreported, so that its losses and its slowest frames are unknown: its notes say why"
+        );
+        (percent > LOST_TOLERANCE_PERCENT).then_some((Verdict::Inconclusive, why))
     })
 }
 
@@ -223,6 +235,12 @@ fn lost_percent(run: &LoadedRepetition) -> f64 {
         frames.unread
     };
     (frames.lost + torn) as f64 * 100.0 / frames.scheduled as f64
+}
+
+/// Unreported frames of a repetition, in percent of the scheduled.
+fn unreported_percent(run: &LoadedRepetition) -> f64 {
+    let frames = run.measured.judged();
+    frames.unreported as f64 * 100.0 / frames.scheduled.max(1) as f64
 }
 
 /// What the lost frames of the repetitions that both began say, B minus A.

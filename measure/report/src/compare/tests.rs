@@ -349,6 +349,36 @@ fn repetitions_that_lost_everything_count() {
     assert_ne!(back.verdict, Verdict::Regression, "A was the worse one");
 }
 
+/// Half of a repetition's frames are in no report that counts: they may have been lost, or the slowest.
+#[test]
+fn unreported_frames_leave_the_comparison_open() {
+    let (_dir, a, b) = two(0);
+    let folder = RunFolder::new(&b).repetition("s1", 2);
+    let text = fs::read_to_string(folder.frames_csv()).expect("there");
+    let lines: Vec<_> = text.lines().collect();
+    let half = lines[..lines.len() / 2].join("\n") + "\n";
+    fs::write(folder.frames_csv(), half).expect("written");
+    let lossy = compare(&a, &b, STRICT).expect("two results").scenarios[0].lost_b_percent;
+    assert!(lossy > Some(10.0), "{lossy:?}");
+
+    let mut meta = folder.meta().expect("there");
+    meta.set_unreported([(
+        "client",
+        ::result::Unreported {
+            skipped: 0,
+            implausible: 1_000,
+        },
+    )]);
+    write_json(&folder.meta_json(), &meta).expect("written");
+    for (from, to, side) in [(&a, &b, "B"), (&b, &a, "A")] {
+        let of = compare(from, to, STRICT).expect("two results");
+        let one = &of.scenarios[0];
+        assert_eq!(one.verdict, Verdict::Inconclusive, "{of:#?}");
+        let said = format!("of the frames of {side} are unreported");
+        assert!(one.why.contains(&said), "{of:#?}");
+    }
+}
+
 #[test]
 fn a_repetition_that_never_began_to_measure_lost_everything() {
     let (_dir, a, b) = two(0);

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use anyhow::Context as _;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::summary::{Finding, FindingKind, ScenarioSummary, Summary};
+use crate::summary::{Finding, ScenarioSummary, Summary};
 use result::write_atomic;
 
 /// A test case: a scenario and its outcome.
@@ -47,7 +47,7 @@ impl From<Option<Finding>> for Outcome {
             return Self::Passed;
         };
         let (kind, why) = (finding.kind.as_str(), finding.text);
-        if finding.kind.is_unmeasured() || finding.kind == FindingKind::Inconclusive {
+        if finding.kind.is_unjudged() {
             Self::Error { kind, why }
         } else {
             Self::Failed { kind, why }
@@ -215,6 +215,18 @@ mod tests {
         assert_eq!(kinds(&summary)[0], Some(('E', "inconclusive")));
         summary.scenarios[0].frames.lost = 125;
         assert_eq!(kinds(&summary)[0], Some(('E', "inconclusive")));
+    }
+
+    #[test]
+    fn frames_of_which_nobody_knows_are_no_success() {
+        let (_dir, mut summary) = summary();
+        let undisturbed = summary.scenarios[0].undisturbed.as_mut().expect("watched");
+        undisturbed.frames.unreported = 1;
+        assert_eq!(kinds(&summary)[0], None, "1 of 225 is 0.44 %");
+        let undisturbed = summary.scenarios[0].undisturbed.as_mut().expect("watched");
+        undisturbed.frames.unreported = 2;
+        assert_eq!(kinds(&summary)[0], Some(('E', "unreported")));
+        assert!(summary.check().is_ok(), "all that was planned was measured");
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub enum FindingKind {
     Inconclusive,
     /// Too many frames were lost.
     Lost,
+    /// Of too many frames it is unknown whether they were shown.
+    Unreported,
     /// Too many frames of ours were shown and could not be read.
     Unread,
     /// The machine was too slow for the reference.
@@ -55,6 +57,7 @@ impl FindingKind {
             Self::Incomplete => "incomplete",
             Self::Inconclusive => "inconclusive",
             Self::Lost => "lost",
+            Self::Unreported => "unreported",
             Self::Unread => "unread",
             Self::Overloaded => "overloaded",
         }
@@ -71,6 +74,11 @@ impl FindingKind {
                 | Self::Clocks
                 | Self::Incomplete
         )
+    }
+
+    /// Whether nobody can judge the scenario, because something was not measured, or by what nobody can say.
+    pub const fn is_unjudged(self) -> bool {
+        self.is_unmeasured() || matches!(self, Self::Inconclusive | Self::Unreported)
     }
 }
 
@@ -133,6 +141,7 @@ impl ScenarioSummary {
         self.clocks()
             .or_else(|| Finding::of_repetitions(self.runs, self.latency_us.is_some()))
             .or_else(|| self.lost())
+            .or_else(|| self.unreported())
             .or_else(|| self.unread())
             .or_else(|| self.disturbed())
             .or_else(|| {
@@ -163,6 +172,23 @@ impl ScenarioSummary {
         let watched = self.undisturbed.is_some() && self.frames.scheduled > 0;
         (watched && self.quiet_frames().is_none())
             .then(|| Finding::new(FindingKind::Inconclusive, text))
+    }
+
+    /// What was not reported may have been lost, or the slowest of all.
+    fn unreported(&self) -> Option<Finding> {
+        let frames = self.judged_frames();
+        let share = frames.unreported as f64 / frames.scheduled.max(1) as f64;
+        (share > MAX_LOST_SHARE).then(|| {
+            let text = format!(
+                "{} of {} scheduled frames are unreported: {:.2} %, and at most {:.1} % may be. Whether they were shown, and when, is unknown; \
+                 the notes say why no report of them counts",
+                frames.unreported,
+                frames.scheduled,
+                share * 100.0,
+                MAX_LOST_SHARE * 100.0
+            );
+            Finding::new(FindingKind::Unreported, text)
+        })
     }
 
     /// Of ours the blocks are read, and a stamp that cannot be read is of a torn picture. Of a reference digits are, by OCR, which fails
