@@ -43,7 +43,7 @@ const ENOUGH: u64 = 45;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let server = format!(
         "server = {{ command = \"{PYTHON} '{}' {{rtsp}}\", feed = \"rtsp://{{rtsp}}/in\" }}\n",
         peer()
@@ -93,7 +93,7 @@ async fn a_server_that_takes_record_is_measured_under_the_same_stamp() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_speaks_our_ingest_keeps_the_keys() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let scenarios = format!(
         "[[scenario]]\nname = \"foreign\"\nserver = {{ command = \"'{}' --http {{http}} --rtsp {{rtsp}} --ops 127.0.0.1:0\", \
          feed = \"http://{{http}}/feeds/xr\" }}\n",
@@ -113,7 +113,7 @@ async fn a_server_that_speaks_our_ingest_keeps_the_keys() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_listen_is_named_with_its_log() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let scenarios = "[[scenario]]\nname = \"gone\"\nserver = { command = \"sh -c 'echo no such camera >&2; exit 3'\" }\n";
     let finished = measure(&sandbox, scenarios).await;
     let said = finished.to_string();

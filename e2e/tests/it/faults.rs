@@ -27,7 +27,7 @@ fn time_of(sandbox: &Sandbox, name: &str, what: &str, who: &str) -> UnixMicros {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_killed_on_the_host_comes_back_where_the_others_know_it() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let roles = ["renderer", "streamer", "client"];
     let killed_at = 1;
     let duration = killed_at + RECOVERY_SECONDS + 4;

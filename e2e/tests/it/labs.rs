@@ -127,7 +127,7 @@ async fn every_fabric_carries_the_video_and_says_what_served_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_in_a_lab_is_watched_from_outside() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let address = free_address();
     let open = format!("--open={address}");
     let file = "[[scenario]]\nname = \"near\"\nfabric = \"single\"\ntransport = \"udp\"\n";
@@ -168,7 +168,7 @@ async fn a_run_in_a_lab_is_watched_from_outside() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rtp_on_udp_through_a_masquerading_nodeport_runs_over_tcp_and_says_so() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let file = "[[scenario]]\nname = \"np\"\nfabric = \"nodeport\"\ntransport = \"udp\"\nduration = \"1s\"\n";
     let table = measure(&sandbox, file, &[]).await.well();
     let summary = summary(&sandbox);
@@ -182,7 +182,7 @@ async fn rtp_on_udp_through_a_masquerading_nodeport_runs_over_tcp_and_says_so() 
 /// The reference runs where ours runs: its player gets the stream through the fabric, and its stamps are read.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmodified_ffmpeg_plays_through_a_lab() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let file = "[[scenario]]\nname = \"ffmpeg\"\npipeline = \"reference-tuned\"\nfabric = \"nodeport-local\"\n\
         transport = \"tcp\"\nduration = \"2s\"\nwan = { preset = \"local\" }\n";
     measure(&sandbox, file, &[]).await.well();
@@ -231,7 +231,7 @@ pub(crate) fn fields(pcap: &Path, filter: &str, field: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wan_carries_wireguard_for_liqo_and_rtsp_for_nodeport() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let file = "[[scenario]]\nname = \"s2\"\nfabric = \"liqo\"\ntransport = \"udp\"\nduration = \"5s\"\nwan = { preset = \"local\" }\n\
         [[scenario]]\nname = \"s3\"\nfabric = \"nodeport\"\ntransport = \"tcp\"\nduration = \"2s\"\nwan = { preset = \"local\" }\n";
     measure(&sandbox, file, &["--pcap", "wan-a"]).await.well();
@@ -280,7 +280,7 @@ async fn the_wan_carries_wireguard_for_liqo_and_rtsp_for_nodeport() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_stopped_goes_on() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let file = "[[scenario]]\nname = \"s\"\nfabric = \"single\"\nduration = \"2s\"\nruns = 3\n";
     let path = sandbox.path("labs.toml");
     std::fs::write(&path, format!("{DEFAULTS}{file}")).expect("written");
@@ -336,7 +336,7 @@ async fn a_run_that_was_stopped_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_lab_can_be_is_refused_with_the_remedy() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     for (scenarios, words) in [
         (
             "fabric = \"liqo\"\nwan = { preset = \"frankfurt-genf\" }",

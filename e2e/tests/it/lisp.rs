@@ -24,7 +24,7 @@ fn assert_shown(sandbox: &Sandbox, one: &Value, all_but: u64) {
 /// A tunnel router that is killed comes back as the same one, and the stream goes on by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_outlives_a_killed_tunnel_router() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let mut file = String::new();
     for cluster in ["a", "b"] {
         file += &format!(
@@ -48,7 +48,7 @@ async fn a_stream_outlives_a_killed_tunnel_router() {
 /// The streamer is gone for good, and its cluster gives the service back: viewers find another one at the same address.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_goes_on_at_the_same_address_from_another_cluster() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let file = "[[scenario]]\nname = \"failed\"\nfabric = \"lisp\"\ntransport = \"udp\"\nduration = \"13s\"\nstandby = true\n\
         wan = { preset = \"local\" }\nfault = [{ at = \"2s\", what = \"fail\", who = \"streamer\" }]\n";
     measure(&sandbox, file, &["--pcap", "wan-a"]).await.well();

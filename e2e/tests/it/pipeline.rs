@@ -103,7 +103,7 @@ async fn a_real_video_at_720p30_over_tcp() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_feeds_do_not_mix() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     let mut sides = Vec::new();
     for name in ["left", "right"] {
@@ -133,7 +133,7 @@ async fn two_feeds_do_not_mix() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_late_sees_a_picture_although_key_frames_are_rare() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let trio = Trio::playing(&sandbox, &["--gop", "600"], &[]).await;
     let url = trio.streamer.rtsp_url("feed");
     for join in 0..10 {
@@ -161,7 +161,7 @@ async fn who_comes_late_sees_a_picture_although_key_frames_are_rare() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_name_is_refused_unless_the_token_is_the_same() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let streamer = sandbox.streamer(&[]).await;
     let token = sandbox.path("token");
     std::fs::write(&token, "the-same-token-as-before\n").expect("a file");

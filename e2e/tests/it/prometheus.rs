@@ -15,7 +15,7 @@ const RUN: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_in_a_lab_is_scraped_and_asked_from_outside() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let address = free_address();
     let open = format!("--open={address}");
     let ask = async |query: &str| -> Option<Value> {

@@ -70,7 +70,7 @@ async fn viewers_over_quic_see_every_frame_and_come_back() {
 /// A feed over QUIC, by both of its ways, beside one over HTTP; it comes back to a streamer that was killed, and needs its token.
 #[tokio::test(flavor = "multi_thread")]
 async fn feeds_over_quic_are_seen_and_come_back() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let token = sandbox.path("token");
     std::fs::write(&token, "swordfish").unwrap();
     let token = text(&token);
@@ -142,7 +142,7 @@ async fn a_feed_over_quic_crosses_a_lossy_wan() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_logged_only_when_asked_for() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let (streamer, url, pin) = streamer(&sandbox).await;
     let _renderer = sandbox.renderer(&streamer.feed_url("room"), &[]).await;
     for asked in [false, true] {
@@ -202,7 +202,7 @@ async fn quic_comes_back_through_a_masquerading_nodeport() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_that_moves_keeps_its_connection_over_quic() {
     const FPS: f64 = 30.0;
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let scenarios = [
         ("datagram-nat", "nodeport", "quic-datagram", 5.0),
         ("stream-nat", "nodeport", "quic-stream", 5.0),
@@ -249,7 +249,7 @@ async fn a_viewer_that_moves_keeps_its_connection_over_quic() {
 /// a whole packet of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn tshark_reads_the_packets_with_the_keys_of_the_connection() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let (streamer, url, pin) = streamer(&sandbox).await;
     let _renderer = sandbox.renderer(&streamer.feed_url("room"), &[]).await;
     let port = streamer.addr("quic").port().to_string();

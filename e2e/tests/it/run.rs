@@ -195,7 +195,7 @@ fn report_opens(page: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ctrl_c_leaves_can_be_read() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let out = sandbox.path("out");
     let runner = sandbox.spawn(
         "xrbench",
@@ -258,7 +258,7 @@ async fn what_ctrl_c_leaves_can_be_read() {
 /// Whoever reads the progress of a run may stop reading: the run goes on, and ends.
 #[tokio::test]
 async fn a_run_waits_for_nobody_who_reads_its_progress() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::shared();
     let file = sandbox.path("one.toml");
     let scenario = "schema = 1\nname = \"one\"\n[[scenario]]\nname = \"one\"\nsize = \"640x360\"\nbitrate = \"2M\"\n\
                     warmup = \"0s\"\nduration = \"1s\"\nocr.max_frames = 0\n";
