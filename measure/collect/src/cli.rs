@@ -1,6 +1,5 @@
 //! The collector as a service, xr-collector: its command line, and its work from the start to the drained end.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -201,12 +200,11 @@ pub async fn run(args: CollectArgs, shutdown: Shutdown) -> anyhow::Result<()> {
                 let (known, clocks) = (progress.borrow().clone(), collector.clocks());
                 // Clocks alone are worth a note too: of an ffmpeg beside us nothing else is heard.
                 let heard = (known.shown > 0, clocks.asked(), known.unreported.clone());
-                if heard_before.as_ref() != Some(&heard) {
+                let anything = heard != Default::default();
+                if heard_before.replace(heard.clone()) != Some(heard) {
                     seconds = 0;
                 }
-                let anything = heard != (false, 0, BTreeMap::new());
                 seconds = seconds.saturating_add(u32::from(anything));
-                heard_before = Some(heard);
                 let is_due = seconds <= NOTE_EVERY_S || seconds.is_multiple_of(NOTE_EVERY_S);
                 if seconds > 0
                     && is_due

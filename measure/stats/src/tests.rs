@@ -394,7 +394,7 @@ proptest! {
 
 fn shown_by(client: &str, number: u32) -> FrameRow {
     let mut row = row(number, Outcome::Shown);
-    row.client = timeline::ClientName::new(client).ok();
+    row.client = ClientName::new(client).ok();
     row
 }
 
