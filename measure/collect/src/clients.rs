@@ -116,15 +116,14 @@ impl Client {
         }
     }
 
-    /// Leaves out a report whose times cannot be; its number, which may be as wrong, counts no gap. Whether it is posted for the first
-    /// time.
+    /// Leaves out a report whose times cannot be; its number, which may be as wrong, counts no gap. Returns whether the report is new.
     pub(super) fn refuse(&mut self, report: &FrameReport) -> bool {
         let is_new = self.remember(report);
         self.refused += u64::from(is_new);
         is_new
     }
 
-    /// Whether the report is new.
+    /// Knows the report from now on, among the last ones. Returns whether it is new.
     fn remember(&mut self, report: &FrameReport) -> bool {
         let mark = (report.sequence, report.decoded.0);
         if !self.marks.insert(mark) {

@@ -18,13 +18,13 @@ impl Unreported {
         self.skipped.saturating_add(self.implausible)
     }
 
-    /// Counts `more` as well.
+    /// Adds the counts of `more` to these, each up to the largest number that there is.
     pub const fn add(&mut self, more: Self) {
         self.skipped = self.skipped.saturating_add(more.skipped);
         self.implausible = self.implausible.saturating_add(more.implausible);
     }
 
-    /// What came after `before`.
+    /// Returns what was counted after `before` was.
     #[must_use]
     pub const fn since(self, before: Self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Clients that were too slow for the stream, in words.
+//! Clients that did not keep up with their stream, in words.
 
 use std::cmp::Reverse;
 

@@ -76,7 +76,7 @@ impl FindingKind {
         )
     }
 
-    /// Whether nobody can judge the scenario, because something was not measured, or by what nobody can say.
+    /// Whether nobody can judge the scenario: something was not measured, everything was disturbed, or too much is unknown.
     pub const fn is_unjudged(self) -> bool {
         self.is_unmeasured() || matches!(self, Self::Inconclusive | Self::Unreported)
     }
